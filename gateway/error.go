@@ -1,0 +1,46 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// Error is an answer that the gateway itself gives in OpenAI's error envelope.
+// Source: https://platform.openai.com/docs/guides/error-codes
+type Error struct {
+	Status     int    // HTTP status
+	Type       string // "invalid_request_error", "server_error", …
+	Code       string // for programs: "model_not_found"; empty becomes null
+	Param      string // the field at fault; empty becomes null
+	Message    string // for people: what, where and what would be right
+	RetryAfter int    // seconds for Retry-After; 0 sends none
+}
+
+// Error returns the message.
+func (e *Error) Error() string { return e.Message }
+
+// JSON returns the envelope {"error":{"message","type","param","code"}}.
+func (e *Error) JSON() []byte {
+	type fields struct {
+		Message string  `json:"message"`
+		Type    string  `json:"type"`
+		Param   *string `json:"param"`
+		Code    *string `json:"code"`
+	}
+	optional := func(s string) *string {
+		if s == "" {
+			return nil
+		}
+		return &s
+	}
+	b, err := json.Marshal(map[string]fields{"error": {e.Message, e.Type, optional(e.Param), optional(e.Code)}})
+	if err != nil {
+		panic(err) // strings alone always marshal
+	}
+	return b
+}
+
+// BadRequest is a 400 that names the field at fault ("" for the whole body).
+func BadRequest(code, param, message string) *Error {
+	return &Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Code: code, Param: param, Message: message}
+}

@@ -1,0 +1,85 @@
+// Package gateway is the vocabulary of the AI Gateway: models, backends, plans,
+// usage, money and the errors that clients see. The rooms around it import
+// nothing but this package from each other's world, so it does no I/O and knows
+// neither Envoy, SQL nor any provider's dialect.
+package gateway
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Model is a model id as clients name it, "gpt-4o-mini" or "llama3:8b". It may
+// hold any characters that a JSON string can, so it is quoted wherever it is shown.
+type Model string
+
+// KeyID stands for an API key without giving it away: "k_" and 16 hex digits of
+// a keyed hash, or AnonymousKey.
+type KeyID string
+
+// AnonymousKey is the id of requests that carried no key of their own.
+const AnonymousKey KeyID = "anonymous"
+
+// Key is what the gateway remembers of a client's key: never the key itself.
+type Key struct {
+	ID    KeyID
+	Label string // for people: the key's first three and last four characters, "sk-…9f2c"
+}
+
+// Endpoint is an OpenAI endpoint that is planned and metered.
+type Endpoint uint8
+
+// The metered endpoints. Zero is no endpoint.
+const (
+	ChatCompletions Endpoint = iota + 1
+	Completions
+	Embeddings
+)
+
+// Endpoints lists every metered endpoint.
+func Endpoints() []Endpoint { return []Endpoint{ChatCompletions, Completions, Embeddings} }
+
+// String returns the path below the API's base, "/chat/completions".
+func (e Endpoint) String() string {
+	switch e {
+	case ChatCompletions:
+		return "/chat/completions"
+	case Completions:
+		return "/completions"
+	case Embeddings:
+		return "/embeddings"
+	}
+	return "none"
+}
+
+// Path is the endpoint's path at the gateway, "/v1/chat/completions".
+func (e Endpoint) Path() string { return BasePath + e.String() }
+
+// BasePath is the base of the OpenAI API at the gateway.
+const BasePath = "/v1"
+
+// EndpointOf returns the endpoint that a path without query names, or 0.
+func EndpointOf(path string) Endpoint {
+	below, ok := strings.CutPrefix(path, BasePath)
+	if !ok {
+		return 0
+	}
+	for _, e := range Endpoints() {
+		if e.String() == below {
+			return e
+		}
+	}
+	return 0
+}
+
+// MarshalText writes the endpoint as its gateway path.
+func (e Endpoint) MarshalText() ([]byte, error) { return []byte(e.Path()), nil }
+
+// UnmarshalText reads a gateway path.
+func (e *Endpoint) UnmarshalText(b []byte) error {
+	*e = EndpointOf(string(b))
+	if *e == 0 {
+		return fmt.Errorf("endpoint %q is none of the metered ones", b)
+	}
+	return nil
+}

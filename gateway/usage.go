@@ -1,0 +1,81 @@
+package gateway
+
+import "fmt"
+
+// Usage counts the tokens of one request. Cached is part of Prompt, Reasoning
+// is part of Completion, as in OpenAI's usage object.
+type Usage struct {
+	Prompt, Cached, Completion, Reasoning int64
+}
+
+// MaxTokens is the largest count that is believed: beyond it a provider's usage
+// is taken for nonsense.
+const MaxTokens = 100_000_000
+
+// Plausible reports whether the counts can be true: none negative, none absurd,
+// no part larger than its whole.
+func (u Usage) Plausible() bool {
+	for _, n := range [...]int64{u.Prompt, u.Cached, u.Completion, u.Reasoning} {
+		if n < 0 || n > MaxTokens {
+			return false
+		}
+	}
+	return u.Cached <= u.Prompt && u.Reasoning <= u.Completion
+}
+
+// Source says where a usage comes from. A larger one is better informed and
+// replaces a smaller one.
+type Source uint8
+
+// The sources in rising rank.
+const (
+	Estimated    Source = iota + 1 // from the sizes of texts alone
+	Counted                        // the delivered text, counted
+	FromEnvoy                      // the provider's figures as Envoy read them
+	FromProvider                   // the provider's figures as the gateway read them
+)
+
+var sourceNames = [...]string{Estimated: "estimated", Counted: "counted", FromEnvoy: "envoy", FromProvider: "provider"}
+
+// String returns the name used in the column usage_source.
+func (s Source) String() string { return nameOf(sourceNames[:], s) }
+
+// Witness says who saw a request end.
+type Witness uint8
+
+// The witnesses. ByBoth is the rule; the others tell that a process died.
+const (
+	ByEnvoy   Witness = iota + 1 // Envoy's journal alone
+	ByGateway                    // the gateway alone
+	ByBoth
+)
+
+var witnessNames = [...]string{ByEnvoy: "envoy", ByGateway: "gateway", ByBoth: "both"}
+
+// String returns the name used in the column witness.
+func (w Witness) String() string { return nameOf(witnessNames[:], w) }
+
+// Outcome says how a planned request ended.
+type Outcome uint8
+
+// The outcomes of a planned request.
+const (
+	OK             Outcome = iota + 1 // answered to the end with a status below 400
+	ProviderError                     // the provider, or Envoy for want of one, answered 400 or more
+	ProviderClosed                    // the answer broke off on the provider's side
+	ClientClosed                      // the client left before the end
+	Unknown                           // nobody saw the end
+)
+
+var outcomeNames = [...]string{OK: "ok", ProviderError: "provider_error", ProviderClosed: "provider_closed",
+	ClientClosed: "client_closed", Unknown: "unknown"}
+
+// String returns the name used in the column outcome.
+func (o Outcome) String() string { return nameOf(outcomeNames[:], o) }
+
+func nameOf[T ~uint8](names []string, v T) string {
+	if int(v) < len(names) && names[v] != "" {
+		return names[v]
+	}
+	return fmt.Sprintf("%T(%d)", v, v)
+}
