@@ -1,0 +1,82 @@
+package envoy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// Version is an Envoy release.
+type Version struct{ Major, Minor, Patch int }
+
+// MinVersion is the oldest Envoy that has all we stand on: priority_group,
+// refresh_cluster_on_retry and the fix of CVE-2026-26330.
+var MinVersion = Version{1, 40, 0}
+
+// String returns "1.40.0".
+func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch) }
+
+// Less reports whether v is older than w.
+func (v Version) Less(w Version) bool {
+	if v.Major != w.Major {
+		return v.Major < w.Major
+	}
+	if v.Minor != w.Minor {
+		return v.Minor < w.Minor
+	}
+	return v.Patch < w.Patch
+}
+
+// Binary is an Envoy that was found and is new enough.
+type Binary struct {
+	Path    string
+	Version Version
+}
+
+const versionTimeout = 10 * time.Second
+
+// Find looks for Envoy at ENVOY_PATH, else on PATH, and asks its version.
+func Find(ctx context.Context, getenv func(string) string) (Binary, error) {
+	path := getenv("ENVOY_PATH")
+	if path == "" {
+		found, err := exec.LookPath("envoy")
+		if err != nil {
+			return Binary{}, fmt.Errorf("envoy is neither at ENVOY_PATH (not set) nor on PATH: "+
+				"set ENVOY_PATH to an Envoy of at least %s, or run `make setup`, which installs one", MinVersion)
+		}
+		path = found
+	}
+	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, path, "--version").Output()
+	if err != nil {
+		return Binary{}, fmt.Errorf("asking %q for its version: %w: set ENVOY_PATH to a working Envoy of at least %s", path, err, MinVersion)
+	}
+	version, err := ParseVersion(string(out))
+	if err != nil {
+		return Binary{}, fmt.Errorf("reading the version of %q: %w", path, err)
+	}
+	if version.Less(MinVersion) {
+		return Binary{}, fmt.Errorf("envoy at %q is version %s: at least %s is needed; set ENVOY_PATH to a newer one, or run `make setup`",
+			path, version, MinVersion)
+	}
+	return Binary{Path: path, Version: version}, nil
+}
+
+// ParseVersion reads the answer to `envoy --version`:
+// "envoy  version: 9e55…/1.40.0/Clean/RELEASE/BoringSSL".
+func ParseVersion(s string) (Version, error) {
+	parts := regexp.MustCompile(`version: [^/]*/(\d{1,6})\.(\d{1,6})\.(\d{1,6})`).FindStringSubmatch(s)
+	if parts == nil {
+		return Version{}, errors.New("no version in the answer of --version")
+	}
+	var v Version
+	for i, n := range []*int{&v.Major, &v.Minor, &v.Patch} {
+		*n, _ = strconv.Atoi(parts[i+1]) // at most six digits
+	}
+	return v, nil
+}
