@@ -1,0 +1,185 @@
+package xds
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"time"
+
+	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	codec "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/upstream_codec/v3"
+	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	upstreamhttp "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"ai-gateway/gateway"
+)
+
+const (
+	connectTimeout = 5 * time.Second
+	// idleConnection is shorter than what providers keep, so that a request is
+	// seldom sent into a connection that is just being closed.
+	idleConnection  = 55 * time.Second
+	manyConnections = 1 << 20 // circuit breakers that never break: limits are made elsewhere
+	httpOptionsKey  = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+)
+
+// clusterName is Envoy's name for a backend.
+func clusterName(backend string) string { return "backend/" + backend }
+
+// clusters returns a cluster for every backend and for our own services, and
+// the endpoints of those that need no DNS.
+func (c Config) clusters() (clusters, endpoints []types.Resource, err error) {
+	var e encoder
+	for _, own := range []struct {
+		name, socket string
+		http2        bool
+	}{{extProcCluster, c.ExtProcSocket, true}, {apiCluster, c.APISocket, false}} {
+		clusters = append(clusters, edsCluster(&e, own.name, protocol(own.http2)))
+		endpoints = append(endpoints, load(own.name, unixAddress(own.socket), "localhost"))
+	}
+	for _, b := range c.Routes.Backends {
+		cluster, load, err := c.backend(&e, b)
+		if err != nil {
+			return nil, nil, fmt.Errorf("backend %q: %w", b.Name, err)
+		}
+		clusters = append(clusters, cluster)
+		if load != nil {
+			endpoints = append(endpoints, load)
+		}
+	}
+	return clusters, endpoints, e.err
+}
+
+// backend returns the cluster of a backend. One with an address gets its endpoint
+// by EDS; one with a name is resolved by Envoy, and its endpoint is part of the cluster.
+func (c Config) backend(e *encoder, b gateway.Backend) (*cluster.Cluster, *endpoint.ClusterLoadAssignment, error) {
+	name := clusterName(b.Name)
+	options := protocol(false)
+	options.HttpFilters = c.upstreamFilters(e, b)
+	cl := edsCluster(e, name, options)
+	address, err := dialled(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	assignment := load(name, address, b.BaseURL.Host)
+	if b.BaseURL.Scheme == "https" {
+		cl.TransportSocket = &core.TransportSocket{
+			Name:       "envoy.transport_sockets.tls",
+			ConfigType: &core.TransportSocket_TypedConfig{TypedConfig: e.any(c.tls(b.BaseURL.Hostname()))},
+		}
+	}
+	if isName(b) {
+		cl.ClusterDiscoveryType = &cluster.Cluster_Type{Type: cluster.Cluster_LOGICAL_DNS}
+		cl.DnsLookupFamily = cluster.Cluster_ALL
+		cl.EdsClusterConfig, cl.LoadAssignment = nil, assignment
+		return cl, nil, nil
+	}
+	return cl, assignment, nil
+}
+
+func isName(b gateway.Backend) bool {
+	_, err := netip.ParseAddr(b.BaseURL.Hostname())
+	return b.Socket == "" && err != nil
+}
+
+func dialled(b gateway.Backend) (*core.Address, error) {
+	if b.Socket != "" {
+		return unixAddress(b.Socket), nil
+	}
+	port, err := portOf(b.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	return tcpAddress(b.BaseURL.Hostname(), port), nil
+}
+
+func portOf(u *url.URL) (int, error) {
+	if text := u.Port(); text != "" {
+		return strconv.Atoi(text)
+	}
+	switch u.Scheme {
+	case "https":
+		return 443, nil
+	case "http":
+		return 80, nil
+	}
+	return 0, fmt.Errorf("base URL %q has neither http nor https", u)
+}
+
+// tls verifies a provider's certificate against the system's authorities and its host name.
+func (c Config) tls(host string) *tls.UpstreamTlsContext {
+	names := &tls.SubjectAltNameMatcher{SanType: tls.SubjectAltNameMatcher_DNS, Matcher: &matcher.StringMatcher{
+		MatchPattern: &matcher.StringMatcher_Exact{Exact: host},
+	}}
+	sni := host
+	if _, err := netip.ParseAddr(host); err == nil {
+		names.SanType, sni = tls.SubjectAltNameMatcher_IP_ADDRESS, ""
+	}
+	return &tls.UpstreamTlsContext{
+		Sni: sni,
+		CommonTlsContext: &tls.CommonTlsContext{
+			TlsParams: &tls.TlsParameters{TlsMinimumProtocolVersion: tls.TlsParameters_TLSv1_2, TlsMaximumProtocolVersion: tls.TlsParameters_TLSv1_3},
+			ValidationContextType: &tls.CommonTlsContext_ValidationContext{ValidationContext: &tls.CertificateValidationContext{
+				TrustedCa:                 &core.DataSource{Specifier: &core.DataSource_Filename{Filename: c.CAFile}},
+				MatchTypedSubjectAltNames: []*tls.SubjectAltNameMatcher{names},
+			}},
+		},
+	}
+}
+
+func edsCluster(e *encoder, name string, options *upstreamhttp.HttpProtocolOptions) *cluster.Cluster {
+	return &cluster.Cluster{
+		Name:                          name,
+		ClusterDiscoveryType:          &cluster.Cluster_Type{Type: cluster.Cluster_EDS},
+		EdsClusterConfig:              &cluster.Cluster_EdsClusterConfig{EdsConfig: ads()},
+		ConnectTimeout:                durationpb.New(connectTimeout),
+		TypedExtensionProtocolOptions: map[string]*anypb.Any{httpOptionsKey: e.any(options)},
+		CircuitBreakers: &cluster.CircuitBreakers{Thresholds: []*cluster.CircuitBreakers_Thresholds{{
+			MaxConnections:     wrapperspb.UInt32(manyConnections),
+			MaxPendingRequests: wrapperspb.UInt32(manyConnections),
+			MaxRequests:        wrapperspb.UInt32(manyConnections),
+			MaxRetries:         wrapperspb.UInt32(manyConnections),
+		}}},
+	}
+}
+
+// protocol says which HTTP a cluster speaks. Providers are called over HTTP/1.1:
+// a connection that dies takes one stream with it, and trailers, which it drops
+// by default, never reach a client.
+func protocol(http2 bool) *upstreamhttp.HttpProtocolOptions {
+	explicit := &upstreamhttp.HttpProtocolOptions_ExplicitHttpConfig{
+		ProtocolConfig: &upstreamhttp.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
+			HttpProtocolOptions: &core.Http1ProtocolOptions{},
+		},
+	}
+	if http2 {
+		explicit.ProtocolConfig = &upstreamhttp.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{
+			Http2ProtocolOptions: &core.Http2ProtocolOptions{},
+		}
+	}
+	return &upstreamhttp.HttpProtocolOptions{
+		UpstreamProtocolOptions:   &upstreamhttp.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: explicit},
+		CommonHttpProtocolOptions: &core.HttpProtocolOptions{IdleTimeout: durationpb.New(idleConnection)},
+	}
+}
+
+func load(name string, address *core.Address, hostname string) *endpoint.ClusterLoadAssignment {
+	return &endpoint.ClusterLoadAssignment{ClusterName: name, Endpoints: []*endpoint.LocalityLbEndpoints{{
+		LbEndpoints: []*endpoint.LbEndpoint{{HostIdentifier: &endpoint.LbEndpoint_Endpoint{Endpoint: &endpoint.Endpoint{
+			Address: address, Hostname: hostname,
+		}}}},
+	}}}
+}
+
+func upstreamCodec(e *encoder) *hcm.HttpFilter {
+	return e.filter("envoy.filters.http.upstream_codec", &codec.UpstreamCodec{})
+}

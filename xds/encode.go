@@ -1,0 +1,51 @@
+package xds
+
+import (
+	"fmt"
+
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// encoder packs messages into Any and keeps the first error.
+type encoder struct{ err error }
+
+func (e *encoder) any(m proto.Message) *anypb.Any {
+	a := &anypb.Any{}
+	if err := anypb.MarshalFrom(a, m, proto.MarshalOptions{Deterministic: true}); err != nil && e.err == nil {
+		e.err = fmt.Errorf("encoding %s: %w", m.ProtoReflect().Descriptor().FullName(), err)
+	}
+	return a
+}
+
+func (e *encoder) extension(name string, m proto.Message) *core.TypedExtensionConfig {
+	return &core.TypedExtensionConfig{Name: name, TypedConfig: e.any(m)}
+}
+
+func (e *encoder) filter(name string, m proto.Message) *hcm.HttpFilter {
+	return &hcm.HttpFilter{Name: name, ConfigType: &hcm.HttpFilter_TypedConfig{TypedConfig: e.any(m)}}
+}
+
+func (e *encoder) requestID(m proto.Message) *hcm.RequestIDExtension {
+	return &hcm.RequestIDExtension{TypedConfig: e.any(m)}
+}
+
+// ads says that a resource comes over the one aggregated stream.
+func ads() *core.ConfigSource {
+	return &core.ConfigSource{
+		ResourceApiVersion:    core.ApiVersion_V3,
+		ConfigSourceSpecifier: &core.ConfigSource_Ads{Ads: &core.AggregatedConfigSource{}},
+	}
+}
+
+func tcpAddress(host string, port int) *core.Address {
+	return &core.Address{Address: &core.Address_SocketAddress{SocketAddress: &core.SocketAddress{
+		Address: host, PortSpecifier: &core.SocketAddress_PortValue{PortValue: uint32(port)},
+	}}}
+}
+
+func unixAddress(path string) *core.Address {
+	return &core.Address{Address: &core.Address_Pipe{Pipe: &core.Pipe{Path: path}}}
+}

@@ -1,0 +1,149 @@
+package xds
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	mutationrules "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	headermutation "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
+	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+)
+
+// allowList is a set of lower-case header names; one that ends in '*' stands for
+// every name that begins with what comes before it.
+type allowList []string
+
+// toProviders are the request headers that reach a provider: what the official
+// SDKs send and providers read. Credentials are not among them; each backend's
+// cluster adds its own. ownRequestHeaders pass here and end at the cluster.
+var toProviders = allowList{
+	":*", // pseudo-headers
+	"accept",
+	"accept-encoding", // set to identity with the plan
+	"accept-language",
+	"content-length",
+	"content-type",
+	"http-referer", // OpenRouter, with x-title
+	"idempotency-key",
+	"openai-*",
+	"user-agent",
+	"x-client-request-id", // OpenAI's own field for a client's id
+	"x-forwarded-proto",
+	"x-request-id",
+	"x-stainless-*",
+	"x-title",
+}
+
+// ownRequestHeaders are between us and the client, but Envoy needs them until the
+// request leaves: the first to find a route, the second to echo it in answers.
+var ownRequestHeaders = []string{"x-forwarded-proto", "x-request-id"}
+
+// toClients are the response headers of a provider that reach the client, and
+// those that the gateway's own answers carry. What the gateway says itself
+// (x-request-id excepted, which the route sets) is added after this list applied,
+// so no provider can say it for us.
+var toClients = allowList{
+	":*",
+	"allow",
+	"cache-control",
+	"content-encoding",
+	"content-length",
+	"content-type",
+	"date",
+	"openai-*",
+	"retry-after",
+	"retry-after-ms",
+	"www-authenticate",
+	"x-request-id",
+	"x-should-retry",
+}
+
+// removeOthers is the mutation that removes every header which is not in the list.
+func (l allowList) removeOthers() *mutationrules.HeaderMutation {
+	return &mutationrules.HeaderMutation{Action: &mutationrules.HeaderMutation_RemoveOnMatch_{
+		RemoveOnMatch: &mutationrules.HeaderMutation_RemoveOnMatch{KeyMatcher: &matcher.StringMatcher{
+			MatchPattern: &matcher.StringMatcher_SafeRegex{SafeRegex: &matcher.RegexMatcher{Regex: l.complement()}},
+		}},
+	}}
+}
+
+// complement returns a regular expression that matches, as a whole, exactly the
+// names that are not in the list. RE2 has no look-ahead, so it is spelled out
+// along the tree of the names' prefixes.
+func (l allowList) complement() string {
+	sorted := slices.Sorted(slices.Values(l))
+	return complement(sorted)
+}
+
+// complement works on sorted names that share a prefix which is already cut off.
+func complement(names []string) string {
+	if len(names) > 0 && slices.Contains(names, "*") {
+		return "" // nothing that begins so is outside the list
+	}
+	var alternatives []string
+	if !slices.Contains(names, "") {
+		alternatives = append(alternatives, "$") // the prefix itself is not in the list
+	}
+	first := ""
+	var deeper []string
+	for _, group := range byFirst(names) {
+		c := group[0][:1]
+		first += regexp.QuoteMeta(c)
+		rest := make([]string, len(group))
+		for i, name := range group {
+			rest[i] = name[1:]
+		}
+		if inner := complement(rest); inner != "" {
+			deeper = append(deeper, regexp.QuoteMeta(c)+inner)
+		}
+	}
+	if first == "" {
+		alternatives = append(alternatives, ".+")
+	} else {
+		alternatives = append(alternatives, "[^"+strings.ReplaceAll(first, "-", `\-`)+"].*")
+	}
+	return "(?:" + strings.Join(append(alternatives, deeper...), "|") + ")"
+}
+
+// byFirst groups sorted names by their first byte and leaves the empty one out.
+func byFirst(names []string) (groups [][]string) {
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		if n := len(groups); n > 0 && groups[n-1][0][0] == name[0] {
+			groups[n-1] = append(groups[n-1], name)
+			continue
+		}
+		groups = append(groups, []string{name})
+	}
+	return groups
+}
+
+// allowLists is the downstream filter that holds both lists, also while the
+// gateway process is dead.
+func allowLists() *headermutation.HeaderMutation {
+	return &headermutation.HeaderMutation{Mutations: &headermutation.Mutations{
+		RequestMutations:  []*mutationrules.HeaderMutation{toProviders.removeOthers()},
+		ResponseMutations: []*mutationrules.HeaderMutation{toClients.removeOthers()},
+	}}
+}
+
+func remove(name string) *mutationrules.HeaderMutation {
+	return &mutationrules.HeaderMutation{Action: &mutationrules.HeaderMutation_Remove{Remove: name}}
+}
+
+func set(name, value string) *mutationrules.HeaderMutation {
+	return &mutationrules.HeaderMutation{Action: &mutationrules.HeaderMutation_Append{Append: setHeader(name, value)}}
+}
+
+// setHeader sets a header to a value in Envoy's substitution format; an empty
+// result leaves the header as it is.
+func setHeader(name, value string) *core.HeaderValueOption {
+	return &core.HeaderValueOption{
+		Header:       &core.HeaderValue{Key: name, Value: value},
+		AppendAction: core.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+	}
+}

@@ -1,0 +1,121 @@
+package xds
+
+import (
+	"time"
+
+	accesslog "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	extproc "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
+	router "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	uuidext "github.com/envoyproxy/go-control-plane/envoy/extensions/request_id/uuid/v3"
+	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// Names of resources and filters.
+const (
+	listenerName     = "gateway"
+	routeConfigName  = "gateway"
+	extProcFilter    = "gateway.ext_proc"
+	allowListsFilter = "gateway.allow_lists"
+	requestIDFilter  = "gateway.request_id"
+	extProcCluster   = "gateway/ext_proc"
+	apiCluster       = "gateway/api"
+)
+
+// Namespaces of the dynamic metadata that the ext_proc service sets with a plan.
+const (
+	planNamespace   = "aigw"        // intent, request_id, path
+	routeNamespace  = "aigw.route"  // priority_groups
+	clientNamespace = "aigw.client" // authorization: the client's own
+)
+
+const (
+	idleTimeout     = 15 * time.Minute // a stream without a byte in either direction
+	uploadTimeout   = 10 * time.Minute // from the first to the last byte of a request
+	headersTimeout  = 10 * time.Second
+	exchangeTimeout = 10 * time.Second // for one ext_proc answer: a burst may queue, a hung service is killed after 3 s
+	bufferSlack     = 1 << 20          // bytes above MaxBody that buffers hold, so that Envoy's limit is never the first
+)
+
+func (c Config) listener() (*listener.Listener, error) {
+	var e encoder
+	manager := &hcm.HttpConnectionManager{
+		StatPrefix:     "gateway",
+		RouteSpecifier: &hcm.HttpConnectionManager_Rds{Rds: &hcm.Rds{RouteConfigName: routeConfigName, ConfigSource: ads()}},
+		HttpFilters: []*hcm.HttpFilter{
+			e.filter(requestIDFilter, validRequestID(&e)),
+			e.filter(extProcFilter, c.extProc()),
+			e.filter(allowListsFilter, allowLists()),
+			e.filter("envoy.filters.http.router", &router.Router{SuppressEnvoyHeaders: true}),
+		},
+		AccessLog:        []*accesslog.AccessLog{c.accessLog(&e)},
+		LocalReplyConfig: localReplies(&e),
+
+		// What a client says about itself is not believed: x-envoy-* from outside is
+		// dropped, and x-envoy-external-address is the peer.
+		UseRemoteAddress: wrapperspb.Bool(true),
+		ServerName:       "ai-gateway",
+		CommonHttpProtocolOptions: &core.HttpProtocolOptions{
+			HeadersWithUnderscoresAction: core.HttpProtocolOptions_REJECT_REQUEST,
+		},
+		NormalizePath:                wrapperspb.Bool(true),
+		MergeSlashes:                 true,
+		PreserveExternalRequestId:    true,
+		AlwaysSetRequestIdInResponse: true,
+		RequestIdExtension:           e.requestID(&uuidext.UuidRequestIdConfig{PackTraceReason: wrapperspb.Bool(false)}),
+		StreamIdleTimeout:            durationpb.New(idleTimeout),
+		RequestTimeout:               durationpb.New(uploadTimeout),
+		RequestHeadersTimeout:        durationpb.New(headersTimeout),
+		HttpProtocolOptions:          &core.Http1ProtocolOptions{},
+		Http2ProtocolOptions:         &core.Http2ProtocolOptions{MaxConcurrentStreams: wrapperspb.UInt32(1000)},
+		PathWithEscapedSlashesAction: hcm.HttpConnectionManager_KEEP_UNCHANGED, // model ids hold slashes; metered paths match exactly
+	}
+	l := &listener.Listener{
+		Name:                          listenerName,
+		Address:                       tcpAddress(c.Bind, c.Port),
+		PerConnectionBufferLimitBytes: wrapperspb.UInt32(uint32(c.MaxBody + bufferSlack)),
+		FilterChains: []*listener.FilterChain{{Filters: []*listener.Filter{{
+			Name:       "envoy.filters.network.http_connection_manager",
+			ConfigType: &listener.Filter_TypedConfig{TypedConfig: e.any(manager)},
+		}}}},
+	}
+	return l, e.err
+}
+
+// extProc configures the gateway role. It fails open, which alone would make
+// traffic free; but a request that got no plan meets the catch-all route.
+func (c Config) extProc() *extproc.ExternalProcessor {
+	return &extproc.ExternalProcessor{
+		GrpcService: &core.GrpcService{TargetSpecifier: &core.GrpcService_EnvoyGrpc_{
+			EnvoyGrpc: &core.GrpcService_EnvoyGrpc{ClusterName: extProcCluster},
+		}},
+		FailureModeAllow:  true,
+		AllowModeOverride: true,
+		MessageTimeout:    durationpb.New(exchangeTimeout),
+		ProcessingMode: &extproc.ProcessingMode{
+			RequestHeaderMode:   extproc.ProcessingMode_SEND,
+			RequestBodyMode:     extproc.ProcessingMode_BUFFERED,
+			RequestTrailerMode:  extproc.ProcessingMode_SKIP,
+			ResponseHeaderMode:  extproc.ProcessingMode_SEND,
+			ResponseBodyMode:    extproc.ProcessingMode_BUFFERED_PARTIAL, // SSE: overridden with STREAMED
+			ResponseTrailerMode: extproc.ProcessingMode_SKIP,
+		},
+		ForwardRules: &extproc.HeaderForwardingRules{AllowedHeaders: exactly(":method", ":path", ":authority", ":status",
+			"authorization", "content-type", "content-length", "content-encoding", "x-request-id", "x-envoy-external-address")},
+		MetadataOptions: &extproc.MetadataOptions{ReceivingNamespaces: &extproc.MetadataOptions_MetadataNamespaces{
+			Untyped: []string{planNamespace, routeNamespace, clientNamespace},
+		}},
+	}
+}
+
+func exactly(names ...string) *matcher.ListStringMatcher {
+	list := &matcher.ListStringMatcher{}
+	for _, name := range names {
+		list.Patterns = append(list.Patterns, &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Exact{Exact: name}})
+	}
+	return list
+}

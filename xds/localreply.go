@@ -1,0 +1,131 @@
+package xds
+
+import (
+	"net/http"
+
+	accesslog "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	cel "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/filters/cel/v3"
+	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"ai-gateway/gateway"
+)
+
+// ownDetails are the response code details of answers whose body is an envelope
+// already: refusals of the ext_proc service, and direct responses of routes.
+const ownDetails = "response.code_details == 'aigw' || response.code_details == 'direct_response'"
+
+// localReply is what Envoy says for itself in one situation.
+type localReply struct {
+	flags  []string // response flags that tell it; nil matches by status
+	status uint32   // with no flags: the status that tells it; 0 matches every answer
+	kind   string   // the envelope's type
+	code   string
+	text   string // may hold Envoy's substitution commands
+}
+
+// envoyReplies name the situations in which Envoy answers instead of a provider.
+// The first that fits is taken; the last fits all.
+// Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage#response-flags
+var envoyReplies = []localReply{
+	{flags: []string{"UF"}, kind: "server_error", code: "upstream_unreachable",
+		text: "The gateway could not connect to the model's provider. %UPSTREAM_TRANSPORT_FAILURE_REASON%"},
+	{flags: []string{"UH", "NC"}, kind: "server_error", code: "upstream_unreachable",
+		text: "The model's provider has no reachable address: its host name does not resolve, or it is down."},
+	{flags: []string{"UT"}, kind: "server_error", code: "upstream_timeout",
+		text: "The model's provider did not answer in time."},
+	{flags: []string{"SI"}, kind: "server_error", code: "idle_timeout",
+		text: "Nothing was sent in either direction for too long."},
+	{flags: []string{"UC", "UR", "LR", "URX", "UPE"}, kind: "server_error", code: "upstream_disconnected",
+		text: "The model's provider closed the connection before it answered. %UPSTREAM_TRANSPORT_FAILURE_REASON%"},
+	{flags: []string{"UO"}, kind: "server_error", code: "upstream_overloaded",
+		text: "Too many requests wait for the model's provider. Try again in a moment."},
+	{flags: []string{"OM"}, kind: "server_error", code: "overloaded",
+		text: "The gateway is out of memory for more requests. Try again in a moment."},
+	{status: http.StatusRequestEntityTooLarge, kind: "invalid_request_error", code: "request_too_large",
+		text: "The request body is larger than this gateway accepts."},
+	{status: http.StatusForbidden, kind: "invalid_request_error", code: "upgrade_not_supported",
+		text: "This gateway does not upgrade connections (WebSocket, CONNECT). Send a plain HTTP request."},
+	{status: http.StatusRequestTimeout, kind: "invalid_request_error", code: "request_timeout",
+		text: "The request did not arrive in time."},
+	{status: http.StatusRequestHeaderFieldsTooLarge, kind: "invalid_request_error", code: "headers_too_large",
+		text: "The request's headers are larger than this gateway accepts."},
+	{status: http.StatusBadRequest, kind: "invalid_request_error", code: "bad_request",
+		text: "The request is not valid HTTP for this gateway: %LOCAL_REPLY_BODY%%RESPONSE_CODE_DETAILS%"},
+	{kind: "server_error", code: "gateway_error", text: "The gateway could not answer: %RESPONSE_CODE_DETAILS%"},
+}
+
+// localReplies turns every answer that Envoy makes itself into OpenAI's envelope.
+func localReplies(e *encoder) *hcm.LocalReplyConfig {
+	config := &hcm.LocalReplyConfig{Mappers: []*hcm.ResponseMapper{{
+		Filter: &accesslog.AccessLogFilter{FilterSpecifier: &accesslog.AccessLogFilter_ExtensionFilter{
+			ExtensionFilter: &accesslog.ExtensionFilter{
+				Name:       "envoy.access_loggers.extension_filters.cel",
+				ConfigType: &accesslog.ExtensionFilter_TypedConfig{TypedConfig: e.any(&cel.ExpressionFilter{Expression: ownDetails})},
+			},
+		}},
+		BodyFormatOverride: &core.SubstitutionFormatString{
+			Format:      &core.SubstitutionFormatString_TextFormatSource{TextFormatSource: inline("%LOCAL_REPLY_BODY%")},
+			ContentType: "application/json",
+		},
+	}}}
+	for _, reply := range envoyReplies {
+		config.Mappers = append(config.Mappers, reply.mapper())
+	}
+	return config
+}
+
+func (r localReply) mapper() *hcm.ResponseMapper {
+	return &hcm.ResponseMapper{
+		Filter: r.filter(),
+		BodyFormatOverride: &core.SubstitutionFormatString{
+			Format: &core.SubstitutionFormatString_JsonFormat{JsonFormat: r.envelope()},
+		},
+		// Once a plan exists the request has lost the header that Envoy would echo.
+		HeadersToAdd: []*core.HeaderValueOption{setHeader("x-request-id", plannedRequestID)},
+	}
+}
+
+func (r localReply) envelope() *structpb.Struct {
+	return object(map[string]*structpb.Value{"error": structpb.NewStructValue(object(map[string]*structpb.Value{
+		"message": structpb.NewStringValue(r.text),
+		"type":    structpb.NewStringValue(r.kind),
+		"param":   structpb.NewNullValue(),
+		"code":    structpb.NewStringValue(r.code),
+	}))})
+}
+
+func object(fields map[string]*structpb.Value) *structpb.Struct {
+	return &structpb.Struct{Fields: fields}
+}
+
+func (r localReply) filter() *accesslog.AccessLogFilter {
+	if r.flags != nil {
+		return &accesslog.AccessLogFilter{FilterSpecifier: &accesslog.AccessLogFilter_ResponseFlagFilter{
+			ResponseFlagFilter: &accesslog.ResponseFlagFilter{Flags: r.flags},
+		}}
+	}
+	op := accesslog.ComparisonFilter_GE
+	if r.status != 0 {
+		op = accesslog.ComparisonFilter_EQ
+	}
+	return &accesslog.AccessLogFilter{FilterSpecifier: &accesslog.AccessLogFilter_StatusCodeFilter{
+		StatusCodeFilter: &accesslog.StatusCodeFilter{Comparison: &accesslog.ComparisonFilter{
+			Op:    op,
+			Value: &core.RuntimeUInt32{DefaultValue: r.status, RuntimeKey: "gateway.unset"},
+		}},
+	}}
+}
+
+// direct is a route's action that answers by itself, in the envelope.
+func direct(refusal *gateway.Error) *route.Route_DirectResponse {
+	return &route.Route_DirectResponse{DirectResponse: &route.DirectResponseAction{
+		Status: uint32(refusal.Status), Body: inline(string(refusal.JSON())),
+	}}
+}
+
+func inline(text string) *core.DataSource {
+	return &core.DataSource{Specifier: &core.DataSource_InlineString{InlineString: text}}
+}

@@ -1,0 +1,212 @@
+package xds
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	priority "github.com/envoyproxy/go-control-plane/envoy/extensions/router/cluster_specifiers/priority_group/v3"
+	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"ai-gateway/gateway"
+)
+
+const (
+	// plannedRequestID is the client's label of a planned request.
+	plannedRequestID = "%DYNAMIC_METADATA(" + planNamespace + ":request_id)%"
+
+	minRetryDelay = time.Millisecond // Envoy wants more than zero
+	maxRetryDelay = time.Minute
+	// longestRetryAfter is how long a provider's Retry-After is waited out; a
+	// longer one reaches the client with the refusal.
+	longestRetryAfter = 10 * time.Second
+	apiTimeout        = 30 * time.Second
+)
+
+// retriedStatuses are answers of a provider that a repetition may mend.
+var retriedStatuses = []uint32{
+	http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
+	http.StatusServiceUnavailable, http.StatusGatewayTimeout, 529, // 529: overloaded, said by some providers
+}
+
+// routes is the one route configuration: requests with a plan go to their
+// model's group; requests that should have one and do not go nowhere.
+func (c Config) routes() (*route.RouteConfiguration, error) {
+	var e encoder
+	hosts := []*route.VirtualHost{{Name: "gateway", Domains: c.hostNames(), Routes: c.table(&e), RequestBodyBufferLimit: wrapperspb.UInt64(uint64(c.MaxBody + bufferSlack))}}
+	if !c.AnyHost {
+		hosts = append(hosts, &route.VirtualHost{Name: "elsewhere", Domains: []string{"*"}, Routes: []*route.Route{refuseAll(&e, wrongHost)}})
+	}
+	return &route.RouteConfiguration{
+		Name:                           routeConfigName,
+		VirtualHosts:                   hosts,
+		IgnorePortInHostMatching:       true,
+		MaxDirectResponseBodySizeBytes: wrapperspb.UInt32(64 << 10),
+	}, e.err
+}
+
+// hostNames are the Host headers that are answered. A gateway that only this
+// machine shall reach answers to this machine's names alone: else a web page
+// could rebind its own name to 127.0.0.1 and read what only the machine's owner may.
+func (c Config) hostNames() []string {
+	if c.AnyHost {
+		return []string{"*"}
+	}
+	names := []string{"localhost", "*.localhost", "127.0.0.1", "[::1]"}
+	bind := c.Bind
+	if strings.Contains(bind, ":") {
+		bind = "[" + bind + "]"
+	}
+	for _, name := range names {
+		if name == bind {
+			return names
+		}
+	}
+	return append(names, bind)
+}
+
+func (c Config) table(e *encoder) []*route.Route {
+	routes := []*route.Route{
+		refusal(e, "two hosts", &route.RouteMatch{
+			PathSpecifier: prefix("/"),
+			Headers: []*route.HeaderMatcher{{Name: ":authority", HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{
+				StringMatch: &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Contains{Contains: ","}},
+			}}},
+		}, twoHosts),
+		c.planned(e),
+	}
+	for _, endpoint := range gateway.Endpoints() {
+		match := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path())}
+		post := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path()), Headers: []*route.HeaderMatcher{{
+			Name: ":method", HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{
+				StringMatch: &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Exact{Exact: http.MethodPost}},
+			},
+		}}}
+		routes = append(routes, unplanned(endpoint, post), refusal(e, "not POST "+endpoint.Path(), match, notPost))
+	}
+	return append(routes, apiRoutes(e)...)
+}
+
+// planned carries every request that has a plan. Its group, and thereby its
+// cluster, is chosen anew for each attempt.
+func (c Config) planned(e *encoder) *route.Route {
+	specifier := &priority.PriorityGroupClusterSpecifier{
+		PriorityGroups:            c.groups(),
+		OverrideMetadataNamespace: routeNamespace,
+	}
+	return &route.Route{
+		Name:  "planned",
+		Match: &route.RouteMatch{PathSpecifier: prefix("/"), DynamicMetadata: []*matcher.MetadataMatcher{hasPlan()}},
+		Action: &route.Route_Route{Route: &route.RouteAction{
+			ClusterSpecifier: &route.RouteAction_InlineClusterSpecifierPlugin{
+				InlineClusterSpecifierPlugin: &route.ClusterSpecifierPlugin{Extension: e.extension("priority_group", specifier)},
+			},
+			HostRewriteSpecifier: &route.RouteAction_AutoHostRewrite{AutoHostRewrite: wrapperspb.Bool(true)},
+			Timeout:              durationpb.New(0), // an answer takes as long as it takes; idleTimeout bounds silence
+			RetryPolicy:          c.retryPolicy(),
+		}},
+		ResponseHeadersToAdd: []*core.HeaderValueOption{setHeader("x-request-id", plannedRequestID)},
+	}
+}
+
+// groups are the models' ordered backends, by the names that plans use.
+func (c Config) groups() []*priority.PriorityGroup {
+	group := func(name, backend string) *priority.PriorityGroup {
+		return &priority.PriorityGroup{Name: name, Clusters: []*priority.ClusterWeight{{
+			ClusterName: clusterName(backend), Weight: wrapperspb.UInt32(1),
+		}}}
+	}
+	var groups []*priority.PriorityGroup
+	if c.Routes.Default != "" {
+		groups = append(groups, group(gateway.DefaultGroup, c.Routes.Default))
+	}
+	for _, r := range c.Routes.Models {
+		groups = append(groups, group(r.Model.Group(), r.Backend))
+	}
+	return groups
+}
+
+func (c Config) retryPolicy() *route.RetryPolicy {
+	if c.Retry.Attempts == 0 {
+		return nil
+	}
+	delay := max(c.Retry.Delay, minRetryDelay)
+	return &route.RetryPolicy{
+		RetryOn:               "connect-failure,refused-stream,reset,retriable-status-codes",
+		RetriableStatusCodes:  retriedStatuses,
+		NumRetries:            wrapperspb.UInt32(uint32(c.Retry.Attempts)),
+		RefreshClusterOnRetry: true,
+		RetryBackOff: &route.RetryPolicy_RetryBackOff{
+			BaseInterval: durationpb.New(delay), MaxInterval: durationpb.New(max(delay, maxRetryDelay)),
+		},
+		RateLimitedRetryBackOff: &route.RetryPolicy_RateLimitedRetryBackOff{
+			ResetHeaders: []*route.RetryPolicy_ResetHeader{{Name: "retry-after", Format: route.RetryPolicy_SECONDS}},
+			MaxInterval:  durationpb.New(longestRetryAfter),
+		},
+	}
+}
+
+// unplanned is where a metered request is until its plan is answered, and where
+// it ends when the gateway process is dead: nothing passes unmetered.
+func unplanned(endpoint gateway.Endpoint, match *route.RouteMatch) *route.Route {
+	return &route.Route{
+		Name: "unplanned " + endpoint.Path(), Match: match, Action: direct(restarting),
+		ResponseHeadersToAdd: []*core.HeaderValueOption{setHeader("retry-after", strconv.Itoa(restarting.RetryAfter))},
+	}
+}
+
+// apiRoutes are the paths that the gateway's HTTP API answers, and the refusal of all others.
+func apiRoutes(e *encoder) []*route.Route {
+	match := []*route.RouteMatch{
+		{PathSpecifier: exactPath("/health")},
+		{PathSpecifier: exactPath(gateway.BasePath + "/models")},
+		{PathSpecifier: prefix(gateway.BasePath + "/models/")},
+		{PathSpecifier: prefix("/api/")},
+	}
+	var routes []*route.Route
+	for _, m := range match {
+		routes = append(routes, &route.Route{
+			Name: "api", Match: m, TypedPerFilterConfig: unfiltered(e, extProcFilter, allowListsFilter),
+			Action: &route.Route_Route{Route: &route.RouteAction{
+				ClusterSpecifier: &route.RouteAction_Cluster{Cluster: apiCluster},
+				Timeout:          durationpb.New(apiTimeout),
+			}},
+		})
+	}
+	return append(routes, refuseAll(e, unknownPath))
+}
+
+func refuseAll(e *encoder, because *gateway.Error) *route.Route {
+	return refusal(e, "all others", &route.RouteMatch{PathSpecifier: prefix("/")}, because)
+}
+
+func refusal(e *encoder, name string, match *route.RouteMatch, because *gateway.Error) *route.Route {
+	r := &route.Route{
+		Name: name, Match: match, Action: direct(because),
+		TypedPerFilterConfig: unfiltered(e, extProcFilter),
+		ResponseHeadersToAdd: []*core.HeaderValueOption{setHeader("x-should-retry", "false")},
+	}
+	if because == notPost {
+		r.ResponseHeadersToAdd = append(r.ResponseHeadersToAdd, setHeader("allow", http.MethodPost))
+	}
+	return r
+}
+
+// unfiltered switches filters off for a route.
+func unfiltered(e *encoder, filters ...string) map[string]*anypb.Any {
+	off := make(map[string]*anypb.Any, len(filters))
+	for _, name := range filters {
+		off[name] = e.any(&route.FilterConfig{Disabled: true})
+	}
+	return off
+}
+
+func exactPath(path string) *route.RouteMatch_Path { return &route.RouteMatch_Path{Path: path} }
+
+func prefix(path string) *route.RouteMatch_Prefix { return &route.RouteMatch_Prefix{Prefix: path} }
