@@ -40,7 +40,7 @@ type Backend struct {
 	BaseURL    *url.URL // http or https, any path, no query: "https://api.openai.com/v1"
 	Socket     string   // path of a Unix socket to dial instead of BaseURL's host; "" for none
 	Credential Credential
-	Secret     string // the backend's own key, "" for none; never printed
+	Secret     string `json:"-"` // the backend's own key, "" for none; never printed
 }
 
 // String returns the backend's name, so that printing one shows no secret.
