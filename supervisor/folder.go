@@ -1,0 +1,142 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+const (
+	folderPrefix = "ai-gateway-"
+	lockName     = "lock"
+	// maxSocketPath is what the systems allow for a Unix socket's path, less a
+	// file name of ours.
+	maxSocketPath = 104 - len("/extproc.sock")
+)
+
+// RunFolder is a private folder that exists as long as its owner runs.
+type RunFolder struct {
+	path string
+	lock *os.File
+}
+
+// NewRunFolder makes a folder below parent, or below the system's folder for
+// temporary files, and removes those that owners of the same user left when they
+// were killed.
+func NewRunFolder(parent string) (*RunFolder, error) {
+	if parent == "" {
+		parent = os.TempDir()
+	}
+	removeStale(parent)
+	path, err := os.MkdirTemp(parent, folderPrefix) // 0700
+	if err != nil {
+		return nil, fmt.Errorf("making the private folder: %w", err)
+	}
+	if len(path) > maxSocketPath {
+		os.Remove(path)
+		return nil, fmt.Errorf("the folder %q is too long for sockets in it: set TMPDIR to a shorter one", path)
+	}
+	lock, err := lockFile(filepath.Join(path, lockName))
+	if err != nil {
+		os.RemoveAll(path)
+		return nil, fmt.Errorf("locking the private folder: %w", err)
+	}
+	return &RunFolder{path, lock}, nil
+}
+
+// Path is the path of a file in the folder, or of the folder itself for "".
+func (f *RunFolder) Path(name string) string { return filepath.Join(f.path, name) }
+
+// Remove removes the folder and what is in it.
+func (f *RunFolder) Remove() error {
+	return errors.Join(os.RemoveAll(f.path), f.lock.Close())
+}
+
+// removeStale removes the folders below parent that are ours and have no owner.
+func removeStale(parent string) {
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return // making our own folder will tell
+	}
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), folderPrefix) {
+			removeIfStale(filepath.Join(parent, entry.Name()))
+		}
+	}
+}
+
+// removeIfStale removes a folder that this user owns and whose lock is free.
+func removeIfStale(path string) {
+	info, err := os.Lstat(path)
+	if err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 {
+		return
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); !ok || int(owner.Uid) != os.Getuid() {
+		return
+	}
+	lock := filepath.Join(path, lockName)
+	if info, err := os.Lstat(lock); err != nil || !info.Mode().IsRegular() {
+		return
+	}
+	f, err := lockFile(lock)
+	if err != nil {
+		return // its owner lives
+	}
+	defer f.Close()
+	os.RemoveAll(path)
+}
+
+// errLocked tells who holds a lock.
+type errLocked struct{ pid string }
+
+func (e errLocked) Error() string { return "process " + e.pid + " holds it" }
+
+// lockFile takes a lock that ends with the process, and writes our pid into it.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		pid, _ := os.ReadFile(path)
+		f.Close()
+		return nil, errLocked{strings.TrimSpace(string(pid))}
+	}
+	if err := errors.Join(f.Truncate(0), writePID(f)); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func writePID(f *os.File) error {
+	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
+}
+
+// LockState makes a private folder for what outlives a run, and locks it: two
+// gateways never share one. release lets go of it.
+func LockState(dir string) (release func(), err error) {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("making the state folder: %w", err)
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("looking at the state folder: %w", err)
+	case !info.IsDir():
+		return nil, fmt.Errorf("the state folder %q is no folder: move that file away", dir)
+	case info.Mode().Perm()&0o077 != 0:
+		return nil, fmt.Errorf("the state folder %q may be read by others: run chmod 700 on it", dir)
+	}
+	lock, err := lockFile(filepath.Join(dir, lockName))
+	if err != nil {
+		return nil, fmt.Errorf("another gateway uses the state folder %q: %w: end it, or set DATABASE_PATH to another file", dir, err)
+	}
+	return func() { lock.Close() }, nil
+}

@@ -1,0 +1,104 @@
+package supervisor
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestARunFolderIsPrivateAndGoneInTheEnd(t *testing.T) {
+	f, err := NewRunFolder(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(f.Path(""))
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the folder's mode is %v, %v", info.Mode(), err)
+	}
+	if err := f.Remove(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(f.Path("")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder is still there: %v", err)
+	}
+}
+
+func TestStaleFoldersAreRemovedAndNoOthers(t *testing.T) {
+	parent := t.TempDir()
+	alive, err := NewRunFolder(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alive.Remove()
+	stale := filepath.Join(parent, folderPrefix+"stale")
+	foreign := filepath.Join(parent, folderPrefix+"foreign") // has no lock file
+	shared := filepath.Join(parent, folderPrefix+"shared")   // is not private
+	linked := filepath.Join(parent, folderPrefix+"linked")   // is a link to a folder that looks like one of ours
+	target := filepath.Join(parent, "target")
+	for _, dir := range []string{stale, foreign, shared, target} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if dir != foreign {
+			if err := os.WriteFile(filepath.Join(dir, lockName), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := errors.Join(os.Chmod(shared, 0o755), os.Symlink(target, linked)); err != nil {
+		t.Fatal(err)
+	}
+	second, err := NewRunFolder(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Remove()
+	if _, err := os.Stat(stale); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the stale folder is still there: %v", err)
+	}
+	for _, dir := range []string{alive.Path(""), foreign, shared, linked, target} {
+		if _, err := os.Stat(dir); err != nil {
+			t.Errorf("%s was removed", dir)
+		}
+	}
+}
+
+func TestAFolderTooLongForSocketsIsRefused(t *testing.T) {
+	parent := filepath.Join(t.TempDir(), strings.Repeat("x", 100))
+	if err := os.Mkdir(parent, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewRunFolder(parent); err == nil || !strings.Contains(err.Error(), "TMPDIR") {
+		t.Errorf("error %v, want one that names TMPDIR", err)
+	}
+}
+
+func TestTwoGatewaysNeverShareAState(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	release, err := LockState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LockState(dir); err == nil || !strings.Contains(err.Error(), "process ") {
+		t.Errorf("a second lock gives %v, want an error that names the process", err)
+	}
+	release()
+	again, err := LockState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again()
+}
+
+func TestAStateFolderThatOthersMayReadIsRefused(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LockState(dir); err == nil || !strings.Contains(err.Error(), "chmod 700") {
+		t.Errorf("error %v", err)
+	}
+}

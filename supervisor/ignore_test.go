@@ -1,0 +1,8 @@
+package supervisor
+
+import (
+	"os/signal"
+	"syscall"
+)
+
+func ignoreTERM() { signal.Ignore(syscall.SIGTERM) }

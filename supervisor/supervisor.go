@@ -1,0 +1,204 @@
+// Package supervisor starts processes, watches them, starts them again when they
+// die or hang, and ends them. It knows nothing of what they do.
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Process is a process to keep running.
+type Process struct {
+	Name    string
+	Command func() *exec.Cmd // a fresh command for each start
+	// Healthy is asked twice a second, if there is one. A process that gives no nil
+	// answer for HungAfter is killed and started again.
+	Healthy   func(context.Context) error
+	HungAfter time.Duration
+	StopGrace time.Duration // between SIGTERM and SIGKILL when it is to end
+}
+
+const (
+	askEvery     = 500 * time.Millisecond
+	firstHealth  = 10 * time.Second // how long a fresh process may take to become healthy
+	livedWell    = 10 * time.Second // after which a death is no repeated one
+	shortLife    = 2 * time.Second
+	giveUpAfter  = 5 // short lives in a row
+	firstBackoff = 100 * time.Millisecond
+	maxBackoff   = time.Second
+	waitDelay    = 500 * time.Millisecond // for output pipes that grandchildren keep open
+)
+
+// Supervisor keeps processes running.
+type Supervisor struct {
+	log       *slog.Logger
+	processes []Process
+}
+
+// New makes a supervisor. Processes are started in any order and ended in the
+// order given, each only after the one before it has ended.
+func New(log *slog.Logger, processes ...Process) *Supervisor {
+	return &Supervisor{log: log, processes: processes}
+}
+
+// Run keeps all processes running until ctx ends, then ends them. It gives up,
+// with an error, when one cannot be started or dies at once again and again.
+func (s *Supervisor) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var all sync.WaitGroup
+	failures := make(chan error, len(s.processes))
+	turns := make([]chan struct{}, len(s.processes)+1) // closed, one by one, when a process may be ended
+	for i := range turns {
+		turns[i] = make(chan struct{})
+	}
+	context.AfterFunc(ctx, func() { close(turns[0]) })
+	for i, p := range s.processes {
+		k := &keeper{Process: p, log: s.log.With("process", p.Name)}
+		all.Go(func() {
+			defer close(turns[i+1])
+			if err := k.run(ctx, turns[i]); err != nil {
+				failures <- err
+				stop()
+			}
+			<-turns[i]
+		})
+	}
+	all.Wait()
+	close(failures)
+	return <-failures // nil if there was none
+}
+
+// keeper keeps one process running.
+type keeper struct {
+	Process
+	log *slog.Logger
+}
+
+// run keeps the process running until ctx ends, and ends it when its turn has come.
+// It holds on to its thread: the kernel ends the children of a dead parent, and a
+// parent, to it, is a thread. Source: https://go.dev/issue/27505
+func (k *keeper) run(ctx context.Context, turn <-chan struct{}) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	backoff, shortLives := time.Duration(0), 0
+	for {
+		began := time.Now()
+		err := k.once(ctx, turn)
+		if ctx.Err() != nil {
+			return nil
+		}
+		lived := time.Since(began)
+		if lived < shortLife {
+			shortLives++
+		} else {
+			shortLives = 0
+		}
+		var exit *exec.ExitError
+		switch {
+		case err != nil && !errors.As(err, &exit):
+			return fmt.Errorf("starting %s: %w", k.Name, err)
+		case shortLives == giveUpAfter:
+			return fmt.Errorf("%s ended %d times in a row within %s, the last time with %s: the lines it printed say why",
+				k.Name, shortLives, shortLife, describe(err))
+		case lived > livedWell:
+			backoff = 0
+		}
+		k.log.Warn("process died, starting it again", "status", describe(err), "lived", lived.Round(time.Millisecond), "wait", backoff)
+		if !sleep(ctx, backoff) {
+			return nil
+		}
+		backoff = min(max(2*backoff, firstBackoff), maxBackoff)
+	}
+}
+
+func describe(err error) string {
+	if err == nil {
+		return "exit status 0"
+	}
+	return err.Error()
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// once starts the process and returns when it has ended.
+func (k *keeper) once(ctx context.Context, turn <-chan struct{}) error {
+	cmd := k.Command()
+	cmd.WaitDelay = waitDelay
+	cmd.SysProcAttr = childAttributes()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	k.log.Info("process started", "pid", cmd.Process.Pid)
+	ended := make(chan error, 1)
+	var watchers sync.WaitGroup
+	defer watchers.Wait()
+	watchers.Go(func() { ended <- cmd.Wait() })
+	if k.Healthy != nil {
+		watch, stop := context.WithCancel(ctx)
+		defer stop()
+		watchers.Go(func() { k.watch(watch, cmd.Process.Pid) })
+	}
+	select {
+	case err := <-ended:
+		killGroup(cmd.Process.Pid) // what it left behind
+		return err
+	case <-turn:
+		return k.stop(cmd, ended)
+	}
+}
+
+// stop asks the process to end, and makes it.
+func (k *keeper) stop(cmd *exec.Cmd, ended <-chan error) error {
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		k.log.Debug("process had ended", "error", err)
+	}
+	defer killGroup(cmd.Process.Pid)
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(k.StopGrace):
+		k.log.Warn("process did not end in time, killing it", "pid", cmd.Process.Pid, "grace", k.StopGrace)
+		killGroup(cmd.Process.Pid)
+		return <-ended
+	}
+}
+
+// watch kills the process when it gives no sign of health for too long.
+func (k *keeper) watch(ctx context.Context, pid int) {
+	deadline := time.Now().Add(firstHealth)
+	for sleep(ctx, min(askEvery, time.Until(deadline))) {
+		ask, cancel := context.WithTimeout(ctx, askEvery)
+		err := k.Healthy(ask)
+		cancel()
+		switch {
+		case err == nil:
+			deadline = time.Now().Add(k.HungAfter)
+		case ctx.Err() == nil && time.Now().After(deadline):
+			k.log.Error("process hangs, killing it", "pid", pid, "error", err)
+			killGroup(pid)
+			return
+		}
+	}
+}
+
+// killGroup ends a process and all that it started.
+func killGroup(pid int) {
+	_ = syscall.Kill(-pid, syscall.SIGKILL) // ESRCH: they have ended
+}
