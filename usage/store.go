@@ -1,0 +1,100 @@
+// Package usage keeps the books: it joins what the two witnesses of a request say
+// into one row, writes it once, and answers questions about the rows. It is the
+// only room that knows SQL.
+package usage
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Store holds the usage tables.
+type Store struct {
+	db   *sqlx.DB
+	path string
+}
+
+const (
+	openConnections = 4
+	openTimeout     = time.Minute // a migration of a large table takes its time
+)
+
+// pragmas are set on every connection. With WAL and NORMAL a killed process loses
+// nothing; a power cut may lose the last transactions, never the file.
+// Source: https://www.sqlite.org/pragma.html#pragma_synchronous
+var pragmas = []string{"journal_mode(WAL)", "synchronous(NORMAL)", "busy_timeout(5000)", "foreign_keys(1)"}
+
+// Open opens the SQLite file at path, makes it if there is none, and brings its
+// tables up to date.
+func Open(ctx context.Context, path string) (*Store, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if err := private(path); err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{"_pragma": pragmas}.Encode()}
+	db, err := sqlx.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("opening the store %q: %w", path, err)
+	}
+	db.SetMaxOpenConns(openConnections)
+	s := &Store{db, path}
+	if err := s.migrate(ctx); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("opening the store %q: %w", path, err)
+	}
+	return s, nil
+}
+
+// private makes the file, for its owner alone, if there is none.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: make the folder first", err)
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func (s *Store) migrate(ctx context.Context) error {
+	steps, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, s.db.DB, steps)
+	if err != nil {
+		return err
+	}
+	current, target, err := p.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the tables' version (is it an SQLite database?): %w", err)
+	}
+	if current > target {
+		return fmt.Errorf("its tables are of version %d, this gateway knows %d at most: use a newer gateway, or another file", current, target)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("bringing the tables up to date: %w", err)
+	}
+	return nil
+}
+
+// Ping reports whether the store answers.
+func (s *Store) Ping(ctx context.Context) error { return s.db.PingContext(ctx) }
+
+// Close closes the store.
+func (s *Store) Close() error { return s.db.Close() }
