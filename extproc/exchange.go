@@ -1,0 +1,274 @@
+package extproc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ai-gateway/gateway"
+)
+
+// exchange is the life of one request: a function from each message's bytes to
+// its reply's bytes, and what it must remember in between. It does no I/O, so
+// whatever carries the bytes can change.
+type exchange struct {
+	c        *Config
+	inFlight *atomic.Int64 // bytes of all exchanges' bodies
+
+	state   state
+	started time.Time
+	head    head
+	held    int64 // bytes of the body that are counted in inFlight
+	planned bool
+	intent  gateway.Intent
+	prompt  string
+	unasked bool // we asked the provider for usage, the client did not
+
+	status   int
+	ttft     time.Duration
+	stream   Stream
+	finished bool
+	answered gateway.Answer
+}
+
+// state is what an exchange waits for, in order.
+type state uint8
+
+const (
+	awaitRequestHeaders state = iota
+	awaitRequestBody
+	awaitResponseHeaders
+	awaitJSON   // the response's body, whole
+	awaitEvents // the response's body, piece by piece
+	awaitNothing
+)
+
+// head is what is kept of the request's headers.
+type head struct {
+	endpoint                               gateway.Endpoint
+	path, authorization, requestID, client string
+}
+
+var errOrder = errors.New("message out of order")
+
+// answer appends the reply to a message.
+func (x *exchange) answer(msg, reply []byte) ([]byte, error) {
+	m, err := parse(msg)
+	if err != nil {
+		return nil, err
+	}
+	switch m.kind {
+	case requestHeaders:
+		return x.onRequestHeaders(m, reply)
+	case requestBody:
+		return x.onRequestBody(m, reply)
+	case responseHeaders:
+		return x.onResponseHeaders(m, reply)
+	case responseBody:
+		return x.onResponseBody(m, reply)
+	default:
+		return appendPass(reply, m.kind), nil
+	}
+}
+
+// end settles a planned request and lets go of what it holds. It is called
+// once, whatever ended the exchange.
+func (x *exchange) end() {
+	x.inFlight.Add(-x.held)
+	if !x.planned {
+		return
+	}
+	defer x.settle() // even if a broken stream cannot tell its answer
+	if x.stream != nil {
+		x.answered = x.stream.Answer()
+	}
+}
+
+func (x *exchange) settle() {
+	x.c.Settle(gateway.Settlement{
+		Intent:   x.intent,
+		Duration: x.c.Now().Sub(x.started),
+		TTFT:     x.ttft,
+		Status:   x.status,
+		Finished: x.finished,
+		Answer:   x.completed(),
+		Prompt:   x.prompt,
+	})
+}
+
+// completed is the answer with our estimate of the prompt where the provider
+// gave no figures. What was refused cost nothing; what was never answered may have.
+func (x *exchange) completed() gateway.Answer {
+	a := x.answered
+	if a.Source != gateway.FromProvider {
+		a.Source = gateway.Estimated
+		if x.status >= http.StatusBadRequest {
+			a.Usage = gateway.Usage{}
+		} else {
+			a.Usage.Prompt = x.intent.PromptTokens
+		}
+	}
+	return a
+}
+
+func (x *exchange) onRequestHeaders(m message, reply []byte) ([]byte, error) {
+	if x.state != awaitRequestHeaders {
+		return nil, errOrder
+	}
+	x.state = awaitRequestBody
+	x.started = x.c.Now()
+	if refusal := x.readHead(m); refusal != nil {
+		return x.refuse(reply, refusal), nil
+	}
+	return appendPass(reply, m.kind), nil
+}
+
+// readHead keeps what is needed of the headers, and refuses what no body can mend.
+func (x *exchange) readHead(m message) *gateway.Error {
+	h := m.headers
+	path, _, _ := bytes.Cut(h.path, []byte("?"))
+	x.head.endpoint = gateway.EndpointOf(string(path))
+	switch {
+	case x.head.endpoint == 0:
+		return errUnknownURL
+	case !printable(h.path) || !printable(h.authorization):
+		return errNotASCII
+	case len(h.contentEncoding) > 0 && !bytes.EqualFold(h.contentEncoding, []byte("identity")):
+		return errEncoded
+	case !isMediaType(h.contentType, "application/json"):
+		return errNotJSON
+	case m.end:
+		return errNoBody
+	}
+	if refusal := x.checkSize(h.contentLength); refusal != nil {
+		return refusal
+	}
+	x.head.path = string(h.path[len(gateway.BasePath):])
+	x.head.authorization = string(h.authorization)
+	x.head.client = string(bytes.ToValidUTF8(h.client(), nil))
+	x.head.requestID = string(h.requestID)
+	if !validRequestID(x.head.requestID) {
+		x.head.requestID = uuid.NewString()
+	}
+	return nil
+}
+
+// checkSize refuses a declared length early. Nothing is reserved by it: else
+// clients that declare much and send nothing would keep others out.
+func (x *exchange) checkSize(contentLength []byte) *gateway.Error {
+	n, err := strconv.ParseInt(string(contentLength), 10, 64)
+	if err != nil {
+		return nil // chunked; the body itself will tell
+	}
+	if n > x.c.MaxBody {
+		return errTooLarge(x.c.MaxBody)
+	}
+	if x.inFlight.Load()+n > x.c.MaxInFlight {
+		return errOverloaded
+	}
+	return nil
+}
+
+func (x *exchange) onRequestBody(m message, reply []byte) ([]byte, error) {
+	if x.state != awaitRequestBody {
+		return nil, errOrder
+	}
+	x.state = awaitResponseHeaders
+	if !m.end {
+		return x.refuse(reply, errInPieces), nil // refused rather than misread
+	}
+	if refusal := x.hold(int64(len(m.body))); refusal != nil {
+		return x.refuse(reply, refusal), nil
+	}
+	request, err := x.c.Dialect.ReadRequest(x.head.endpoint, m.body)
+	if err != nil {
+		return x.refuse(reply, asRefusal(err)), nil
+	}
+	p, ok := x.c.Plan(request.Model)
+	if !ok {
+		return x.refuse(reply, errNoModel(request.Model)), nil
+	}
+	if err := x.plan(request, p); err != nil {
+		return nil, err
+	}
+	return x.appendPlanned(reply, m, request, p), nil
+}
+
+// hold counts the body's bytes until the exchange ends: as long, Envoy keeps them
+// for a repetition.
+func (x *exchange) hold(n int64) *gateway.Error {
+	if n > x.c.MaxBody {
+		return errTooLarge(x.c.MaxBody)
+	}
+	if x.inFlight.Add(n) > x.c.MaxInFlight {
+		x.inFlight.Add(-n)
+		return errOverloaded
+	}
+	x.held = n
+	return nil
+}
+
+// plan makes the request one that will have a row.
+func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
+	started := x.started.UTC().Truncate(time.Microsecond)
+	id, err := newID(started)
+	if err != nil {
+		return fmt.Errorf("minting a request's id: %w", err)
+	}
+	key := x.c.Identify(x.head.authorization)
+	x.intent = gateway.Intent{
+		ID: id, RequestID: x.head.requestID, StartedAt: started,
+		KeyID: key.ID, KeyLabel: key.Label, ClientIP: x.head.client,
+		Endpoint: x.head.endpoint, Model: request.Model, Backend: p.Backend.Name, UpstreamModel: p.UpstreamModel,
+		Stream: request.Stream, PromptTokens: request.PromptTokens,
+	}
+	x.prompt = request.Prompt
+	x.planned = true
+	return nil
+}
+
+// appendPlanned appends the reply that sends a request on its way.
+func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Request, p gateway.Plan) []byte {
+	c := changes{headers: identityOnly, newRoute: true}
+	if request.Stream && !request.UsageWanted {
+		x.unasked = true
+		c.newBody, c.body = true, x.c.Dialect.AskUsage(m.body)
+		c.headers = []setHeader{identityOnly[0], {"content-length", strconv.AppendInt(nil, int64(len(c.body)), 10)}}
+	}
+	reply = appendChange(reply, m.kind, c)
+	metadata := plan{intent: &x.intent, path: x.head.path, group: p.Group}
+	if p.Backend.Credential == gateway.ClientFirst {
+		metadata.authorization = x.head.authorization
+	}
+	return appendPlan(reply, metadata)
+}
+
+// identityOnly asks the provider for an answer that can be read. It is also the
+// header mutation without which Envoy would not find the route anew.
+var identityOnly = []setHeader{{"accept-encoding", []byte("identity")}}
+
+func (x *exchange) refuse(reply []byte, because *gateway.Error) []byte {
+	x.state = awaitNothing
+	return appendRefusal(reply, because)
+}
+
+// newID mints a UUID of version 7 whose time is the request's own.
+// Source: https://www.rfc-editor.org/rfc/rfc9562#section-5.7
+func newID(at time.Time) (uuid.UUID, error) {
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return id, err
+	}
+	ms := at.UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	id[6] = id[6]&0x0f | 0x70
+	return id, nil
+}

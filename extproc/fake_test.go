@@ -1,0 +1,221 @@
+package extproc
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"google.golang.org/protobuf/proto"
+
+	"ai-gateway/gateway"
+)
+
+// fakeDialect takes a body's first word for the model; a second word "stream" asks
+// for a stream, a third "usage" for its usage.
+type fakeDialect struct {
+	readRequest func(gateway.Endpoint, []byte) (gateway.Request, error)
+	readAnswer  func(gateway.Endpoint, int, []byte) gateway.Answer
+	newStream   func(gateway.Endpoint, bool) Stream
+}
+
+func (d fakeDialect) ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, error) {
+	return d.readRequest(e, body)
+}
+func (fakeDialect) AskUsage(body []byte) []byte { return append(bytes.Clone(body), " usage"...) }
+func (d fakeDialect) ReadAnswer(e gateway.Endpoint, status int, body []byte) gateway.Answer {
+	return d.readAnswer(e, status, body)
+}
+func (d fakeDialect) NewStream(e gateway.Endpoint, dropUsage bool) Stream {
+	return d.newStream(e, dropUsage)
+}
+
+// fakeStream swallows pieces that hold "usage" where it is to drop them, makes
+// "long" of "short", and counts a completion token for each piece.
+type fakeStream struct {
+	dropUsage bool
+	pieces    int64
+}
+
+func (s *fakeStream) Next(piece []byte, _ bool) ([]byte, bool) {
+	s.pieces++
+	switch {
+	case s.dropUsage && bytes.Contains(piece, []byte("usage")):
+		return nil, false
+	case bytes.Equal(piece, []byte("short")):
+		return []byte("long"), false
+	case bytes.Equal(piece, []byte("panic")):
+		panic("a broken stream")
+	}
+	return nil, true
+}
+
+func (s *fakeStream) Answer() gateway.Answer {
+	return gateway.Answer{Usage: gateway.Usage{Completion: s.pieces}, Source: gateway.Estimated}
+}
+
+var fromProvider = gateway.Answer{Usage: gateway.Usage{Prompt: 1000, Completion: 2000}, Source: gateway.FromProvider}
+
+func wordDialect() fakeDialect {
+	return fakeDialect{
+		readRequest: func(_ gateway.Endpoint, body []byte) (gateway.Request, error) {
+			words := strings.Fields(string(body))
+			if len(words) == 0 {
+				return gateway.Request{}, gateway.BadRequest("empty", "model", "no words")
+			}
+			return gateway.Request{Model: gateway.Model(strings.Clone(words[0])), Stream: len(words) > 1, UsageWanted: len(words) > 2,
+				PromptTokens: 7, Prompt: "hello"}, nil
+		},
+		readAnswer: func(_ gateway.Endpoint, status int, body []byte) gateway.Answer {
+			if status >= 400 {
+				return gateway.Answer{Source: gateway.Estimated, ErrorCode: "refused"}
+			}
+			if string(body) == "no figures" {
+				return gateway.Answer{Source: gateway.Estimated, Usage: gateway.Usage{Completion: 3}}
+			}
+			return fromProvider
+		},
+		newStream: func(_ gateway.Endpoint, drop bool) Stream { return &fakeStream{dropUsage: drop} },
+	}
+}
+
+// books collect settlements.
+type books struct {
+	mu   sync.Mutex
+	rows []gateway.Settlement
+}
+
+func (b *books) settle(s gateway.Settlement) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rows = append(b.rows, s)
+}
+
+func (b *books) all() []gateway.Settlement {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]gateway.Settlement(nil), b.rows...)
+}
+
+// only is the one settlement there must be.
+func (b *books) only(t *testing.T) gateway.Settlement {
+	t.Helper()
+	rows := b.all()
+	if len(rows) != 1 {
+		t.Fatalf("%d settlements, want 1", len(rows))
+	}
+	return rows[0]
+}
+
+var start = time.Date(2026, 11, 24, 8, 0, 0, 123456789, time.FixedZone("", 3600))
+
+// fakeConfig plans every model but "missing", and prices every one but "unpriced".
+func fakeConfig(b *books) Config {
+	now, mu := start, sync.Mutex{}
+	return Config{
+		Dialect: wordDialect(),
+		Plan: func(m gateway.Model) (gateway.Plan, bool) {
+			return gateway.Plan{Backend: gateway.Backend{Name: "openai", Credential: gateway.ClientFirst}, UpstreamModel: m, Group: m.Group()}, m != "missing"
+		},
+		Identify: func(authorization string) gateway.Key {
+			if authorization == "" {
+				return gateway.Key{ID: gateway.AnonymousKey}
+			}
+			return gateway.Key{ID: "k_0123456789abcdef", Label: "sk-…9f2c"}
+		},
+		Price: func(m gateway.Model) (gateway.Price, bool) {
+			return gateway.Price{Input: gateway.USD, Output: 2 * gateway.USD}, m != "unpriced"
+		},
+		Settle:      b.settle,
+		MaxBody:     1 << 20,
+		MaxInFlight: 4 << 20,
+		Now: func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			now = now.Add(time.Millisecond)
+			return now
+		},
+		Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// Messages as Envoy sends them.
+
+func headerMap(pairs ...string) *core.HeaderMap {
+	m := &core.HeaderMap{}
+	for i := 0; i < len(pairs); i += 2 {
+		m.Headers = append(m.Headers, &core.HeaderValue{Key: pairs[i], RawValue: []byte(pairs[i+1])})
+	}
+	return m
+}
+
+func requestHeadersOf(end bool, pairs ...string) *extprocv3.ProcessingRequest {
+	return &extprocv3.ProcessingRequest{Request: &extprocv3.ProcessingRequest_RequestHeaders{
+		RequestHeaders: &extprocv3.HttpHeaders{Headers: headerMap(pairs...), EndOfStream: end}}}
+}
+
+// chatHeaders are the headers of a good request; pairs come on top.
+func chatHeaders(pairs ...string) *extprocv3.ProcessingRequest {
+	return requestHeadersOf(false, append([]string{
+		":method", "POST", ":path", "/v1/chat/completions?a=b", ":authority", "localhost",
+		"content-type", "application/json; charset=utf-8", "authorization", "Bearer sk-1", "x-request-id", "req-1",
+		"x-forwarded-for", "6.6.6.6, 192.0.2.1"}, pairs...)...)
+}
+
+func requestBodyOf(body string, end bool) *extprocv3.ProcessingRequest {
+	return &extprocv3.ProcessingRequest{Request: &extprocv3.ProcessingRequest_RequestBody{
+		RequestBody: &extprocv3.HttpBody{Body: []byte(body), EndOfStream: end}}}
+}
+
+func responseHeadersOf(end bool, pairs ...string) *extprocv3.ProcessingRequest {
+	return &extprocv3.ProcessingRequest{Request: &extprocv3.ProcessingRequest_ResponseHeaders{
+		ResponseHeaders: &extprocv3.HttpHeaders{Headers: headerMap(pairs...), EndOfStream: end}}}
+}
+
+func responseBodyOf(body string, end bool) *extprocv3.ProcessingRequest {
+	return &extprocv3.ProcessingRequest{Request: &extprocv3.ProcessingRequest_ResponseBody{
+		ResponseBody: &extprocv3.HttpBody{Body: []byte(body), EndOfStream: end}}}
+}
+
+func marshal(t testing.TB, m proto.Message) []byte {
+	t.Helper()
+	b, err := proto.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// say sends a message to an exchange and returns its reply.
+func say(t testing.TB, x *exchange, m *extprocv3.ProcessingRequest) *extprocv3.ProcessingResponse {
+	t.Helper()
+	b, err := x.answer(marshal(t, m), nil)
+	if err != nil {
+		t.Fatalf("answering %v: %v", m, err)
+	}
+	return decode(t, b)
+}
+
+func decode(t testing.TB, b []byte) *extprocv3.ProcessingResponse {
+	t.Helper()
+	var r extprocv3.ProcessingResponse
+	if err := proto.Unmarshal(b, &r); err != nil {
+		t.Fatalf("reply is no ProcessingResponse: %v", err)
+	}
+	return &r
+}
+
+// planned is an exchange that waits for the response to body.
+func planned(t testing.TB, b *books, body string) *exchange {
+	t.Helper()
+	x := New(fakeConfig(b)).newExchange()
+	say(t, x, chatHeaders())
+	if r := say(t, x, requestBodyOf(body, true)); r.GetRequestBody() == nil {
+		t.Fatalf("not planned: %v", r)
+	}
+	return x
+}

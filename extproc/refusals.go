@@ -1,0 +1,46 @@
+package extproc
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"ai-gateway/gateway"
+)
+
+var (
+	errUnknownURL = &gateway.Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
+		Message: "Unknown URL. This gateway serves POST /v1/chat/completions, /v1/completions and /v1/embeddings."}
+	errNotASCII = gateway.BadRequest("invalid_header", "",
+		"The URL and the Authorization header may hold printable ASCII characters only: percent-encode the URL's others.")
+	errEncoded = &gateway.Error{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Code: "unsupported_content_encoding",
+		Message: "The request body is compressed (Content-Encoding). Send it as it is."}
+	// Browsers send other sites' requests unasked for a few content types, and with
+	// none; JSON is not among them. So this also keeps web pages from spending a key
+	// that they cannot see. Source: https://fetch.spec.whatwg.org/#cors-safelisted-request-header
+	errNotJSON = &gateway.Error{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Code: "unsupported_content_type",
+		Message: "The request body must be JSON. Send the header Content-Type: application/json."}
+	errNoBody     = gateway.BadRequest("empty_body", "", "The request has no body. Send a JSON object with at least a model.")
+	errInPieces   = gateway.BadRequest("body_in_pieces", "", "The request body did not come as one whole. Send it without trailers.")
+	errOverloaded = &gateway.Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "overloaded", RetryAfter: 1,
+		Message: "The gateway holds as many request bodies as it can. Try again in a moment."}
+)
+
+func errTooLarge(limit int64) *gateway.Error {
+	return &gateway.Error{Status: http.StatusRequestEntityTooLarge, Type: "invalid_request_error", Code: "request_too_large",
+		Message: fmt.Sprintf("The request body is larger than the %d MiB that this gateway accepts.", limit>>20)}
+}
+
+func errNoModel(m gateway.Model) *gateway.Error {
+	return &gateway.Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "model_not_found", Param: "model",
+		Message: fmt.Sprintf("The model %q does not exist here. GET /v1/models lists those that do.", string(m))}
+}
+
+// asRefusal is the answer to an error of the dialect.
+func asRefusal(err error) *gateway.Error {
+	var refusal *gateway.Error
+	if errors.As(err, &refusal) {
+		return refusal
+	}
+	return gateway.BadRequest("invalid_request", "", err.Error())
+}

@@ -1,0 +1,261 @@
+package extproc
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"ai-gateway/gateway"
+)
+
+// The replies of envoy.service.ext_proc.v3 by hand: appended to a buffer in one
+// pass, constant parts copied whole.
+// Source: https://github.com/envoyproxy/envoy/blob/v1.40.0/api/envoy/service/ext_proc/v3/external_processor.proto
+
+// opened remembers where a nested message's content begins.
+type opened int
+
+// lengthSize is the width of a nested message's length, which is filled in when
+// the message is closed: varints may be longer than they need be.
+const lengthSize = 4
+
+// open begins a nested message.
+func open(b []byte, field protowire.Number) ([]byte, opened) {
+	b = protowire.AppendTag(b, field, protowire.BytesType)
+	b = append(b, 0, 0, 0, 0)
+	return b, opened(len(b))
+}
+
+// close ends the nested message that began at o. It holds at most 256 MiB.
+func (o opened) close(b []byte) {
+	n := len(b) - int(o)
+	length := b[o-lengthSize : o]
+	for i := range length {
+		length[i] = byte(n>>(7*i)) | 0x80
+	}
+	length[lengthSize-1] &^= 0x80
+}
+
+func appendBytes[T string | []byte](b []byte, field protowire.Number, v T) []byte {
+	b = protowire.AppendTag(b, field, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(len(v)))
+	return append(b, v...)
+}
+
+func appendVarint(b []byte, field protowire.Number, n uint64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), n)
+}
+
+// Field numbers of ProcessingResponse and of CommonResponse.
+const (
+	immediateResponse = 7
+	dynamicMetadata   = 8
+	modeOverride      = 9
+
+	headerMutation  = 2
+	bodyMutation    = 3
+	clearRouteCache = 5
+)
+
+// replyTo returns the field number of the answer to a message: ProcessingResponse
+// numbers its variants one below ProcessingRequest.
+func (k kind) replyTo() protowire.Number { return protowire.Number(k) - 1 }
+
+// appendPass appends the reply that changes nothing.
+func appendPass(b []byte, k kind) []byte {
+	return append(b, byte(k.replyTo())<<3|byte(protowire.BytesType), 0)
+}
+
+// setHeader is one header to set.
+type setHeader struct {
+	name  string
+	value []byte
+}
+
+const overwriteOrAdd = 2 // HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+
+// appendHeaders appends a HeaderMutation as the given field.
+func appendHeaders(b []byte, field protowire.Number, set ...setHeader) []byte {
+	b, mutation := open(b, field)
+	for _, h := range set {
+		var option, header opened
+		b, option = open(b, 1)
+		b, header = open(b, 1)
+		b = appendBytes(b, 1, h.name)
+		b = appendBytes(b, 3, h.value)
+		header.close(b)
+		b = appendVarint(b, 3, overwriteOrAdd)
+		option.close(b)
+	}
+	mutation.close(b)
+	return b
+}
+
+// changes are what a reply changes besides continuing.
+type changes struct {
+	headers   []setHeader
+	newBody   bool // body replaces the message's body, also when it is empty
+	body      []byte
+	newRoute  bool // find the route anew
+	replyMode []byte
+}
+
+// appendChange appends the reply to a headers or body message.
+func appendChange(b []byte, k kind, c changes) []byte {
+	b, reply := open(b, k.replyTo())
+	b, common := open(b, 1)
+	if len(c.headers) > 0 {
+		b = appendHeaders(b, headerMutation, c.headers...)
+	}
+	if c.newBody {
+		b = appendBody(b, c.body)
+	}
+	if c.newRoute {
+		b = appendVarint(b, clearRouteCache, 1)
+	}
+	common.close(b)
+	reply.close(b)
+	return append(b, c.replyMode...)
+}
+
+// appendBody appends a BodyMutation that replaces the body; an empty one is cleared.
+func appendBody(b, body []byte) []byte {
+	b, mutation := open(b, bodyMutation)
+	if len(body) > 0 {
+		b = appendBytes(b, 1, body)
+	} else {
+		b = appendVarint(b, 2, 1)
+	}
+	mutation.close(b)
+	return b
+}
+
+// ownDetails are the response code details by which Envoy's configuration knows
+// our own refusals, whose body is an envelope already.
+const ownDetails = "aigw"
+
+// appendRefusal appends an ImmediateResponse with OpenAI's error envelope.
+func appendRefusal(b []byte, e *gateway.Error) []byte {
+	b, reply := open(b, immediateResponse)
+	b, status := open(b, 1)
+	b = appendVarint(b, 1, uint64(e.Status))
+	status.close(b)
+	set := []setHeader{{"content-type", []byte("application/json")}}
+	if e.RetryAfter > 0 {
+		set = append(set, setHeader{"retry-after", fmt.Append(nil, e.RetryAfter)})
+	} else if e.Status < http.StatusInternalServerError {
+		set = append(set, setHeader{"x-should-retry", []byte("false")}) // a repetition meets the same refusal
+	}
+	b = appendHeaders(b, 2, set...)
+	b = appendBytes(b, 3, e.JSON())
+	b = appendBytes(b, 5, ownDetails)
+	reply.close(b)
+	return b
+}
+
+// Modes of ProcessingMode that are used.
+const (
+	modeSend            = 1
+	modeSkip            = 2
+	bodyNone            = 0
+	bodyStreamed        = 1
+	bodyBuffered        = 2
+	bodyBufferedPartial = 3
+)
+
+// modeFor is a mode_override that changes how the response's body is sent, and
+// repeats what is configured for the rest.
+func modeFor(responseBody uint64) []byte {
+	b, mode := open(nil, modeOverride)
+	b = appendVarint(b, 1, modeSend)
+	b = appendVarint(b, 2, modeSend)
+	b = appendVarint(b, 3, bodyBuffered)
+	b = appendVarint(b, 4, responseBody)
+	b = appendVarint(b, 5, modeSkip)
+	b = appendVarint(b, 6, modeSkip)
+	mode.close(b)
+	return b
+}
+
+// appendIntentField appends the entry intent → JSON, written in place.
+func appendIntentField(b []byte, i *gateway.Intent) []byte {
+	b, entry := open(b, 1)
+	b = appendBytes(b, 1, "intent")
+	b, value := open(b, 2)
+	b, text := open(b, 3)
+	b = appendIntent(b, i)
+	text.close(b)
+	value.close(b)
+	entry.close(b)
+	return b
+}
+
+// appendString appends an entry key → string to a Struct's fields.
+func appendString(b []byte, key, v string) []byte {
+	b, entry := open(b, 1)
+	b = appendBytes(b, 1, key)
+	b, value := open(b, 2)
+	b = appendBytes(b, 3, v)
+	value.close(b)
+	entry.close(b)
+	return b
+}
+
+// plan is the dynamic metadata of a planned request.
+type plan struct {
+	intent        *gateway.Intent
+	path          string // below the API's base, with the query
+	group         string // of the route's priority_group
+	authorization string // the client's own, where the backend may have it
+}
+
+// appendPlan appends the dynamic_metadata that Envoy needs to go on without us:
+// aigw for the journal and the path, aigw.route for the cluster of each attempt,
+// aigw.client for the client's own key. A string that is not UTF-8 would make
+// Envoy reject the whole message; only the group can be one, by a model's name.
+func appendPlan(b []byte, p plan) []byte {
+	b, metadata := open(b, dynamicMetadata)
+	b = appendStruct(b, "aigw", func(b []byte) []byte {
+		b = appendIntentField(b, p.intent)
+		b = appendString(b, "request_id", p.intent.RequestID)
+		return appendString(b, "path", p.path)
+	})
+	b = appendStruct(b, "aigw.route", func(b []byte) []byte { return appendGroups(b, strings.ToValidUTF8(p.group, "\uFFFD")) })
+	if len(p.authorization) > 0 {
+		b = appendStruct(b, "aigw.client", func(b []byte) []byte {
+			return appendString(b, "authorization", p.authorization)
+		})
+	}
+	metadata.close(b)
+	return b
+}
+
+// appendStruct appends an entry key → Struct whose fields the callback appends.
+func appendStruct(b []byte, key string, fields func([]byte) []byte) []byte {
+	b, entry := open(b, 1)
+	b = appendBytes(b, 1, key)
+	b, value := open(b, 2)
+	b, inner := open(b, 5)
+	b = fields(b)
+	inner.close(b)
+	value.close(b)
+	entry.close(b)
+	return b
+}
+
+// appendGroups appends priority_groups: [{name: group}].
+func appendGroups(b []byte, group string) []byte {
+	b, entry := open(b, 1)
+	b = appendBytes(b, 1, "priority_groups")
+	b, value := open(b, 2)
+	b, list := open(b, 6)
+	b, element := open(b, 1)
+	b, object := open(b, 5)
+	b = appendString(b, "name", group)
+	for _, o := range [...]opened{object, element, list, value, entry} {
+		o.close(b)
+	}
+	return b
+}

@@ -1,0 +1,132 @@
+package extproc
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+
+	"ai-gateway/gateway"
+)
+
+// Names of the headers that we add.
+const (
+	responseTime = "x-response-time-ms"
+	costHeader   = "x-cost-usd"
+)
+
+// Overrides of the way a response's body comes.
+var (
+	inPieces = modeFor(bodyStreamed)
+	whole    = modeFor(bodyBuffered)
+	notAtAll = modeFor(bodyNone)
+)
+
+var unknownCost = []byte("unknown")
+
+func (x *exchange) onResponseHeaders(m message, reply []byte) ([]byte, error) {
+	code, _ := strconv.Atoi(string(m.headers.status))
+	switch {
+	case code/100 == 1: // the answer proper is still to come
+		return appendPass(reply, m.kind), nil
+	case !x.planned: // a refusal, our own or Envoy's, on its way out
+		x.state = awaitNothing
+		return appendChange(reply, m.kind, changes{replyMode: notAtAll}), nil
+	case x.state != awaitResponseHeaders:
+		return nil, errOrder
+	}
+	x.status = code
+	return appendChange(reply, m.kind, x.onAnswer(m)), nil
+}
+
+// onAnswer decides by an answer's headers how its body is read.
+func (x *exchange) onAnswer(m message) changes {
+	h := m.headers
+	readable := len(h.contentEncoding) == 0 || bytes.EqualFold(h.contentEncoding, []byte("identity"))
+	switch {
+	case m.end:
+		x.state, x.finished = awaitNothing, true
+		return changes{headers: []setHeader{x.elapsed(), x.cost()}}
+	case readable && isMediaType(h.contentType, "text/event-stream"):
+		x.state = awaitEvents
+		x.stream = x.c.Dialect.NewStream(x.intent.Endpoint, x.unasked)
+		return changes{headers: []setHeader{x.elapsed()}, replyMode: inPieces}
+	case readable && (isMediaType(h.contentType, "application/json") || len(h.contentType) == 0 || x.status >= http.StatusBadRequest):
+		x.state = awaitJSON
+		return changes{replyMode: x.bufferMode(h.contentLength)}
+	}
+	x.state = awaitNothing
+	return changes{headers: []setHeader{x.elapsed(), {costHeader, unknownCost}}, replyMode: notAtAll}
+}
+
+// bufferMode is how a JSON body comes: one whose length is known and small enough
+// keeps its content-length when it comes whole. Of any other, what exceeds
+// Envoy's buffer passes unread, as configured, instead of failing.
+func (x *exchange) bufferMode(contentLength []byte) []byte {
+	n, err := strconv.ParseInt(string(contentLength), 10, 64)
+	if err != nil || n > x.c.MaxBody {
+		return nil
+	}
+	return whole
+}
+
+func (x *exchange) onResponseBody(m message, reply []byte) ([]byte, error) {
+	x.finished = x.finished || m.end
+	if x.ttft == 0 && len(m.body) > 0 {
+		x.ttft = x.c.Now().Sub(x.started)
+	}
+	switch x.state {
+	case awaitJSON:
+		return x.onJSON(m, reply), nil
+	case awaitEvents:
+		return x.onEvents(m, reply), nil
+	case awaitNothing:
+		return appendPass(reply, m.kind), nil
+	}
+	return nil, errOrder
+}
+
+func (x *exchange) onJSON(m message, reply []byte) []byte {
+	x.state = awaitNothing
+	x.answered = x.c.Dialect.ReadAnswer(x.intent.Endpoint, x.status, m.body)
+	return appendChange(reply, m.kind, changes{headers: []setHeader{x.elapsed(), x.costOf(m.end)}})
+}
+
+func (x *exchange) onEvents(m message, reply []byte) []byte {
+	out, same := x.stream.Next(m.body, m.end)
+	if same {
+		return appendPass(reply, m.kind)
+	}
+	return appendChange(reply, m.kind, changes{newBody: true, body: out})
+}
+
+// elapsed is the time since the request's headers came.
+func (x *exchange) elapsed() setHeader {
+	ms := max(x.c.Now().Sub(x.started).Milliseconds(), 0)
+	return setHeader{responseTime, strconv.AppendInt(nil, ms, 10)}
+}
+
+// costOf is the cost of a body, unknown where only its beginning was read.
+func (x *exchange) costOf(complete bool) setHeader {
+	if !complete {
+		return setHeader{costHeader, unknownCost}
+	}
+	return x.cost()
+}
+
+func (x *exchange) cost() setHeader {
+	used := x.completed().Usage
+	if used == (gateway.Usage{}) && x.status >= http.StatusBadRequest {
+		return setHeader{costHeader, []byte("0")}
+	}
+	price, ok := x.c.Price(x.intent.Model)
+	if !ok {
+		return setHeader{costHeader, unknownCost}
+	}
+	return setHeader{costHeader, []byte(price.Cost(used).String())}
+}
+
+// isMediaType compares a Content-Type without its parameters.
+func isMediaType(contentType []byte, want string) bool {
+	kind, _, _ := bytes.Cut(contentType, []byte(";"))
+	return bytes.EqualFold(bytes.TrimSpace(kind), []byte(want))
+}

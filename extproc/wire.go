@@ -1,0 +1,197 @@
+package extproc
+
+import (
+	"bytes"
+	"errors"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// The requests of envoy.service.ext_proc.v3 by hand: only the fields that we need
+// are read, where they lie.
+// Source: https://github.com/envoyproxy/envoy/blob/v1.40.0/api/envoy/service/ext_proc/v3/external_processor.proto
+
+// kind is the field number of a message's variant in ProcessingRequest.
+type kind protowire.Number
+
+const (
+	requestHeaders   kind = 2
+	responseHeaders  kind = 3
+	requestBody      kind = 4
+	responseBody     kind = 5
+	requestTrailers  kind = 6
+	responseTrailers kind = 7
+)
+
+// message is a ProcessingRequest, reduced to what we look at. Its slices are
+// parts of the bytes that it was read from.
+type message struct {
+	kind    kind
+	headers headers
+	body    []byte
+	end     bool // end_of_stream
+}
+
+// headers are the header fields that we look at; nil where there is none.
+type headers struct {
+	path, status, authorization, contentType, contentLength, contentEncoding, requestID []byte
+	peer, forwardedFor                                                                  []byte // Envoy's two ways to tell the client's address
+}
+
+// field returns where the value of a header belongs, or nil.
+func (h *headers) field(name []byte) *[]byte {
+	switch string(name) { // does not allocate
+	case ":path":
+		return &h.path
+	case ":status":
+		return &h.status
+	case "authorization":
+		return &h.authorization
+	case "content-type":
+		return &h.contentType
+	case "content-length":
+		return &h.contentLength
+	case "content-encoding":
+		return &h.contentEncoding
+	case "x-request-id":
+		return &h.requestID
+	case "x-envoy-external-address":
+		return &h.peer
+	case "x-forwarded-for":
+		return &h.forwardedFor
+	}
+	return nil
+}
+
+var errTruncated = errors.New("message is cut off or no protobuf")
+
+// A tag is a field's number and its wire type. A field of another type than
+// declared is an unknown field to protobuf, so both count.
+const (
+	bytesType  = uint64(protowire.BytesType)
+	varintType = uint64(protowire.VarintType)
+)
+
+// each calls f for every field of a message; v is the value of a
+// length-delimited field, n that of a varint.
+func each(b []byte, f func(tag uint64, v []byte, n uint64) error) error {
+	for len(b) > 0 {
+		num, typ, size := protowire.ConsumeTag(b)
+		if size < 0 {
+			return errTruncated
+		}
+		b = b[size:]
+		var v []byte
+		var n uint64
+		switch typ {
+		case protowire.BytesType:
+			v, size = protowire.ConsumeBytes(b)
+		case protowire.VarintType:
+			n, size = protowire.ConsumeVarint(b)
+		default:
+			size = protowire.ConsumeFieldValue(num, typ, b)
+		}
+		if size < 0 {
+			return errTruncated
+		}
+		b = b[size:]
+		if err := f(protowire.EncodeTag(num, typ), v, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parse reads a ProcessingRequest. As protobuf has it, the last variant counts,
+// and one that comes twice is merged.
+func parse(b []byte) (message, error) {
+	var m message
+	err := each(b, func(tag uint64, v []byte, _ uint64) error {
+		k := kind(tag >> 3)
+		if tag&7 != bytesType || k < requestHeaders || k > responseTrailers {
+			return nil
+		}
+		if m.kind != k {
+			m = message{kind: k}
+		}
+		switch k {
+		case requestHeaders, responseHeaders:
+			return m.parseHeaders(v)
+		case requestBody, responseBody:
+			return m.parseBody(v)
+		}
+		return nil
+	})
+	if err == nil && m.kind == 0 {
+		err = errors.New("message has no known variant")
+	}
+	return m, err
+}
+
+// parseBody reads an HttpBody.
+func (m *message) parseBody(b []byte) error {
+	return each(b, func(tag uint64, v []byte, n uint64) error {
+		switch tag {
+		case 1<<3 | bytesType:
+			m.body = v
+		case 2<<3 | varintType:
+			m.end = n != 0
+		}
+		return nil
+	})
+}
+
+// parseHeaders reads an HttpHeaders.
+func (m *message) parseHeaders(b []byte) error {
+	return each(b, func(tag uint64, v []byte, n uint64) error {
+		switch tag {
+		case 1<<3 | bytesType:
+			return m.headers.parse(v)
+		case 3<<3 | varintType:
+			m.end = n != 0
+		}
+		return nil
+	})
+}
+
+// parse reads a HeaderMap. Of a header that comes twice, the last one counts.
+func (h *headers) parse(b []byte) error {
+	return each(b, func(tag uint64, v []byte, _ uint64) error {
+		if tag != 1<<3|bytesType {
+			return nil
+		}
+		return h.parseOne(v)
+	})
+}
+
+// parseOne reads a HeaderValue. Envoy fills raw_value; value is the older way.
+func (h *headers) parseOne(b []byte) error {
+	var key, value, raw []byte
+	err := each(b, func(tag uint64, v []byte, _ uint64) error {
+		switch tag {
+		case 1<<3 | bytesType:
+			key = v
+		case 2<<3 | bytesType:
+			value = v
+		case 3<<3 | bytesType:
+			raw = v
+		}
+		return nil
+	})
+	if len(raw) > 0 {
+		value = raw
+	}
+	if field := h.field(key); field != nil {
+		*field = value
+	}
+	return err
+}
+
+// client is the address of the client as Envoy saw it: the peer where Envoy names
+// it, else what Envoy appended to X-Forwarded-For. All before that may be forged.
+func (h *headers) client() []byte {
+	if len(h.peer) > 0 {
+		return h.peer
+	}
+	return bytes.TrimSpace(h.forwardedFor[bytes.LastIndexByte(h.forwardedFor, ',')+1:])
+}
