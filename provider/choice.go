@@ -1,0 +1,182 @@
+package provider
+
+// choices remembers which of an answer's choices were seen and which have finished.
+type choices struct {
+	seen, finished [maxChoices / 64]uint64
+	beyond         bool // an index that is not remembered was seen
+}
+
+// maxChoices is more than any provider's largest "n", which is 128.
+const maxChoices = 256
+
+// note remembers a choice.
+func (s *choices) note(index int64, finished bool) {
+	if index < 0 || index >= maxChoices {
+		s.beyond = true
+		return
+	}
+	bit := uint64(1) << (index % 64)
+	s.seen[index/64] |= bit
+	if finished {
+		s.finished[index/64] |= bit
+	}
+}
+
+// allFinished reports whether choices were seen and each has finished.
+func (s *choices) allFinished() bool {
+	return !s.beyond && s.seen == s.finished && s.seen != [maxChoices / 64]uint64{}
+}
+
+// choice is one element of "choices". The slices are JSON values, nil where absent.
+type choice struct {
+	index                   int64
+	finished                bool
+	textBytes               int64
+	content, text, refusal  []byte
+	toolCalls, functionCall []byte
+}
+
+// readChoices reads "choices" and reports whether it is [].
+func (t *tally) readChoices(c *cursor) (none bool) {
+	if c.kind() != '[' {
+		c.skip()
+		return false
+	}
+	none = true
+	for c.enter(); c.more(']'); {
+		none = false
+		t.readChoice(c)
+	}
+	return none
+}
+
+func (t *tally) readChoice(c *cursor) {
+	if c.kind() != '{' {
+		c.skip()
+		return
+	}
+	var ch choice
+	for c.enter(); c.more('}'); {
+		ch.readMember(c)
+	}
+	t.choices.note(ch.index, ch.finished)
+	t.textBytes += ch.textBytes
+	if t.text.limit > 0 && ch.index == 0 {
+		t.preview(&ch)
+	}
+}
+
+func (ch *choice) readMember(c *cursor) {
+	switch string(c.name()) {
+	case "index":
+		ch.index, _ = c.integer()
+	case "delta", "message":
+		ch.readMessage(c)
+	case "text":
+		ch.text = ch.count(c, true)
+	case "finish_reason":
+		// Some servers write "" where others write null.
+		reason := c.value()
+		ch.finished = len(reason) > len(`""`) && reason[0] == '"'
+	default:
+		c.skip()
+	}
+}
+
+// readMessage reads a whole message or a delta of one.
+func (ch *choice) readMessage(c *cursor) {
+	if c.kind() != '{' {
+		c.skip()
+		return
+	}
+	for c.enter(); c.more('}'); {
+		name := c.name()
+		value := ch.count(c, namesText(name))
+		switch string(name) {
+		case "content":
+			ch.content = value
+		case "refusal":
+			ch.refusal = value
+		case "tool_calls":
+			ch.toolCalls = value
+		case "function_call":
+			ch.functionCall = value
+		}
+	}
+}
+
+// count passes any value, counts its text and returns its bytes.
+func (ch *choice) count(c *cursor, isText bool) []byte {
+	c.kind()
+	from := c.pos
+	ch.textBytes += c.texts(isText)
+	return c.data[from:c.pos]
+}
+
+// preview adds what there is to show of a choice. A stream shows its content alone:
+// the deltas of a tool call make no sense to people until they are put together.
+func (t *tally) preview(ch *choice) {
+	if !t.whole {
+		t.text.addContent(ch.content)
+		t.text.addContent(ch.text)
+		return
+	}
+	for _, content := range [...][]byte{ch.content, ch.text, ch.refusal} {
+		if t.text.runes == 0 {
+			t.text.addContent(content)
+		}
+	}
+	if t.text.runes == 0 {
+		t.text.addCalls(ch.toolCalls)
+		t.text.addCalls(ch.functionCall)
+	}
+}
+
+// addCalls appends the functions of tool calls, or the older single function call.
+func (p *preview) addCalls(value []byte) {
+	c := cursor{data: value}
+	switch c.kind() {
+	case '{':
+		p.addFunction(&c)
+	case '[':
+		for c.enter(); c.more(']'); {
+			p.addToolCall(&c)
+		}
+	}
+}
+
+// addToolCall appends the function of the tool call at the cursor.
+func (p *preview) addToolCall(c *cursor) {
+	if c.kind() != '{' {
+		c.skip()
+		return
+	}
+	for c.enter(); c.more('}'); {
+		if string(c.name()) == "function" && c.kind() == '{' {
+			p.addFunction(c)
+			continue
+		}
+		c.skip()
+	}
+}
+
+// addFunction appends the object {"name", "arguments"} at the cursor on a line of its
+// own, as name(arguments).
+func (p *preview) addFunction(c *cursor) {
+	var name, arguments []byte
+	for c.enter(); c.more('}'); {
+		switch string(c.name()) {
+		case "name":
+			name = c.value()
+		case "arguments":
+			arguments = c.value()
+		default:
+			c.skip()
+		}
+	}
+	p.newLine()
+	p.addContent(name)
+	p.addRune('(')
+	p.addContent(arguments)
+	p.addRune(')')
+}

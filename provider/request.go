@@ -1,0 +1,265 @@
+package provider
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"ai-gateway/gateway"
+)
+
+// maxModel is the longest model id that is accepted, in bytes.
+const maxModel = 256
+
+// ReadRequest reads a request's body in one pass. It accepts exactly one JSON object
+// (RFC 8259) that says without ambiguity which model it wants and whether it streams;
+// anything else is refused with a *gateway.Error of status 400 that says what is
+// wrong and where.
+func (d OpenAI) ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, error) {
+	r := requestReader{cursor: cursor{data: body, strict: true}, prompt: promptName(e)}
+	r.read()
+	if err := r.refused(); err != nil {
+		return gateway.Request{}, err
+	}
+	r.request.PromptTokens = max(1, tokensIn(r.textBytes)+r.tokens)
+	p := preview{limit: d.Preview}
+	p.addContent(r.preview)
+	r.request.Prompt = p.String()
+	return r.request, nil
+}
+
+// promptName returns the name of the member that holds an endpoint's prompt.
+func promptName(e gateway.Endpoint) string {
+	switch e {
+	case gateway.Completions:
+		return "prompt"
+	case gateway.Embeddings:
+		return "input"
+	}
+	return "messages"
+}
+
+// requestReader reads one request.
+type requestReader struct {
+	cursor
+	prompt  string // the name of the prompt's member
+	request gateway.Request
+	seen    struct{ model, stream, options, usage bool }
+	refusal *gateway.Error // of a body that is JSON but not acceptable
+
+	textBytes int64  // of the prompt's text
+	tokens    int64  // of a prompt that is given as token numbers
+	preview   []byte // the value to show of the prompt
+}
+
+// Codes of refusals; all but the first two are OpenAI's own.
+const (
+	invalidJSON = "invalid_json"
+	ambiguous   = "ambiguous_parameter"
+	missing     = "missing_required_parameter"
+	invalidType = "invalid_type"
+	invalid     = "invalid_value"
+)
+
+// refused returns the reason to refuse the body, or nil.
+func (r *requestReader) refused() error {
+	switch {
+	case r.refusal != nil:
+		return r.refusal
+	case r.fault != "":
+		return gateway.BadRequest(invalidJSON, "", fmt.Sprintf("The request body is not a JSON object: %s at %s.", r.fault, r.place(r.at)))
+	case !r.seen.model:
+		return gateway.BadRequest(missing, "model", `You must provide a "model": the request body names none.`)
+	}
+	return nil
+}
+
+// refuse ends the reading of a body that is not acceptable because of a parameter.
+func (r *requestReader) refuse(at int, code, param, reason string) {
+	if r.fault == "" {
+		r.refusal = gateway.BadRequest(code, param, fmt.Sprintf("Invalid %q: %s, at %s.", param, reason, r.place(at)))
+		r.fail(at, reason)
+	}
+}
+
+// place tells people where an offset is.
+func (c *cursor) place(at int) string {
+	before := c.data[:at]
+	line := bytes.Count(before, []byte{'\n'}) + 1
+	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+	return fmt.Sprintf("line %d, column %d (byte %d)", line, column, at)
+}
+
+func (r *requestReader) read() {
+	if bytes.HasPrefix(r.data, []byte(byteOrderMark)) {
+		r.fail(0, "it begins with a byte order mark, which JSON does not allow,")
+		return
+	}
+	switch {
+	case len(r.data) == 0:
+		r.fail(0, "it is empty,")
+		return
+	case r.kind() != '{':
+		r.expected(r.pos, "'{'")
+		return
+	}
+	for r.enter(); r.more('}'); {
+		r.member()
+	}
+	r.end()
+}
+
+// member reads one member of the body.
+func (r *requestReader) member() {
+	r.kind()
+	at := r.pos
+	name := r.name()
+	switch {
+	case r.isMember(name, "model", at, &r.seen.model):
+		r.readModel()
+	case r.isMember(name, "stream", at, &r.seen.stream):
+		r.request.Stream = r.boolean("stream")
+	case r.isMember(name, "stream_options", at, &r.seen.options):
+		r.readStreamOptions()
+	case string(name) != r.prompt:
+		r.skip()
+	case r.prompt == "messages":
+		r.readMessages()
+	default:
+		r.readPrompt()
+	}
+}
+
+// isMember reports whether name names the member that the gateway acts on. It
+// refuses a second one, and one in other letters: readers disagree on which of them
+// counts, and what is authorised has to be what is served.
+func (r *requestReader) isMember(name []byte, want string, at int, seen *bool) bool {
+	if len(name) < len(want) || !strings.EqualFold(string(name), want) {
+		return false
+	}
+	switch {
+	case string(name) != want:
+		r.refuse(at, ambiguous, want, fmt.Sprintf("%q must be written in lower case", name))
+	case *seen:
+		r.refuse(at, ambiguous, want, "it is given twice")
+	}
+	*seen = true
+	return true
+}
+
+func (r *requestReader) readModel() {
+	b := r.kind()
+	at := r.pos
+	if b != '"' {
+		r.refuse(at, invalidType, "model", "it must be a string")
+		return
+	}
+	raw, size := r.str()
+	if size == 0 || size > maxModel {
+		r.refuse(at, invalid, "model", fmt.Sprintf("it must have 1 to %d bytes", maxModel))
+		return
+	}
+	model := string(unescape(raw, maxModel))
+	// Half a surrogate pair decodes to U+FFFD: two ids would look the same here.
+	if strings.ContainsFunc(model, func(c rune) bool { return c == utf8.RuneError || unicode.IsControl(c) }) {
+		r.refuse(at, invalid, "model", "it must not hold control characters, U+FFFD or half surrogate pairs")
+		return
+	}
+	r.request.Model = gateway.Model(model)
+}
+
+// boolean reads true, false or null, which stands for false.
+func (r *requestReader) boolean(param string) bool {
+	b := r.kind()
+	if b != 't' && b != 'f' && b != 'n' {
+		r.refuse(r.pos, invalidType, param, "it must be true, false or null")
+		return false
+	}
+	r.scalar(b)
+	return b == 't'
+}
+
+func (r *requestReader) readStreamOptions() {
+	switch r.kind() {
+	case 'n':
+		r.scalar('n')
+		return
+	case '{':
+	default:
+		r.refuse(r.pos, invalidType, "stream_options", "it must be an object or null")
+		return
+	}
+	for r.enter(); r.more('}'); {
+		r.readStreamOption()
+	}
+}
+
+func (r *requestReader) readStreamOption() {
+	r.kind()
+	at := r.pos
+	if !r.isMember(r.name(), "include_usage", at, &r.seen.usage) {
+		r.skip()
+		return
+	}
+	r.request.UsageWanted = r.boolean("stream_options.include_usage")
+}
+
+// readMessages reads a chat's messages.
+func (r *requestReader) readMessages() {
+	if r.kind() != '[' {
+		r.skip()
+		return
+	}
+	for r.enter(); r.more(']'); {
+		r.readMessage()
+	}
+}
+
+func (r *requestReader) readMessage() {
+	if r.kind() != '{' {
+		r.skip()
+		return
+	}
+	var role, content []byte
+	for r.enter(); r.more('}'); {
+		name := r.name()
+		r.kind()
+		from := r.pos
+		r.textBytes += r.texts(namesText(name))
+		switch string(name) {
+		case "role":
+			role = r.data[from:r.pos]
+		case "content":
+			content = r.data[from:r.pos]
+		}
+	}
+	if string(role) == `"user"` {
+		r.preview = content
+	}
+}
+
+// readPrompt reads a prompt or an input: a string, an array of strings, or one or
+// more arrays of token numbers.
+func (r *requestReader) readPrompt() {
+	b := r.kind()
+	from := r.pos
+	switch {
+	case b == '"':
+		_, size := r.str()
+		r.textBytes += size
+		if r.preview == nil {
+			r.preview = r.data[from:r.pos]
+		}
+	case b == '[':
+		for r.enter(); r.more(']'); {
+			r.readPrompt()
+		}
+	case b == '-' || isDigit(b):
+		r.number()
+		r.tokens++
+	default:
+		r.skip()
+	}
+}

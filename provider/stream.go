@@ -1,0 +1,126 @@
+package provider
+
+import (
+	"bytes"
+
+	"ai-gateway/gateway"
+)
+
+// Stream reads one streamed answer while it passes, and takes the usage chunk out
+// again where only the gateway asked for it. It belongs to one goroutine.
+type Stream struct {
+	tally     tally
+	events    sseReader
+	dropUsage bool
+	done      bool
+
+	sent   int    // how many of the bytes that events keeps were forwarded: all or none
+	out    []byte // what is forwarded instead of the piece
+	cutEnd bool   // the bytes before the next piece are a dropped event that ended in CR
+}
+
+// NewStream reads a stream of events. With dropUsage, the event that carries nothing
+// but the usage does not reach the client, who did not ask for it. (Such a client
+// would not see "usage":null in the other chunks either, but clients take no notice
+// and those chunks would have to be rewritten.)
+func (d OpenAI) NewStream(e gateway.Endpoint, dropUsage bool) *Stream {
+	return &Stream{tally: tally{endpoint: e, text: preview{limit: d.Preview}}, dropUsage: dropUsage}
+}
+
+// Next reads a piece of the stream, the last one if last. With same, the piece is to
+// be forwarded as it is; otherwise out, which may be empty and holds until the next
+// call. Nothing is held back while a choice is unfinished; afterwards an unfinished
+// event is, as long as it can still turn out to be the usage chunk.
+func (s *Stream) Next(piece []byte, last bool) (out []byte, same bool) {
+	kept := s.events.feed(piece)
+	held := kept > s.sent
+	s.out = emptied(s.out)
+	cut := s.cutLF(piece)
+	for {
+		due := s.usageDue()
+		e, ok := s.nextEvent(last)
+		if !ok {
+			break
+		}
+		if s.read(e.data) && due {
+			s.cut(e)
+			cut = true
+		}
+	}
+	hold := !last && s.holds()
+	if same = !held && !cut && !hold; !same {
+		out = s.forward(hold)
+	}
+	s.sent = s.events.keep()
+	if hold {
+		s.sent = 0
+	}
+	return out, same
+}
+
+// Answer sums up what came so far.
+func (s *Stream) Answer() gateway.Answer { return s.tally.answer() }
+
+// Done reports whether the answer is complete: its end was announced, or every
+// choice has finished. Some providers never announce the end.
+func (s *Stream) Done() bool { return s.done || s.tally.choices.allFinished() }
+
+// nextEvent returns the next event, at the stream's end an unfinished one, too.
+func (s *Stream) nextEvent(last bool) (event, bool) {
+	e, ok := s.events.next()
+	if !ok && last {
+		return s.events.last()
+	}
+	return e, ok
+}
+
+// read adds an event's data and reports whether it is a usage chunk.
+func (s *Stream) read(data []byte) bool {
+	switch opening(data) {
+	case '{':
+		return s.tally.read(data).isUsageOnly()
+	case '[':
+		s.done = s.done || string(bytes.TrimSpace(data)) == "[DONE]"
+	}
+	return false
+}
+
+// usageDue reports whether the next event to begin may be the usage chunk to drop.
+func (s *Stream) usageDue() bool { return s.dropUsage && s.tally.choices.allFinished() }
+
+// cut drops an event. Nothing of it was forwarded: whether the usage is due changes
+// only between events, and what cannot become an object stays so.
+func (s *Stream) cut(e event) {
+	s.out = append(s.out, s.events.buf[s.sent:e.start]...)
+	s.sent = e.end
+	s.cutEnd = s.events.afterCR
+}
+
+// cutLF drops the LF that a dropped event's CR turns out to have had behind it.
+func (s *Stream) cutLF(piece []byte) bool {
+	if !s.cutEnd || len(piece) == 0 {
+		return false
+	}
+	s.cutEnd = false
+	if piece[0] != '\n' {
+		return false
+	}
+	s.sent = 1
+	return true
+}
+
+// holds reports whether the unfinished event is to be held back.
+func (s *Stream) holds() bool {
+	return s.usageDue() && s.events.mayBecomeObject()
+}
+
+// forward returns what is to be forwarded but was not yet, without the unfinished
+// event if that is held.
+func (s *Stream) forward(hold bool) []byte {
+	end := len(s.events.buf)
+	if hold {
+		end = s.events.start
+	}
+	s.out = append(s.out, s.events.buf[s.sent:end]...)
+	return s.out
+}

@@ -1,0 +1,93 @@
+package provider
+
+import (
+	"strconv"
+
+	"ai-gateway/gateway"
+)
+
+// readUsage reads a "usage" and reports whether it is an object. One that cannot be
+// true leaves what was believed before.
+// Source: https://platform.openai.com/docs/api-reference/chat/object#chat-object-usage
+func (t *tally) readUsage(c *cursor) bool {
+	if c.kind() != '{' {
+		c.skip()
+		return false
+	}
+	u := usageReader{}
+	u.read(c)
+	if t.endpoint == gateway.Embeddings {
+		u.Completion, u.Reasoning, u.hasCompletion = 0, 0, true
+	}
+	if !u.absurd && u.hasPrompt && u.hasCompletion && u.Plausible() {
+		t.usage, t.believed = u.Usage, true
+	}
+	return true
+}
+
+// usageReader reads one usage object.
+type usageReader struct {
+	gateway.Usage
+	hasPrompt, hasCompletion bool
+	absurd                   bool // a count is no integer, or the object is cut off
+}
+
+func (u *usageReader) read(c *cursor) {
+	for c.enter(); c.more('}'); {
+		switch string(c.name()) {
+		case "prompt_tokens":
+			u.hasPrompt = u.count(c, &u.Prompt)
+		case "completion_tokens":
+			u.hasCompletion = u.count(c, &u.Completion)
+		case "prompt_tokens_details":
+			u.detail(c, "cached_tokens", &u.Cached)
+		case "completion_tokens_details":
+			u.detail(c, "reasoning_tokens", &u.Reasoning)
+		default:
+			c.skip()
+		}
+	}
+	u.absurd = u.absurd || c.fault != ""
+}
+
+// detail reads one count out of an object that may be null.
+func (u *usageReader) detail(c *cursor, name string, count *int64) {
+	if c.kind() != '{' {
+		c.skip()
+		return
+	}
+	for c.enter(); c.more('}'); {
+		if string(c.name()) != name {
+			c.skip()
+			continue
+		}
+		u.count(c, count)
+	}
+}
+
+// count reads a count and reports whether there is one; null is none.
+func (u *usageReader) count(c *cursor, count *int64) bool {
+	if c.kind() == 'n' {
+		c.skip()
+		*count = 0
+		return false
+	}
+	n, ok := c.integer()
+	u.absurd = u.absurd || !ok
+	*count = n
+	return ok
+}
+
+// integer passes any value and returns it if it is a number without fraction and
+// exponent that fits.
+func (c *cursor) integer() (n int64, ok bool) {
+	if b := c.kind(); b != '-' && !isDigit(b) {
+		c.skip()
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(c.number()), 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	return n, true
+}
