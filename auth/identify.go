@@ -4,107 +4,92 @@ package auth
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"hash"
 	"strings"
+	"sync"
+	"unicode/utf8"
 
 	"ai-gateway/gateway"
 )
 
-// secretSize is the size of the secret that keys are hashed with, in bytes.
-const secretSize = 32
-
 // Identifier turns keys into key ids by a keyed hash. With another secret the
-// same keys get other ids.
-type Identifier struct{ secret [secretSize]byte }
+// same keys get other ids. It may be used by many goroutines at once.
+type Identifier struct{ hashes sync.Pool }
 
-// LoadIdentifier reads the secret from a file that only its owner may read, and
-// makes the file if there is none.
-func LoadIdentifier(path string) (*Identifier, error) {
-	secret, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if secret, err = makeSecret(path); err == nil {
-			return withSecret(secret), nil
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the secret for key ids: %w", err)
-	}
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("reading the secret for key ids: %w", err)
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("the secret for key ids in %q may be read by others: run chmod 600 on it", path)
-	case len(secret) != secretSize:
-		return nil, fmt.Errorf("the secret for key ids in %q has %d bytes instead of %d: restore it, or remove it to begin "+
-			"anew with other key ids", path, len(secret), secretSize)
-	}
-	return withSecret(secret), nil
-}
-
-func withSecret(secret []byte) *Identifier {
-	i := &Identifier{}
-	copy(i.secret[:], secret)
-	return i
-}
-
-// makeSecret writes a new secret whole or not at all.
-func makeSecret(path string) ([]byte, error) {
-	secret := make([]byte, secretSize)
-	if _, err := rand.Read(secret); err != nil {
-		return nil, err
-	}
-	draft, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return nil, err
-	}
-	defer os.Remove(draft.Name())
-	_, err = draft.Write(secret)
-	if err := errors.Join(err, draft.Sync(), draft.Close()); err != nil {
-		return nil, err
-	}
-	return secret, os.Rename(draft.Name(), path)
+func newIdentifier(secret []byte) *Identifier {
+	return &Identifier{sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
 }
 
 // noKey is who calls without a key of their own.
 var noKey = gateway.Key{ID: gateway.AnonymousKey, Label: "no key"}
 
-const (
-	idBytes     = 8  // of the hash, in a key id
-	labelledLen = 12 // the shortest key whose ends do not give it away
-)
-
 // Identify returns the key that an Authorization header carries. The scheme
 // Bearer is not part of the key.
 func (i *Identifier) Identify(authorization string) gateway.Key {
-	key := strings.TrimSpace(authorization)
-	if scheme, rest, found := strings.Cut(key, " "); found && strings.EqualFold(scheme, "bearer") {
-		key = strings.TrimSpace(rest)
-	} else if strings.EqualFold(key, "bearer") {
-		key = ""
-	}
+	key := withoutBearer(strings.Trim(authorization, space))
 	if key == "" {
 		return noKey
 	}
-	mac := hmac.New(sha256.New, i.secret[:])
-	mac.Write([]byte(key))
-	sum := mac.Sum(nil)
-	return gateway.Key{ID: gateway.KeyID("k_" + hex.EncodeToString(sum[:idBytes])), Label: label(key)}
+	return gateway.Key{ID: i.id(key), Label: label(key)}
 }
+
+const (
+	bearer = "bearer"
+	space  = " \t" // OWS of RFC 9110, section 5.6.3
+)
+
+func withoutBearer(credentials string) string {
+	if len(credentials) < len(bearer) || !strings.EqualFold(credentials[:len(bearer)], bearer) {
+		return credentials
+	}
+	rest := credentials[len(bearer):]
+	if rest != "" && !strings.ContainsRune(space, rune(rest[0])) {
+		return credentials // a key or scheme that only begins like it
+	}
+	return strings.TrimLeft(rest, space)
+}
+
+const (
+	idPrefix = "k_"
+	idBytes  = 8 // of the hash, in a key id
+)
+
+func (i *Identifier) id(key string) gateway.KeyID {
+	h := i.hashes.Get().(hash.Hash)
+	defer i.hashes.Put(h)
+	h.Reset()
+	h.Write([]byte(key))
+	var sum [sha256.Size]byte
+	var id [len(idPrefix) + 2*idBytes]byte
+	h.Sum(sum[:0])
+	copy(id[:], idPrefix)
+	hex.Encode(id[len(idPrefix):], sum[:idBytes])
+	return gateway.KeyID(id[:])
+}
+
+const (
+	labelled   = 12 // runes of the shortest key whose ends do not give it away
+	labelStart = 3
+	labelEnd   = 4
+)
 
 // label shows as much of a key as helps people to recognise it.
 func label(key string) string {
-	if len(key) < labelledLen {
+	if utf8.RuneCountInString(key) < labelled {
 		return "…"
 	}
-	return visible(key[:3]) + "…" + visible(key[len(key)-4:])
+	start, end := 0, len(key)
+	for range labelStart {
+		_, size := utf8.DecodeRuneInString(key[start:])
+		start += size
+	}
+	for range labelEnd {
+		_, size := utf8.DecodeLastRuneInString(key[:end])
+		end -= size
+	}
+	return visible(key[:start]) + "…" + visible(key[end:])
 }
 
 func visible(s string) string {

@@ -1,9 +1,15 @@
 package auth
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"ai-gateway/gateway"
@@ -36,6 +42,19 @@ func TestAKeyKeepsItsIdOverRestartsAndShowsOnlyItsEnds(t *testing.T) {
 	}
 }
 
+func TestAnIdIsTheStartOfAnHMAC(t *testing.T) {
+	secret := []byte("0123456789abcdef0123456789abcdef")
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte("sk-1"))
+	want := gateway.KeyID(fmt.Sprintf("k_%x", mac.Sum(nil)[:8]))
+	i := newIdentifier(secret)
+	for range 2 { // the second reuses the first one's hash
+		if got := i.Identify("Bearer sk-1").ID; got != want {
+			t.Errorf("id %q, want %q", got, want)
+		}
+	}
+}
+
 func TestAnotherSecretGivesOtherIds(t *testing.T) {
 	a := load(t, filepath.Join(t.TempDir(), "a")).Identify("Bearer sk-proj-0123456789abcd")
 	b := load(t, filepath.Join(t.TempDir(), "b")).Identify("Bearer sk-proj-0123456789abcd")
@@ -59,20 +78,122 @@ func TestNoKeyIsAnonymousAndShortKeysShowNothing(t *testing.T) {
 	}
 }
 
+func TestOnlyTheWholeWordBearerIsAScheme(t *testing.T) {
+	i := load(t, filepath.Join(t.TempDir(), "secret"))
+	want := i.Identify("sk-proj-0123456789abcd")
+	for _, same := range []string{"Bearer sk-proj-0123456789abcd", "BEARER\tsk-proj-0123456789abcd", " bearer   sk-proj-0123456789abcd\t"} {
+		if got := i.Identify(same); got != want {
+			t.Errorf("Identify(%q) = %v, want %v", same, got, want)
+		}
+	}
+	for _, other := range []string{"Bearersk-proj-0123456789abcd", "Basic sk-proj-0123456789abcd", "sk-proj-0123456789abcd x"} {
+		if got := i.Identify(other); got.ID == want.ID || got.ID == gateway.AnonymousKey {
+			t.Errorf("Identify(%q) = %v", other, got)
+		}
+	}
+}
+
+func TestALabelShowsTheFirstThreeAndLastFourRunes(t *testing.T) {
+	for key, want := range map[string]string{"abcdefghijk": "…", "abcdefghijkl": "abc…ijkl", "ééééééééééé": "…", "aéb0123456cdéf": "a?b…cd?f",
+		"ééééééééééééé": "???…????", "\xff\xfe\xfd0123456789": "???…6789"} {
+		if got := label(key); got != want {
+			t.Errorf("label of %q is %q, want %q", key, got, want)
+		}
+	}
+}
+
+func TestTheSecretIsAFileForItsOwnerAlone(t *testing.T) {
+	folder := t.TempDir()
+	load(t, filepath.Join(folder, "secret"))
+	files, err := os.ReadDir(folder)
+	if err != nil || len(files) != 1 {
+		t.Fatalf("files %v, %v, want the secret alone", files, err)
+	}
+	if info, err := files[0].Info(); err != nil || info.Mode() != 0o600 || info.Size() != secretSize {
+		t.Errorf("the secret is %v, %v", info, err)
+	}
+}
+
+func TestProcessesThatStartAtOnceShareOneSecret(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	var all sync.WaitGroup
+	ids := make([]gateway.KeyID, 8)
+	for n := range ids {
+		all.Go(func() {
+			i, err := LoadIdentifier(path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ids[n] = i.Identify("Bearer sk-proj-0123456789abcd").ID
+		})
+	}
+	all.Wait()
+	if slices.Sort(ids); ids[0] != ids[len(ids)-1] {
+		t.Errorf("ids are %v", ids)
+	}
+}
+
+func TestManyGoroutinesIdentifyAtOnce(t *testing.T) {
+	i := load(t, filepath.Join(t.TempDir(), "secret"))
+	var all sync.WaitGroup
+	for n := range 8 {
+		key := fmt.Sprintf("Bearer sk-proj-%020d", n)
+		want := i.Identify(key)
+		all.Go(func() {
+			for range 1000 {
+				if got := i.Identify(key); got != want {
+					t.Errorf("%v, alone %v", got, want)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
 func TestABadSecretFileIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		mode os.FileMode
 		size int
 		want string
-	}{"readable by others": {0o644, 32, "chmod 600"}, "cut off": {0o600, 5, "5 bytes"}} {
+	}{"readable by others": {0o644, 32, "chmod 600"}, "writable by the group": {0o620, 32, "chmod 600"},
+		"cut off": {0o600, 5, "5 bytes"}, "empty": {0o600, 0, "0 bytes"}, "too long": {0o600, 33, "33 bytes"}} {
 		path := filepath.Join(t.TempDir(), "secret")
 		if err := os.WriteFile(path, make([]byte, c.size), c.mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, c.mode); err != nil { // whatever the umask
 			t.Fatal(err)
 		}
 		if _, err := LoadIdentifier(path); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", name, err, c.want)
 		}
 	}
+	if _, err := LoadIdentifier(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is no file") {
+		t.Errorf("a folder: error %v", err)
+	}
+	if _, err := LoadIdentifier(filepath.Join(t.TempDir(), "none", "secret")); err == nil {
+		t.Error("a folder that is not there is no error")
+	}
+}
+
+func FuzzNoHeaderGivesItsKeyAway(f *testing.F) {
+	i := load(f, filepath.Join(f.TempDir(), "secret"))
+	f.Add("Bearer sk-proj-0123456789abcd")
+	f.Add("bearer\t\xff\xfe")
+	f.Fuzz(func(t *testing.T, header string) {
+		got := i.Identify(header)
+		if got == noKey {
+			return
+		}
+		if !regexp.MustCompile(`^k_[0-9a-f]{16}$`).MatchString(string(got.ID)) {
+			t.Errorf("id of %q is %q", header, got.ID)
+		}
+		if !regexp.MustCompile(`^([!-~]{3}…[!-~]{4}|…)$`).MatchString(got.Label) {
+			t.Errorf("label of %q is %q", header, got.Label)
+		}
+	})
 }
 
 func BenchmarkIdentify(b *testing.B) {

@@ -3,9 +3,12 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"ai-gateway/gateway"
 )
@@ -77,7 +80,7 @@ func TestAllFaultsAreReportedAtOnceAndNoneShowsASecret(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, part := range []string{"PORT", "AI_GATEWAY_BIND", "AI_GATEWAY_UPSTREAM", "OPENAI_API_KEY", `"justaname"`, `model "a" has two routes`,
+	for _, part := range []string{"PORT", "AI_GATEWAY_BIND", "AI_GATEWAY_UPSTREAM", "OPENAI_API_KEY", `"justaname"`, `entry 3: model "a" has a route already`,
 		"AI_GATEWAY_RETRY_ATTEMPTS", "AI_GATEWAY_RETRY_DELAY_MS", "AI_GATEWAY_PROMPT_LOGGING", "AI_GATEWAY_RATE_LIMIT_RPM", "AI_GATEWAY_OPEN"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("the error does not say %s:\n%v", part, err)
@@ -129,17 +132,140 @@ func TestDatabasePathComesBeforeDbPath(t *testing.T) {
 	}
 }
 
-func FuzzModelRoutesNeverPanicOrShowPasswords(f *testing.F) {
+func TestNoFaultShowsWhatMayBeSecretInAURL(t *testing.T) {
+	for _, text := range []string{"https://hunter2@h/v1", "me:hunter2@h/v1", "https://me:hunter2@h:port/v1", "https://h/v1?key=hunter2",
+		"https://h/v1#hunter2", "h/v1?key=hunter2", "https://me:x?hunter2@h/v1", "ftp://me:hunter2@h", "https://me:hun,hunter2@h/v1",
+		"https://me:hunter2,x@h/v1", "%zz://hunter2@h"} {
+		for _, pair := range [][]string{{"AI_GATEWAY_UPSTREAM", text}, {"AI_GATEWAY_MODEL_ROUTES", "m:" + text}, {"AI_GATEWAY_MODEL_ROUTES", text}} {
+			if _, err := FromEnv(env(pair...)); err == nil || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%v: the error is %v", pair, err)
+			}
+		}
+	}
+}
+
+func TestABaseURLThatCannotBeCalledIsRefused(t *testing.T) {
+	for _, text := range []string{"h/v1", "localhost:11434/v1", "http:///v1", "http://:80/v1", "http://h:0/v1", "http://h:65536/v1", "http://h:/v1",
+		"http://h\xff/v1", "http://hé/v1", "http://-/v1", "http://a\"b/v1", "http://[fe80::1%25eth0]/v1", "http:h", "https://h/v1?", "https://h/v1#"} {
+		if c, err := FromEnv(env("AI_GATEWAY_UPSTREAM", text)); err == nil {
+			t.Errorf("%q became %v", text, c.Routes.Backends[0].BaseURL)
+		}
+	}
+	for text, want := range map[string]string{"HTTPS://API.Example.com/V1//": "https://api.example.com/V1", "http://[::1]:8080/": "http://[::1]:8080",
+		"http://my_host:65535": "http://my_host:65535", "https://h/a%2Fb/v1/": "https://h/a%2Fb/v1"} {
+		if got := read(t, "AI_GATEWAY_UPSTREAM", text).Routes.Backends[0].BaseURL.String(); got != want {
+			t.Errorf("%q became %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestAModelIdThatCannotBeReadIsRefused(t *testing.T) {
+	for _, text := range []string{":http://h", " :http://h", "a\x00b:http://h", "a\x1bb:http://h", "a\xff:http://h", "http://h"} {
+		if c, err := FromEnv(env("AI_GATEWAY_MODEL_ROUTES", text)); err == nil {
+			t.Errorf("%q became %v", text, c.Routes.Models)
+		}
+	}
+}
+
+func TestBackendsAreNamedAfterTheirAddressWhateverTheOrder(t *testing.T) {
+	entries := []string{"a:http://h:80/v1", "b:http://h/80/v1", "c:https://h:80/v1", "d:http://upstream", "e:http://demo", "f:http://[::]",
+		"g:http://My_Host:1/Api", "h:http://localhost:11434/v1"}
+	names := func(entries []string) map[gateway.Model]string {
+		byModel := map[gateway.Model]string{}
+		for _, route := range read(t, "AI_GATEWAY_MODEL_ROUTES", strings.Join(entries, ",")).Routes.Models {
+			byModel[route.Model] = route.Backend
+		}
+		return byModel
+	}
+	forth := names(entries)
+	slices.Reverse(entries)
+	back := names(entries)
+	seen := map[string]bool{UpstreamBackend: true, DemoBackend: true}
+	for model, name := range forth {
+		if back[model] != name || seen[name] || !regexp.MustCompile(`^[a-z0-9.-]+$`).MatchString(name) {
+			t.Errorf("backend of %q is %q, in reverse order %q", model, name, back[model])
+		}
+		seen[name] = true
+	}
+	if forth["h"] != "localhost-11434-v1" || forth["g"] != "my-host-1-api" {
+		t.Errorf("names are %v", forth)
+	}
+}
+
+func TestTheFirstKeyThatIsSetIsTakenWithoutItsLineEnd(t *testing.T) {
+	for want, pairs := range map[string][]string{
+		"sk-1": {"OPENAI_API_KEY", "sk-1\n", "AI_GATEWAY_API_KEY", "sk-2"},
+		"sk-2": {"OPENAI_API_KEY", " ", "AI_GATEWAY_API_KEY", "sk-2\r\n"},
+		"":     {},
+	} {
+		if got := read(t, pairs...).Routes.Backends[0].Secret; got != want {
+			t.Errorf("%v: key %q, want %q", pairs, got, want)
+		}
+	}
+}
+
+func TestBooleansAreTrueFalseOneOrZero(t *testing.T) {
+	for text, want := range map[string]bool{"": true, "true": true, "TRUE": true, "1": true, "False": false, "0": false} {
+		if got := read(t, "AI_GATEWAY_PROMPT_LOGGING", text).PromptLogging; got != want {
+			t.Errorf("%q is %v", text, got)
+		}
+	}
+	for _, text := range []string{"yes", "on", "t", "2"} {
+		if _, err := FromEnv(env("AI_GATEWAY_PROMPT_LOGGING", text)); err == nil {
+			t.Errorf("%q is accepted", text)
+		}
+	}
+}
+
+func TestStorageSaysWhatIsKept(t *testing.T) {
+	if got := read(t).Storage(); got != "in-memory (set DATABASE_PATH for persistence)" {
+		t.Errorf("storage %q", got)
+	}
+	if got := read(t, "DB_PATH", "usage.db").Storage(); got != "SQLite (persistent)" {
+		t.Errorf("storage %q", got)
+	}
+	if _, err := FromEnv(env("DATABASE_PATH", ":memory:")); err == nil {
+		t.Error("a database in memory counts as persistent")
+	}
+}
+
+func FuzzModelRoutesAreUsableOrRefused(f *testing.F) {
 	f.Add("llama3:8b:http://localhost:11434/v1,b:https://h")
 	f.Add("a:http://me:hunter2@h/v1")
+	f.Add("a:http://h/a.b,b:https://h/a-b,c:http://demo,d:http://[::]")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := FromEnv(env("AI_GATEWAY_MODEL_ROUTES", text))
 		if err != nil {
 			return
 		}
+		names, urls := map[string]bool{DemoBackend: true}, map[string]bool{}
+		for _, b := range c.Routes.Backends {
+			if b.Name == "" || names[b.Name] || b.Name != UpstreamBackend && urls[b.BaseURL.String()] {
+				t.Errorf("%q gives the backend %q for %s", text, b.Name, b.BaseURL)
+			}
+			names[b.Name] = true
+			urls[b.BaseURL.String()] = b.Name != UpstreamBackend
+			if again, err := parseBaseURL(b.BaseURL.String()); err != nil || again.String() != b.BaseURL.String() {
+				t.Errorf("%q gives %s, which reads as %v, %v", text, b.BaseURL, again, err)
+			}
+		}
 		for _, route := range c.Routes.Models {
-			if route.Model == "" || route.Backend == "" {
+			if route.Model == "" || !utf8.ValidString(string(route.Model)) || !names[route.Backend] {
 				t.Errorf("%q gives the route %+v", text, route)
+			}
+		}
+	})
+}
+
+func FuzzNoFaultShowsAPassword(f *testing.F) {
+	f.Add("", "")
+	f.Add("x?", ",y")
+	f.Add(",", "://")
+	f.Fuzz(func(t *testing.T, before, after string) {
+		text := "https://me:" + before + "hunter2" + after + "@h/v1"
+		for _, pair := range [][]string{{"AI_GATEWAY_UPSTREAM", text}, {"AI_GATEWAY_MODEL_ROUTES", "m:" + text}} {
+			if _, err := FromEnv(env(pair...)); err != nil && strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%v: the error is %v", pair, err)
 			}
 		}
 	})

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -9,90 +10,62 @@ import (
 	"ai-gateway/gateway"
 )
 
-const routesVariable = "AI_GATEWAY_MODEL_ROUTES"
+// Names of the backends that are not named after their address.
+const (
+	UpstreamBackend = "upstream" // AI_GATEWAY_UPSTREAM
+	DemoBackend     = "demo"     // the built-in fake provider
+)
 
-// routes reads where models are served.
-func (r *reader) routes(c *Config) {
-	key := r.key("OPENAI_API_KEY", "AI_GATEWAY_API_KEY")
-	text := strings.TrimSpace(r.getenv("AI_GATEWAY_UPSTREAM"))
-	c.Demo = key == "" && text == "" && strings.TrimSpace(r.getenv(routesVariable)) == ""
-	if text == "" {
-		text = DefaultUpstream
+// DemoModel is the id of the built-in model.
+const DemoModel gateway.Model = "demo"
+
+// buildRoutes makes the upstream the backend of every model without a route, and
+// one backend of each other base URL.
+func buildRoutes(upstream *url.URL, key string, models []modelRoute) gateway.Routes {
+	routes := gateway.Routes{
+		Backends: []gateway.Backend{{Name: UpstreamBackend, BaseURL: upstream, Credential: gateway.ClientFirst, Secret: key}},
+		Default:  UpstreamBackend,
 	}
-	upstream := gateway.Backend{Name: UpstreamBackend, Credential: gateway.ClientFirst, Secret: key}
-	upstream.BaseURL = r.baseURL("AI_GATEWAY_UPSTREAM", text)
-	c.Routes = gateway.Routes{Backends: []gateway.Backend{upstream}, Default: UpstreamBackend}
-	r.modelRoutes(&c.Routes)
+	names := backendNames(models)
+	made := map[string]bool{}
+	for _, m := range models {
+		name := names[m.base.String()]
+		if !made[name] {
+			made[name] = true
+			routes.Backends = append(routes.Backends, gateway.Backend{Name: name, BaseURL: m.base, Credential: gateway.NoCredential})
+		}
+		routes.Models = append(routes.Models, gateway.Route{Model: m.model, Backend: name})
+	}
+	return routes
 }
 
-// modelRoutes reads `modelId:baseUrl,modelId2:baseUrl2`. Each base URL becomes
-// one backend.
-func (r *reader) modelRoutes(routes *gateway.Routes) {
-	byURL := map[string]string{}
-	seen := map[gateway.Model]bool{}
-	for _, entry := range strings.Split(r.getenv(routesVariable), ",") {
-		if entry = strings.TrimSpace(entry); entry == "" {
-			continue
+// backendNames names each base URL after its host and path. Those that would share
+// a name have a hash of the URL behind it, so that no name depends on the order of
+// the routes: it is kept with the usage.
+func backendNames(models []modelRoute) map[string]string {
+	names := map[string]string{}
+	claims := map[string]int{UpstreamBackend: 1, DemoBackend: 1, "": 1} // taken before
+	for _, m := range models {
+		base := m.base.String()
+		if _, named := names[base]; !named {
+			names[base] = plainName(m.base)
+			claims[names[base]]++
 		}
-		model, u := r.modelRoute(entry)
-		if u == nil {
-			continue
-		}
-		if seen[model] {
-			r.fault(routesVariable, "model %q has two routes", string(model))
-			continue
-		}
-		seen[model] = true
-		name, ok := byURL[u.String()]
-		if !ok {
-			name = backendName(u, routes.Backends)
-			byURL[u.String()] = name
-			routes.Backends = append(routes.Backends, gateway.Backend{Name: name, BaseURL: u})
-		}
-		routes.Models = append(routes.Models, gateway.Route{Model: model, Backend: name})
 	}
-}
-
-// urlStart is where the URL of an entry begins: model ids may hold colons.
-var urlStart = regexp.MustCompile(`(?i):https?://`)
-
-func (r *reader) modelRoute(entry string) (gateway.Model, *url.URL) {
-	at := urlStart.FindStringIndex(entry)
-	if at == nil || strings.TrimSpace(entry[:at[0]]) == "" {
-		r.fault(routesVariable, "%q is not of the form modelId:baseUrl, such as llama3:8b:http://localhost:11434/v1", redactedEntry(entry))
-		return "", nil
+	for base, name := range names {
+		if claims[name] > 1 {
+			names[base] = strings.TrimPrefix(fmt.Sprintf("%s-%.4x", name, sha256.Sum256([]byte(base))), "-")
+		}
 	}
-	model := gateway.Model(strings.TrimSpace(entry[:at[0]]))
-	return model, r.baseURL(routesVariable, strings.TrimSpace(entry[at[0]+1:]))
-}
-
-// redactedEntry cuts an entry that is shown in a fault before anything that may be secret.
-func redactedEntry(entry string) string {
-	before, _, found := strings.Cut(entry, "@")
-	if found {
-		return before[:strings.LastIndex(before, "/")+1] + "…"
-	}
-	return entry
+	return names
 }
 
 var notInNames = regexp.MustCompile(`[^a-z0-9.]+`)
 
-// backendName is made from a base URL's host, port and path, and differs from the others'.
-func backendName(u *url.URL, others []gateway.Backend) string {
-	base := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(u.Host+u.Path), "-"), "-")
-	taken := map[string]bool{DemoBackend: true}
-	for _, b := range others {
-		taken[b.Name] = true
-	}
-	name := base
-	for n := 2; taken[name]; n++ {
-		name = fmt.Sprintf("%s-%d", base, n)
-	}
-	return name
+// plainName is a base URL's host, port and path in [a-z0-9.-]; "" if none of them can be shown so.
+func plainName(base *url.URL) string {
+	return strings.Trim(notInNames.ReplaceAllString(strings.ToLower(base.Host+base.Path), "-"), "-")
 }
-
-// DemoModel is the id of the built-in model.
-const DemoModel gateway.Model = "demo"
 
 // RoutesWithDemo are the routes and, where nothing real is configured, the
 // built-in model, which is served at the given Unix socket.
@@ -101,56 +74,9 @@ func (c Config) RoutesWithDemo(socket string) gateway.Routes {
 	if !c.Demo {
 		return routes
 	}
-	demo := gateway.Backend{Name: DemoBackend, Socket: socket, BaseURL: &url.URL{Scheme: "http", Host: "demo", Path: gateway.BasePath}}
+	demo := gateway.Backend{Name: DemoBackend, Socket: socket, Credential: gateway.NoCredential,
+		BaseURL: &url.URL{Scheme: "http", Host: "demo", Path: gateway.BasePath}}
 	routes.Backends = append(routes.Backends[:len(routes.Backends):len(routes.Backends)], demo)
 	routes.Models = append(routes.Models[:len(routes.Models):len(routes.Models)], gateway.Route{Model: DemoModel, Backend: DemoBackend})
 	return routes
-}
-
-// Storage says where usage is kept.
-func (c Config) Storage() string {
-	if c.DatabasePath != "" {
-		return "SQLite (persistent)"
-	}
-	return "in-memory (set DATABASE_PATH for persistence)"
-}
-
-// Summary lists, a line each, what is configured. It holds no secret.
-func (c Config) Summary() string {
-	var b strings.Builder
-	b.WriteString("Models:\n")
-	urls := map[string]string{}
-	for _, backend := range c.Routes.Backends {
-		urls[backend.Name] = backend.BaseURL.String()
-	}
-	if c.Demo {
-		fmt.Fprintf(&b, "  %-24s → built in, a fake that needs no key\n", DemoModel)
-	}
-	for _, route := range c.Routes.Models {
-		fmt.Fprintf(&b, "  %-24s → %s\n", route.Model, urls[route.Backend])
-	}
-	fmt.Fprintf(&b, "  %-24s → %s (%s)\n", "any other", urls[UpstreamBackend], c.keyInUse())
-	fmt.Fprintf(&b, "Retries: %d, the first after %s\n", c.Retry.Attempts, c.Retry.Delay)
-	fmt.Fprintf(&b, "Rate limit: %d requests a minute (shown only: not enforced yet)\n", c.RateLimitRPM)
-	fmt.Fprintf(&b, "Prompt log: %s\n", onOff(c.PromptLogging))
-	if c.Open {
-		b.WriteString("Open: whoever reaches this address may use the gateway and read its prompt log\n")
-	}
-	return b.String()
-}
-
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
-}
-
-func (c Config) keyInUse() string {
-	for _, b := range c.Routes.Backends {
-		if b.Name == UpstreamBackend && b.Secret != "" {
-			return "the client's key, else the configured one"
-		}
-	}
-	return "the client's key; none is configured"
 }

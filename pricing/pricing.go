@@ -31,9 +31,10 @@ func Default() Book {
 }
 
 // date is the suffix by which a provider pins a version of a model.
-var date = regexp.MustCompile(`-\d{4}-\d{2}-\d{2}$`)
+var date = regexp.MustCompile(`-20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$`)
 
-// Price returns the price of a model, or of the same model without a version's date.
+// Price returns the price of a model, or of the same model without a version's
+// date. A version that costs something else has a line of its own in the table.
 func (b Book) Price(m gateway.Model) (gateway.Price, bool) {
 	if p, ok := b.prices[m]; ok {
 		return p, true
@@ -52,19 +53,24 @@ func parse(text string) (Book, error) {
 	}
 	book := Book{make(map[gateway.Model]gateway.Price, len(rows))}
 	for _, row := range rows {
-		var amounts [3]gateway.Money
-		for i := range amounts {
-			if amounts[i], err = parseUSD(row[i+1]); err != nil {
-				return Book{}, fmt.Errorf("reading the price of %q: %w", row[0], err)
-			}
-		}
 		model := gateway.Model(row[0])
 		if _, twice := book.prices[model]; twice {
-			return Book{}, fmt.Errorf("model %q has two prices", row[0])
+			return Book{}, fmt.Errorf("reading prices: model %q has two", row[0])
 		}
-		book.prices[model] = gateway.Price{Input: amounts[0], CachedInput: amounts[1], Output: amounts[2]}
+		if book.prices[model], err = parsePrice(row[1:]); err != nil {
+			return Book{}, fmt.Errorf("reading the price of %q: %w", row[0], err)
+		}
 	}
 	return book, nil
+}
+
+func parsePrice(columns []string) (p gateway.Price, err error) {
+	for i, amount := range [...]*gateway.Money{&p.Input, &p.CachedInput, &p.Output} {
+		if *amount, err = parseUSD(columns[i]); err != nil {
+			return gateway.Price{}, err
+		}
+	}
+	return p, nil
 }
 
 const (

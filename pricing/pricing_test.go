@@ -1,6 +1,7 @@
 package pricing
 
 import (
+	"math/big"
 	"testing"
 
 	"ai-gateway/gateway"
@@ -11,6 +12,9 @@ func TestPricesAreExactNanoDollars(t *testing.T) {
 		"gpt-4o":                 {Input: 2_500_000_000, CachedInput: 1_250_000_000, Output: 10_000_000_000},
 		"gpt-4o-mini-2024-07-18": {Input: 150_000_000, CachedInput: 75_000_000, Output: 600_000_000},
 		"gpt-5-nano":             {Input: 50_000_000, CachedInput: 5_000_000, Output: 400_000_000},
+		"gpt-4o-2024-05-13":      {Input: 5_000_000_000, CachedInput: 5_000_000_000, Output: 15_000_000_000},
+		"gpt-4o-2024-08-06":      {Input: 2_500_000_000, CachedInput: 1_250_000_000, Output: 10_000_000_000},
+		"text-embedding-3-small": {Input: 20_000_000, CachedInput: 20_000_000},
 		"demo":                   {},
 	} {
 		if got, ok := Default().Price(model); !ok || got != want {
@@ -20,7 +24,8 @@ func TestPricesAreExactNanoDollars(t *testing.T) {
 }
 
 func TestAnUnknownModelHasNoPrice(t *testing.T) {
-	for _, model := range []gateway.Model{"", "gpt-4o-audio", "GPT-4o", "gpt-4o-24-08-06", "llama3:8b"} {
+	for _, model := range []gateway.Model{"", "gpt-4o-audio", "GPT-4o", "gpt-4o-24-08-06", "llama3:8b", "gpt-4o ", "gpt-4o-2024-13-01",
+		"gpt-4o-2024-08-06-x", "gpt-4o-2024-08-06-2024-08-06", "-2024-08-06", "ft:gpt-4o-2024-08-06:acme"} {
 		if p, ok := Default().Price(model); ok {
 			t.Errorf("price of %q is %+v", model, p)
 		}
@@ -46,4 +51,27 @@ func TestATableWithAFaultIsRefused(t *testing.T) {
 			t.Errorf("table %q is accepted", table)
 		}
 	}
+}
+
+func TestNoCachedTokenCostsMoreThanAnother(t *testing.T) {
+	for model, p := range Default().prices {
+		if p.CachedInput > p.Input || p.Input < 0 || p.Output < 0 {
+			t.Errorf("price of %q is %+v", model, p)
+		}
+	}
+}
+
+func FuzzAnAmountIsReadExactlyOrRefused(f *testing.F) {
+	f.Add("2.50")
+	f.Add("0.000000001")
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := parseUSD(text)
+		if err != nil {
+			return
+		}
+		want, ok := new(big.Rat).SetString(text)
+		if !ok || want.Cmp(big.NewRat(int64(got), int64(gateway.USD))) != 0 {
+			t.Errorf("parseUSD(%q) = %d", text, got)
+		}
+	})
 }

@@ -1,0 +1,71 @@
+package auth
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// secretSize is the size of the secret that keys are hashed with, in bytes.
+const secretSize = 32
+
+// LoadIdentifier reads the secret from a file that only its owner may read, and
+// makes the file if there is none.
+func LoadIdentifier(path string) (*Identifier, error) {
+	secret, err := readSecret(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = makeSecret(path); err == nil {
+			secret, err = readSecret(path)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("loading the secret for key ids: %w", err)
+	}
+	return newIdentifier(secret), nil
+}
+
+func readSecret(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%q is no file", path) // opening a pipe would block
+	case info.Mode().Perm()&0o077 != 0:
+		return nil, fmt.Errorf("%q can be read or changed by others: run chmod 600 on it", path)
+	case info.Size() != secretSize:
+		return nil, fmt.Errorf("%q has %d bytes instead of %d: restore it, or remove it to begin anew with other key ids",
+			path, info.Size(), secretSize)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	secret := make([]byte, secretSize)
+	_, err = io.ReadFull(f, secret)
+	return secret, err
+}
+
+// makeSecret writes a new secret whole or not at all. A secret that another process
+// made in the meantime stays: a link, unlike a renamed file, never replaces one.
+// Source: https://pubs.opengroup.org/onlinepubs/9799919799/functions/link.html
+func makeSecret(path string) error {
+	draft, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(draft.Name())
+	_, err = io.CopyN(draft, rand.Reader, secretSize)
+	if err := errors.Join(err, draft.Sync(), draft.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(draft.Name(), path); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
