@@ -104,7 +104,9 @@ func wantRefusal(t *testing.T, r *extprocv3.ProcessingResponse, status int, code
 	if refusal == nil {
 		t.Fatalf("not refused: %v", r)
 	}
-	var envelope struct{ Error struct{ Code, Message string } }
+	var envelope struct {
+		Error struct{ Code, Message string }
+	}
 	if err := json.Unmarshal(refusal.Body, &envelope); err != nil {
 		t.Fatalf("body %q: %v", refusal.Body, err)
 	}

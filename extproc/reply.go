@@ -104,6 +104,9 @@ type changes struct {
 
 // appendChange appends the reply to a headers or body message.
 func appendChange(b []byte, k kind, c changes) []byte {
+	if len(c.headers) == 0 && !c.newBody && !c.newRoute {
+		return append(appendPass(b, k), c.replyMode...)
+	}
 	b, reply := open(b, k.replyTo())
 	b, common := open(b, 1)
 	if len(c.headers) > 0 {
@@ -157,12 +160,11 @@ func appendRefusal(b []byte, e *gateway.Error) []byte {
 
 // Modes of ProcessingMode that are used.
 const (
-	modeSend            = 1
-	modeSkip            = 2
-	bodyNone            = 0
-	bodyStreamed        = 1
-	bodyBuffered        = 2
-	bodyBufferedPartial = 3
+	modeSend     = 1
+	modeSkip     = 2
+	bodyNone     = 0
+	bodyStreamed = 1
+	bodyBuffered = 2
 )
 
 // modeFor is a mode_override that changes how the response's body is sent, and

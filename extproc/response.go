@@ -17,7 +17,6 @@ const (
 // Overrides of the way a response's body comes.
 var (
 	inPieces = modeFor(bodyStreamed)
-	whole    = modeFor(bodyBuffered)
 	notAtAll = modeFor(bodyNone)
 )
 
@@ -52,21 +51,10 @@ func (x *exchange) onAnswer(m message) changes {
 		return changes{headers: []setHeader{x.elapsed()}, replyMode: inPieces}
 	case readable && (isMediaType(h.contentType, "application/json") || len(h.contentType) == 0 || x.status >= http.StatusBadRequest):
 		x.state = awaitJSON
-		return changes{replyMode: x.bufferMode(h.contentLength)}
+		return changes{} // comes buffered, as configured; what exceeds Envoy's buffer passes unread
 	}
 	x.state = awaitNothing
 	return changes{headers: []setHeader{x.elapsed(), {costHeader, unknownCost}}, replyMode: notAtAll}
-}
-
-// bufferMode is how a JSON body comes: one whose length is known and small enough
-// keeps its content-length when it comes whole. Of any other, what exceeds
-// Envoy's buffer passes unread, as configured, instead of failing.
-func (x *exchange) bufferMode(contentLength []byte) []byte {
-	n, err := strconv.ParseInt(string(contentLength), 10, 64)
-	if err != nil || n > x.c.MaxBody {
-		return nil
-	}
-	return whole
 }
 
 func (x *exchange) onResponseBody(m message, reply []byte) ([]byte, error) {

@@ -76,8 +76,9 @@ func (s *Server) newExchange() *exchange {
 const (
 	// stopTimeout is how long exchanges may take to end once the server is told to.
 	stopTimeout = 2 * time.Second
-	// messageSlack is what a message may hold beside a body.
-	messageSlack = 1 << 20
+	// messageSlack is what a message may hold beyond MaxBody. An answer may be any
+	// size: what comes of it is Envoy's buffer, and what was last read into it on top.
+	messageSlack = 16 << 20
 	streamWindow = 1 << 20
 	connWindow   = 16 << 20
 )

@@ -45,7 +45,7 @@ func run(t testing.TB, config Config) *running {
 			t.Error(err)
 		}
 	}()
-	size := int(config.MaxBody + messageSlack)
+	const size = 64 << 20 // beyond the server's own limits
 	conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(size), grpc.MaxCallSendMsgSize(size)))
 	if err != nil {
@@ -297,4 +297,18 @@ func TestBodiesOverTheBoundAreRefusedWhileOthersAreInFlight(t *testing.T) {
 	if reply, err := exchangeAll(third, chatHeaders(), requestBodyOf("a-third-of-20-letters", true)); err != nil || reply.GetRequestBody() == nil {
 		t.Errorf("refused with room for it: %v, %v", reply, err)
 	}
+}
+
+// Envoy's buffer holds MaxBody and 1 MiB; what was last read into it comes on top.
+func TestAnAnswerCutOffAboveEnvoysBufferIsStillRead(t *testing.T) {
+	var b books
+	r := run(t, fakeConfig(&b))
+	stream, _ := r.open(t)
+	reply, err := exchangeAll(stream, chatHeaders(), requestBodyOf("gpt", true),
+		responseHeadersOf(false, ":status", "200", "content-type", "application/json"),
+		responseBodyOf(strings.Repeat("x", 3<<20), false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantHeaders(t, reply, "unknown")
 }
