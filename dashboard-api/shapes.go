@@ -1,0 +1,88 @@
+package dashboardapi
+
+import (
+	"time"
+
+	"ai-gateway/gateway"
+)
+
+// Health is the answer of GET /health.
+type Health struct {
+	Status        string            `json:"status"` // "ok", or "unavailable" with a 503
+	Version       string            `json:"version"`
+	UptimeSeconds int64             `json:"uptime_seconds"` // of the gateway's services, not of Envoy
+	Storage       string            `json:"storage"`
+	Parts         map[string]string `json:"parts"` // part → "ok", or what is wrong with it
+	Envoy         EnvoyHealth       `json:"envoy"`
+	Usage         UsageHealth       `json:"usage"`
+	Ready         bool              `json:"-"` // false answers with a 503
+}
+
+// EnvoyHealth is what is known of the data plane.
+type EnvoyHealth struct {
+	Version        string     `json:"version"`
+	Connected      int        `json:"connected"`          // Envoys on the xDS stream
+	ConfigVersion  string     `json:"config_version"`     // of what was published last
+	RejectedConfig *Rejection `json:"rejected,omitempty"` // the one before it stays in force
+}
+
+// Rejection is a configuration that Envoy refused.
+type Rejection struct {
+	At     time.Time `json:"at"`
+	Type   string    `json:"type"`
+	Reason string    `json:"reason"`
+}
+
+// UsageHealth tells how far the books are behind.
+type UsageHealth struct {
+	Queued    int   `json:"queued"`               // settlements not looked at yet
+	Waiting   int   `json:"waiting"`              // requests of which one witness has spoken
+	Unwritten int   `json:"unwritten"`            // rows that are not in the tables yet
+	Written   int64 `json:"written"`              // rows since the start
+	Overflown int64 `json:"overflown"`            // settlements dropped from a full queue; the journal has them
+	Unread    int64 `json:"unread_journal_lines"` // lines of the journal that made no sense
+}
+
+// Model is an entry of GET /v1/models.
+// Source: https://platform.openai.com/docs/api-reference/models/object
+type Model struct {
+	ID      gateway.Model `json:"id"`
+	Object  string        `json:"object"`   // "model"
+	Created int64         `json:"created"`  // Unix time
+	OwnedBy string        `json:"owned_by"` // the backend
+}
+
+// Costs are the sums of a key, of a model within a key, or of all. CostUSD is a
+// decimal string and exact to every reader. CostNanoUSD is the same amount as an
+// integer, 1 USD being 1000000000: readers that keep numbers as floats, as JavaScript
+// does, lose nano-dollars of it beyond 2^53, about 9 million USD.
+type Costs struct {
+	KeyID gateway.KeyID `json:"key_id,omitempty"`
+	Label string        `json:"label,omitempty"`
+	Model gateway.Model `json:"model,omitempty"`
+
+	Requests         int64  `json:"requests"`
+	PromptTokens     int64  `json:"prompt_tokens"`
+	CachedTokens     int64  `json:"cached_tokens"`
+	CompletionTokens int64  `json:"completion_tokens"`
+	TotalTokens      int64  `json:"total_tokens"`
+	CostUSD          string `json:"cost_usd"` // gateway.Money's String, "0.00042"
+	CostNanoUSD      int64  `json:"cost_nanousd"`
+	Unpriced         int64  `json:"unpriced_requests"` // of models without a price; not part of the cost
+
+	Models []Costs `json:"models,omitempty"`
+}
+
+// Prompt is an entry of the prompt log: previews of the last user message and of
+// the answer to it.
+type Prompt struct {
+	ID               string        `json:"id"`
+	StartedAt        string        `json:"started_at"`
+	KeyID            gateway.KeyID `json:"key_id"`
+	Label            string        `json:"label"`
+	Model            gateway.Model `json:"model"`
+	Prompt           string        `json:"prompt"`
+	Answer           string        `json:"answer"`
+	PromptTokens     int64         `json:"prompt_tokens"`
+	CompletionTokens int64         `json:"completion_tokens"`
+}
