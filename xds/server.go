@@ -3,6 +3,7 @@ package xds
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -37,10 +38,8 @@ type Server struct {
 	cache cache.SnapshotCache
 	log   *slog.Logger
 
-	mu       sync.Mutex
-	version  string
-	rejected *Rejection
-	streams  int
+	mu     sync.Mutex
+	status Status
 }
 
 // New makes a server that has nothing to publish yet.
@@ -59,17 +58,24 @@ func (oneNode) ID(*core.Node) string { return NodeID }
 // Publish makes a snapshot the one in force.
 func (s *Server) Publish(ctx context.Context, snapshot *cache.Snapshot) error {
 	s.mu.Lock()
-	s.version = Version(snapshot)
+	s.status.Version = Version(snapshot)
 	s.mu.Unlock()
 	return s.cache.SetSnapshot(ctx, NodeID, snapshot)
 }
 
-// Status tells the published version, how many Envoys are connected, and the
-// last refusal that no later acceptance of the same type has mended.
-func (s *Server) Status() (version string, envoys int, rejected *Rejection) {
+// Status is what is known of the Envoys that listen.
+type Status struct {
+	Version      string     // of what was published last
+	Envoys       int        // connected now
+	EnvoyVersion string     // of the last one that connected
+	Rejected     *Rejection // the last refusal, until the same type was accepted
+}
+
+// Status tells how things stand.
+func (s *Server) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.version, s.streams, s.rejected
+	return s.status
 }
 
 // Serve answers Envoys on l until ctx ends.
@@ -115,23 +121,26 @@ func (s *Server) callbacks() xdsserver.Callbacks {
 func (s *Server) count(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.streams += n
+	s.status.Envoys += n
 }
 
 // heard notes what Envoy said to the last resources of a type: nothing yet, yes or no.
 func (s *Server) heard(r *discovery.DeltaDiscoveryRequest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v := r.GetNode().GetUserAgentBuildVersion().GetVersion(); v != nil {
+		s.status.EnvoyVersion = fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
+	}
 	if r.GetResponseNonce() == "" {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if detail := r.GetErrorDetail(); detail != nil {
-		s.rejected = &Rejection{At: time.Now(), TypeURL: r.GetTypeUrl(), Reason: detail.GetMessage()}
+		s.status.Rejected = &Rejection{At: time.Now(), TypeURL: r.GetTypeUrl(), Reason: detail.GetMessage()}
 		s.log.Error("envoy refused a configuration; the one before stays in force",
 			"type", r.GetTypeUrl(), "reason", detail.GetMessage())
 		return
 	}
-	if s.rejected != nil && s.rejected.TypeURL == r.GetTypeUrl() {
-		s.rejected = nil
+	if last := s.status.Rejected; last != nil && last.TypeURL == r.GetTypeUrl() {
+		s.status.Rejected = nil
 	}
 }
