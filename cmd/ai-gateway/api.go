@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	dashboardapi "ai-gateway/dashboard-api"
+	"ai-gateway/gateway"
+	"ai-gateway/usage"
+	"ai-gateway/xds"
+)
+
+const pingTimeout = time.Second
+
+// api hands the rooms' figures to the HTTP API.
+func (s *service) api(store *usage.Store, settler *usage.Settler, control *xds.Server, routes gateway.Routes) dashboardapi.Config {
+	return dashboardapi.Config{
+		Health: func(ctx context.Context) dashboardapi.Health { return s.health(ctx, store, settler, control) },
+		Models: models(routes, s.started),
+		Costs: func(ctx context.Context) ([]dashboardapi.Costs, error) {
+			keys, err := store.Costs(ctx)
+			costs := make([]dashboardapi.Costs, len(keys))
+			for i, k := range keys {
+				costs[i] = keyCosts(k)
+			}
+			return costs, err
+		},
+		KeyCosts: func(ctx context.Context, id gateway.KeyID) (dashboardapi.Costs, error) {
+			k, err := store.KeyCosts(ctx, id)
+			if errors.Is(err, usage.ErrNoKey) {
+				err = dashboardapi.ErrNoKey
+			}
+			return keyCosts(k), err
+		},
+		Prompts: func(ctx context.Context, limit int) ([]dashboardapi.Prompt, error) {
+			rows, err := store.Prompts(ctx, limit)
+			prompts := make([]dashboardapi.Prompt, len(rows))
+			for i, r := range rows {
+				prompts[i] = dashboardapi.Prompt{ID: r.ID, StartedAt: r.StartedAt, KeyID: r.KeyID, Label: r.Label, Model: r.Model,
+					Prompt: r.Prompt, Answer: r.Answer, PromptTokens: r.PromptTokens, CompletionTokens: r.CompletionTokens}
+			}
+			return prompts, err
+		},
+		Log: s.log,
+	}
+}
+
+func (s *service) health(ctx context.Context, store *usage.Store, settler *usage.Settler, control *xds.Server) dashboardapi.Health {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	stats := settler.Stats()
+	heard := control.Status()
+	h := dashboardapi.Health{
+		Status: "ok", Ready: true, Version: version, Storage: s.cfg.Storage(),
+		UptimeSeconds: int64(time.Since(s.started).Seconds()),
+		Parts:         map[string]string{"serve": "ok", "store": "ok", "usage": "ok", "envoy": "ok"},
+		Envoy:         dashboardapi.EnvoyHealth{Version: heard.EnvoyVersion, Connected: heard.Envoys, ConfigVersion: heard.Version},
+		Usage: dashboardapi.UsageHealth{Queued: stats.Queued, Waiting: stats.Waiting, Unwritten: stats.Unwritten,
+			Written: stats.Written, Overflown: stats.Overflown, Unread: stats.Unread},
+	}
+	if r := heard.Rejected; r != nil {
+		h.Parts["envoy"] = "refused a configuration; the one before it is in force"
+		h.Envoy.RejectedConfig = &dashboardapi.Rejection{At: r.At, Type: r.TypeURL, Reason: r.Reason}
+	}
+	fault := func(part, what string) { h.Status, h.Ready, h.Parts[part] = "unavailable", false, what }
+	if heard.Envoys == 0 {
+		fault("envoy", "not connected")
+	}
+	if err := store.Ping(ctx); err != nil {
+		fault("store", err.Error())
+	}
+	if stats.LastError != "" {
+		fault("usage", stats.LastError)
+	}
+	return h
+}
+
+func keyCosts(k usage.KeyCosts) dashboardapi.Costs {
+	c := costs(k.Sums)
+	c.KeyID, c.Label = k.Key.ID, k.Key.Label
+	for _, m := range k.Models {
+		of := costs(m.Sums)
+		of.Model = m.Model
+		c.Models = append(c.Models, of)
+	}
+	return c
+}
+
+func costs(s usage.Sums) dashboardapi.Costs {
+	return dashboardapi.Costs{
+		Requests: s.Requests, PromptTokens: s.PromptTokens, CachedTokens: s.CachedTokens, CompletionTokens: s.CompletionTokens,
+		TotalTokens: s.PromptTokens + s.CompletionTokens, CostUSD: s.Cost.String(), CostNanoUSD: int64(s.Cost), Unpriced: s.Unpriced,
+	}
+}
+
+func models(routes gateway.Routes, since time.Time) []dashboardapi.Model {
+	list := make([]dashboardapi.Model, len(routes.Models))
+	for i, r := range routes.Models {
+		list[i] = dashboardapi.Model{ID: r.Model, Object: "model", Created: since.Unix(), OwnedBy: r.Backend}
+	}
+	return list
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"ai-gateway/config"
+	"ai-gateway/envoy"
+)
+
+// baseURL is where people on this machine reach the gateway.
+func baseURL(cfg config.Config) string {
+	host := cfg.Bind
+	switch {
+	case host == "127.0.0.1" || host == "0.0.0.0" || host == "::" || host == "::1":
+		host = "localhost"
+	case strings.Contains(host, ":"):
+		host = "[" + host + "]"
+	}
+	return fmt.Sprintf("http://%s:%d", host, cfg.Port)
+}
+
+func healthURL(cfg config.Config) string { return baseURL(cfg) + "/health" }
+
+// banner is what `run` prints once the gateway answers.
+func banner(cfg config.Config, binary envoy.Binary) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("")
+	line("AI Gateway %s on Envoy %s", version, binary.Version)
+	line("URL: %s", baseURL(cfg))
+	line("Storage: %s", cfg.Storage())
+	b.WriteString(cfg.Summary())
+	line("")
+	line("Try it:")
+	line("")
+	line("  %s", curl(cfg))
+	line("")
+	return b.String()
+}
+
+// curl is a command that streams an answer.
+func curl(cfg config.Config) string {
+	return fmt.Sprintf(`curl -N %s/v1/chat/completions -H 'Content-Type: application/json' `+
+		`-d '{"model":"%s","stream":true,"messages":[{"role":"user","content":"Hello!"}]}'`, baseURL(cfg), tryModel(cfg))
+}
+
+func tryModel(cfg config.Config) string {
+	if len(cfg.Routes.Models) > 0 {
+		return string(cfg.Routes.Models[0].Model)
+	}
+	return "gpt-4o-mini"
+}

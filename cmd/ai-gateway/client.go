@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	askTimeout  = 2 * time.Second
+	maxReadback = 1 << 20 // bytes of an answer of ours
+)
+
+// tcpClient asks without any proxy of the environment: the gateway is on this machine.
+func tcpClient() *http.Client {
+	return &http.Client{Timeout: askTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+}
+
+func unixClient(socket string) *http.Client {
+	return &http.Client{Timeout: askTimeout, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+	}}
+}
+
+// get returns the body of a 200 answer. Any other answer is an error, with its body.
+func get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxReadback))
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer of %s: %w", url, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return body, fmt.Errorf("%s answered %s", url, response.Status)
+	}
+	return body, nil
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ai-gateway/config"
+	"ai-gateway/envoy"
+	"ai-gateway/gateway"
+)
+
+const upstreamTimeout = 5 * time.Second
+
+func (w world) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Check ports, Envoy, keys, store and upstream, and say what to do",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return w.doctor(cmd.Context())
+		},
+	}
+}
+
+// finding is the result of one check. A hint without an error is advice.
+type finding struct {
+	about, good, hint string
+	err               error
+}
+
+// doctor prints a line a check and fails if any of them did.
+func (w world) doctor(ctx context.Context) error {
+	cfg, err := config.FromEnv(w.getenv)
+	if err != nil {
+		return err
+	}
+	findings := []finding{{about: "config", good: "the environment's values are valid"}, w.checkEnvoy(ctx), checkPort(ctx, cfg),
+		checkStore(cfg), w.checkAuthorities(), checkKey(cfg)}
+	for _, b := range cfg.Routes.Backends {
+		if b.Name != "demo" {
+			findings = append(findings, checkBackend(ctx, b))
+		}
+	}
+	bad := 0
+	for _, f := range findings {
+		fmt.Fprintln(w.stdout, f)
+		if f.err != nil {
+			bad++
+		}
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d of %d checks failed", bad, len(findings))
+	}
+	return nil
+}
+
+// String is the finding's line, and its advice on the next.
+func (f finding) String() string {
+	line := fmt.Sprintf("ok    %-22s %s", f.about, f.good)
+	if f.err != nil {
+		line = fmt.Sprintf("FAIL  %-22s %v", f.about, f.err)
+	}
+	if f.hint != "" {
+		line += fmt.Sprintf("\n      %-22s → %s", "", f.hint)
+	}
+	return line
+}
+
+func (w world) checkEnvoy(ctx context.Context) finding {
+	binary, err := envoy.Find(ctx, w.getenv)
+	return finding{about: "envoy", good: fmt.Sprintf("%s at %s", binary.Version, binary.Path), err: err}
+}
+
+// checkPort finds the port free, or a gateway of ours on it.
+func checkPort(ctx context.Context, cfg config.Config) finding {
+	f := finding{about: "port", good: address(cfg) + " is free"}
+	if f.err = portFree(ctx, cfg); f.err == nil {
+		return f
+	}
+	if body, err := get(ctx, tcpClient(), healthURL(cfg)); body != nil {
+		f.good, f.err = "a gateway answers at "+baseURL(cfg), err
+	}
+	return f
+}
+
+func checkStore(cfg config.Config) finding {
+	f := finding{about: "store", good: cfg.Storage()}
+	if cfg.DatabasePath == "" {
+		f.hint = "usage is gone when the gateway ends; set DATABASE_PATH to a file to keep it"
+		return f
+	}
+	dir := filepath.Dir(cfg.DatabasePath)
+	probe, err := os.CreateTemp(dir, ".ai-gateway-doctor-*")
+	if err != nil {
+		f.err = fmt.Errorf("writing beside DATABASE_PATH: %w", err)
+		f.hint = "make the folder, or let this user write to it"
+		return f
+	}
+	f.good += " " + cfg.DatabasePath
+	f.err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+	return f
+}
+
+func (w world) checkAuthorities() finding {
+	path, err := caFile(w.getenv)
+	return finding{about: "certificates", good: "authorities in " + path, err: err}
+}
+
+func checkKey(cfg config.Config) finding {
+	for _, b := range cfg.Routes.Backends {
+		if b.Secret != "" {
+			return finding{about: "key", good: "set; used for " + b.Name + " when a client sends none"}
+		}
+	}
+	return finding{about: "key", good: "none set", hint: "set OPENAI_API_KEY, or let every client send its own"}
+}
+
+// checkBackend asks a backend for its models: any answer means that it is reached.
+func checkBackend(ctx context.Context, b gateway.Backend) finding {
+	f := finding{about: "backend " + b.Name}
+	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, b.BaseURL.JoinPath("models").String(), nil)
+	if err != nil {
+		f.err = err
+		return f
+	}
+	if b.Secret != "" {
+		request.Header.Set("Authorization", "Bearer "+b.Secret)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		f.err = err
+		f.hint = "check the address, the network and that the server runs"
+		return f
+	}
+	defer response.Body.Close()
+	f.good = fmt.Sprintf("%s answers (%s)", b.BaseURL, response.Status)
+	if response.StatusCode == http.StatusUnauthorized {
+		f.hint = "it wants a key: set OPENAI_API_KEY, or let clients send theirs"
+		if b.Secret != "" {
+			f.err, f.hint = errors.New("it refuses the configured key: "+response.Status), "set OPENAI_API_KEY to a valid key"
+		}
+	}
+	return f
+}

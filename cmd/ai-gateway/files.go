@@ -1,0 +1,23 @@
+package main
+
+import "path/filepath"
+
+// runFiles are the names in the private folder of one `run`: sockets and what
+// else is gone when it ends.
+type runFiles string
+
+func (d runFiles) path(name string) string { return filepath.Join(string(d), name) }
+
+func (d runFiles) bootstrap() string   { return d.path("envoy.yaml") }
+func (d runFiles) adminSocket() string { return d.path("admin.sock") }
+func (d runFiles) xdsSocket() string   { return d.path("xds.sock") }
+func (d runFiles) extProc() string     { return d.path("extproc.sock") }
+func (d runFiles) apiSocket() string   { return d.path("api.sock") }
+func (d runFiles) demoSocket() string  { return d.path("demo.sock") }
+func (d runFiles) database() string    { return d.path("gateway.db") }
+
+// stateFiles are the names in the folder of what a next `run` goes on with.
+type stateFiles string
+
+func (d stateFiles) journal() string { return filepath.Join(string(d), "journal.log") }
+func (d stateFiles) secret() string  { return filepath.Join(string(d), "key-id.secret") }

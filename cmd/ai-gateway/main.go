@@ -1,0 +1,48 @@
+// Command ai-gateway is an OpenAI-compatible gateway on a stock Envoy.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintf(os.Stderr, "ai-gateway: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// world is what a command sees of its surroundings.
+type world struct {
+	getenv         func(string) string
+	stdout, stderr io.Writer
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	w := world{getenv, stdout, stderr}
+	root := &cobra.Command{
+		Use:           "ai-gateway",
+		Short:         "An OpenAI-compatible AI gateway on a stock Envoy",
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(w.runCommand(), w.serveCommand(), w.statusCommand(), w.doctorCommand())
+	return root.ExecuteContext(ctx)
+}

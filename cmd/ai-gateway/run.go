@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"ai-gateway/config"
+	"ai-gateway/demo"
+	"ai-gateway/envoy"
+	"ai-gateway/supervisor"
+)
+
+const (
+	serveHungAfter = 3 * time.Second
+	envoyStopGrace = time.Second
+	serveStopGrace = 3 * time.Second
+	readyWithin    = 30 * time.Second
+	maxHeapBytes   = 4 << 30
+	maxConnections = 50_000
+	// journalFlush is how long a finished request may be missing from the journal's file.
+	journalFlush = 250 * time.Millisecond
+)
+
+func (w world) runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Run the gateway: Envoy and everything of ours, supervised",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return w.runGateway(cmd.Context())
+		},
+	}
+}
+
+// runGateway checks what can be checked before anything starts, then supervises
+// Envoy and serve until ctx ends.
+func (w world) runGateway(ctx context.Context) error {
+	cfg, err := config.FromEnv(w.getenv)
+	if err != nil {
+		return err
+	}
+	binary, err := envoy.Find(ctx, w.getenv)
+	if err != nil {
+		return err
+	}
+	if err := portFree(ctx, cfg); err != nil {
+		return err
+	}
+	folder, err := supervisor.NewRunFolder("")
+	if err != nil {
+		return err
+	}
+	defer folder.Remove()
+	files := runFiles(folder.Path(""))
+	state, release, err := lockState(cfg, files)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return w.supervise(ctx, cfg, binary, files, state)
+}
+
+// portFree reports early and clearly what Envoy, which shares its port with
+// whoever asks, would not: that the port is somebody else's.
+func portFree(ctx context.Context, cfg config.Config) error {
+	address := address(cfg)
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w: end what listens there, or set PORT or AI_GATEWAY_BIND to another", address, err)
+	}
+	return l.Close()
+}
+
+func address(cfg config.Config) string {
+	return net.JoinHostPort(cfg.Bind, strconv.Itoa(cfg.Port))
+}
+
+// lockState returns the folder of what outlives this run, locked: beside the
+// database, or in the run's own folder where nothing shall outlive it.
+func lockState(cfg config.Config, files runFiles) (stateFiles, func(), error) {
+	dir := files.path("state")
+	if cfg.DatabasePath != "" {
+		abs, err := filepath.Abs(cfg.DatabasePath)
+		if err != nil {
+			return "", nil, fmt.Errorf("finding DATABASE_PATH %q: %w", cfg.DatabasePath, err)
+		}
+		dir = abs + ".state"
+	}
+	release, err := supervisor.LockState(dir)
+	return stateFiles(dir), release, err
+}
+
+func (w world) supervise(ctx context.Context, cfg config.Config, binary envoy.Binary, files runFiles, state stateFiles) error {
+	log := slog.New(slog.NewTextHandler(w.stderr, nil))
+	bootstrap, err := envoy.Bootstrap{
+		AdminSocket: files.adminSocket(), XDSSocket: files.xdsSocket(), MaxHeapBytes: maxHeapBytes, MaxConnections: maxConnections,
+	}.YAML()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(files.bootstrap(), bootstrap, 0o600); err != nil {
+		return fmt.Errorf("writing Envoy's bootstrap: %w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding our own binary: %w", err)
+	}
+	// Envoy ends first, so that serve sees the end of every stream and settles it.
+	s := supervisor.New(log, w.envoyProcess(binary, files), w.serveProcess(self, files, state))
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ended(s.Run(ctx)) })
+	if cfg.Demo {
+		group.Go(func() error { return serveDemo(ctx, files) })
+	}
+	group.Go(func() error { return w.announce(ctx, cfg, binary) })
+	if err := group.Wait(); !errors.Is(err, errStopped) {
+		return err
+	}
+	return nil
+}
+
+var errStopped = errors.New("stopped")
+
+// ended makes an orderly end an error, so that the group's other members end too.
+func ended(err error) error {
+	if err == nil {
+		return errStopped
+	}
+	return err
+}
+
+func (w world) envoyProcess(binary envoy.Binary, files runFiles) supervisor.Process {
+	return supervisor.Process{
+		Name: "envoy",
+		Command: func() *exec.Cmd {
+			cmd := exec.Command(binary.Path, "--config-path", files.bootstrap(), "--disable-hot-restart", "--log-level", "warning",
+				"--file-flush-interval-msec", strconv.FormatInt(journalFlush.Milliseconds(), 10))
+			cmd.Env = []string{} // it needs nothing, least of all our keys
+			cmd.Stdout, cmd.Stderr = w.stderr, w.stderr
+			return cmd
+		},
+		StopGrace: envoyStopGrace,
+	}
+}
+
+func (w world) serveProcess(self string, files runFiles, state stateFiles) supervisor.Process {
+	return supervisor.Process{
+		Name: "serve",
+		Command: func() *exec.Cmd {
+			cmd := exec.Command(self, "serve", "--run-folder", string(files), "--state-folder", string(state))
+			cmd.Stdout, cmd.Stderr = w.stderr, w.stderr
+			return cmd
+		},
+		Healthy:   healthy(files),
+		HungAfter: serveHungAfter,
+		StopGrace: serveStopGrace,
+	}
+}
+
+func healthy(files runFiles) func(context.Context) error {
+	client := unixClient(files.apiSocket())
+	return func(ctx context.Context) error {
+		_, err := get(ctx, client, "http://serve/livez")
+		return err
+	}
+}
+
+func serveDemo(ctx context.Context, files runFiles) error {
+	l, err := net.Listen("unix", files.demoSocket())
+	if err != nil {
+		return fmt.Errorf("listening for the demo model: %w", err)
+	}
+	return demo.Serve(ctx, l)
+}
+
+// announce waits until the gateway answers and says what it is.
+func (w world) announce(ctx context.Context, cfg config.Config, binary envoy.Binary) error {
+	wait, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	for wait.Err() == nil {
+		if _, err := get(wait, tcpClient(), healthURL(cfg)); err == nil {
+			fmt.Fprint(w.stdout, banner(cfg, binary))
+			return nil
+		}
+		select {
+		case <-wait.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("the gateway did not become ready within %s: the lines above say why; `ai-gateway doctor` may help", readyWithin)
+}
