@@ -1,0 +1,201 @@
+package envoy_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io/fs"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// refusesToStart runs a gateway that shall end by itself, with an exit code and a
+// message that holds all the words.
+func refusesToStart(t *testing.T, env []string, words ...string) {
+	t.Helper()
+	p := launch(t, os.Getenv(binaryVariable), env...)
+	select {
+	case <-p.ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the gateway runs")
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	for _, word := range words {
+		if !strings.Contains(p.logs.String(), word) {
+			t.Errorf("the message does not speak of %q: %s", word, p.logs)
+		}
+	}
+	if err := p.leftovers(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestATakenPortIsRefused(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	refusesToStart(t, []string{"PORT=" + port}, l.Addr().String(), "in use", "PORT")
+}
+
+func TestAMissingEnvoyIsRefused(t *testing.T) {
+	t.Parallel()
+	refusesToStart(t, []string{"ENVOY_PATH=/nowhere/envoy"}, "/nowhere/envoy", "ENVOY_PATH", "1.40")
+	refusesToStart(t, []string{"ENVOY_PATH=", "PATH=/nowhere"}, "ENVOY_PATH", "make setup")
+}
+
+func TestAnOldEnvoyIsRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "envoy")
+	script := "#!/bin/sh\necho 'envoy  version: 0123456789abcdef/1.39.2/Clean/RELEASE/BoringSSL'\n"
+	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	refusesToStart(t, []string{"ENVOY_PATH=" + path}, path, "1.39.2", "1.40.0")
+}
+
+func TestBadValuesAreRefusedAllAtOnce(t *testing.T) {
+	t.Parallel()
+	refusesToStart(t, []string{"AI_GATEWAY_BIND=0.0.0.0", "AI_GATEWAY_RETRY_ATTEMPTS=x", "AI_GATEWAY_UPSTREAM=ftp://a", "AI_GATEWAY_PROMPT_LOGGING=maybe"},
+		"AI_GATEWAY_BIND", "AI_GATEWAY_OPEN", "AI_GATEWAY_RETRY_ATTEMPTS", "AI_GATEWAY_UPSTREAM", "AI_GATEWAY_PROMPT_LOGGING")
+}
+
+func TestTheDemoModelAnswersWithoutAnyConfiguration(t *testing.T) {
+	t.Parallel()
+	p := start(t, "DATABASE_PATH=")
+	a, err := post(p.address, chatPath, chatBody("demo", true))
+	if err != nil || a.err != nil || a.status != http.StatusOK || !strings.HasSuffix(a.body, "data: [DONE]\n\n") {
+		t.Errorf("the client sees %v, %v", a, err)
+	}
+	if want := "Storage: in-memory (set DATABASE_PATH for persistence)\n"; !strings.Contains(p.logs.String(), want) {
+		t.Errorf("no line %q", want)
+	}
+}
+
+func TestADatabaseThatPersistsIsNamedAsSuchAndKept(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	if _, err := post(p.address, chatPath, chatBody("demo", false)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.waitRows(1); err != nil {
+		t.Error(err)
+	}
+	if want := "Storage: SQLite (persistent)\n"; !strings.Contains(p.logs.String(), want) {
+		t.Errorf("no line %q", want)
+	}
+}
+
+func TestKeysAreNeitherPrintedNorKept(t *testing.T) {
+	t.Parallel()
+	_, base := provider(t)
+	const configured, clients = "sk-configured-0123456789", "sk-client-abcdefghijklm"
+	p := start(t, append(many(base), "OPENAI_API_KEY="+configured)...)
+	if _, err := post(p.address, chatPath, chatBody("gen-chunks=2", false), "Authorization: Bearer "+clients); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := p.waitRows(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id, ok := rows[0]["key_id"].(string); !ok || !strings.HasPrefix(id, "k_") {
+		t.Errorf("the row's key is %v", rows[0]["key_id"])
+	}
+	for _, key := range []string{configured, clients} {
+		if strings.Contains(p.logs.String(), key) {
+			t.Errorf("%s is printed", key)
+		}
+		if path := fileWith(t, p.dir, key); path != "" {
+			t.Errorf("%s is in %s", key, path)
+		}
+	}
+}
+
+// fileWith returns a file below a folder that holds a text.
+func fileWith(t *testing.T, dir, text string) string {
+	t.Helper()
+	found := ""
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if strings.Contains(string(b), text) {
+			found = path
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestPrivateFilesAreNobodyElses(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	folders, err := filepath.Glob(filepath.Join(p.dir, "ai-gateway-*"))
+	if err != nil || len(folders) != 1 {
+		t.Fatalf("private folders %v, %v", folders, err)
+	}
+	for _, path := range append(folders, p.database+".state") {
+		info, err := os.Stat(path)
+		if err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("%s: %v, %v", path, info, err)
+		}
+	}
+	if info, err := os.Stat(filepath.Join(folders[0], "admin.sock")); err != nil || info.Mode()&fs.ModeSocket == 0 {
+		t.Errorf("Envoy's admin interface is %v, %v", info, err)
+	}
+}
+
+func TestAnHTTPSProviderIsVerified(t *testing.T) {
+	t.Parallel()
+	certificate, file := authority(t)
+	base := secureProvider(t, certificate)
+	trusting := start(t, append(many(base), "SSL_CERT_FILE="+file)...)
+	a, err := post(trusting.address, chatPath, chatBody("gen-chunks=2", false))
+	if err != nil || a.status != http.StatusOK {
+		t.Errorf("the client sees %v, %v", a, err)
+	}
+	_, another := authority(t)
+	doubting := start(t, append(many(base), "SSL_CERT_FILE="+another)...)
+	a, err = post(doubting.address, chatPath, chatBody("gen-chunks=2", false))
+	if err != nil || a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, `"code":"upstream_unreachable"`) {
+		t.Errorf("with another authority the client sees %v, %v", a, err)
+	}
+}
+
+// authority makes a certificate for localhost that signs itself, and its file.
+func authority(t *testing.T) (tls.Certificate, string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, path
+}

@@ -1,0 +1,211 @@
+package envoy_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"ai-gateway/envoy/fakeprovider"
+)
+
+// proof is what shall hold when a process dies or hangs. It is run against the
+// gateway as it is, and against one that is sabotaged, in which it must not hold:
+// a proof that nothing can fail proves nothing.
+type proof struct {
+	provider string // base URL
+	p        *process
+}
+
+// Of the streams in flight when serve dies or hangs.
+const (
+	inFlight     = 50
+	flightChunks = 30
+	flightDelay  = 100 * time.Millisecond // so they go on for two seconds after the blow
+	blowAfter    = time.Second
+)
+
+// Ways in which a proof may fail.
+var (
+	errCut    = errors.New("streams were cut")
+	errRows   = errors.New("rows are missing or too many")
+	errSilent = errors.New("new requests are not answered in time")
+)
+
+// strike starts streams, does something to serve in their midst, and returns how
+// they ended and, at the same time, how long it took until new requests are answered.
+func (f proof) strike(blow func() error, answersWithin time.Duration) error {
+	streams := make(chan error, 1)
+	go func() { streams <- f.streams() }()
+	time.Sleep(blowAfter)
+	if err := blow(); err != nil {
+		return errors.Join(err, <-streams)
+	}
+	err := f.answersAgain(answersWithin)
+	return errors.Join(<-streams, err)
+}
+
+func (f proof) streams() error {
+	model := generated(flightChunks, flightDelay)
+	err := atOnce(inFlight, func(int) error {
+		a, err := post(f.p.address, chatPath, chatBody(model, true))
+		if err != nil {
+			return err
+		}
+		return whole(a, flightChunks)
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errCut, err)
+	}
+	return nil
+}
+
+// answersAgain waits until a new request is answered, one attempt after another.
+func (f proof) answersAgain(within time.Duration) error {
+	request := []fakeprovider.Piece{{Bytes: requestBytes(chatPath, chatBody("gen-chunks=1", false))}}
+	var last error
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		a, err := say(f.p.address, time.Until(deadline), request)
+		if err == nil && a.status == http.StatusOK {
+			return nil
+		}
+		last = errors.Join(fmt.Errorf("status %d", a.status), err)
+	}
+	return fmt.Errorf("%w (%s): %w", errSilent, within, last)
+}
+
+// billed holds the rows to the streams: one row each, and one for the request after.
+func (f proof) billed() error {
+	if _, err := f.p.waitRows(inFlight + 1); err != nil {
+		return fmt.Errorf("%w: %w", errRows, err)
+	}
+	return nil
+}
+
+// killed is the proof that serve may die in the midst of streams.
+func (f proof) killed() error {
+	err := f.strike(func() error { return f.p.signal("serve", syscall.SIGKILL) }, 2*time.Second)
+	return errors.Join(err, f.billed())
+}
+
+// hung is the proof that serve may hang in the midst of streams.
+func (f proof) hung() error {
+	err := f.strike(func() error { return f.p.signal("serve", syscall.SIGSTOP) }, 10*time.Second)
+	if err != nil {
+		return err
+	}
+	return f.billed()
+}
+
+func (f proof) of(t *testing.T, binary string, env ...string) proof {
+	t.Helper()
+	_, f.provider = provider(t)
+	f.p = launch(t, os.Getenv(binary), append(many(f.provider), env...)...)
+	if err := f.p.ready(readyWithin); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestServeMayBeKilledInTheMidstOfStreams(t *testing.T) {
+	f := proof{}.of(t, binaryVariable)
+	if err := f.killed(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.p.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServeMayHangInTheMidstOfStreams(t *testing.T) {
+	f := proof{}.of(t, binaryVariable)
+	if err := f.hung(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.p.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheProofsFailWhereTheirCauseIsTakenAway(t *testing.T) {
+	for _, c := range []struct {
+		sabotage string
+		proof    func(proof) error
+		want     error
+	}{
+		{"no-journal", proof.killed, errRows},
+		{"fail-closed", proof.killed, errCut},
+		{"no-health-check", proof.hung, errSilent},
+	} {
+		t.Run(c.sabotage, func(t *testing.T) {
+			f := proof{}.of(t, sabotagedVariable, "AI_GATEWAY_SABOTAGE="+c.sabotage)
+			if err := c.proof(f); !errors.Is(err, c.want) {
+				t.Errorf("the proof ends with %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+func TestTheSabotagedBinaryWithoutSabotageIsTheGateway(t *testing.T) {
+	f := proof{}.of(t, sabotagedVariable)
+	if err := f.answersAgain(2 * time.Second); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEnvoyMayBeKilledInTheMidstOfStreams(t *testing.T) {
+	f := proof{}.of(t, binaryVariable)
+	streams := make(chan error, 1)
+	go func() { streams <- f.streams() }()
+	time.Sleep(blowAfter)
+	if err := f.p.signal("envoy", syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-streams; !errors.Is(err, errCut) {
+		t.Errorf("the streams of a dead Envoy end with %v", err)
+	}
+	if err := f.answersAgain(10 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.billed(); err != nil {
+		t.Error(err)
+	}
+	if err := f.p.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNothingOutlivesTheSupervisor(t *testing.T) {
+	f := proof{}.of(t, binaryVariable)
+	if err := f.p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.p.gone(stopWithin); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServeIsBackWithinASecondWhileEnvoyRunsOn(t *testing.T) {
+	f := proof{}.of(t, binaryVariable)
+	envoy, err := f.p.pidOf("envoy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := f.p.signal("serve", syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		killed := time.Now()
+		if err := f.answersAgain(2 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("back after %s", time.Since(killed))
+		time.Sleep(2 * time.Second) // a death at once after another may be answered more slowly
+	}
+	if after, err := f.p.pidOf("envoy"); err != nil || after != envoy {
+		t.Errorf("Envoy was %d and is %d: %v", envoy, after, err)
+	}
+}
