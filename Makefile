@@ -1,0 +1,60 @@
+# `make run` starts the gateway, `make test` runs all tests; `make help` lists the rest.
+
+GO     ?= go
+PYTHON ?= python3
+export PYTHON
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+# The packages whose tests run the built gateway with a real Envoy. They measure time,
+# so they run one after another and without the race detector.
+E2E := ./envoy ./envoy/sdktest
+
+# The race detector needs a C compiler.
+RACE := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
+
+SDK_NODE := envoy/sdktest/node
+SDK_PYTHON := envoy/sdktest/python/requirements.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run build setup test-setup test check clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+
+run: build ## set up what is missing, build and run the gateway
+	@envoy=$$(scripts/envoy.sh) && ENVOY_PATH=$$envoy exec bin/ai-gateway run
+
+# Without VCS stamps: a checkout that git does not trust (as in many containers) would
+# not build, and the version says the same.
+build: ## build bin/ai-gateway alone
+	@CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/ai-gateway ./cmd/ai-gateway
+
+setup: ## find an Envoy, or install one into .tools
+	@scripts/envoy.sh >/dev/null
+
+test-setup: setup $(SDK_NODE)/node_modules/.package-lock.json ## the same, and install what the tests need
+	@scripts/pip-install.sh .tools/python -r $(SDK_PYTHON)
+
+$(SDK_NODE)/node_modules/.package-lock.json: $(SDK_NODE)/package-lock.json
+	npm ci --prefix $(SDK_NODE) --silent --no-audit --no-fund
+	@touch $@
+
+test: test-setup ## run all tests
+	$(GO) vet ./...
+	$(if $(RACE),,@echo 'No C compiler: testing without the race detector.')
+	$(GO) test $(RACE) -timeout 5m $$($(GO) list ./... | grep -v -x $(foreach p,$(E2E),-e ai-gateway$(p:.%=%)))
+	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(GO) test -p 1 -count 1 -timeout 8m $(E2E)
+
+check: ## look for what tests do not show: format, lint, known vulnerabilities, imports between rooms
+	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted; exit 1; fi
+	$(GO) vet ./...
+	scripts/imports.sh
+	$(GO) run $(GOLANGCI_LINT) run
+	$(GO) run $(GOVULNCHECK) ./...
+
+clean: ## remove what was built and installed
+	rm -rf bin .tools $(SDK_NODE)/node_modules
