@@ -86,14 +86,13 @@ func (c Config) listener() (*listener.Listener, error) {
 	return l, e.err
 }
 
-// extProc configures the gateway role. It fails open, which alone would make
-// traffic free; but a request that got no plan meets the catch-all route.
+// extProc configures the gateway role.
 func (c Config) extProc() *extproc.ExternalProcessor {
 	return &extproc.ExternalProcessor{
 		GrpcService: &core.GrpcService{TargetSpecifier: &core.GrpcService_EnvoyGrpc_{
 			EnvoyGrpc: &core.GrpcService_EnvoyGrpc{ClusterName: extProcCluster},
 		}},
-		FailureModeAllow:  true,
+		FailureModeAllow:  c.FailOpen,
 		AllowModeOverride: true,
 		MessageTimeout:    durationpb.New(exchangeTimeout),
 		ProcessingMode: &extproc.ProcessingMode{

@@ -23,9 +23,12 @@ type Config struct {
 	Bind    string // address to listen on
 	Port    int
 	AnyHost bool // answer to every Host header; else only to names of this machine
-	Routes  gateway.Routes
-	Retry   Retry
-	MaxBody int64 // bytes a request body may have
+	// FailOpen lets streams run on while the ext_proc service is dead. Traffic does not
+	// become free by it: requests without a plan meet the catch-all route.
+	FailOpen bool
+	Routes   gateway.Routes
+	Retry    Retry
+	MaxBody  int64 // bytes a request body may have
 
 	ExtProcSocket string // Unix socket of the ext_proc service
 	APISocket     string // Unix socket of the HTTP API

@@ -155,7 +155,7 @@ func (w world) envoyProcess(binary envoy.Binary, files runFiles) supervisor.Proc
 }
 
 func (w world) serveProcess(self string, files runFiles, state stateFiles) supervisor.Process {
-	return supervisor.Process{
+	p := supervisor.Process{
 		Name: "serve",
 		Command: func() *exec.Cmd {
 			cmd := exec.Command(self, "serve", "--run-folder", string(files), "--state-folder", string(state))
@@ -166,6 +166,10 @@ func (w world) serveProcess(self string, files runFiles, state stateFiles) super
 		HungAfter: serveHungAfter,
 		StopGrace: serveStopGrace,
 	}
+	if w.sabotaged("no-health-check") {
+		p.Healthy = nil
+	}
+	return p
 }
 
 func healthy(files runFiles) func(context.Context) error {

@@ -86,7 +86,7 @@ func (s *service) run(ctx context.Context) error {
 	routes := s.routes()
 	prices := pricing.Default()
 	settler := usage.NewSettler(usage.SettlerConfig{
-		Store: store, Journal: s.state.journal(), Price: prices.Price, Grace: witnessGrace, Log: s.log,
+		Store: store, Journal: s.followed(), Price: prices.Price, Grace: witnessGrace, Log: s.log,
 	})
 	control := xds.New(s.log)
 	if err := s.publish(ctx, control, routes); err != nil {
@@ -146,6 +146,14 @@ func serveSocket(ctx context.Context, path string, serve serveFunc) error {
 	return serve(ctx, l)
 }
 
+// followed is the journal that rows are made from.
+func (s *service) followed() string {
+	if s.sabotaged("no-journal") {
+		return s.files.path("nothing.log")
+	}
+	return s.state.journal()
+}
+
 // routes are the configured ones, the demo's with its socket.
 func (s *service) routes() gateway.Routes {
 	routes := s.cfg.Routes
@@ -171,6 +179,7 @@ func (s *service) publish(ctx context.Context, control *xds.Server, routes gatew
 		Bind:          s.cfg.Bind,
 		Port:          s.cfg.Port,
 		AnyHost:       s.cfg.Open,
+		FailOpen:      !s.sabotaged("fail-closed"),
 		Routes:        routes,
 		Retry:         xds.Retry{Attempts: s.cfg.Retry.Attempts, Delay: s.cfg.Retry.Delay},
 		MaxBody:       maxBody,
