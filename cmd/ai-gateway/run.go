@@ -145,6 +145,7 @@ func (w world) envoyProcess(binary envoy.Binary, files runFiles) supervisor.Proc
 		Name: "envoy",
 		Command: func() *exec.Cmd {
 			cmd := exec.Command(binary.Path, "--config-path", files.bootstrap(), "--disable-hot-restart", "--log-level", "warning",
+				"--component-log-level", "ext_proc:error", // else each stream of a dead serve is a line
 				"--file-flush-interval-msec", strconv.FormatInt(journalFlush.Milliseconds(), 10))
 			cmd.Env = []string{} // it needs nothing, least of all our keys
 			cmd.Stdout, cmd.Stderr = w.stderr, w.stderr
