@@ -11,7 +11,7 @@ GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # The packages whose tests run the built gateway with a real Envoy. They measure time,
 # so they run one after another and without the race detector.
-E2E := ./envoy ./envoy/sdktest
+E2E := ./envoy ./envoy/sdktest ./bench
 
 # The race detector needs a C compiler.
 RACE := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
@@ -20,7 +20,7 @@ SDK_NODE := envoy/sdktest/node
 SDK_PYTHON := envoy/sdktest/python/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run build setup test-setup test check clean
+.PHONY: help run build setup test-setup test bench check clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,10 @@ test: test-setup ## run all tests
 	$(if $(RACE),,@echo 'No C compiler: testing without the race detector.')
 	$(GO) test $(RACE) -timeout 5m $$($(GO) list ./... | grep -v -x $(foreach p,$(E2E),-e ai-gateway$(p:.%=%)))
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(GO) test -p 1 -count 1 -timeout 8m $(E2E)
+
+bench: build ## measure the gateway beside a bare Envoy: about six minutes on a quiet machine
+	@$(GO) build -o bin/bench ./bench/cmd
+	@ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && bin/bench bin/ai-gateway bench/results
 
 check: ## look for what tests do not show: format, lint, known vulnerabilities, imports between rooms
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted; exit 1; fi
