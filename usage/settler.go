@@ -187,7 +187,7 @@ func (s *Settler) readJournal() (more bool) {
 }
 
 func (s *Settler) read(l lineAt) {
-	line, err := parseLine(l.bytes)
+	line, err := parseLine(l.bytes, s.told)
 	if err != nil {
 		s.unread(err)
 		s.lines = append(s.lines, heard{&pair{done: true}, l.end})
@@ -197,6 +197,12 @@ func (s *Settler) read(l lineAt) {
 	p.line = &line
 	s.lines = append(s.lines, heard{p, l.end})
 	s.join(line.ID, p)
+}
+
+// told reports whether the gateway's word of a request waits for Envoy's.
+func (s *Settler) told(id uuid.UUID) bool {
+	p := s.waiting[id]
+	return p != nil && p.settlement != nil
 }
 
 // pair returns what is known of a request, or room for it. When too many wait,

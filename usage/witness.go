@@ -79,14 +79,18 @@ func newRow(s *gateway.Settlement, l *gateway.JournalLine, price func(gateway.Mo
 	r := row{Attempts: 1}
 	var used gateway.Usage
 	var duration, ttft time.Duration
-	if l != nil {
+	switch {
+	case s != nil:
+		r.intent(s.Intent)
+	case l != nil:
 		r.intent(l.Intent)
+	}
+	if l != nil {
 		used, duration, ttft = estimate(*l), l.Duration, l.TTFT
 		r.Status, r.Attempts = l.Status, l.Attempts
 		r.UsageSource, r.Witness, r.Outcome = gateway.Estimated.String(), gateway.ByEnvoy.String(), ending(l.Status, l.Flags).String()
 	}
 	if s != nil {
-		r.intent(s.Intent)
 		used, ttft = s.Answer.Usage, s.TTFT
 		r.UsageSource, r.Witness = s.Answer.Source.String(), gateway.ByBoth.String()
 		r.Prompt, r.Answer, r.ErrorCode = s.Prompt, s.Answer.Text, optional(s.Answer.ErrorCode)
