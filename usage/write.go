@@ -111,7 +111,10 @@ func (s *Store) write(ctx context.Context, rows []row, at position) error {
 	return nil
 }
 
+// writeRows writes rows in a transaction, which is what ctx ends. Its single statements
+// are short, and one that could be ended would cost the driver a goroutine each.
 func writeRows(ctx context.Context, tx *sqlx.Tx, rows []row) error {
+	ctx = context.WithoutCancel(ctx)
 	var statements [3]*sqlx.NamedStmt
 	for i, text := range []string{insertRequest, insertPrompt, insertKey} {
 		var err error
