@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -175,7 +176,7 @@ func TestWhatIsNotReadyInTimeOrDiesIsAnError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := until(t.Context(), 100*time.Millisecond, p, func() error { return never }); err == nil || !strings.Contains(err.Error(), want) {
+		if err := until(t.Context(), 100*time.Millisecond, p, func(context.Context) error { return never }); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", script, err)
 		}
 		_ = p.stop() // it ends by a signal, or has ended

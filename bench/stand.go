@@ -129,7 +129,7 @@ func (s *stand) startBare(ctx context.Context) error {
 	}
 	s.address[Bare] = address
 	s.pids[Bare] = with(s.pids[Direct], map[string]int{envoyPart: s.bare.pid()})
-	return until(ctx, readyWithin, s.bare, func() error {
+	return until(ctx, readyWithin, s.bare, func(ctx context.Context) error {
 		c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 		if err != nil {
 			return err
@@ -167,7 +167,7 @@ func (s *stand) startGateway(ctx context.Context) error {
 		return err
 	}
 	s.address[Gateway] = address
-	ready := func() error {
+	ready := func(ctx context.Context) error {
 		_, err := s.health(ctx)
 		return err
 	}
@@ -215,9 +215,9 @@ func (s *stand) health(ctx context.Context) (h health, err error) {
 }
 
 // checkRows holds the gateway to what it was measured with: each request is in its
-// books, once, by both witnesses' word.
+// books, once.
 func (s *stand) checkRows(ctx context.Context) error {
-	return until(ctx, rowsWithin, s.gateway, func() error {
+	return until(ctx, rowsWithin, s.gateway, func(ctx context.Context) error {
 		h, err := s.health(ctx)
 		if want := s.answered[Gateway]; err == nil && (h.Usage.Written != want || h.Usage.Overflown+h.Usage.Unread > 0) {
 			err = fmt.Errorf("%d requests were answered, and of the usage %+v", want, h.Usage)
@@ -227,13 +227,13 @@ func (s *stand) checkRows(ctx context.Context) error {
 }
 
 // until waits until a process is ready.
-func until(ctx context.Context, within time.Duration, p *process, ready func() error) error {
+func until(ctx context.Context, within time.Duration, p *process, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := ready()
+		err := ready(ctx)
 		if err == nil {
 			return nil
 		}
