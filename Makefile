@@ -52,7 +52,7 @@ test: test-setup ## run all tests
 check: ## look for what tests do not show: format, lint, known vulnerabilities, imports between rooms
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted; exit 1; fi
 	$(GO) vet ./...
-	scripts/imports.sh
+	$(GO) test -run TestRoomsMeet ./cmd/ai-gateway
 	$(GO) run $(GOLANGCI_LINT) run
 	$(GO) run $(GOVULNCHECK) ./...
 

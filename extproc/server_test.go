@@ -263,7 +263,6 @@ func TestLargeBodiesPassAndTheirBuffersAreLetGo(t *testing.T) {
 	if n := r.server.inFlight.Load(); n != 32<<20 {
 		t.Errorf("%d bytes in flight", n)
 	}
-	body, reply = "", nil
 	if _, err := exchangeAll(stream, streamed(1)[2:]...); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package usage
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -318,7 +319,7 @@ func TestCostsAddUpByKeyAndModel(t *testing.T) {
 	if err != nil || one.Requests != 3 || one.Cost != 7_000_000 || one.Unpriced != 1 || len(one.Models) != 2 || one.PromptTokens != 3000 {
 		t.Errorf("costs of one key %+v, %v", one, err)
 	}
-	if _, err := b.store.KeyCosts(t.Context(), "k_none"); err != ErrNoKey {
+	if _, err := b.store.KeyCosts(t.Context(), "k_none"); !errors.Is(err, ErrNoKey) {
 		t.Errorf("costs of an unknown key: %v", err)
 	}
 }

@@ -14,10 +14,12 @@ const (
 	maxReadback = 1 << 20 // bytes of an answer of ours
 )
 
-// tcpClient asks without any proxy of the environment: the gateway is on this machine.
-func tcpClient() *http.Client {
-	return &http.Client{Timeout: askTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+// direct asks as Envoy does: without any proxy of the environment.
+func direct(timeout time.Duration) *http.Client {
+	return &http.Client{Timeout: timeout, Transport: &http.Transport{DisableKeepAlives: true}}
 }
+
+func tcpClient() *http.Client { return direct(askTimeout) }
 
 func unixClient(socket string) *http.Client {
 	return &http.Client{Timeout: askTimeout, Transport: &http.Transport{

@@ -45,7 +45,7 @@ func (w world) runCommand() *cobra.Command {
 
 // runGateway checks what can be checked before anything starts, then supervises
 // Envoy and serve until ctx ends.
-func (w world) runGateway(ctx context.Context) error {
+func (w world) runGateway(ctx context.Context) (err error) {
 	cfg, err := config.FromEnv(w.getenv)
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func (w world) runGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer folder.Remove()
+	defer func() { err = errors.Join(err, folder.Remove()) }()
 	files := runFiles(folder.Path(""))
 	state, release, err := lockState(cfg, files)
 	if err != nil {
@@ -182,7 +182,7 @@ func healthy(files runFiles) func(context.Context) error {
 }
 
 func serveDemo(ctx context.Context, files runFiles) error {
-	l, err := net.Listen("unix", files.demoSocket())
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", files.demoSocket())
 	if err != nil {
 		return fmt.Errorf("listening for the demo model: %w", err)
 	}

@@ -69,7 +69,7 @@ type service struct {
 	started time.Time
 }
 
-func (s *service) run(ctx context.Context) error {
+func (s *service) run(ctx context.Context) (err error) {
 	database := s.cfg.DatabasePath
 	if database == "" {
 		database = s.files.database()
@@ -78,7 +78,7 @@ func (s *service) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { err = errors.Join(err, store.Close()) }()
 	identifier, err := auth.LoadIdentifier(s.state.secret())
 	if err != nil {
 		return err

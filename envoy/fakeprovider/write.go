@@ -150,7 +150,7 @@ func (w *writer) reset() {
 	}
 	if t, ok := conn.(*net.TCPConn); ok {
 		_ = t.SetLinger(0) // the connection may have ended already
-		t.Close()
+		conn.Close()
 	}
 }
 
