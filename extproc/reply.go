@@ -76,9 +76,12 @@ type setHeader struct {
 
 const overwriteOrAdd = 2 // HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
-// appendHeaders appends a HeaderMutation as the given field.
-func appendHeaders(b []byte, field protowire.Number, set ...setHeader) []byte {
+// appendHeaders appends a HeaderMutation as the given field; "" removes none.
+func appendHeaders(b []byte, field protowire.Number, remove string, set ...setHeader) []byte {
 	b, mutation := open(b, field)
+	if remove != "" {
+		b = appendBytes(b, 2, remove)
+	}
 	for _, h := range set {
 		var option, header opened
 		b, option = open(b, 1)
@@ -96,7 +99,8 @@ func appendHeaders(b []byte, field protowire.Number, set ...setHeader) []byte {
 // changes are what a reply changes besides continuing.
 type changes struct {
 	headers   []setHeader
-	newBody   bool // body replaces the message's body, also when it is empty
+	remove    string // a header to remove besides; "" for none
+	newBody   bool   // body replaces the message's body, also when it is empty
 	body      []byte
 	newRoute  bool // find the route anew
 	replyMode []byte
@@ -110,7 +114,7 @@ func appendChange(b []byte, k kind, c changes) []byte {
 	b, reply := open(b, k.replyTo())
 	b, common := open(b, 1)
 	if len(c.headers) > 0 {
-		b = appendHeaders(b, headerMutation, c.headers...)
+		b = appendHeaders(b, headerMutation, c.remove, c.headers...)
 	}
 	if c.newBody {
 		b = appendBody(b, c.body)
@@ -151,7 +155,7 @@ func appendRefusal(b []byte, e *gateway.Error) []byte {
 	} else if e.Status < http.StatusInternalServerError {
 		set = append(set, setHeader{"x-should-retry", []byte("false")}) // a repetition meets the same refusal
 	}
-	b = appendHeaders(b, 2, set...)
+	b = appendHeaders(b, 2, "", set...)
 	b = appendBytes(b, 3, e.JSON())
 	b = appendBytes(b, 5, ownDetails)
 	reply.close(b)
@@ -160,11 +164,12 @@ func appendRefusal(b []byte, e *gateway.Error) []byte {
 
 // Modes of ProcessingMode that are used.
 const (
-	modeSend     = 1
-	modeSkip     = 2
-	bodyNone     = 0
-	bodyStreamed = 1
-	bodyBuffered = 2
+	modeSend            = 1
+	modeSkip            = 2
+	bodyNone            = 0
+	bodyStreamed        = 1
+	bodyBuffered        = 2
+	bodyBufferedPartial = 3
 )
 
 // modeFor is a mode_override that changes how the response's body is sent, and

@@ -17,6 +17,7 @@ const (
 // Overrides of the way a response's body comes.
 var (
 	inPieces = modeFor(bodyStreamed)
+	asFits   = modeFor(bodyBufferedPartial)
 	notAtAll = modeFor(bodyNone)
 )
 
@@ -48,10 +49,17 @@ func (x *exchange) onAnswer(m message) changes {
 	case readable && isMediaType(h.contentType, "text/event-stream"):
 		x.state = awaitEvents
 		x.stream = x.c.Dialect.NewStream(x.intent.Endpoint, x.unasked)
-		return changes{headers: []setHeader{x.elapsed()}, replyMode: inPieces}
+		c := changes{headers: []setHeader{x.elapsed()}, replyMode: inPieces}
+		if x.unasked && len(h.contentLength) > 0 {
+			c.remove = "content-length" // the usage will be taken out
+		}
+		return c
 	case readable && (isMediaType(h.contentType, "application/json") || len(h.contentType) == 0 || x.status >= http.StatusBadRequest):
 		x.state = awaitJSON
-		return changes{} // comes buffered, as configured; what exceeds Envoy's buffer passes unread
+		if n, err := strconv.ParseInt(string(h.contentLength), 10, 64); err != nil || n > x.c.MaxBody {
+			return changes{replyMode: asFits} // what exceeds Envoy's buffer passes unread
+		}
+		return changes{} // comes whole, as configured, and keeps its length
 	}
 	x.state = awaitNothing
 	return changes{headers: []setHeader{x.elapsed(), {costHeader, unknownCost}}, replyMode: notAtAll}

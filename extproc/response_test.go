@@ -2,6 +2,7 @@ package extproc
 
 import (
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func wantMode(t *testing.T, r *extprocv3.ProcessingResponse, body filterv3.Proce
 func TestAJSONAnswerIsReadPricedAndSettled(t *testing.T) {
 	var b books
 	x := planned(t, &b, "gpt")
-	wantReply(t, say(t, x, responseHeadersOf(false, ":status", "200", "content-type", "application/json")),
+	wantReply(t, say(t, x, responseHeadersOf(false, ":status", "200", "content-type", "application/json", "content-length", "12")),
 		&extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &extprocv3.HeadersResponse{}}})
 	r := say(t, x, responseBodyOf(`{"usage":{}}`, true))
 	wantHeaders(t, r, "0.005")
@@ -59,6 +60,33 @@ func TestAJSONAnswerIsReadPricedAndSettled(t *testing.T) {
 	}
 	if diff := cmp.Diff(fromProvider, s.Answer); diff != "" {
 		t.Errorf("answer (-want +got):\n%s", diff)
+	}
+}
+
+func TestAJSONAnswerThatMayNotFitIsBufferedAsFarAsItDoes(t *testing.T) {
+	for _, length := range []string{"", "x", "1048577"} {
+		var b books
+		x := planned(t, &b, "gpt")
+		headers := []string{":status", "200", "content-type", "application/json"}
+		if length != "" {
+			headers = append(headers, "content-length", length)
+		}
+		wantMode(t, say(t, x, responseHeadersOf(false, headers...)), filterv3.ProcessingMode_BUFFERED_PARTIAL)
+		x.end()
+	}
+}
+
+func TestAStreamLosesItsLengthOnlyWhereTheUsageIsTakenOut(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		var b books
+		x := planned(t, &b, "gpt")
+		x.unasked = !asked
+		r := say(t, x, responseHeadersOf(false, ":status", "200", "content-type", "text/event-stream", "content-length", "12"))
+		removed := r.GetResponseHeaders().GetResponse().GetHeaderMutation().GetRemoveHeaders()
+		if slices.Contains(removed, "content-length") == asked {
+			t.Errorf("asked %t: removed %v", asked, removed)
+		}
+		x.end()
 	}
 }
 

@@ -100,7 +100,7 @@ func (c Config) extProc() *extproc.ExternalProcessor {
 			RequestBodyMode:     extproc.ProcessingMode_BUFFERED,
 			RequestTrailerMode:  extproc.ProcessingMode_SKIP,
 			ResponseHeaderMode:  extproc.ProcessingMode_SEND,
-			ResponseBodyMode:    extproc.ProcessingMode_BUFFERED_PARTIAL, // SSE: overridden with STREAMED
+			ResponseBodyMode:    extproc.ProcessingMode_BUFFERED, // SSE: overridden with STREAMED
 			ResponseTrailerMode: extproc.ProcessingMode_SKIP,
 		},
 		ForwardRules: &extproc.HeaderForwardingRules{AllowedHeaders: exactly(":method", ":path", ":authority", ":status",
