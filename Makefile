@@ -11,7 +11,7 @@ GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # The packages whose tests run the built gateway with a real Envoy. They measure time,
 # so they run one after another and without the race detector.
-E2E := ./envoy ./envoy/sdktest
+E2E := ./cmd/ai-gateway ./envoy ./envoy/sdktest
 
 # The race detector needs a C compiler.
 RACE := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)

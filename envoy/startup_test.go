@@ -68,6 +68,11 @@ func TestAnOldEnvoyIsRefused(t *testing.T) {
 	refusesToStart(t, []string{"ENVOY_PATH=" + path}, path, "1.39.2", "1.40.0")
 }
 
+func TestMissingCertificateAuthoritiesAreRefused(t *testing.T) {
+	t.Parallel()
+	refusesToStart(t, []string{"SSL_CERT_FILE=/nowhere/ca.pem"}, "/nowhere/ca.pem", "SSL_CERT_FILE")
+}
+
 func TestBadValuesAreRefusedAllAtOnce(t *testing.T) {
 	t.Parallel()
 	refusesToStart(t, []string{"AI_GATEWAY_BIND=0.0.0.0", "AI_GATEWAY_RETRY_ATTEMPTS=x", "AI_GATEWAY_UPSTREAM=ftp://a", "AI_GATEWAY_PROMPT_LOGGING=maybe"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -174,6 +175,22 @@ func TestEnvoyMayBeKilledInTheMidstOfStreams(t *testing.T) {
 		t.Error(err)
 	}
 	if err := f.p.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHeadersPassByTheSameListsWhileServeIsDead(t *testing.T) {
+	c := readConversation(t, "testdata/dead/allow-lists.txtar")
+	fake, base := provider(t)
+	p := start(t, "AI_GATEWAY_UPSTREAM="+base+"/v1", "AI_GATEWAY_RETRY_DELAY_MS=0")
+	fake.Play(c.model(), fakeprovider.Scenario{Replies: c.replies})
+	killed := make(chan error, 1)
+	go func() {
+		time.Sleep(blowAfter)
+		killed <- p.signal("serve", syscall.SIGKILL)
+	}()
+	c.hold(t, p, fake, strings.TrimPrefix(base, "http://"))
+	if err := errors.Join(<-killed, fake.Check()); err != nil {
 		t.Error(err)
 	}
 }

@@ -54,6 +54,9 @@ func (w world) runGateway(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if _, err := caFile(w.getenv); err != nil {
+		return err
+	}
 	if err := portFree(ctx, cfg); err != nil {
 		return err
 	}

@@ -26,6 +26,9 @@ func (w *writer) reply(r Reply) error {
 		<-w.ctx.Done()
 		return errLeft
 	}
+	if !w.wait(r.Wait) {
+		return errLeft
+	}
 	head, chunked, closes := r.head()
 	w.chunked = chunked
 	if err := w.write(head); err != nil {
