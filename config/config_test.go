@@ -39,13 +39,29 @@ func TestNothingSetGivesTheDefaultsAndTheDemoModel(t *testing.T) {
 		!c.PromptLogging || c.RateLimitRPM != 60 || c.DatabasePath != "" || !c.Demo {
 		t.Errorf("defaults are %+v", c)
 	}
-	table := c.RoutesWithDemo("/run/demo.sock").Table()
-	if p, ok := table.Plan("demo"); !ok || p.Backend.Socket != "/run/demo.sock" || p.Backend.Credential != gateway.NoCredential {
-		t.Errorf("plan of demo: %+v, %v", p, ok)
+	routes := c.RoutesWithDemo("/run/demo.sock")
+	if b := servedBy(t, routes, "demo"); b.Socket != "/run/demo.sock" || b.Credential != gateway.NoCredential {
+		t.Errorf("demo is served by %+v", b)
 	}
-	if p, ok := table.Plan("gpt-4o"); !ok || p.Backend.BaseURL.String() != DefaultUpstream || p.Backend.Credential != gateway.ClientFirst {
-		t.Errorf("plan of gpt-4o: %+v, %v", p, ok)
+	if b := servedBy(t, routes, "gpt-4o"); b.BaseURL.String() != DefaultUpstream || b.Credential != gateway.ClientFirst {
+		t.Errorf("gpt-4o is served by %+v", b)
 	}
+}
+
+// servedBy is the backend of a model that has one.
+func servedBy(t *testing.T, routes gateway.Routes, m gateway.Model) gateway.Backend {
+	t.Helper()
+	p, ok := routes.Table().Plan(m)
+	if !ok || len(p.Steps) != 1 || p.Steps[0].UpstreamModel != m {
+		t.Fatalf("plan of %q: %+v, %v", m, p, ok)
+	}
+	for _, b := range routes.Backends {
+		if b.Name == p.Steps[0].Backend {
+			return b
+		}
+	}
+	t.Fatalf("%q is planned for a backend that is not there", m)
+	return gateway.Backend{}
 }
 
 func TestAnythingRealMakesTheDemoModelDisappear(t *testing.T) {
@@ -60,11 +76,9 @@ func TestAnythingRealMakesTheDemoModelDisappear(t *testing.T) {
 func TestModelIdsMayHoldColons(t *testing.T) {
 	c := read(t, "AI_GATEWAY_MODEL_ROUTES", " llama3:8b:http://localhost:11434/v1 , b:https://h/api/openai/v1/,c:http://localhost:11434/v1,")
 	want := map[gateway.Model]string{"llama3:8b": "http://localhost:11434/v1", "b": "https://h/api/openai/v1", "c": "http://localhost:11434/v1"}
-	table := c.Routes.Table()
 	for model, base := range want {
-		p, _ := table.Plan(model)
-		if p.Backend.BaseURL == nil || p.Backend.BaseURL.String() != base || p.Backend.Name == UpstreamBackend {
-			t.Errorf("%q goes to %v %v, want %s", model, p.Backend, p.Backend.BaseURL, base)
+		if b := servedBy(t, c.Routes, model); b.BaseURL.String() != base || b.Name == UpstreamBackend {
+			t.Errorf("%q goes to %v %v, want %s", model, b, b.BaseURL, base)
 		}
 	}
 	if len(c.Routes.Backends) != 3 {
@@ -173,7 +187,7 @@ func TestBackendsAreNamedAfterTheirAddressWhateverTheOrder(t *testing.T) {
 	names := func(entries []string) map[gateway.Model]string {
 		byModel := map[gateway.Model]string{}
 		for _, route := range read(t, "AI_GATEWAY_MODEL_ROUTES", strings.Join(entries, ",")).Routes.Models {
-			byModel[route.Model] = route.Backend
+			byModel[route.Model] = route.Steps[0].Backend
 		}
 		return byModel
 	}
@@ -250,7 +264,7 @@ func FuzzModelRoutesAreUsableOrRefused(f *testing.F) {
 			}
 		}
 		for _, route := range c.Routes.Models {
-			if route.Model == "" || !utf8.ValidString(string(route.Model)) || !names[route.Backend] {
+			if route.Model == "" || !utf8.ValidString(string(route.Model)) || !names[route.Steps[0].Backend] {
 				t.Errorf("%q gives the route %+v", text, route)
 			}
 		}

@@ -32,9 +32,9 @@ func buildRoutes(upstream *url.URL, key string, models []modelRoute) gateway.Rou
 		name := names[m.base.String()]
 		if !made[name] {
 			made[name] = true
-			routes.Backends = append(routes.Backends, gateway.Backend{Name: name, BaseURL: m.base, Credential: gateway.NoCredential})
+			routes.Backends = append(routes.Backends, gateway.Backend{Name: name, Kind: gateway.Local, BaseURL: m.base, Credential: gateway.NoCredential})
 		}
-		routes.Models = append(routes.Models, gateway.Route{Model: m.model, Backend: name})
+		routes.Models = append(routes.Models, gateway.Route{Model: m.model, Steps: []gateway.Step{{Backend: name, UpstreamModel: m.model}}})
 	}
 	return routes
 }
@@ -77,6 +77,6 @@ func (c Config) RoutesWithDemo(socket string) gateway.Routes {
 	demo := gateway.Backend{Name: DemoBackend, Socket: socket, Credential: gateway.NoCredential,
 		BaseURL: &url.URL{Scheme: "http", Host: "demo", Path: gateway.BasePath}}
 	routes.Backends = append(routes.Backends[:len(routes.Backends):len(routes.Backends)], demo)
-	routes.Models = append(routes.Models[:len(routes.Models):len(routes.Models)], gateway.Route{Model: DemoModel, Backend: DemoBackend})
+	routes.Models = append(routes.Models[:len(routes.Models):len(routes.Models)], gateway.Route{Model: DemoModel, Steps: []gateway.Step{{Backend: DemoBackend, UpstreamModel: DemoModel}}})
 	return routes
 }

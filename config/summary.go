@@ -36,7 +36,7 @@ func (c Config) summarizeModels(b *strings.Builder) {
 		fmt.Fprintf(b, "  %-24s → built in, a fake that needs no key\n", DemoModel)
 	}
 	for _, route := range c.Routes.Models {
-		fmt.Fprintf(b, "  %-24s → %s\n", route.Model, urls[route.Backend])
+		fmt.Fprintf(b, "  %-24s → %s\n", route.Model, urls[route.Steps[0].Backend])
 	}
 	fmt.Fprintf(b, "  %-24s → %s (%s)\n", "any other", urls[UpstreamBackend], c.keyInUse())
 }

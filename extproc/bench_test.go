@@ -16,7 +16,7 @@ func quietConfig() Config {
 	d.newStream = func(gateway.Endpoint, bool) Stream { return &fakeStream{} }
 	config.Dialect = d
 	config.Plan = func(m gateway.Model) (gateway.Plan, bool) {
-		return gateway.Plan{Backend: gateway.Backend{Name: "openai", Credential: gateway.ClientFirst}, UpstreamModel: m, Group: "default"}, true
+		return gateway.Plan{Model: m, Steps: []gateway.Step{{Backend: "openai", UpstreamModel: m}}, ClientKey: true}, true
 	}
 	config.Settle = func(gateway.Settlement) {}
 	return config

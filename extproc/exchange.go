@@ -225,7 +225,7 @@ func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 	x.intent = gateway.Intent{
 		ID: id, RequestID: x.head.requestID, StartedAt: started,
 		KeyID: key.ID, KeyLabel: key.Label, ClientIP: x.head.client,
-		Endpoint: x.head.endpoint, Model: request.Model, Backend: p.Backend.Name, UpstreamModel: p.UpstreamModel,
+		Endpoint: x.head.endpoint, Model: p.Model, Steps: p.Steps,
 		Stream: request.Stream, PromptTokens: request.PromptTokens,
 	}
 	x.prompt = request.Prompt
@@ -233,20 +233,22 @@ func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 	return nil
 }
 
-// appendPlanned appends the reply that sends a request on its way.
+// appendPlanned appends the reply that sends a request on its way, with the model's
+// name at the first backend. What other attempts need else, Envoy puts in by itself.
 func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Request, p gateway.Plan) []byte {
+	x.unasked = request.Stream && !request.UsageWanted
 	c := changes{headers: identityOnly, newRoute: true}
-	if request.Stream && !request.UsageWanted {
-		x.unasked = true
-		c.newBody, c.body = true, x.c.Dialect.AskUsage(m.body)
+	metadata := plan{intent: &x.intent, path: x.head.path, modelAt: request.ModelAt, length: len(m.body), renamed: p.Renamed}
+	if as := p.Steps[0].UpstreamModel; x.unasked || as != request.Model {
+		c.newBody = true
+		c.body, metadata.modelAt = x.c.Dialect.Rewrite(m.body, request, as, x.unasked)
+		metadata.length = len(c.body)
 		c.headers = []setHeader{identityOnly[0], {"content-length", strconv.AppendInt(nil, int64(len(c.body)), 10)}}
 	}
-	reply = appendChange(reply, m.kind, c)
-	metadata := plan{intent: &x.intent, path: x.head.path, group: p.Group}
-	if p.Backend.Credential == gateway.ClientFirst {
+	if p.ClientKey {
 		metadata.authorization = x.head.authorization
 	}
-	return appendPlan(reply, metadata)
+	return appendPlan(appendChange(reply, m.kind, c), metadata)
 }
 
 // identityOnly asks the provider for an answer that can be read. It is also the

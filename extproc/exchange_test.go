@@ -144,7 +144,7 @@ func TestAPlanCarriesItsIntentRouteAndKey(t *testing.T) {
 	}
 	metadata, err := structpb.NewStruct(map[string]any{
 		"aigw":        map[string]any{"intent": written, "request_id": "req-1", "path": "/chat/completions?a=b"},
-		"aigw.route":  map[string]any{"priority_groups": []any{map[string]any{"name": "model/gpt"}}},
+		"aigw.route":  map[string]any{"priority_groups": []any{map[string]any{"name": "openai"}}},
 		"aigw.client": map[string]any{"authorization": "Bearer sk-1"},
 	})
 	if err != nil {
@@ -158,7 +158,7 @@ func TestAPlanCarriesItsIntentRouteAndKey(t *testing.T) {
 	want := gateway.Intent{
 		ID: intent.ID, RequestID: "req-1", StartedAt: start.Add(time.Millisecond).UTC().Truncate(time.Microsecond),
 		KeyID: "k_0123456789abcdef", KeyLabel: "sk-…9f2c", ClientIP: "192.0.2.1", Endpoint: gateway.ChatCompletions,
-		Model: "gpt", Backend: "openai", UpstreamModel: "gpt", PromptTokens: 7,
+		Model: "gpt", Steps: []gateway.Step{{Backend: "openai", UpstreamModel: "gpt"}}, PromptTokens: 7,
 	}
 	if diff := cmp.Diff(want, intent); diff != "" {
 		t.Errorf("intent (-want +got):\n%s", diff)
@@ -170,19 +170,46 @@ func TestAPlanCarriesItsIntentRouteAndKey(t *testing.T) {
 }
 
 func TestTheClientsKeyStaysWhereTheBackendMayNotHaveIt(t *testing.T) {
-	for _, c := range []gateway.Credential{gateway.NoCredential, gateway.OwnCredential, gateway.ClientFirst} {
+	for _, may := range []bool{false, true} {
 		config := fakeConfig(&books{})
 		config.Plan = func(m gateway.Model) (gateway.Plan, bool) {
-			return gateway.Plan{Backend: gateway.Backend{Name: "b", Credential: c}, UpstreamModel: m, Group: "g"}, true
+			return gateway.Plan{Model: m, Steps: []gateway.Step{{Backend: "b", UpstreamModel: m}}, ClientKey: may}, true
 		}
 		for _, authorization := range []string{"", "Bearer sk-1"} {
 			x := New(config).newExchange()
 			say(t, x, chatHeaders("authorization", authorization))
 			_, passed := say(t, x, requestBodyOf("gpt", true)).GetDynamicMetadata().GetFields()["aigw.client"]
-			if want := c == gateway.ClientFirst && authorization != ""; passed != want {
-				t.Errorf("credential %d, authorization %q: passed %v, want %v", c, authorization, passed, want)
+			if want := may && authorization != ""; passed != want {
+				t.Errorf("may pass %t, authorization %q: passed %v, want %v", may, authorization, passed, want)
 			}
 		}
+	}
+}
+
+func TestAPlanTellsEnvoyTheModelsNameAtEachBackend(t *testing.T) {
+	x := New(fakeConfig(&books{})).newExchange()
+	say(t, x, chatHeaders())
+	r := say(t, x, requestBodyOf("fallback now", true))
+	if got := string(r.GetRequestBody().GetResponse().GetBodyMutation().GetBody()); got != "first now usage" {
+		t.Errorf("the first backend's body is %q", got)
+	}
+	fields := r.GetDynamicMetadata().GetFields()
+	want, err := structpb.NewStruct(map[string]any{
+		"model": "first", "length": "15", "model_from": 0, "model_to": 5, "model@azure": "first", "model@openai": "second", "request_id": "req-1", "path": "/chat/completions?a=b",
+		"intent": fields["aigw"].GetStructValue().GetFields()["intent"].GetStringValue(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, fields["aigw"].GetStructValue(), protocmp.Transform()); diff != "" {
+		t.Errorf("aigw (-want +got):\n%s", diff)
+	}
+	groups, err := structpb.NewStruct(map[string]any{"priority_groups": []any{map[string]any{"name": "azure"}, map[string]any{"name": "openai"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(groups, fields["aigw.route"].GetStructValue(), protocmp.Transform()); diff != "" {
+		t.Errorf("aigw.route (-want +got):\n%s", diff)
 	}
 }
 

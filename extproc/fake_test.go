@@ -26,7 +26,18 @@ type fakeDialect struct {
 func (d fakeDialect) ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, error) {
 	return d.readRequest(e, body)
 }
-func (fakeDialect) AskUsage(body []byte) []byte { return append(bytes.Clone(body), " usage"...) }
+
+// Rewrite puts another first word, and the word usage at the end.
+func (fakeDialect) Rewrite(body []byte, r gateway.Request, as gateway.Model, askUsage bool) ([]byte, gateway.Span) {
+	out := bytes.Clone(body)
+	if as != r.Model {
+		out = append([]byte(as), body[len(r.Model):]...)
+	}
+	if askUsage {
+		out = append(out, " usage"...)
+	}
+	return out, gateway.Span{To: len(as)}
+}
 func (d fakeDialect) ReadAnswer(e gateway.Endpoint, status int, body []byte) gateway.Answer {
 	return d.readAnswer(e, status, body)
 }
@@ -119,7 +130,11 @@ func fakeConfig(b *books) Config {
 	return Config{
 		Dialect: wordDialect(),
 		Plan: func(m gateway.Model) (gateway.Plan, bool) {
-			return gateway.Plan{Backend: gateway.Backend{Name: "openai", Credential: gateway.ClientFirst}, UpstreamModel: m, Group: m.Group()}, m != "missing"
+			steps := []gateway.Step{{Backend: "openai", UpstreamModel: m}}
+			if m == "fallback" {
+				steps = []gateway.Step{{Backend: "azure", UpstreamModel: "first"}, {Backend: "openai", UpstreamModel: "second"}}
+			}
+			return gateway.Plan{Model: m, Steps: steps, ClientKey: true, Renamed: m == "fallback"}, m != "missing"
 		},
 		Identify: func(authorization string) gateway.Key {
 			if authorization == "" {

@@ -25,13 +25,25 @@ func appendIntent(b []byte, i *gateway.Intent) []byte {
 	b = appendField(b, "client_ip", i.ClientIP)
 	b = appendField(b, "endpoint", i.Endpoint.Path())
 	b = appendField(b, "model", string(i.Model))
-	b = appendField(b, "backend", i.Backend)
-	b = appendField(b, "upstream_model", string(i.UpstreamModel))
-	b = append(b, `","stream":`...)
+	b = append(b, `","steps":[`...)
+	for n, step := range i.Steps {
+		b = appendStep(b, n, step)
+	}
+	b = append(b, `],"stream":`...)
 	b = strconv.AppendBool(b, i.Stream)
 	b = append(b, `,"prompt_tokens":`...)
 	b = strconv.AppendInt(b, i.PromptTokens, 10)
 	return append(b, '}')
+}
+
+func appendStep(b []byte, n int, s gateway.Step) []byte {
+	if n > 0 {
+		b = append(b, ',')
+	}
+	b = append(b, `{"backend":"`...)
+	b = appendQuotable(b, s.Backend)
+	b = appendField(b, "upstream_model", string(s.UpstreamModel))
+	return append(b, `"}`...)
 }
 
 // appendField ends the string before it and appends a field whose string it leaves open.
@@ -39,6 +51,11 @@ func appendField(b []byte, name, value string) []byte {
 	b = append(b, `","`...)
 	b = append(b, name...)
 	b = append(b, `":"`...)
+	return appendQuotable(b, value)
+}
+
+// appendQuotable appends the inside of a JSON string.
+func appendQuotable(b []byte, value string) []byte {
 	if plain(value) {
 		return append(b, value...)
 	}

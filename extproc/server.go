@@ -29,8 +29,9 @@ import (
 type Dialect interface {
 	// ReadRequest reads a request's body; its error is a *gateway.Error.
 	ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, error)
-	// AskUsage returns the body of a streaming request, asking for usage too.
-	AskUsage(body []byte) []byte
+	// Rewrite returns the body of a request with another model name and, if askUsage,
+	// asking for the usage at the stream's end too; and where the model is in it.
+	Rewrite(body []byte, r gateway.Request, as gateway.Model, askUsage bool) ([]byte, gateway.Span)
 	// ReadAnswer reads a JSON answer, which may be cut off or no JSON at all.
 	ReadAnswer(e gateway.Endpoint, status int, body []byte) gateway.Answer
 	// NewStream reads a streamed answer; dropUsage takes the usage event out of it.

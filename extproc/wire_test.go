@@ -3,7 +3,6 @@ package extproc
 import (
 	"bytes"
 	"encoding/json"
-	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -146,8 +145,8 @@ func FuzzIntent(f *testing.F) {
 	f.Fuzz(func(t *testing.T, model, ip, label string, tokens int64, stream bool) {
 		want := gateway.Intent{
 			ID: uuid.New(), RequestID: ip, StartedAt: time.UnixMicro(tokens % 1e15).UTC(), KeyID: "k_1", KeyLabel: label, UserID: label,
-			ClientIP: ip, Endpoint: gateway.Embeddings, Model: gateway.Model(model), Backend: model,
-			UpstreamModel: gateway.Model(model), Stream: stream, PromptTokens: tokens,
+			ClientIP: ip, Endpoint: gateway.Embeddings, Model: gateway.Model(model),
+			Steps: []gateway.Step{{Backend: model, UpstreamModel: gateway.Model(model)}, {Backend: label}}, Stream: stream, PromptTokens: tokens,
 		}
 		written := appendIntent(nil, &want)
 		if !utf8.Valid(written) {
@@ -157,12 +156,13 @@ func FuzzIntent(f *testing.F) {
 		if err := json.Unmarshal(written, &got); err != nil {
 			t.Fatalf("intent %q: %v", written, err)
 		}
-		if want = throughJSON(t, want); got != want {
-			t.Errorf("intent %q (-want +got):\n%s", written, cmp.Diff(want, got))
+		want = throughJSON(t, want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("intent %q (-want +got):\n%s", written, diff)
 		}
-		r := decode(t, appendPlan(nil, plan{intent: &want, path: "/p", group: model, authorization: "Bearer x"}))
+		r := decode(t, appendPlan(nil, plan{intent: &want, path: "/p", renamed: stream, authorization: "Bearer x"}))
 		if name := r.GetDynamicMetadata().GetFields()["aigw.route"].GetStructValue().GetFields()["priority_groups"].
-			GetListValue().GetValues()[0].GetStructValue().GetFields()["name"].GetStringValue(); name != strings.ToValidUTF8(model, "\uFFFD") {
+			GetListValue().GetValues()[0].GetStructValue().GetFields()["name"].GetStringValue(); name != want.Steps[0].Backend {
 			t.Errorf("group %q of model %q", name, model)
 		}
 	})

@@ -157,6 +157,7 @@ func (r *requestReader) readModel() {
 		return
 	}
 	raw, size := r.str()
+	r.request.ModelAt = gateway.Span{From: at, To: r.pos}
 	if size == 0 || size > maxModel {
 		r.refuse(at, invalid, "model", fmt.Sprintf("it must have 1 to %d bytes", maxModel))
 		return

@@ -35,6 +35,7 @@ func parseLine(b []byte) (gateway.JournalLine, error) {
 		DurationMS loose  `json:"duration_ms"`
 		TTFTMS     loose  `json:"ttft_ms"`
 		Attempts   loose  `json:"attempts"`
+		Backend    string `json:"backend"`
 		BytesSent  loose  `json:"bytes_sent"`
 	}
 	if err := json.Unmarshal(b, &raw); err != nil {
@@ -45,14 +46,15 @@ func parseLine(b []byte) (gateway.JournalLine, error) {
 		TTFT:      time.Duration(raw.TTFTMS) * time.Millisecond,
 		Status:    int(raw.Status),
 		Attempts:  int(raw.Attempts),
+		Backend:   raw.Backend,
 		BytesSent: int64(raw.BytesSent),
 		Flags:     raw.Flags,
 	}
 	if err := json.Unmarshal([]byte(raw.Intent), &l.Intent); err != nil {
 		return gateway.JournalLine{}, fmt.Errorf("%w: its intent: %w", errLine, err)
 	}
-	if l.ID == (uuid.UUID{}) || l.StartedAt.IsZero() || l.Endpoint == 0 {
-		return gateway.JournalLine{}, fmt.Errorf("%w: its intent lacks an id, a time or an endpoint", errLine)
+	if l.ID == (uuid.UUID{}) || l.StartedAt.IsZero() || l.Endpoint == 0 || len(l.Steps) == 0 {
+		return gateway.JournalLine{}, fmt.Errorf("%w: its intent lacks an id, a time, an endpoint or a backend", errLine)
 	}
 	return l, nil
 }

@@ -70,7 +70,7 @@ func intent() gateway.Intent {
 	return gateway.Intent{
 		ID: uuid.Must(uuid.NewV7()), RequestID: "label", StartedAt: time.Now().UTC().Truncate(time.Microsecond),
 		KeyID: "k_0123456789abcdef", KeyLabel: "sk-…wxyz", ClientIP: "127.0.0.1", Endpoint: gateway.ChatCompletions,
-		Model: "gpt-4o", Backend: "upstream", UpstreamModel: "gpt-4o", Stream: true, PromptTokens: 9,
+		Model: "gpt-4o", Steps: []gateway.Step{{Backend: "upstream", UpstreamModel: "gpt-4o"}}, Stream: true, PromptTokens: 9,
 	}
 }
 

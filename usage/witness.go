@@ -80,13 +80,13 @@ func newRow(s *gateway.Settlement, l *gateway.JournalLine, price func(gateway.Mo
 	var used gateway.Usage
 	var duration, ttft time.Duration
 	if l != nil {
-		r.intent(l.Intent)
+		r.intent(l.Intent, l.Backend)
 		used, duration, ttft = estimate(*l), l.Duration, l.TTFT
 		r.Status, r.Attempts = l.Status, l.Attempts
 		r.UsageSource, r.Witness, r.Outcome = gateway.Estimated.String(), gateway.ByEnvoy.String(), ending(l.Status, l.Flags).String()
 	}
 	if s != nil {
-		r.intent(s.Intent)
+		r.intent(s.Intent, r.Backend)
 		used, ttft = s.Answer.Usage, s.TTFT
 		r.UsageSource, r.Witness = s.Answer.Source.String(), gateway.ByBoth.String()
 		r.Prompt, r.Answer, r.ErrorCode = s.Prompt, s.Answer.Text, optional(s.Answer.ErrorCode)
@@ -104,11 +104,19 @@ func newRow(s *gateway.Settlement, l *gateway.JournalLine, price func(gateway.Mo
 	return r
 }
 
-func (r *row) intent(i gateway.Intent) {
+// intent takes over what was known before the request went out. The backend that was
+// called last served it; where nobody can tell, that is the first of its steps.
+func (r *row) intent(i gateway.Intent, backend string) {
 	r.StartedAt, r.ID, r.RequestID = stamp(i.StartedAt), i.ID.String(), i.RequestID
 	r.KeyID, r.Label, r.UserID, r.ClientIP = string(i.KeyID), i.KeyLabel, optional(i.UserID), i.ClientIP
-	r.Endpoint, r.Model, r.Backend = i.Endpoint.Path(), string(i.Model), i.Backend
-	r.UpstreamModel, r.Stream = string(i.UpstreamModel), i.Stream
+	r.Endpoint, r.Model, r.Stream = i.Endpoint.Path(), string(i.Model), i.Stream
+	step := i.Steps[0]
+	for _, s := range i.Steps {
+		if s.Backend == backend {
+			step = s
+		}
+	}
+	r.Backend, r.UpstreamModel = step.Backend, string(step.UpstreamModel)
 }
 
 func (r *row) usage(u gateway.Usage, price func(gateway.Model) (gateway.Price, bool)) {

@@ -21,6 +21,7 @@ func (c Config) accessLog(e *encoder) *accesslog.AccessLog {
 		"duration_ms":    "%DURATION%",
 		"ttft_ms":        "%RESPONSE_DURATION%",
 		"attempts":       "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+		"backend":        "%UPSTREAM_CLUSTER_RAW%",
 		"bytes_sent":     "%BYTES_SENT%",
 		"bytes_received": "%BYTES_RECEIVED%",
 		"flags":          "%RESPONSE_FLAGS%",

@@ -24,6 +24,7 @@ const (
 	requestIDFilter  = "gateway.request_id"
 	extProcCluster   = "gateway/ext_proc"
 	apiCluster       = "gateway/api"
+	nowhere          = "gateway/nowhere" // a cluster without endpoints
 )
 
 // Namespaces of the dynamic metadata that the ext_proc service sets with a plan.

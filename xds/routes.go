@@ -115,19 +115,15 @@ func (c Config) planned(e *encoder) *route.Route {
 	}
 }
 
-// groups are the models' ordered backends, by the names that plans use.
+// groups are the backends, by the names that plans use. Envoy takes the first one for a
+// name that it does not know, so that one leads nowhere.
 func (c Config) groups() []*priority.PriorityGroup {
-	group := func(name, backend string) *priority.PriorityGroup {
-		return &priority.PriorityGroup{Name: name, Clusters: []*priority.ClusterWeight{{
-			ClusterName: clusterName(backend), Weight: wrapperspb.UInt32(1),
-		}}}
+	group := func(name string) *priority.PriorityGroup {
+		return &priority.PriorityGroup{Name: name, Clusters: []*priority.ClusterWeight{{ClusterName: name, Weight: wrapperspb.UInt32(1)}}}
 	}
-	var groups []*priority.PriorityGroup
-	if c.Routes.Default != "" {
-		groups = append(groups, group(gateway.DefaultGroup, c.Routes.Default))
-	}
-	for _, r := range c.Routes.Models {
-		groups = append(groups, group(r.Model.Group(), r.Backend))
+	groups := []*priority.PriorityGroup{group(nowhere)}
+	for _, b := range c.Routes.Backends {
+		groups = append(groups, group(b.Name))
 	}
 	return groups
 }

@@ -97,7 +97,7 @@ func costs(s usage.Sums) dashboardapi.Costs {
 func models(routes gateway.Routes, since time.Time) []dashboardapi.Model {
 	list := make([]dashboardapi.Model, len(routes.Models))
 	for i, r := range routes.Models {
-		list[i] = dashboardapi.Model{ID: r.Model, Object: "model", Created: since.Unix(), OwnedBy: r.Backend}
+		list[i] = dashboardapi.Model{ID: r.Model, Object: "model", Created: since.Unix(), OwnedBy: r.Steps[0].Backend}
 	}
 	return list
 }

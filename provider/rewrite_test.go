@@ -27,9 +27,42 @@ func TestAskingForUsageChangesNothingElse(t *testing.T) {
 	}
 	for _, row := range rows {
 		body := []byte(row.body)
-		got := provider.OpenAI{}.AskUsage(body)
-		if string(got) != row.want || string(body) != row.body {
+		got, at := rewrite(t, body, "m", true)
+		if string(got) != row.want || string(body) != row.body || string(got[at.From:at.To]) != `"m"` {
 			t.Errorf("%s\n got %s\nwant %s", row.body, got, row.want)
+		}
+	}
+}
+
+func rewrite(t *testing.T, body []byte, as gateway.Model, askUsage bool) ([]byte, gateway.Span) {
+	t.Helper()
+	r, err := provider.OpenAI{}.ReadRequest(gateway.ChatCompletions, body)
+	if err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	return provider.OpenAI{}.Rewrite(body, r, as, askUsage)
+}
+
+func TestAModelIsRenamedWhereverItStands(t *testing.T) {
+	for _, row := range []struct {
+		body     string
+		as       gateway.Model
+		askUsage bool
+		want     string
+	}{
+		{`{"model":"m","x":1}`, "longer/name", false, `{"model":"longer/name","x":1}`},
+		{`{"x":{"model":"m"}, "model" : "m" }`, "n", false, `{"x":{"model":"m"}, "model" : "n" }`},
+		{`{"mod\u0065l":"\u006d"}`, `a"b\c`, false, `{"mod\u0065l":"a\"b\\c"}`},
+		{`{"model":"\u006d"}`, "m", false, `{"model":"\u006d"}`},
+		{`{"model":"m"}`, "name", true, `{"stream_options":{"include_usage":true},"model":"name"}`},
+		{`{"model":"m","stream_options":null}`, "name", true, `{"model":"name","stream_options":{"include_usage":true}}`},
+		{`{"stream_options":{"include_usage":false},"model":"m"}`, "name", true, `{"stream_options":{"include_usage":true},"model":"name"}`},
+	} {
+		got, at := rewrite(t, []byte(row.body), row.as, row.askUsage)
+		var name gateway.Model
+		err := json.Unmarshal(got[at.From:at.To], &name)
+		if string(got) != row.want || err != nil || name != row.as {
+			t.Errorf("%s\n got %s, the model at %v, %v\nwant %s", row.body, got, at, err, row.want)
 		}
 	}
 }
@@ -42,16 +75,21 @@ func FuzzAskUsageKeepsTheRestByteForByte(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		d := provider.OpenAI{}
 		before, err := d.ReadRequest(gateway.ChatCompletions, body)
-		original := bytes.Clone(body)
-		asked := d.AskUsage(body)
-		if !bytes.Equal(body, original) {
-			t.Fatalf("%q was modified", original)
-		}
 		if err != nil {
 			return
 		}
-		after, err := d.ReadRequest(gateway.ChatCompletions, asked)
-		before.UsageWanted = true
+		original := bytes.Clone(body)
+		asked, at := d.Rewrite(body, before, before.Model, true)
+		if !bytes.Equal(body, original) {
+			t.Fatalf("%q was modified", original)
+		}
+		renamed, renamedAt := d.Rewrite(body, before, before.Model+`"`, true)
+		after, err := d.ReadRequest(gateway.ChatCompletions, renamed)
+		if len(before.Model) < 256 && (err != nil || after.Model != before.Model+`"` || after.ModelAt != renamedAt) {
+			t.Fatalf("%q became %q: %+v, %v", body, renamed, after, err)
+		}
+		after, err = d.ReadRequest(gateway.ChatCompletions, asked)
+		before.UsageWanted, before.ModelAt = true, at
 		if err != nil || after != before {
 			t.Fatalf("%q became %q: %+v, %v", body, asked, after, err)
 		}
