@@ -14,8 +14,8 @@ func quietConfig() Config {
 		return gateway.Request{Model: "gpt-4o-mini", PromptTokens: 7}, nil
 	}
 	d.newStream = func(gateway.Endpoint, bool) Stream { return &fakeStream{} }
-	config.Dialect = d
-	config.Plan = func(m gateway.Model) (gateway.Plan, bool) {
+	config.Rules().Dialect = d
+	config.Rules().Plan = func(m gateway.Model) (gateway.Plan, bool) {
 		return gateway.Plan{Model: m, Steps: []gateway.Step{{Backend: "openai", UpstreamModel: m}}, ClientKey: true}, true
 	}
 	config.Settle = func(gateway.Settlement) {}

@@ -19,6 +19,7 @@ import (
 // whatever carries the bytes can change.
 type exchange struct {
 	c        *Config
+	rules    *Rules
 	inFlight *atomic.Int64 // bytes of all exchanges' bodies
 
 	state   state
@@ -166,10 +167,10 @@ func (x *exchange) checkSize(contentLength []byte) *gateway.Error {
 	if err != nil {
 		return nil // chunked; the body itself will tell
 	}
-	if n > x.c.MaxBody {
-		return errTooLarge(x.c.MaxBody)
+	if n > x.rules.MaxBody {
+		return errTooLarge(x.rules.MaxBody)
 	}
-	if x.inFlight.Load()+n > x.c.MaxInFlight {
+	if x.inFlight.Load()+n > x.rules.MaxInFlight {
 		return errOverloaded
 	}
 	return nil
@@ -186,11 +187,11 @@ func (x *exchange) onRequestBody(m message, reply []byte) ([]byte, error) {
 	if refusal := x.hold(int64(len(m.body))); refusal != nil {
 		return x.refuse(reply, refusal), nil
 	}
-	request, err := x.c.Dialect.ReadRequest(x.head.endpoint, m.body)
+	request, err := x.rules.Dialect.ReadRequest(x.head.endpoint, m.body)
 	if err != nil {
 		return x.refuse(reply, asRefusal(err)), nil
 	}
-	p, ok := x.c.Plan(request.Model)
+	p, ok := x.rules.Plan(request.Model)
 	if !ok {
 		return x.refuse(reply, errNoModel(request.Model)), nil
 	}
@@ -203,10 +204,10 @@ func (x *exchange) onRequestBody(m message, reply []byte) ([]byte, error) {
 // hold counts the body's bytes until the exchange ends: as long, Envoy keeps them
 // for a repetition.
 func (x *exchange) hold(n int64) *gateway.Error {
-	if n > x.c.MaxBody {
-		return errTooLarge(x.c.MaxBody)
+	if n > x.rules.MaxBody {
+		return errTooLarge(x.rules.MaxBody)
 	}
-	if x.inFlight.Add(n) > x.c.MaxInFlight {
+	if x.inFlight.Add(n) > x.rules.MaxInFlight {
 		x.inFlight.Add(-n)
 		return errOverloaded
 	}
@@ -241,7 +242,7 @@ func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Reques
 	metadata := plan{intent: &x.intent, path: x.head.path, modelAt: request.ModelAt, length: len(m.body), renamed: p.Renamed}
 	if as := p.Steps[0].UpstreamModel; x.unasked || as != request.Model {
 		c.newBody = true
-		c.body, metadata.modelAt = x.c.Dialect.Rewrite(m.body, request, as, x.unasked)
+		c.body, metadata.modelAt = x.rules.Dialect.Rewrite(m.body, request, as, x.unasked)
 		metadata.length = len(c.body)
 		c.headers = []setHeader{identityOnly[0], {"content-length", strconv.AppendInt(nil, int64(len(c.body)), 10)}}
 	}

@@ -172,7 +172,7 @@ func TestAPlanCarriesItsIntentRouteAndKey(t *testing.T) {
 func TestTheClientsKeyStaysWhereTheBackendMayNotHaveIt(t *testing.T) {
 	for _, may := range []bool{false, true} {
 		config := fakeConfig(&books{})
-		config.Plan = func(m gateway.Model) (gateway.Plan, bool) {
+		config.Rules().Plan = func(m gateway.Model) (gateway.Plan, bool) {
 			return gateway.Plan{Model: m, Steps: []gateway.Step{{Backend: "b", UpstreamModel: m}}, ClientKey: may}, true
 		}
 		for _, authorization := range []string{"", "Bearer sk-1"} {
@@ -256,7 +256,7 @@ func TestABodyInPiecesIsRefusedRatherThanMisread(t *testing.T) {
 
 func TestBodiesInFlightAreBoundedUntilTheirExchangesEnd(t *testing.T) {
 	config := fakeConfig(&books{})
-	config.MaxInFlight = 10
+	config.Rules().MaxInFlight = 10
 	s := New(config)
 	first, second, third := s.newExchange(), s.newExchange(), s.newExchange()
 	for _, x := range []*exchange{first, second} {

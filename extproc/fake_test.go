@@ -127,7 +127,7 @@ var start = time.Date(2026, 11, 24, 8, 0, 0, 123456789, time.FixedZone("", 3600)
 // fakeConfig plans every model but "missing", and prices every one but "unpriced".
 func fakeConfig(b *books) Config {
 	now, mu := start, sync.Mutex{}
-	return Config{
+	rules := &Rules{
 		Dialect: wordDialect(),
 		Plan: func(m gateway.Model) (gateway.Plan, bool) {
 			steps := []gateway.Step{{Backend: "openai", UpstreamModel: m}}
@@ -136,18 +136,21 @@ func fakeConfig(b *books) Config {
 			}
 			return gateway.Plan{Model: m, Steps: steps, ClientKey: true, Renamed: m == "fallback"}, m != "missing"
 		},
+		Price: func(m gateway.Model) (gateway.Price, bool) {
+			return gateway.Price{Input: gateway.USD, Output: 2 * gateway.USD}, m != "unpriced"
+		},
+		MaxBody:     1 << 20,
+		MaxInFlight: 4 << 20,
+	}
+	return Config{
+		Rules: func() *Rules { return rules },
 		Identify: func(authorization string) gateway.Key {
 			if authorization == "" {
 				return gateway.Key{ID: gateway.AnonymousKey}
 			}
 			return gateway.Key{ID: "k_0123456789abcdef", Label: "sk-…9f2c"}
 		},
-		Price: func(m gateway.Model) (gateway.Price, bool) {
-			return gateway.Price{Input: gateway.USD, Output: 2 * gateway.USD}, m != "unpriced"
-		},
-		Settle:      b.settle,
-		MaxBody:     1 << 20,
-		MaxInFlight: 4 << 20,
+		Settle: b.settle,
 		Now: func() time.Time {
 			mu.Lock()
 			defer mu.Unlock()

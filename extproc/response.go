@@ -48,7 +48,7 @@ func (x *exchange) onAnswer(m message) changes {
 		return changes{headers: []setHeader{x.elapsed(), x.cost()}}
 	case readable && isMediaType(h.contentType, "text/event-stream"):
 		x.state = awaitEvents
-		x.stream = x.c.Dialect.NewStream(x.intent.Endpoint, x.unasked)
+		x.stream = x.rules.Dialect.NewStream(x.intent.Endpoint, x.unasked)
 		c := changes{headers: []setHeader{x.elapsed()}, replyMode: inPieces}
 		if x.unasked && len(h.contentLength) > 0 {
 			c.remove = "content-length" // the usage will be taken out
@@ -56,7 +56,7 @@ func (x *exchange) onAnswer(m message) changes {
 		return c
 	case readable && (isMediaType(h.contentType, "application/json") || len(h.contentType) == 0 || x.status >= http.StatusBadRequest):
 		x.state = awaitJSON
-		if n, err := strconv.ParseInt(string(h.contentLength), 10, 64); err != nil || n > x.c.MaxBody {
+		if n, err := strconv.ParseInt(string(h.contentLength), 10, 64); err != nil || n > x.rules.MaxBody {
 			return changes{replyMode: asFits} // what exceeds Envoy's buffer passes unread
 		}
 		return changes{} // comes whole, as configured, and keeps its length
@@ -83,7 +83,7 @@ func (x *exchange) onResponseBody(m message, reply []byte) ([]byte, error) {
 
 func (x *exchange) onJSON(m message, reply []byte) []byte {
 	x.state = awaitNothing
-	x.answered = x.c.Dialect.ReadAnswer(x.intent.Endpoint, x.status, m.body)
+	x.answered = x.rules.Dialect.ReadAnswer(x.intent.Endpoint, x.status, m.body)
 	return appendChange(reply, m.kind, changes{headers: []setHeader{x.elapsed(), x.costOf(m.end)}})
 }
 
@@ -114,7 +114,7 @@ func (x *exchange) cost() setHeader {
 	if used == (gateway.Usage{}) && x.status >= http.StatusBadRequest {
 		return setHeader{costHeader, []byte("0")}
 	}
-	price, ok := x.c.Price(x.intent.Model)
+	price, ok := x.rules.Price(x.intent.Model)
 	if !ok {
 		return setHeader{costHeader, unknownCost}
 	}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"runtime/debug"
 	"sync/atomic"
@@ -47,17 +48,23 @@ type Stream interface {
 	Answer() gateway.Answer
 }
 
-// Config is what exchanges need.
-type Config struct {
+// Rules are what may change while the service runs. An exchange keeps to those that
+// were in force when it began.
+type Rules struct {
 	Dialect     Dialect
 	Plan        func(gateway.Model) (gateway.Plan, bool)
-	Identify    func(authorization string) gateway.Key
 	Price       func(gateway.Model) (gateway.Price, bool)
-	Settle      func(gateway.Settlement) // called once for each planned request
-	MaxBody     int64                    // bytes of one request's body
-	MaxInFlight int64                    // bytes of all requests' bodies at one time
-	Now         func() time.Time
-	Log         *slog.Logger
+	MaxBody     int64 // bytes of one request's body
+	MaxInFlight int64 // bytes of all requests' bodies at one time
+}
+
+// Config is what exchanges need.
+type Config struct {
+	Rules    func() *Rules // those in force
+	Identify func(authorization string) gateway.Key
+	Settle   func(gateway.Settlement) // called once for each planned request
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Server is the ext_proc service.
@@ -71,15 +78,14 @@ type Server struct {
 func New(c Config) *Server { return &Server{config: c} }
 
 func (s *Server) newExchange() *exchange {
-	return &exchange{c: &s.config, inFlight: &s.inFlight}
+	return &exchange{c: &s.config, rules: s.config.Rules(), inFlight: &s.inFlight}
 }
 
 const (
 	// stopTimeout is how long exchanges may take to end once the server is told to.
 	stopTimeout = 2 * time.Second
-	// messageSlack is what a message may hold beyond MaxBody. An answer may be any
-	// size: what comes of it is Envoy's buffer, and what was last read into it on top.
-	messageSlack = 16 << 20
+	// maxMessage bounds nothing that Envoy's buffers do not: they are set by MaxBody.
+	maxMessage   = math.MaxInt32
 	streamWindow = 1 << 20
 	connWindow   = 16 << 20
 )
@@ -104,10 +110,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 // carrier is the grpc server that carries the bytes.
 func (s *Server) carrier() *grpc.Server {
-	size := int(s.config.MaxBody + messageSlack)
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(rawCodec{}),
-		grpc.MaxRecvMsgSize(size), grpc.MaxSendMsgSize(size),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow),
 		grpc.WaitForHandlers(true),
 	)

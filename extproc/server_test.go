@@ -249,7 +249,7 @@ func TestAnUnreadableMessageEndsItsStreamWithAnError(t *testing.T) {
 func TestLargeBodiesPassAndTheirBuffersAreLetGo(t *testing.T) {
 	var b books
 	config := fakeConfig(&b)
-	config.MaxBody, config.MaxInFlight = 32<<20, 64<<20
+	config.Rules().MaxBody, config.Rules().MaxInFlight = 32<<20, 64<<20
 	r := run(t, config)
 	body := "gpt stream" + strings.Repeat(" ", 32<<20-10)
 	stream, _ := r.open(t)
@@ -278,7 +278,7 @@ func TestLargeBodiesPassAndTheirBuffersAreLetGo(t *testing.T) {
 func TestBodiesOverTheBoundAreRefusedWhileOthersAreInFlight(t *testing.T) {
 	var b books
 	config := fakeConfig(&b)
-	config.MaxInFlight = 30
+	config.Rules().MaxInFlight = 30
 	r := run(t, config)
 	first, cancel := r.open(t)
 	if _, err := exchangeAll(first, chatHeaders(), requestBodyOf("a-model-of-20-letters", true)); err != nil {

@@ -88,7 +88,7 @@ type keeper struct {
 func (k *keeper) run(ctx context.Context, turn <-chan struct{}) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	backoff, shortLives := time.Duration(0), 0
+	backoff, shortLives, lasted := time.Duration(0), 0, false
 	for {
 		began := time.Now()
 		err := k.once(ctx, turn)
@@ -96,16 +96,15 @@ func (k *keeper) run(ctx context.Context, turn <-chan struct{}) error {
 			return nil
 		}
 		lived := time.Since(began)
-		if lived < shortLife {
-			shortLives++
-		} else {
+		lasted = lasted || lived >= shortLife
+		if shortLives++; lived >= shortLife {
 			shortLives = 0
 		}
 		var exit *exec.ExitError
 		switch {
 		case err != nil && !errors.As(err, &exit):
 			return fmt.Errorf("starting %s: %w", k.Name, err)
-		case shortLives == giveUpAfter:
+		case shortLives == giveUpAfter && !lasted: // else what it fails on now may be mended, and others run on
 			return fmt.Errorf("%s ended %d times in a row within %s, the last time with %s: the lines it printed say why",
 				k.Name, shortLives, shortLife, describe(err))
 		case lived > livedWell:

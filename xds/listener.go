@@ -6,6 +6,7 @@ import (
 	accesslog "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	cors "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	extproc "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	router "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -19,6 +20,7 @@ import (
 const (
 	listenerName     = "gateway"
 	routeConfigName  = "gateway"
+	corsFilter       = "envoy.filters.http.cors"
 	extProcFilter    = "gateway.ext_proc"
 	allowListsFilter = "gateway.allow_lists"
 	requestIDFilter  = "gateway.request_id"
@@ -48,6 +50,7 @@ func (c Config) listener() (*listener.Listener, error) {
 		StatPrefix:     "gateway",
 		RouteSpecifier: &hcm.HttpConnectionManager_Rds{Rds: &hcm.Rds{RouteConfigName: routeConfigName, ConfigSource: ads()}},
 		HttpFilters: []*hcm.HttpFilter{
+			e.filter(corsFilter, &cors.Cors{}), // first, so that its headers come after the allow list
 			e.filter(requestIDFilter, validRequestID(&e)),
 			e.filter(extProcFilter, c.extProc()),
 			e.filter(allowListsFilter, allowLists()),
@@ -79,10 +82,13 @@ func (c Config) listener() (*listener.Listener, error) {
 		Name:                          listenerName,
 		Address:                       tcpAddress(c.Bind, c.Port),
 		PerConnectionBufferLimitBytes: wrapperspb.UInt32(uint32(c.MaxBody + bufferSlack)),
-		FilterChains: []*listener.FilterChain{{Filters: []*listener.Filter{{
-			Name:       "envoy.filters.network.http_connection_manager",
-			ConfigType: &listener.Filter_TypedConfig{TypedConfig: e.any(manager)},
-		}}}},
+		FilterChains: []*listener.FilterChain{{
+			Filters: []*listener.Filter{{
+				Name:       "envoy.filters.network.http_connection_manager",
+				ConfigType: &listener.Filter_TypedConfig{TypedConfig: e.any(manager)},
+			}},
+			TransportSocket: c.transport(&e),
+		}},
 	}
 	return l, e.err
 }

@@ -39,7 +39,14 @@ var retriedStatuses = []uint32{
 // model's group; requests that should have one and do not go nowhere.
 func (c Config) routes() (*route.RouteConfiguration, error) {
 	var e encoder
-	hosts := []*route.VirtualHost{{Name: "gateway", Domains: c.hostNames(), Routes: c.table(&e), RequestBodyBufferLimit: wrapperspb.UInt64(uint64(c.MaxBody + bufferSlack))}}
+	served := &route.VirtualHost{
+		Name: "gateway", Domains: c.hostNames(), Routes: c.table(&e),
+		RequestBodyBufferLimit: wrapperspb.UInt64(uint64(c.MaxBody + bufferSlack)),
+	}
+	if len(c.Origins) > 0 {
+		served.TypedPerFilterConfig = map[string]*anypb.Any{corsFilter: e.any(c.cors())}
+	}
+	hosts := []*route.VirtualHost{served}
 	if !c.AnyHost {
 		hosts = append(hosts, &route.VirtualHost{Name: "elsewhere", Domains: []string{"*"}, Routes: []*route.Route{refuseAll(&e, wrongHost)}})
 	}

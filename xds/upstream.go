@@ -121,9 +121,13 @@ func luaString(s string) string {
 
 func secretName(b gateway.Backend) string { return b.Name + "/key" }
 
-// secrets are the backends' own keys. They reach Envoy by SDS and nothing else.
+// secrets are the backends' own keys and the listener's. They reach Envoy by SDS and
+// by nothing else.
 func (c Config) secrets() []types.Resource {
 	var secrets []types.Resource
+	if c.Certificate != "" {
+		secrets = append(secrets, c.certificate())
+	}
 	for _, b := range c.Routes.Backends {
 		if !hasKey(b) {
 			continue

@@ -92,16 +92,19 @@ func (s *service) run(ctx context.Context) (err error) {
 	if err := s.publish(ctx, control, routes); err != nil {
 		return err
 	}
-	exchanges := extproc.New(extproc.Config{
+	rules := &extproc.Rules{
 		Dialect:     dialect{provider.OpenAI{Preview: s.preview()}},
 		Plan:        routes.Table().Plan,
-		Identify:    identifier.Identify,
 		Price:       prices.Price,
-		Settle:      settler.Settle,
 		MaxBody:     maxBody,
 		MaxInFlight: maxInFlight,
-		Now:         time.Now,
-		Log:         s.log,
+	}
+	exchanges := extproc.New(extproc.Config{
+		Rules:    func() *extproc.Rules { return rules },
+		Identify: identifier.Identify,
+		Settle:   settler.Settle,
+		Now:      time.Now,
+		Log:      s.log,
 	})
 	api := dashboardapi.Handler(s.api(store, settler, control, routes))
 	return s.serve(ctx, settler, map[string]serveFunc{
