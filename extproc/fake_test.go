@@ -127,8 +127,9 @@ func fakeConfig(b *books) Config {
 			}
 			return gateway.Key{ID: "k_0123456789abcdef", Label: "sk-…9f2c"}
 		},
-		Price: func(m gateway.Model) (gateway.Price, bool) {
-			return gateway.Price{Input: gateway.USD, Output: 2 * gateway.USD}, m != "unpriced"
+		Price: func(m gateway.Model, at time.Time) (gateway.Price, bool) {
+			rates := gateway.Rates{Input: gateway.USD, Output: 2 * gateway.USD}
+			return gateway.Price{Rates: rates}, m != "unpriced" && at.Sub(start).Abs() < time.Second
 		},
 		Settle:      b.settle,
 		MaxBody:     1 << 20,

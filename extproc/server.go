@@ -51,7 +51,7 @@ type Config struct {
 	Dialect     Dialect
 	Plan        func(gateway.Model) (gateway.Plan, bool)
 	Identify    func(authorization string) gateway.Key
-	Price       func(gateway.Model) (gateway.Price, bool)
+	Price       func(m gateway.Model, started time.Time) (gateway.Price, bool)
 	Settle      func(gateway.Settlement) // called once for each planned request
 	MaxBody     int64                    // bytes of one request's body
 	MaxInFlight int64                    // bytes of all requests' bodies at one time
