@@ -9,6 +9,10 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
+# Where the price book comes from, and the day on which its newest version was looked for.
+PRICES      := genai-prices==0.2.3
+PRICES_DATE := 2026-11-24
+
 # The packages whose tests run the built gateway with a real Envoy. They measure time,
 # so they run one after another and without the race detector.
 E2E := ./cmd/ai-gateway ./envoy ./envoy/sdktest
@@ -20,7 +24,7 @@ SDK_NODE := envoy/sdktest/node
 SDK_PYTHON := envoy/sdktest/python/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run build setup test-setup test check clean
+.PHONY: help run build setup test-setup test check prices clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +59,12 @@ check: ## look for what tests do not show: format, lint, known vulnerabilities, 
 	$(GO) test -run TestRoomsMeet ./cmd/ai-gateway
 	$(GO) run $(GOLANGCI_LINT) run
 	$(GO) run $(GOVULNCHECK) ./...
+
+prices: ## make the table of prices anew, from the version that is named above
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest "$$dir" $(PRICES) && \
+	$(GO) run ./pricing/build -from "$$dir"/genai_prices-*.whl -date $(PRICES_DATE) >"$$dir/prices.csv" && \
+	cp "$$dir/prices.csv" pricing/prices.csv
 
 clean: ## remove what was built and installed
 	rm -rf bin .tools $(SDK_NODE)/node_modules

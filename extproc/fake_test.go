@@ -136,8 +136,9 @@ func fakeConfig(b *books) Config {
 			}
 			return gateway.Plan{Model: m, Steps: steps, ClientKey: true, Renamed: m == "fallback"}, m != "missing"
 		},
-		Price: func(m gateway.Model) (gateway.Price, bool) {
-			return gateway.Price{Input: gateway.USD, Output: 2 * gateway.USD}, m != "unpriced"
+		Price: func(m gateway.Model, at time.Time) (gateway.Price, bool) {
+			rates := gateway.Rates{Input: gateway.USD, Output: 2 * gateway.USD}
+			return gateway.Price{Rates: rates}, m != "unpriced" && at.Sub(start).Abs() < time.Second
 		},
 		MaxBody:     1 << 20,
 		MaxInFlight: 4 << 20,

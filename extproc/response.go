@@ -114,7 +114,7 @@ func (x *exchange) cost() setHeader {
 	if used == (gateway.Usage{}) && x.status >= http.StatusBadRequest {
 		return setHeader{costHeader, []byte("0")}
 	}
-	price, ok := x.rules.Price(x.intent.Model)
+	price, ok := x.rules.Price(x.intent.Model, x.intent.StartedAt)
 	if !ok {
 		return setHeader{costHeader, unknownCost}
 	}

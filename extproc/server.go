@@ -53,7 +53,7 @@ type Stream interface {
 type Rules struct {
 	Dialect     Dialect
 	Plan        func(gateway.Model) (gateway.Plan, bool)
-	Price       func(gateway.Model) (gateway.Price, bool)
+	Price       func(m gateway.Model, started time.Time) (gateway.Price, bool)
 	MaxBody     int64 // bytes of one request's body
 	MaxInFlight int64 // bytes of all requests' bodies at one time
 }

@@ -17,7 +17,7 @@ import (
 type SettlerConfig struct {
 	Store   *Store
 	Journal string // path of Envoy's access log; it need not exist yet
-	Price   func(gateway.Model) (gateway.Price, bool)
+	Price   func(m gateway.Model, started time.Time) (gateway.Price, bool)
 	// Grace is how long the one witness of a request waits for the other before
 	// its row is written without it.
 	Grace time.Duration

@@ -61,9 +61,10 @@ func (b *books) start() {
 	b.t.Cleanup(b.stop)
 }
 
-// price knows gpt-4o alone: 2.5 and 10 dollars a million tokens.
-func price(m gateway.Model) (gateway.Price, bool) {
-	return gateway.Price{Input: 2_500_000_000, CachedInput: 1_250_000_000, Output: 10_000_000_000}, m == "gpt-4o"
+// price knows gpt-4o alone: 2.5 and 10 dollars a million tokens, from 2024 on.
+func price(m gateway.Model, at time.Time) (gateway.Price, bool) {
+	rates := gateway.Rates{Input: 2_500_000_000, CachedInput: 1_250_000_000, Output: 10_000_000_000}
+	return gateway.Price{Rates: rates}, m == "gpt-4o" && at.Year() >= 2024
 }
 
 func intent() gateway.Intent {

@@ -75,19 +75,20 @@ func endingWithoutEnvoy(s gateway.Settlement) gateway.Outcome {
 }
 
 // newRow makes the row of a request from what is known: by the gateway, by Envoy, or both.
-func newRow(s *gateway.Settlement, l *gateway.JournalLine, price func(gateway.Model) (gateway.Price, bool)) row {
+func newRow(s *gateway.Settlement, l *gateway.JournalLine, price func(gateway.Model, time.Time) (gateway.Price, bool)) row {
 	r := row{Attempts: 1}
+	var started time.Time
 	var used gateway.Usage
 	var duration, ttft time.Duration
 	if l != nil {
 		r.intent(l.Intent, l.Backend)
-		used, duration, ttft = estimate(*l), l.Duration, l.TTFT
+		started, used, duration, ttft = l.StartedAt, estimate(*l), l.Duration, l.TTFT
 		r.Status, r.Attempts = l.Status, l.Attempts
 		r.UsageSource, r.Witness, r.Outcome = gateway.Estimated.String(), gateway.ByEnvoy.String(), ending(l.Status, l.Flags).String()
 	}
 	if s != nil {
 		r.intent(s.Intent, r.Backend)
-		used, ttft = s.Answer.Usage, s.TTFT
+		started, used, ttft = s.StartedAt, s.Answer.Usage, s.TTFT
 		r.UsageSource, r.Witness = s.Answer.Source.String(), gateway.ByBoth.String()
 		r.Prompt, r.Answer, r.ErrorCode = s.Prompt, s.Answer.Text, optional(s.Answer.ErrorCode)
 	}
@@ -100,7 +101,8 @@ func newRow(s *gateway.Settlement, l *gateway.JournalLine, price func(gateway.Mo
 		ms := ttft.Milliseconds()
 		r.TTFTMS = &ms
 	}
-	r.usage(used, price)
+	p, priced := price(gateway.Model(r.Model), started)
+	r.usage(used, p, priced)
 	return r
 }
 
@@ -119,10 +121,9 @@ func (r *row) intent(i gateway.Intent, backend string) {
 	r.Backend, r.UpstreamModel = step.Backend, string(step.UpstreamModel)
 }
 
-func (r *row) usage(u gateway.Usage, price func(gateway.Model) (gateway.Price, bool)) {
+func (r *row) usage(u gateway.Usage, p gateway.Price, priced bool) {
 	r.PromptTokens, r.CachedTokens, r.CompletionTokens, r.ReasoningTokens = u.Prompt, u.Cached, u.Completion, u.Reasoning
-	p, ok := price(gateway.Model(r.Model))
-	if ok || (u == gateway.Usage{} && r.Status >= http.StatusBadRequest) {
+	if priced || (u == gateway.Usage{} && r.Status >= http.StatusBadRequest) {
 		cost := int64(p.Cost(u))
 		r.CostNanoUSD = &cost
 	}
