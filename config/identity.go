@@ -10,7 +10,7 @@ type identity struct{ device, inode uint64 }
 
 func identityOf(info fs.FileInfo) identity {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
-		return identity{uint64(s.Dev), s.Ino}
+		return identity{uint64(s.Dev), s.Ino} //nolint:unconvert // another type on other systems
 	}
 	return identity{}
 }
