@@ -87,6 +87,7 @@ func (x *exchange) end() {
 	}
 	defer x.settle() // even if a broken stream cannot tell its answer
 	if x.stream != nil {
+		defer x.stream.Close()
 		x.answered = x.stream.Answer()
 	}
 }
@@ -144,6 +145,8 @@ func (x *exchange) readHead(m message) *gateway.Error {
 		return errEncoded
 	case !isMediaType(h.contentType, "application/json"):
 		return errNotJSON
+	case !isUTF8(h.contentType):
+		return errNotUTF8
 	case m.end:
 		return errNoBody
 	}
@@ -246,7 +249,7 @@ func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Reques
 		metadata.length = len(c.body)
 		c.headers = []setHeader{identityOnly[0], {"content-length", strconv.AppendInt(nil, int64(len(c.body)), 10)}}
 	}
-	if p.ClientKey {
+	if p.ClientKey && x.intent.KeyID != gateway.AnonymousKey { // a bare "Bearer" is no key
 		metadata.authorization = x.head.authorization
 	}
 	return appendPlan(appendChange(reply, m.kind, c), metadata)

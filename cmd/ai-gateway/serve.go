@@ -28,6 +28,7 @@ import (
 const (
 	maxBody      = 32 << 20  // bytes of one request's body
 	maxInFlight  = 512 << 20 // bytes of all requests' bodies at one time
+	maxEvents    = 256 << 20 // bytes of all streams' unfinished events
 	previewRunes = 500       // of a prompt and an answer in the prompt log
 	witnessGrace = 2 * time.Second
 )
@@ -93,7 +94,7 @@ func (s *service) run(ctx context.Context) (err error) {
 		return err
 	}
 	rules := &extproc.Rules{
-		Dialect:     dialect{provider.OpenAI{Preview: s.preview()}},
+		Dialect:     dialect{provider.OpenAI{Preview: s.preview(), Memory: provider.NewMemory(maxEvents)}},
 		Plan:        routes.Table().Plan,
 		Price:       prices.Price,
 		MaxBody:     maxBody,
