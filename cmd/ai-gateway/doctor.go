@@ -37,7 +37,7 @@ type finding struct {
 
 // doctor prints a line a check and fails if any of them did.
 func (w world) doctor(ctx context.Context) error {
-	cfg, err := config.FromEnv(w.getenv)
+	cfg, err := config.Load("", w.getenv)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (w world) runCommand() *cobra.Command {
 // runGateway checks what can be checked before anything starts, then supervises
 // Envoy and serve until ctx ends.
 func (w world) runGateway(ctx context.Context) (err error) {
-	cfg, err := config.FromEnv(w.getenv)
+	cfg, err := config.Load("", w.getenv)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (w world) serveCommand() *cobra.Command {
 		Args:   cobra.NoArgs,
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.FromEnv(w.getenv)
+			cfg, err := config.Load("", w.getenv)
 			if err != nil {
 				return err
 			}

@@ -16,7 +16,7 @@ func (w world) statusCommand() *cobra.Command {
 		Short: "Show the health of the gateway that runs here, Envoy's last refusal included",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.FromEnv(w.getenv)
+			cfg, err := config.Load("", w.getenv)
 			if err != nil {
 				return err
 			}
