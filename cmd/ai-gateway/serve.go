@@ -26,9 +26,7 @@ import (
 )
 
 const (
-	maxBody      = 32 << 20  // bytes of one request's body
-	maxInFlight  = 512 << 20 // bytes of all requests' bodies at one time
-	previewRunes = 500       // of a prompt and an answer in the prompt log
+	previewRunes = 500 // of a prompt and an answer in the prompt log
 	witnessGrace = 2 * time.Second
 )
 
@@ -40,7 +38,7 @@ func (w world) serveCommand() *cobra.Command {
 		Args:   cobra.NoArgs,
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load("", w.getenv)
+			cfg, err := w.load()
 			if err != nil {
 				return err
 			}
@@ -98,8 +96,8 @@ func (s *service) run(ctx context.Context) (err error) {
 		Identify:    identifier.Identify,
 		Price:       prices.Price,
 		Settle:      settler.Settle,
-		MaxBody:     maxBody,
-		MaxInFlight: maxInFlight,
+		MaxBody:     s.cfg.MaxBody,
+		MaxInFlight: s.cfg.MaxInFlight,
 		Now:         time.Now,
 		Log:         s.log,
 	})
@@ -182,7 +180,7 @@ func (s *service) publish(ctx context.Context, control *xds.Server, routes gatew
 		FailOpen:      !s.sabotaged("fail-closed"),
 		Routes:        routes,
 		Retry:         xds.Retry{Attempts: s.cfg.Retry.Attempts, Delay: s.cfg.Retry.Delay},
-		MaxBody:       maxBody,
+		MaxBody:       s.cfg.MaxBody,
 		ExtProcSocket: s.files.extProc(),
 		APISocket:     s.files.apiSocket(),
 		Journal:       s.state.journal(),
