@@ -123,6 +123,7 @@ func TestOtherMachinesNeedOpen(t *testing.T) {
 
 func TestPrintingAConfigShowsNoSecret(t *testing.T) {
 	c := read(t, "OPENAI_API_KEY", "sk-very-secret")
+	c.TLS = TLS{Certificate: "public", Key: "sk-very-secret"}
 	encoded, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
@@ -228,6 +229,30 @@ func TestBooleansAreTrueFalseOneOrZero(t *testing.T) {
 	for _, text := range []string{"yes", "on", "t", "2"} {
 		if _, err := Load("", env("AI_GATEWAY_PROMPT_LOGGING", text)); err == nil {
 			t.Errorf("%q is accepted", text)
+		}
+	}
+}
+
+func TestTheSummarySaysWhereEachModelGoes(t *testing.T) {
+	path := file(t, `
+backends:
+- {name: a, base_url: "https://a.example.com", api_key: {env: A_KEY}}
+- {name: b, base_url: "https://b.example.com"}
+models: [{name: m, backends: [a, b]}]
+`)
+	for want, pairs := range map[string][]string{
+		"\n  m                        → https://a.example.com, then https://b.example.com\n  any other                → refused: there is no default backend\n": nil,
+		"\n  any other                → https://c.example.com (the client's key; none is configured)\n":                                                         {"AI_GATEWAY_UPSTREAM", "https://c.example.com"},
+	} {
+		c, err := Load(path, env(append(pairs, "A_KEY", "sk-1")...))
+		if err != nil || !strings.Contains(c.Summary(), want) {
+			t.Errorf("%v: summary without %q: %s, %v", pairs, want, c.Summary(), err)
+		}
+	}
+	for name, want := range map[string]string{"a": "(the configured key)", "b": "(without a key)"} {
+		content := "backends: [{name: a, base_url: \"https://a.example.com\", api_key: {env: A_KEY}}, {name: b, base_url: \"https://b.example.com\"}]\ndefault_backend: " + name
+		if c := loaded(t, content); !strings.Contains(c.Summary(), want) {
+			t.Errorf("summary without %q: %s", want, c.Summary())
 		}
 	}
 }

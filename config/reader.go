@@ -47,30 +47,32 @@ func (r *reader) content(path string) ([]byte, error) {
 	if !slices.Contains(r.files, path) {
 		r.files = append(r.files, path)
 	}
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
+	content, err := readPlain(path)
+	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", path, cause(err))
+	}
+	return content, nil
+}
+
+func readPlain(path string) ([]byte, error) {
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		return nil, err
 	case info.IsDir():
-		return nil, fmt.Errorf("%q is a folder", path)
+		return nil, errors.New("it is a folder")
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%q is no plain file", path) // opening a pipe would block
-	case info.Size() > maxFile:
-		return nil, fmt.Errorf("%q is larger than %d MiB", path, maxFile>>20)
+		return nil, errors.New("it is no plain file") // opening a pipe would block
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading %q: %w", path, cause(err))
+		return nil, err
 	}
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(content) > maxFile {
-		err = fmt.Errorf("it is larger than %d MiB", maxFile>>20)
+	if len(content) > maxFile {
+		return nil, fmt.Errorf("it is larger than %d MiB", maxFile>>20)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %q: %w", path, err)
-	}
-	return content, nil
+	return content, err
 }
 
 // cause is an error of the file system without the path, which is told anyway.

@@ -243,7 +243,7 @@ type path string
 
 func (p *path) read(s string, _ field) error {
 	*p = path(s)
-	if s == "" || strings.ContainsRune(s, 0) {
+	if s == "" || strings.ContainsFunc(s, unicode.IsControl) {
 		return errors.New("is no path of a file")
 	}
 	return nil
