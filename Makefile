@@ -24,7 +24,7 @@ SDK_NODE := envoy/sdktest/node
 SDK_PYTHON := envoy/sdktest/python/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run build setup test-setup test check prices clean
+.PHONY: help run build setup test-setup test docs check prices clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ test: test-setup ## run all tests
 	$(if $(RACE),,@echo 'No C compiler: testing without the race detector.')
 	$(GO) test $(RACE) -timeout 5m $$($(GO) list ./... | grep -v -x $(foreach p,$(E2E),-e ai-gateway$(p:.%=%)))
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(GO) test -p 1 -count 1 -timeout 8m $(E2E)
+
+docs: ## write the tables and the schema that are made from the code
+	$(GO) run ./cmd/ai-gateway config docs docs
 
 check: ## look for what tests do not show: format, lint, known vulnerabilities, imports between rooms
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted; exit 1; fi

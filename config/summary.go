@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"ai-gateway/gateway"
 )
 
 // Storage says where usage is kept.
@@ -28,17 +30,30 @@ func (c Config) Summary() string {
 }
 
 func (c Config) summarizeModels(b *strings.Builder) {
-	urls := map[string]string{}
+	backends := map[string]gateway.Backend{}
 	for _, backend := range c.Routes.Backends {
-		urls[backend.Name] = backend.BaseURL.String()
+		backends[backend.Name] = backend
 	}
 	if c.Demo {
 		fmt.Fprintf(b, "  %-24s → built in, a fake that needs no key\n", DemoModel)
 	}
 	for _, route := range c.Routes.Models {
-		fmt.Fprintf(b, "  %-24s → %s\n", route.Model, urls[route.Steps[0].Backend])
+		fmt.Fprintf(b, "  %-24s → %s\n", route.Model, addresses(route.Steps, backends))
 	}
-	fmt.Fprintf(b, "  %-24s → %s (%s)\n", "any other", urls[UpstreamBackend], c.keyInUse())
+	if other, ok := backends[c.Routes.Default]; ok {
+		fmt.Fprintf(b, "  %-24s → %s (%s)\n", "any other", other.BaseURL, keyInUse(other))
+	} else {
+		fmt.Fprintf(b, "  %-24s → refused: there is no default backend\n", "any other")
+	}
+}
+
+// addresses are where a model is served, in order.
+func addresses(steps []gateway.Step, backends map[string]gateway.Backend) string {
+	var urls []string
+	for _, s := range steps {
+		urls = append(urls, backends[s.Backend].BaseURL.String())
+	}
+	return strings.Join(urls, ", then ")
 }
 
 func onOff(on bool) string {
@@ -48,11 +63,14 @@ func onOff(on bool) string {
 	return "off"
 }
 
-func (c Config) keyInUse() string {
-	for _, b := range c.Routes.Backends {
-		if b.Name == UpstreamBackend && b.Secret != "" {
-			return "the client's key, else the configured one"
-		}
+func keyInUse(b gateway.Backend) string {
+	switch {
+	case b.Credential == gateway.NoCredential:
+		return "without a key"
+	case b.Credential == gateway.OwnCredential:
+		return "the configured key"
+	case b.Secret != "":
+		return "the client's key, else the configured one"
 	}
 	return "the client's key; none is configured"
 }

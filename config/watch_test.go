@@ -43,7 +43,7 @@ func (w watched) told(what string) {
 	}
 }
 
-func write(t *testing.T, path, text string) {
+func put(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -59,21 +59,21 @@ func do(t *testing.T, err error) {
 
 func TestAChangedFileIsToldHoweverItChanged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.yaml")
-	write(t, path, "1")
+	put(t, path, "1")
 	w := watch(t, path)
-	write(t, path, "22")
+	put(t, path, "22")
 	w.told("written in place")
-	write(t, path+".new", "33")
+	put(t, path+".new", "33")
 	do(t, os.Rename(path+".new", path))
 	w.told("replaced by rename")
 	do(t, os.Remove(path))
 	w.told("removed")
-	write(t, path, "33")
+	put(t, path, "33")
 	w.told("made anew")
 	do(t, os.RemoveAll(filepath.Dir(path)))
 	w.told("its folder removed")
 	do(t, os.Mkdir(filepath.Dir(path), 0o700))
-	write(t, path, "44")
+	put(t, path, "44")
 	w.told("its folder made anew")
 }
 
@@ -83,7 +83,7 @@ func TestASwapOfLinksIsTold(t *testing.T) {
 	dir := t.TempDir()
 	for _, version := range []string{"..1", "..2"} {
 		do(t, os.Mkdir(filepath.Join(dir, version), 0o700))
-		write(t, filepath.Join(dir, version, "a.yaml"), version)
+		put(t, filepath.Join(dir, version, "a.yaml"), version)
 	}
 	do(t, os.Symlink("..1", filepath.Join(dir, "..data")))
 	do(t, os.Symlink("..data/a.yaml", filepath.Join(dir, "a.yaml")))
@@ -95,10 +95,10 @@ func TestASwapOfLinksIsTold(t *testing.T) {
 
 func TestAFileThatIsBeingWrittenIsNotTold(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.yaml")
-	write(t, path, "")
+	put(t, path, "")
 	w := watch(t, path)
 	for text := "x"; len(text) < 30; text += "x" {
-		write(t, path, text)
+		put(t, path, text)
 		time.Sleep(watchEvery / 4)
 		if len(w.changes) > 0 {
 			t.Fatal("told in its middle")

@@ -43,11 +43,14 @@ func cells(document string, columns int) [][]string {
 
 func TestTheTableOfVariablesIsWhatIsRead(t *testing.T) {
 	asked, described := map[string]bool{}, map[string]string{}
-	unset, err := config.FromEnv(func(name string) string { asked[name] = true; return "" })
+	unset, err := config.Load("", func(name string) string { asked[name] = true; return "" })
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, row := range cells(read(t, "docs/configuration.md"), 2) {
+	asked[config.FileVariable] = true // by the commands
+	_, table, _ := strings.Cut(read(t, "docs/configuration.md"), "\n<!-- variables: ")
+	table, _, _ = strings.Cut(table, "\n<!-- end of variables")
+	for _, row := range cells(table, 2) {
 		described[row[0]] = row[1]
 		if !asked[row[0]] {
 			t.Errorf("%s is described and not read", row[0])
@@ -58,7 +61,7 @@ func TestTheTableOfVariablesIsWhatIsRead(t *testing.T) {
 			t.Errorf("%s is read and not described", name)
 		}
 	}
-	defaults, err := config.FromEnv(func(name string) string { return described[name] })
+	defaults, err := config.Load("", func(name string) string { return described[name] })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +73,7 @@ func TestTheTableOfVariablesIsWhatIsRead(t *testing.T) {
 
 func TestTheReadmesCommandsExist(t *testing.T) {
 	readme, makefile := read(t, "README.md"), read(t, "Makefile")
-	cfg, err := config.FromEnv(func(string) string { return "" })
+	cfg, err := config.Load("", func(string) string { return "" })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,11 +38,11 @@ type finding struct {
 
 // doctor prints a line a check and fails if any of them did.
 func (w world) doctor(ctx context.Context) error {
-	cfg, err := config.FromEnv(w.getenv)
+	cfg, err := w.load()
 	if err != nil {
 		return err
 	}
-	findings := []finding{{about: "config", good: "the environment's values are valid"}, w.checkEnvoy(ctx), checkPort(ctx, cfg),
+	findings := []finding{{about: "config", good: cmp.Or(w.configFile(), "the environment") + " is valid"}, w.checkEnvoy(ctx), checkPort(ctx, cfg),
 		checkStore(cfg), w.checkAuthorities(), checkKey(cfg)}
 	for _, b := range cfg.Routes.Backends {
 		findings = append(findings, checkBackend(ctx, b).adviceIf(cfg.Demo))

@@ -76,7 +76,7 @@ func snapshotConfig(t *testing.T, files runFiles) xds.Config {
 	}
 	defer l.Close()
 	return xds.Config{
-		Bind: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, MaxBody: maxBody,
+		Bind: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, MaxBody: 1 << 20,
 		ExtProcSocket: files.extProc(), APISocket: files.apiSocket(), Journal: files.path("journal.log"),
 		Routes: gateway.Routes{Default: "upstream", Backends: []gateway.Backend{
 			{Name: "upstream", BaseURL: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}},

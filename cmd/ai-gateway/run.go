@@ -47,7 +47,7 @@ func (w world) runCommand() *cobra.Command {
 // runGateway checks what can be checked before anything starts, then supervises
 // Envoy and serve until ctx ends.
 func (w world) runGateway(ctx context.Context) (err error) {
-	cfg, err := config.FromEnv(w.getenv)
+	cfg, err := w.load()
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (w world) serveProcess(self string, files runFiles, state stateFiles) super
 	p := supervisor.Process{
 		Name: "serve",
 		Command: func() *exec.Cmd {
-			cmd := exec.Command(self, "serve", "--run-folder", string(files), "--state-folder", string(state))
+			cmd := exec.Command(self, "serve", "--config", w.configFile(), "--run-folder", string(files), "--state-folder", string(state))
 			cmd.Stdout, cmd.Stderr = w.stderr, w.stderr
 			return cmd
 		},

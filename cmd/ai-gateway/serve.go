@@ -26,8 +26,6 @@ import (
 )
 
 const (
-	maxBody      = 32 << 20  // bytes of one request's body
-	maxInFlight  = 512 << 20 // bytes of all requests' bodies at one time
 	maxEvents    = 256 << 20 // bytes of all streams' unfinished events
 	previewRunes = 500       // of a prompt and an answer in the prompt log
 	witnessGrace = 2 * time.Second
@@ -41,7 +39,7 @@ func (w world) serveCommand() *cobra.Command {
 		Args:   cobra.NoArgs,
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.FromEnv(w.getenv)
+			cfg, err := w.load()
 			if err != nil {
 				return err
 			}
@@ -97,8 +95,8 @@ func (s *service) run(ctx context.Context) (err error) {
 		Dialect:     dialect{provider.OpenAI{Preview: s.preview(), Memory: provider.NewMemory(maxEvents)}},
 		Plan:        routes.Table().Plan,
 		Price:       prices.Price,
-		MaxBody:     maxBody,
-		MaxInFlight: maxInFlight,
+		MaxBody:     s.cfg.MaxBody,
+		MaxInFlight: s.cfg.MaxInFlight,
 	}
 	exchanges := extproc.New(extproc.Config{
 		Rules:    func() *extproc.Rules { return rules },
@@ -186,7 +184,7 @@ func (s *service) publish(ctx context.Context, control *xds.Server, routes gatew
 		FailOpen:      !s.sabotaged("fail-closed"),
 		Routes:        routes,
 		Retry:         xds.Retry{Attempts: s.cfg.Retry.Attempts, Delay: s.cfg.Retry.Delay},
-		MaxBody:       maxBody,
+		MaxBody:       s.cfg.MaxBody,
 		ExtProcSocket: s.files.extProc(),
 		APISocket:     s.files.apiSocket(),
 		Journal:       s.state.journal(),
