@@ -114,11 +114,10 @@ func (x *exchange) cost() setHeader {
 	if used == (gateway.Usage{}) && x.status >= http.StatusBadRequest {
 		return setHeader{costHeader, []byte("0")}
 	}
-	price, ok := x.rules.Price(x.intent.Model, x.intent.StartedAt)
-	if !ok {
+	if x.intent.Price == nil {
 		return setHeader{costHeader, unknownCost}
 	}
-	return setHeader{costHeader, []byte(price.Cost(used).String())}
+	return setHeader{costHeader, []byte(x.intent.Price.Cost(used).String())}
 }
 
 // isMediaType compares a Content-Type without its parameters.

@@ -23,8 +23,8 @@ var migrations embed.FS
 
 // Store holds the usage tables.
 type Store struct {
-	db   *sqlx.DB
-	path string
+	db     *sqlx.DB
+	insert statements
 }
 
 const (
@@ -51,8 +51,12 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		return nil, fmt.Errorf("opening the store %q: %w", path, err)
 	}
 	db.SetMaxOpenConns(openConnections)
-	s := &Store{db, path}
-	if err := s.migrate(ctx); err != nil {
+	s := &Store{db: db}
+	err = s.migrate(ctx)
+	if err == nil {
+		err = s.prepare(ctx)
+	}
+	if err != nil {
 		db.Close()
 		return nil, fmt.Errorf("opening the store %q: %w", path, err)
 	}
