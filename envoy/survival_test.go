@@ -27,6 +27,7 @@ const (
 	flightChunks = 30
 	flightDelay  = 100 * time.Millisecond // so they go on for two seconds after the blow
 	blowAfter    = time.Second
+	blowLands    = 200 * time.Millisecond
 )
 
 // Ways in which a proof may fail.
@@ -45,7 +46,8 @@ func (f proof) strike(blow func() error, answersWithin time.Duration) error {
 	if err := blow(); err != nil {
 		return errors.Join(err, <-streams)
 	}
-	err := f.answersAgain(answersWithin)
+	time.Sleep(blowLands) // what is answered by then says nothing
+	err := f.answersAgain(answersWithin - blowLands)
 	return errors.Join(<-streams, err)
 }
 

@@ -35,6 +35,7 @@ type exchange struct {
 	ttft     time.Duration
 	stream   Stream
 	finished bool
+	unread   bool // the answer's body passes as it is
 	answered gateway.Answer
 }
 
@@ -87,6 +88,7 @@ func (x *exchange) end() {
 	}
 	defer x.settle() // even if a broken stream cannot tell its answer
 	if x.stream != nil {
+		defer x.stream.Close()
 		x.answered = x.stream.Answer()
 	}
 }
@@ -107,6 +109,9 @@ func (x *exchange) settle() {
 // gave no figures. What was refused cost nothing; what was never answered may have.
 func (x *exchange) completed() gateway.Answer {
 	a := x.answered
+	if x.unread {
+		return a
+	}
 	if a.Source != gateway.FromProvider {
 		a.Source = gateway.Estimated
 		if x.status >= http.StatusBadRequest {
@@ -144,6 +149,8 @@ func (x *exchange) readHead(m message) *gateway.Error {
 		return errEncoded
 	case !isMediaType(h.contentType, "application/json"):
 		return errNotJSON
+	case !isUTF8(h.contentType):
+		return errNotUTF8
 	case m.end:
 		return errNoBody
 	}
@@ -253,7 +260,7 @@ func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Reques
 		metadata.length = len(c.body)
 		c.headers = []setHeader{identityOnly[0], {"content-length", strconv.AppendInt(nil, int64(len(c.body)), 10)}}
 	}
-	if p.ClientKey {
+	if p.ClientKey && x.intent.KeyID != gateway.AnonymousKey { // a bare "Bearer" is no key
 		metadata.authorization = x.head.authorization
 	}
 	return appendPlan(appendChange(reply, m.kind, c), metadata)

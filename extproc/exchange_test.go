@@ -68,6 +68,8 @@ func TestHeadersThatNoBodyCanMendAreRefused(t *testing.T) {
 		code    string
 	}{
 		"compressed":         {chatHeaders("content-encoding", "gzip"), 415, "unsupported_content_encoding"},
+		"another charset":    {chatHeaders("content-type", "application/json; charset=utf-7"), 415, "unsupported_charset"},
+		"bad parameters":     {chatHeaders("content-type", "application/json; charset=a; charset=b"), 415, "unsupported_charset"},
 		"a form":             {headers(false, "content-type", "text/plain"), 415, "unsupported_content_type"},
 		"no content type":    {headers(false), 415, "unsupported_content_type"},
 		"no body":            {headers(true, "content-type", "application/json"), 400, "empty_body"},

@@ -65,6 +65,8 @@ func (s *fakeStream) Next(piece []byte, _ bool) ([]byte, bool) {
 	return nil, true
 }
 
+func (s *fakeStream) Close() {}
+
 func (s *fakeStream) Answer() gateway.Answer {
 	return gateway.Answer{Usage: gateway.Usage{Completion: s.pieces}, Source: gateway.Estimated}
 }

@@ -2,8 +2,10 @@ package extproc
 
 import (
 	"bytes"
+	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"ai-gateway/gateway"
 )
@@ -26,7 +28,7 @@ var unknownCost = []byte("unknown")
 func (x *exchange) onResponseHeaders(m message, reply []byte) ([]byte, error) {
 	code, _ := strconv.Atoi(string(m.headers.status))
 	switch {
-	case code/100 == 1: // the answer proper is still to come
+	case code/100 == 1 && code != http.StatusSwitchingProtocols: // the answer proper is still to come
 		return appendPass(reply, m.kind), nil
 	case !x.planned: // a refusal, our own or Envoy's, on its way out
 		x.state = awaitNothing
@@ -46,7 +48,7 @@ func (x *exchange) onAnswer(m message) changes {
 	case m.end:
 		x.state, x.finished = awaitNothing, true
 		return changes{headers: []setHeader{x.elapsed(), x.cost()}}
-	case readable && isMediaType(h.contentType, "text/event-stream"):
+	case readable && (isMediaType(h.contentType, "text/event-stream") || len(h.contentType) == 0 && x.intent.Stream && x.status < http.StatusBadRequest):
 		x.state = awaitEvents
 		x.stream = x.rules.Dialect.NewStream(x.intent.Endpoint, x.unasked)
 		c := changes{headers: []setHeader{x.elapsed()}, replyMode: inPieces}
@@ -61,7 +63,7 @@ func (x *exchange) onAnswer(m message) changes {
 		}
 		return changes{} // comes whole, as configured, and keeps its length
 	}
-	x.state = awaitNothing
+	x.state, x.unread = awaitNothing, true
 	return changes{headers: []setHeader{x.elapsed(), {costHeader, unknownCost}}, replyMode: notAtAll}
 }
 
@@ -118,6 +120,17 @@ func (x *exchange) cost() setHeader {
 		return setHeader{costHeader, unknownCost}
 	}
 	return setHeader{costHeader, []byte(x.intent.Price.Cost(used).String())}
+}
+
+// isUTF8 reports whether a Content-Type names no charset or UTF-8: a body in another one
+// may say something else to the provider than it says here.
+func isUTF8(contentType []byte) bool {
+	if bytes.IndexByte(contentType, ';') < 0 {
+		return true
+	}
+	_, parameters, err := mime.ParseMediaType(string(contentType))
+	charset := parameters["charset"]
+	return err == nil && (charset == "" || strings.EqualFold(charset, "utf-8"))
 }
 
 // isMediaType compares a Content-Type without its parameters.

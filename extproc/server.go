@@ -46,6 +46,8 @@ type Stream interface {
 	Next(piece []byte, last bool) (out []byte, same bool)
 	// Answer is what is known so far.
 	Answer() gateway.Answer
+	// Close ends the reading, once.
+	Close()
 }
 
 // Rules are what may change while the service runs. An exchange keeps to those that

@@ -22,7 +22,7 @@ type Span struct{ From, To int }
 // Answer is what the gateway reads out of a response's body.
 type Answer struct {
 	Usage     Usage
-	Source    Source // FromProvider, or Estimated where the provider gave no believable figures
+	Source    Source // FromProvider; Estimated where it gave no believable figures; 0 where nobody could read it
 	Text      string // preview of the answer's text; empty while prompts are not logged
 	ErrorCode string // "code", else "type", of an error envelope
 }

@@ -136,12 +136,13 @@ func (r *requestReader) member() {
 // refuses a second one, and one in other letters: readers disagree on which of them
 // counts, and what is authorised has to be what is served.
 func (r *requestReader) isMember(name []byte, want string, at int, seen *bool) bool {
-	if len(name) < len(want) || !strings.EqualFold(string(name), want) {
+	asC, _, _ := bytes.Cut(name, []byte{0}) // a reader in C may take a name to end at NUL
+	if len(asC) < len(want) || !strings.EqualFold(string(asC), want) {
 		return false
 	}
 	switch {
 	case string(name) != want:
-		r.refuse(at, ambiguous, want, fmt.Sprintf("%q must be written in lower case", name))
+		r.refuse(at, ambiguous, want, fmt.Sprintf("%q must be written in lower case and without NUL", name))
 	case *seen:
 		r.refuse(at, ambiguous, want, "it is given twice")
 	}

@@ -97,6 +97,7 @@ func TestARefusalSaysWhatAndWhere(t *testing.T) {
 		{model + `"model":"m"}`, "ambiguous_parameter", "model", "given twice, at line 1, column 14 (byte 13)"},
 		{model + `"m\u006fdel":"m"}`, "ambiguous_parameter", "model", "given twice"},
 		{model + `"Model":"m"}`, "ambiguous_parameter", "model", `"Model" must be written in lower case`},
+		{model + `"model\u0000":"n"}`, "ambiguous_parameter", "model", "without NUL"},
 		{model + `"\u004dODEL":"m"}`, "ambiguous_parameter", "model", `"MODEL" must`},
 		{`{"MODEL":"m"}`, "ambiguous_parameter", "model", "lower case"},
 		{model + `"ſtream":true}`, "ambiguous_parameter", "stream", "lower case"},

@@ -369,3 +369,51 @@ func BenchmarkNext(b *testing.B) {
 		})
 	}
 }
+
+func TestStreamsTogetherKeepNoMoreThanTheirMemory(t *testing.T) {
+	memory := provider.NewMemory(1 << 20)
+	var streams []*provider.Stream
+	for range 20 {
+		s := provider.OpenAI{Memory: memory}.NewStream(gateway.ChatCompletions, true)
+		streams = append(streams, s)
+		for range 10 {
+			if out, same := s.Next([]byte(`data: {"x":"`+strings.Repeat("y", 40_000)), false); !same && len(out) != 0 {
+				t.Fatal("bytes were changed")
+			}
+		}
+	}
+	unread := 0
+	for _, s := range streams {
+		s.Next([]byte("\"}\n\ndata: {\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n"), true)
+		if a := s.Answer(); a.Source != gateway.FromProvider || a.Usage.Prompt != 3 {
+			unread++
+		}
+		s.Close()
+	}
+	if unread != 0 {
+		t.Errorf("%d streams were not read on after an event that was let go", unread)
+	}
+	s := provider.OpenAI{Memory: memory}.NewStream(gateway.ChatCompletions, false)
+	s.Next([]byte(`data: {"x":"`+strings.Repeat("y", 600_000)), false)
+	s.Next([]byte("\",\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}\n\n"), true)
+	if a := s.Answer(); a.Usage.Prompt != 7 {
+		t.Errorf("what was kept was not given back: %+v", a)
+	}
+}
+
+func TestABodyThatIsHeldBackIsNotLostWhereMemoryEnds(t *testing.T) {
+	s := provider.OpenAI{Memory: provider.NewMemory(100_000)}.NewStream(gateway.ChatCompletions, true)
+	pieces := []string{"data: {\"choices\":[{\"index\":0,\"finish_reason\":\"stop\"}]}\n\n", "data: {\"usage\":", strings.Repeat(" ", 90_000),
+		strings.Repeat(" ", 90_000), "{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n", "data: [DONE]\n\n"}
+	var got strings.Builder
+	for i, piece := range pieces {
+		out, same := s.Next([]byte(piece), i == len(pieces)-1)
+		if same {
+			out = []byte(piece)
+		}
+		got.Write(out)
+	}
+	if want := strings.Join(pieces, ""); got.String() != want {
+		t.Errorf("%d of %d bytes came through", got.Len(), len(want))
+	}
+}

@@ -80,7 +80,8 @@ func count(v gjson.Result) int64 {
 }
 
 // parseUsage reads what the script of an attempt noted: "prompt cached completion
-// reasoning". It returns nil for nothing, and for what cannot be true.
+// reasoning", "-" or "null" for what the provider did not say. It returns nil for
+// nothing, and for what cannot be true. Embeddings have no completion.
 func parseUsage(text string) *gateway.Usage {
 	var u gateway.Usage
 	words := strings.Fields(text)
@@ -89,13 +90,16 @@ func parseUsage(text string) *gateway.Usage {
 		return nil
 	}
 	for i, word := range words {
+		if word == "-" || word == "null" {
+			continue
+		}
 		n, err := strconv.ParseInt(word, 10, 64)
 		if err != nil {
 			return nil
 		}
 		*counts[i] = n
 	}
-	if !u.Plausible() || u == (gateway.Usage{}) {
+	if !u.Plausible() || u.Prompt == 0 {
 		return nil
 	}
 	return &u

@@ -15,14 +15,11 @@ const (
 )
 
 // guess is the usage of a request whose answer nobody read: what Envoy's line tells of
-// its size, or nothing but the prompt where there is no line.
+// its size, or nothing but the prompt where there is no line, or no answer.
 func guess(i *gateway.Intent, l *gateway.JournalLine) gateway.Usage {
 	u := gateway.Usage{Prompt: i.PromptTokens}
 	switch {
-	case l == nil:
-	case l.Status == 0 || l.Status >= http.StatusBadRequest || l.BytesSent == 0:
-		return gateway.Usage{}
-	case i.Endpoint == gateway.Embeddings:
+	case l == nil || i.Endpoint == gateway.Embeddings:
 	case i.Stream:
 		u.Completion = l.BytesSent / eventBytesPerToken
 	default:
@@ -135,15 +132,36 @@ func (r *row) served(i *gateway.Intent, backend string) {
 	}
 }
 
-// usageOf is the best informed usage, and where it comes from.
+// usageOf is the best informed usage, and where it comes from. What never went out, and
+// what was refused without figures, cost nothing, whoever tells it.
 func usageOf(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gateway.Usage, gateway.Source) {
+	u, source := told(i, s, l)
+	status, attempts := 0, 1
 	switch {
-	case s != nil && (s.Answer.Source == gateway.FromProvider || l == nil || l.Usage == nil):
-		return s.Answer.Usage, s.Answer.Source
-	case l != nil && l.Usage != nil:
-		return *l.Usage, gateway.FromEnvoy
+	case l != nil:
+		status, attempts = l.Status, l.Attempts
+	case s != nil:
+		status = s.Status
 	}
-	return guess(i, l), gateway.Estimated
+	if attempts == 0 || status >= http.StatusBadRequest && source < gateway.FromEnvoy {
+		return gateway.Usage{}, source
+	}
+	return u, source
+}
+
+// told is the usage by the best informed witness. Of an answer that the gateway had to
+// let go of, Envoy may have seen more.
+func told(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gateway.Usage, gateway.Source) {
+	fromEnvoy := l != nil && l.Usage != nil
+	switch {
+	case s == nil && fromEnvoy, s != nil && fromEnvoy && (!s.Finished || s.Answer.Source < gateway.FromEnvoy):
+		return *l.Usage, gateway.FromEnvoy
+	case s == nil || s.Answer.Source == 0:
+		return guess(i, l), gateway.Estimated
+	case !s.Finished && l == nil:
+		return s.Answer.Usage, min(s.Answer.Source, gateway.Counted) // it may have gone on without us
+	}
+	return s.Answer.Usage, s.Answer.Source
 }
 
 // used tells the usage and what it costs, at the price that was in force when the

@@ -44,8 +44,9 @@ function envoy_on_request(handle)
   if model ~= nil then rename(handle, plan, model) end
 end
 
+-- count is what a usage object says of a count, whatever it is; "-" for nothing.
 local function count(usage, name)
-  return string.match(usage, '"' .. name .. '"%s*:%s*(%d+)') or "0"
+  return string.match(usage, '"' .. name .. '"%s*:%s*([^%s,}]+)') or "-"
 end
 
 -- scan looks for the last whole usage object, and returns what may be the beginning of

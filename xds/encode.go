@@ -28,6 +28,13 @@ func (e *encoder) filter(name string, m proto.Message) *hcm.HttpFilter {
 	return &hcm.HttpFilter{Name: name, ConfigType: &hcm.HttpFilter_TypedConfig{TypedConfig: e.any(m)}}
 }
 
+// disabled is a filter that only those routes run which enable it.
+func (e *encoder) disabled(name string, m proto.Message) *hcm.HttpFilter {
+	f := e.filter(name, m)
+	f.Disabled = true
+	return f
+}
+
 func (e *encoder) requestID(m proto.Message) *hcm.RequestIDExtension {
 	return &hcm.RequestIDExtension{TypedConfig: e.any(m)}
 }

@@ -55,7 +55,7 @@ func (c Config) listener() (*listener.Listener, error) {
 		HttpFilters: []*hcm.HttpFilter{
 			e.filter(corsFilter, &cors.Cors{}), // first, so that its headers come after the allow list
 			e.filter(requestIDFilter, validRequestID(&e)),
-			e.filter(extProcFilter, c.extProc()),
+			e.disabled(extProcFilter, c.extProc()), // enabled by the routes of what is planned
 			e.filter(allowListsFilter, allowLists()),
 			e.filter("envoy.filters.http.router", &router.Router{SuppressEnvoyHeaders: true}),
 		},

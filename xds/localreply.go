@@ -46,6 +46,9 @@ var envoyReplies = []localReply{
 		text: "The gateway is out of memory for more requests. Try again in a moment."},
 	{status: http.StatusRequestEntityTooLarge, kind: "invalid_request_error", code: "request_too_large",
 		text: "The request body is larger than this gateway accepts."},
+	{status: http.StatusNotFound, kind: unknownPath.Type, code: unknownPath.Code, text: unknownPath.Message},
+	{status: http.StatusUpgradeRequired, kind: "invalid_request_error", code: "http_version_not_supported",
+		text: "This gateway speaks HTTP/1.1 and HTTP/2. A proxy before it has to be told (nginx: proxy_http_version 1.1)."},
 	{status: http.StatusForbidden, kind: "invalid_request_error", code: "upgrade_not_supported",
 		text: "This gateway does not upgrade connections (WebSocket, CONNECT). Send a plain HTTP request."},
 	{status: http.StatusRequestTimeout, kind: "invalid_request_error", code: "request_timeout",
@@ -78,7 +81,7 @@ func localReplies(e *encoder) *hcm.LocalReplyConfig {
 }
 
 func (r localReply) mapper() *hcm.ResponseMapper {
-	return &hcm.ResponseMapper{
+	m := &hcm.ResponseMapper{
 		Filter: r.filter(),
 		BodyFormatOverride: &core.SubstitutionFormatString{
 			Format: &core.SubstitutionFormatString_JsonFormat{JsonFormat: r.envelope()},
@@ -86,6 +89,10 @@ func (r localReply) mapper() *hcm.ResponseMapper {
 		// Once a plan exists the request has lost the header that Envoy would echo.
 		HeadersToAdd: []*core.HeaderValueOption{setHeader("x-request-id", plannedRequestID)},
 	}
+	if r.status != 0 && r.status != http.StatusRequestTimeout {
+		m.HeadersToAdd = append(m.HeadersToAdd, setHeader("x-should-retry", "false")) // a repetition meets the same refusal
+	}
+	return m
 }
 
 func (r localReply) envelope() *structpb.Struct {

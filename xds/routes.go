@@ -8,6 +8,7 @@ import (
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	extproc "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	priority "github.com/envoyproxy/go-control-plane/envoy/extensions/router/cluster_specifiers/priority_group/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -48,7 +49,7 @@ func (c Config) routes() (*route.RouteConfiguration, error) {
 	}
 	hosts := []*route.VirtualHost{served}
 	if !c.AnyHost {
-		hosts = append(hosts, &route.VirtualHost{Name: "elsewhere", Domains: []string{"*"}, Routes: []*route.Route{refuseAll(&e, wrongHost)}})
+		hosts = append(hosts, &route.VirtualHost{Name: "elsewhere", Domains: []string{"*"}, Routes: []*route.Route{refuseAll(wrongHost)}})
 	}
 	return &route.RouteConfiguration{
 		Name:                           routeConfigName,
@@ -80,7 +81,7 @@ func (c Config) hostNames() []string {
 
 func (c Config) table(e *encoder) []*route.Route {
 	routes := []*route.Route{
-		refusal(e, "two hosts", &route.RouteMatch{
+		refusal("two hosts", &route.RouteMatch{
 			PathSpecifier: prefix("/"),
 			Headers: []*route.HeaderMatcher{{Name: ":authority", HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{
 				StringMatch: &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Contains{Contains: ","}},
@@ -95,7 +96,7 @@ func (c Config) table(e *encoder) []*route.Route {
 				StringMatch: &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Exact{Exact: http.MethodPost}},
 			},
 		}}}
-		routes = append(routes, unplanned(endpoint, post), refusal(e, "not POST "+endpoint.Path(), match, notPost))
+		routes = append(routes, unplanned(e, endpoint, post), refusal("not POST "+endpoint.Path(), match, notPost))
 	}
 	return append(routes, apiRoutes(e)...)
 }
@@ -110,6 +111,8 @@ func (c Config) planned(e *encoder) *route.Route {
 	return &route.Route{
 		Name:  "planned",
 		Match: &route.RouteMatch{PathSpecifier: prefix("/"), DynamicMetadata: []*matcher.MetadataMatcher{hasPlan()}},
+
+		TypedPerFilterConfig: planning(e),
 		Action: &route.Route_Route{Route: &route.RouteAction{
 			ClusterSpecifier: &route.RouteAction_InlineClusterSpecifierPlugin{
 				InlineClusterSpecifierPlugin: &route.ClusterSpecifierPlugin{Extension: e.extension("priority_group", specifier)},
@@ -157,9 +160,9 @@ func (c Config) retryPolicy() *route.RetryPolicy {
 
 // unplanned is where a metered request is until its plan is answered, and where
 // it ends when the gateway process is dead: nothing passes unmetered.
-func unplanned(endpoint gateway.Endpoint, match *route.RouteMatch) *route.Route {
+func unplanned(e *encoder, endpoint gateway.Endpoint, match *route.RouteMatch) *route.Route {
 	return &route.Route{
-		Name: "unplanned " + endpoint.Path(), Match: match, Action: direct(restarting),
+		Name: "unplanned " + endpoint.Path(), Match: match, Action: direct(restarting), TypedPerFilterConfig: planning(e),
 		ResponseHeadersToAdd: []*core.HeaderValueOption{setHeader("retry-after", strconv.Itoa(restarting.RetryAfter))},
 	}
 }
@@ -175,30 +178,38 @@ func apiRoutes(e *encoder) []*route.Route {
 	var routes []*route.Route
 	for _, m := range match {
 		routes = append(routes, &route.Route{
-			Name: "api", Match: m, TypedPerFilterConfig: unfiltered(e, extProcFilter, allowListsFilter),
+			Name: "api", Match: m, TypedPerFilterConfig: unfiltered(e, allowListsFilter),
 			Action: &route.Route_Route{Route: &route.RouteAction{
 				ClusterSpecifier: &route.RouteAction_Cluster{Cluster: apiCluster},
 				Timeout:          durationpb.New(apiTimeout),
 			}},
 		})
 	}
-	return append(routes, refuseAll(e, unknownPath))
+	return append(routes, refuseAll(unknownPath))
 }
 
-func refuseAll(e *encoder, because *gateway.Error) *route.Route {
-	return refusal(e, "all others", &route.RouteMatch{PathSpecifier: prefix("/")}, because)
+func refuseAll(because *gateway.Error) *route.Route {
+	return refusal("all others", &route.RouteMatch{PathSpecifier: prefix("/")}, because)
 }
 
-func refusal(e *encoder, name string, match *route.RouteMatch, because *gateway.Error) *route.Route {
+func refusal(name string, match *route.RouteMatch, because *gateway.Error) *route.Route {
 	r := &route.Route{
 		Name: name, Match: match, Action: direct(because),
-		TypedPerFilterConfig: unfiltered(e, extProcFilter),
 		ResponseHeadersToAdd: []*core.HeaderValueOption{setHeader("x-should-retry", "false")},
 	}
 	if because == notPost {
 		r.ResponseHeadersToAdd = append(r.ResponseHeadersToAdd, setHeader("allow", http.MethodPost))
 	}
 	return r
+}
+
+// planning switches the ext_proc filter on for a route. Everywhere else it is off: also
+// where Envoy's codec refuses a request, which would close the connection before the
+// filter has let the refusal pass.
+func planning(e *encoder) map[string]*anypb.Any {
+	return map[string]*anypb.Any{extProcFilter: e.any(&route.FilterConfig{
+		Config: e.any(&extproc.ExtProcPerRoute{Override: &extproc.ExtProcPerRoute_Overrides{Overrides: &extproc.ExtProcOverrides{}}}),
+	})}
 }
 
 // unfiltered switches filters off for a route.

@@ -14,9 +14,9 @@ import (
 const pingTimeout = time.Second
 
 // api hands the rooms' figures to the HTTP API.
-func (s *service) api(store *usage.Store, settler *usage.Settler, control *xds.Server, routes gateway.Routes) dashboardapi.Config {
+func (s *service) api(store *usage.Store, ledger *usage.Ledger, control *xds.Server, routes gateway.Routes) dashboardapi.Config {
 	return dashboardapi.Config{
-		Health: func(ctx context.Context) dashboardapi.Health { return s.health(ctx, store, settler, control) },
+		Health: func(ctx context.Context) dashboardapi.Health { return s.health(ctx, store, ledger, control) },
 		Models: models(routes, s.started),
 		Costs: func(ctx context.Context) ([]dashboardapi.Costs, error) {
 			keys, err := store.Costs(ctx)
@@ -46,18 +46,17 @@ func (s *service) api(store *usage.Store, settler *usage.Settler, control *xds.S
 	}
 }
 
-func (s *service) health(ctx context.Context, store *usage.Store, settler *usage.Settler, control *xds.Server) dashboardapi.Health {
+func (s *service) health(ctx context.Context, store *usage.Store, ledger *usage.Ledger, control *xds.Server) dashboardapi.Health {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	stats := settler.Stats()
+	stats := ledger.Stats()
 	heard := control.Status()
 	h := dashboardapi.Health{
 		Status: "ok", Ready: true, Version: version, Storage: s.cfg.Storage(),
 		UptimeSeconds: int64(time.Since(s.started).Seconds()),
 		Parts:         map[string]string{"serve": "ok", "store": "ok", "usage": "ok", "envoy": "ok"},
 		Envoy:         dashboardapi.EnvoyHealth{Version: heard.EnvoyVersion, Connected: heard.Envoys, ConfigVersion: heard.Version},
-		Usage: dashboardapi.UsageHealth{Queued: stats.Queued, Waiting: stats.Waiting, Unwritten: stats.Unwritten,
-			Written: stats.Written, Overflown: stats.Overflown, Unread: stats.Unread},
+		Usage:         usageHealth(stats),
 	}
 	if r := heard.Rejected; r != nil {
 		h.Parts["envoy"] = "refused a configuration; the one before it is in force"
@@ -74,6 +73,13 @@ func (s *service) health(ctx context.Context, store *usage.Store, settler *usage
 		fault("usage", stats.LastError)
 	}
 	return h
+}
+
+func usageHealth(s usage.Stats) dashboardapi.UsageHealth {
+	return dashboardapi.UsageHealth{
+		Open: s.Open, Unwritten: s.Unwritten, Written: s.Written, Unread: s.Unread, SpoolBytes: s.Spool.Bytes, SpoolSegments: s.Spool.Segments,
+		OldestSeconds: s.OldestAge.Seconds(), Refused: s.Spool.Refused, Repaired: s.Spool.Repaired, Lost: s.Spool.Lost,
+	}
 }
 
 func keyCosts(k usage.KeyCosts) dashboardapi.Costs {

@@ -23,6 +23,7 @@ import (
 
 const (
 	serveHungAfter = 3 * time.Second
+	envoyHungAfter = 10 * time.Second
 	envoyStopGrace = time.Second
 	serveStopGrace = 3 * time.Second
 	readyWithin    = 30 * time.Second
@@ -154,6 +155,8 @@ func (w world) envoyProcess(binary envoy.Binary, files runFiles) supervisor.Proc
 			cmd.Stdout, cmd.Stderr = w.stderr, w.stderr
 			return cmd
 		},
+		Healthy:   answers(files.adminSocket()),
+		HungAfter: envoyHungAfter,
 		StopGrace: envoyStopGrace,
 	}
 }
@@ -174,6 +177,19 @@ func (w world) serveProcess(self string, files runFiles, state stateFiles) super
 		p.Healthy = nil
 	}
 	return p
+}
+
+// answers reports whether anything is answered on Envoy's admin socket: it says 503 while
+// it waits for its configuration, which is no reason to end it.
+func answers(socket string) func(context.Context) error {
+	client := unixClient(socket)
+	return func(ctx context.Context) error {
+		body, err := get(ctx, client, "http://envoy/ready")
+		if body != nil {
+			return nil
+		}
+		return err
+	}
 }
 
 func healthy(files runFiles) func(context.Context) error {
