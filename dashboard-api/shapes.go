@@ -8,7 +8,7 @@ import (
 
 // Health is the answer of GET /health.
 type Health struct {
-	Status        string            `json:"status"` // "ok", or "unavailable" with a 503
+	Status        string            `json:"status"` // "ok", "degraded", or "unavailable" with a 503
 	Version       string            `json:"version"`
 	UptimeSeconds int64             `json:"uptime_seconds"` // of the gateway's services, not of Envoy
 	Storage       string            `json:"storage"`

@@ -15,7 +15,7 @@ import (
 
 // LedgerConfig is what a Ledger needs.
 type LedgerConfig struct {
-	Store   *Store
+	Store   func(context.Context) (*Store, error) // may fail for a while
 	Spool   *Spool
 	Journal string // path of Envoy's access log; it need not exist yet
 	// Grace is how long the gateway's word waits for Envoy's before its row is written
@@ -64,6 +64,7 @@ type Ledger struct {
 	broken   []uuid.UUID        // whose settlement could not be written
 	segments map[int64]*closing // what keeps the segments of the spool
 
+	started   bool
 	notBefore time.Time
 	looked    time.Time // at the journal's size
 
@@ -139,14 +140,6 @@ func (l *Ledger) Stats() Stats {
 
 // Run makes rows until ctx ends, and then writes what it has.
 func (l *Ledger) Run(ctx context.Context) error {
-	at, err := l.c.Store.position(context.WithoutCancel(ctx))
-	if err != nil {
-		return err
-	}
-	if err := l.journal.open(at); err != nil {
-		return err
-	}
-	l.at, l.kept = at, at
 	defer func() { _ = l.journal.close() }() // it was only read
 	tick := time.NewTicker(round)
 	defer tick.Stop()
@@ -160,6 +153,23 @@ func (l *Ledger) Run(ctx context.Context) error {
 	}
 }
 
+// start goes to where the tables have the journal. Until then nothing is read.
+func (l *Ledger) start(ctx context.Context) error {
+	store, err := l.c.Store(ctx)
+	if err != nil {
+		return err
+	}
+	at, err := store.position(ctx)
+	if err == nil {
+		err = l.journal.open(at)
+	}
+	if err != nil {
+		return err
+	}
+	l.at, l.kept, l.started = at, at, true
+	return nil
+}
+
 // drain writes what is there. Envoy flushes its last lines when it ends, which is before
 // us; what still misses its word goes without. Requests of which nobody saw the end stay
 // in the spool.
@@ -168,6 +178,9 @@ func (l *Ledger) drain(ctx context.Context) error {
 	defer cancel()
 	l.notBefore = time.Time{}
 	l.turn(ctx)
+	if !l.started {
+		return errors.New("the usage tables could not be opened: the spool keeps what is not in them: " + l.Stats().LastError)
+	}
 	for _, e := range l.open {
 		if e.state == isOpen && e.settlement != nil {
 			l.finish(e)
@@ -183,6 +196,9 @@ func (l *Ledger) drain(ctx context.Context) error {
 
 // turn takes in all that is there and writes what is ready.
 func (l *Ledger) turn(ctx context.Context) {
+	if !l.started && !l.begun(ctx) {
+		return
+	}
 	for more := true; more && len(l.ready) < maxReady; {
 		more = l.readOn()
 	}
@@ -193,6 +209,27 @@ func (l *Ledger) turn(ctx context.Context) {
 		l.fail(err)
 	}
 	l.note(time.Now())
+}
+
+// begun starts, if that is due, and reports whether it could.
+func (l *Ledger) begun(ctx context.Context) bool {
+	if time.Now().Before(l.notBefore) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if err := l.start(ctx); err != nil {
+		l.refused(err)
+		return false
+	}
+	return true
+}
+
+// refused notes that the tables took nothing.
+func (l *Ledger) refused(err error) {
+	l.c.Spool.progress(false)
+	l.fail(err)
+	l.notBefore = time.Now().Add(retryAfter)
 }
 
 // readOn takes in a piece of the journal. All of the spool comes before it is looked at:
@@ -391,9 +428,7 @@ func (l *Ledger) write(ctx context.Context) {
 			at = l.at // the position is behind the last row
 		}
 		if err := l.writeBatch(ctx, l.ready[:n], at); err != nil {
-			l.c.Spool.progress(false)
-			l.fail(err)
-			l.notBefore = time.Now().Add(retryAfter)
+			l.refused(err)
 			return
 		}
 		l.wrote(n, at)
@@ -407,7 +442,11 @@ func (l *Ledger) writeBatch(ctx context.Context, batch []*entry, at position) er
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	return l.c.Store.write(ctx, rows, at)
+	store, err := l.c.Store(ctx)
+	if err != nil {
+		return err
+	}
+	return store.write(ctx, rows, at)
 }
 
 func (l *Ledger) wrote(n int, at position) {

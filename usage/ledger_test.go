@@ -28,6 +28,7 @@ type books struct {
 	spool *Spool
 	*Ledger
 	grace, orphanGrace time.Duration
+	away               error // what opening the tables says
 	rotation           Rotation
 	stop               func()
 }
@@ -48,7 +49,7 @@ func (b *books) start() {
 		b.t.Fatal(err)
 	}
 	b.store, b.spool = store, openSpool(b.t, filepath.Join(b.dir, "spool"))
-	b.Ledger = NewLedger(LedgerConfig{Store: store, Spool: b.spool, Journal: b.journalPath(), Grace: b.grace, OrphanGrace: b.orphanGrace, Rotation: b.rotation,
+	b.Ledger = NewLedger(LedgerConfig{Store: func(context.Context) (*Store, error) { return store, b.away }, Spool: b.spool, Journal: b.journalPath(), Grace: b.grace, OrphanGrace: b.orphanGrace, Rotation: b.rotation,
 		Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(b.t.Context())
 	done := make(chan error, 1)
@@ -662,6 +663,32 @@ func TestStoppingWritesWhatIsThere(t *testing.T) {
 	b.plan(intent())
 	b.restart()
 	b.requests(2)
+}
+
+func TestTablesThatCannotBeOpenedYetAreTriedAgain(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "away", "gateway.db")
+	tables, spool := NewTables(path), openSpool(t, filepath.Join(dir, "spool"))
+	l := NewLedger(LedgerConfig{Store: tables.Store, Spool: spool, Journal: filepath.Join(dir, "journal"), Log: slog.New(slog.DiscardHandler)})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.Run(ctx) }()
+	i := intent()
+	begin(t, spool, i)
+	s := settlement(i)
+	spool.Settle(&s)
+	for l.Stats().LastError == "" {
+		time.Sleep(10 * time.Millisecond)
+	}
+	do(t, os.Mkdir(filepath.Dir(path), 0o700))
+	for end := time.Now().Add(5 * time.Second); l.Stats().Written == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("nothing is written: %+v", l.Stats())
+		}
+	}
+	stop()
+	do(t, <-done)
+	do(t, tables.Close())
 }
 
 func TestWhileTheTablesTakeNothingRequestsAreKept(t *testing.T) {

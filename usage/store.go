@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -95,6 +96,40 @@ func (s *Store) migrate(ctx context.Context) error {
 		return fmt.Errorf("bringing the tables up to date: %w", err)
 	}
 	return nil
+}
+
+// Tables opens a store when it is first needed, and tries again when it could not: while
+// the tables are away, requests go on and rows wait.
+type Tables struct {
+	path string
+
+	mu    sync.Mutex
+	store *Store
+}
+
+// NewTables makes tables that are not opened yet.
+func NewTables(path string) *Tables { return &Tables{path: path} }
+
+// Store returns the open store.
+func (t *Tables) Store(ctx context.Context) (*Store, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.store != nil {
+		return t.store, nil
+	}
+	store, err := Open(ctx, t.path)
+	t.store = store
+	return store, err
+}
+
+// Close closes the store if it was opened.
+func (t *Tables) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.store == nil {
+		return nil
+	}
+	return t.store.Close()
 }
 
 // Ping reports whether the store answers.

@@ -165,20 +165,12 @@ func told(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gat
 }
 
 // used tells the usage and what it costs, at the price that was in force when the
-// request began. What was refused cost nothing, also where no price is known.
+// request began.
 func (r *row) used(i *gateway.Intent, u gateway.Usage, source gateway.Source) {
 	r.UsageSource = source
 	r.PromptTokens, r.CachedTokens, r.CacheWriteTokens = u.Prompt, u.Cached, u.CacheWrite
 	r.CompletionTokens, r.ReasoningTokens = u.Completion, u.Reasoning
-	var price gateway.Price
-	if i.Price != nil {
-		price = *i.Price
-		r.PriceVersion = optional(price.Version)
-	}
-	if i.Price != nil || (u == gateway.Usage{} && r.Status >= http.StatusBadRequest) {
-		cost := int64(price.Cost(u))
-		r.CostNanoUSD = &cost
-	}
+	r.CostNanoUSD, r.PriceVersion = costOf(i.Price, u, r.Status)
 }
 
 // tries makes a row of each call of a backend. Only the last one's answer reached the

@@ -43,6 +43,6 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(w.runCommand(), w.serveCommand(), w.statusCommand(), w.doctorCommand())
+	root.AddCommand(w.runCommand(), w.serveCommand(), w.statusCommand(), w.doctorCommand(), w.repriceCommand(), w.reconcileCommand())
 	return root.ExecuteContext(ctx)
 }

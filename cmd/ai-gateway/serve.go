@@ -82,11 +82,8 @@ func (s *service) run(ctx context.Context) (err error) {
 	if database == "" {
 		database = s.files.database()
 	}
-	store, err := usage.Open(ctx, database)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	tables := usage.NewTables(database)
+	defer func() { err = errors.Join(err, tables.Close()) }()
 	identifier, err := auth.LoadIdentifier(s.state.secret())
 	if err != nil {
 		return err
@@ -99,7 +96,7 @@ func (s *service) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, spool.Close()) }()
 	ledger := usage.NewLedger(usage.LedgerConfig{
-		Store: store, Spool: spool, Journal: s.followed(), Grace: witnessGrace, OrphanGrace: orphanGrace, Log: s.log,
+		Store: tables.Store, Spool: spool, Journal: s.followed(), Grace: witnessGrace, OrphanGrace: orphanGrace, Log: s.log,
 		Rotation: usage.Rotation{At: journalSize, Keep: journalsKept, Reopen: s.reopenJournal},
 	})
 	control := xds.New(s.log)
@@ -121,7 +118,7 @@ func (s *service) run(ctx context.Context) (err error) {
 		Now:      time.Now,
 		Log:      s.log,
 	})
-	api := dashboardapi.Handler(s.api(store, ledger, control, routes))
+	api := dashboardapi.Handler(s.api(tables, ledger, control, routes))
 	return s.serve(ctx, spool, ledger, map[string]serveFunc{
 		s.files.xdsSocket(): control.Serve,
 		s.files.extProc():   exchanges.Serve,
