@@ -113,10 +113,10 @@ func insertRequest() string {
 		WHEN excluded.witness = requests.witness OR excluded.witness = '%[2]s' THEN requests.witness
 		WHEN requests.witness = '%[2]s' THEN excluded.witness
 		ELSE '%[1]s' END`, gateway.ByBoth, gateway.ByNone))
-	return insert("requests", requestColumns...) + fmt.Sprintf(` ON CONFLICT (started_at, id) DO UPDATE SET %s
+	return sabotaged(insert("requests", requestColumns...), fmt.Sprintf(` ON CONFLICT (started_at, id) DO UPDATE SET %s
 		WHERE (%s > %s) OR (%s > %s) OR (excluded.witness <> requests.witness AND requests.witness <> '%s' AND excluded.witness <> '%s')`,
 		strings.Join(set, ", "), sourceRank("excluded"), sourceRank("requests"), endRank("excluded"), endRank("requests"),
-		gateway.ByBoth, gateway.ByNone)
+		gateway.ByBoth, gateway.ByNone))
 }
 
 func insert(table string, columns ...string) string {
