@@ -18,7 +18,7 @@ func quietConfig() Config {
 	config.Rules().Plan = func(m gateway.Model) (gateway.Plan, bool) {
 		return gateway.Plan{Model: m, Steps: []gateway.Step{{Backend: "openai", UpstreamModel: m}}, ClientKey: true}, true
 	}
-	config.Settle = func(gateway.Settlement) {}
+	config.Settle = func(*gateway.Settlement) {}
 	return config
 }
 

@@ -35,6 +35,7 @@ type exchange struct {
 	ttft     time.Duration
 	stream   Stream
 	finished bool
+	unread   bool // the answer's body passes as it is
 	answered gateway.Answer
 }
 
@@ -93,8 +94,8 @@ func (x *exchange) end() {
 }
 
 func (x *exchange) settle() {
-	x.c.Settle(gateway.Settlement{
-		Intent:   x.intent,
+	x.c.Settle(&gateway.Settlement{
+		ID:       x.intent.ID,
 		Duration: x.c.Now().Sub(x.started),
 		TTFT:     x.ttft,
 		Status:   x.status,
@@ -108,6 +109,9 @@ func (x *exchange) settle() {
 // gave no figures. What was refused cost nothing; what was never answered may have.
 func (x *exchange) completed() gateway.Answer {
 	a := x.answered
+	if x.unread {
+		return a
+	}
 	if a.Source != gateway.FromProvider {
 		a.Source = gateway.Estimated
 		if x.status >= http.StatusBadRequest {
@@ -199,7 +203,8 @@ func (x *exchange) onRequestBody(m message, reply []byte) ([]byte, error) {
 		return x.refuse(reply, errNoModel(request.Model)), nil
 	}
 	if err := x.plan(request, p); err != nil {
-		return nil, err
+		x.c.Log.Error("a request could not be recorded and was refused", "request_id", x.head.requestID, "error", err)
+		return x.refuse(reply, errNotRecorded), nil
 	}
 	return x.appendPlanned(reply, m, request, p), nil
 }
@@ -218,7 +223,7 @@ func (x *exchange) hold(n int64) *gateway.Error {
 	return nil
 }
 
-// plan makes the request one that will have a row.
+// plan makes the request one that will have a row: it is recorded before it goes out.
 func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 	started := x.started.UTC().Truncate(time.Microsecond)
 	id, err := newID(started)
@@ -231,6 +236,12 @@ func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 		KeyID: key.ID, KeyLabel: key.Label, ClientIP: x.head.client,
 		Endpoint: x.head.endpoint, Model: p.Model, Steps: p.Steps,
 		Stream: request.Stream, PromptTokens: request.PromptTokens,
+	}
+	if price, ok := x.rules.Price(p.Model, started); ok {
+		x.intent.Price = &price
+	}
+	if err := x.c.Begin(&x.intent); err != nil {
+		return err
 	}
 	x.prompt = request.Prompt
 	x.planned = true

@@ -135,17 +135,12 @@ func TestAPlanCarriesItsIntentRouteAndKey(t *testing.T) {
 	say(t, x, chatHeaders())
 	r := say(t, x, requestBodyOf("gpt", true))
 	x.end()
-	intent := b.only(t).Intent
-	written := r.GetDynamicMetadata().GetFields()["aigw"].GetStructValue().GetFields()["intent"].GetStringValue()
-	var read gateway.Intent
-	if err := json.Unmarshal([]byte(written), &read); err != nil {
-		t.Fatalf("intent %q: %v", written, err)
-	}
-	if diff := cmp.Diff(intent, read); diff != "" {
-		t.Errorf("intent (-settled +published):\n%s", diff)
+	intent := b.intents[0]
+	if settled := b.only(t).ID; settled != intent.ID {
+		t.Errorf("recorded is %s, settled %s", intent.ID, settled)
 	}
 	metadata, err := structpb.NewStruct(map[string]any{
-		"aigw":        map[string]any{"intent": written, "request_id": "req-1", "path": "/chat/completions?a=b"},
+		"aigw":        map[string]any{"id": intent.ID.String(), "request_id": "req-1", "path": "/chat/completions?a=b"},
 		"aigw.route":  map[string]any{"priority_groups": []any{map[string]any{"name": "openai"}}},
 		"aigw.client": map[string]any{"authorization": "Bearer sk-1"},
 	})
@@ -161,6 +156,7 @@ func TestAPlanCarriesItsIntentRouteAndKey(t *testing.T) {
 		ID: intent.ID, RequestID: "req-1", StartedAt: start.Add(time.Millisecond).UTC().Truncate(time.Microsecond),
 		KeyID: "k_0123456789abcdef", KeyLabel: "sk-…9f2c", ClientIP: "192.0.2.1", Endpoint: gateway.ChatCompletions,
 		Model: "gpt", Steps: []gateway.Step{{Backend: "openai", UpstreamModel: "gpt"}}, PromptTokens: 7,
+		Price: &gateway.Price{Rates: gateway.Rates{Input: gateway.USD, Output: 2 * gateway.USD}},
 	}
 	if diff := cmp.Diff(want, intent); diff != "" {
 		t.Errorf("intent (-want +got):\n%s", diff)
@@ -168,6 +164,22 @@ func TestAPlanCarriesItsIntentRouteAndKey(t *testing.T) {
 	sec, nsec := intent.ID.Time().UnixTime()
 	if intent.ID.Version() != 7 || time.Unix(sec, nsec).UnixMilli() != intent.StartedAt.UnixMilli() {
 		t.Errorf("id %v is no UUIDv7 of %v", intent.ID, intent.StartedAt)
+	}
+}
+
+func TestARequestThatCannotBeRecordedDoesNotGoOut(t *testing.T) {
+	b := books{full: errors.New("the disk is full")}
+	s := New(fakeConfig(&b))
+	x := s.newExchange()
+	say(t, x, chatHeaders())
+	r := say(t, x, requestBodyOf("gpt", true))
+	wantRefusal(t, r, 503, "usage_store_full")
+	if r.GetDynamicMetadata() != nil {
+		t.Errorf("it has a plan: %v", r)
+	}
+	x.end()
+	if len(b.all()) != 0 || s.inFlight.Load() != 0 {
+		t.Errorf("it left %d settlements, %d bytes", len(b.all()), s.inFlight.Load())
 	}
 }
 
@@ -198,7 +210,7 @@ func TestAPlanTellsEnvoyTheModelsNameAtEachBackend(t *testing.T) {
 	fields := r.GetDynamicMetadata().GetFields()
 	want, err := structpb.NewStruct(map[string]any{
 		"model": "first", "length": "15", "model_from": 0, "model_to": 5, "model@azure": "first", "model@openai": "second", "request_id": "req-1", "path": "/chat/completions?a=b",
-		"intent": fields["aigw"].GetStructValue().GetFields()["intent"].GetStringValue(),
+		"id": x.intent.ID.String(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -98,14 +98,25 @@ func wordDialect() fakeDialect {
 
 // books collect settlements.
 type books struct {
-	mu   sync.Mutex
-	rows []gateway.Settlement
+	mu      sync.Mutex
+	full    error // what a spool that takes no more says
+	intents []gateway.Intent
+	rows    []gateway.Settlement
 }
 
-func (b *books) settle(s gateway.Settlement) {
+func (b *books) begin(i *gateway.Intent) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.rows = append(b.rows, s)
+	if b.full == nil {
+		b.intents = append(b.intents, *i)
+	}
+	return b.full
+}
+
+func (b *books) settle(s *gateway.Settlement) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rows = append(b.rows, *s)
 }
 
 func (b *books) all() []gateway.Settlement {
@@ -153,6 +164,7 @@ func fakeConfig(b *books) Config {
 			}
 			return gateway.Key{ID: "k_0123456789abcdef", Label: "sk-…9f2c"}
 		},
+		Begin:  b.begin,
 		Settle: b.settle,
 		Now: func() time.Time {
 			mu.Lock()

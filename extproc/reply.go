@@ -187,19 +187,6 @@ func modeFor(responseBody uint64) []byte {
 	return b
 }
 
-// appendIntentField appends the entry intent → JSON, written in place.
-func appendIntentField(b []byte, i *gateway.Intent) []byte {
-	b, entry := open(b, 1)
-	b = appendBytes(b, 1, "intent")
-	b, value := open(b, 2)
-	b, text := open(b, 3)
-	b = appendIntent(b, i)
-	text.close(b)
-	value.close(b)
-	entry.close(b)
-	return b
-}
-
 // appendString appends an entry key → string to a Struct's fields.
 func appendString(b []byte, key, v string) []byte {
 	b, entry := open(b, 1)
@@ -240,7 +227,7 @@ type plan struct {
 func appendPlan(b []byte, p plan) []byte {
 	b, metadata := open(b, dynamicMetadata)
 	b = appendStruct(b, "aigw", func(b []byte) []byte {
-		b = appendIntentField(b, p.intent)
+		b = appendString(b, "id", p.intent.ID.String())
 		b = appendString(b, "request_id", p.intent.RequestID)
 		b = appendString(b, "path", p.path)
 		if p.renamed {

@@ -63,7 +63,7 @@ func (x *exchange) onAnswer(m message) changes {
 		}
 		return changes{} // comes whole, as configured, and keeps its length
 	}
-	x.state = awaitNothing
+	x.state, x.unread = awaitNothing, true
 	return changes{headers: []setHeader{x.elapsed(), {costHeader, unknownCost}}, replyMode: notAtAll}
 }
 
@@ -116,11 +116,10 @@ func (x *exchange) cost() setHeader {
 	if used == (gateway.Usage{}) && x.status >= http.StatusBadRequest {
 		return setHeader{costHeader, []byte("0")}
 	}
-	price, ok := x.rules.Price(x.intent.Model, x.intent.StartedAt)
-	if !ok {
+	if x.intent.Price == nil {
 		return setHeader{costHeader, unknownCost}
 	}
-	return setHeader{costHeader, []byte(price.Cost(used).String())}
+	return setHeader{costHeader, []byte(x.intent.Price.Cost(used).String())}
 }
 
 // isUTF8 reports whether a Content-Type names no charset or UTF-8: a body in another one

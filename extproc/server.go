@@ -64,7 +64,8 @@ type Rules struct {
 type Config struct {
 	Rules    func() *Rules // those in force
 	Identify func(authorization string) gateway.Key
-	Settle   func(gateway.Settlement) // called once for each planned request
+	Begin    func(*gateway.Intent) error // records a request before it goes out; after an error it does not
+	Settle   func(*gateway.Settlement)   // called once for each request that Begin has recorded
 	Now      func() time.Time
 	Log      *slog.Logger
 }

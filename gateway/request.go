@@ -22,43 +22,43 @@ type Span struct{ From, To int }
 // Answer is what the gateway reads out of a response's body.
 type Answer struct {
 	Usage     Usage
-	Source    Source // FromProvider, or Estimated where the provider gave no believable figures
+	Source    Source // FromProvider; Estimated where it gave no believable figures; 0 where nobody could read it
 	Text      string // preview of the answer's text; empty while prompts are not logged
 	ErrorCode string // "code", else "type", of an error envelope
 }
 
-// Intent is what is known of a request once its plan is answered. It travels to
-// Envoy as dynamic metadata and comes back in the journal, so that either witness
-// alone can tell the request's row.
+// Intent is what is known of a request once its plan is answered. It is in the spool
+// before the plan is, so that whatever dies afterwards the request has its row.
 type Intent struct {
-	ID           uuid.UUID `json:"id"` // version 7, minted by the gateway
-	RequestID    string    `json:"request_id"`
-	StartedAt    time.Time `json:"started_at"` // UTC, whole microseconds
-	KeyID        KeyID     `json:"key_id"`
-	KeyLabel     string    `json:"key_label"`
-	UserID       string    `json:"user_id,omitempty"` // empty until there are people
-	ClientIP     string    `json:"client_ip"`
-	Endpoint     Endpoint  `json:"endpoint"`
-	Model        Model     `json:"model"`
-	Steps        []Step    `json:"steps"` // the backends that may be tried, in order
-	Stream       bool      `json:"stream"`
-	PromptTokens int64     `json:"prompt_tokens"` // estimated
+	ID           uuid.UUID // version 7, minted by the gateway
+	RequestID    string    // the client's label
+	StartedAt    time.Time // UTC, whole microseconds
+	KeyID        KeyID
+	KeyLabel     string
+	UserID       string // empty until there are people
+	ClientIP     string
+	Endpoint     Endpoint
+	Model        Model
+	Steps        []Step // the backends that may be tried, in order; at least one
+	Stream       bool
+	PromptTokens int64  // estimated
+	Price        *Price // in force when the request began; nil where it is not known
 }
 
 // Settlement is what the gateway saw of a planned request when its exchange ended.
 type Settlement struct {
-	Intent
+	ID       uuid.UUID // of its intent
 	Duration time.Duration
 	TTFT     time.Duration // from start to the first byte of the answer's body; 0 if none came
 	Status   int           // 0 if no response headers came
 	Finished bool          // the answer's last byte was seen
 	Answer   Answer
-	Prompt   string // preview of the last user message; empty while prompts are not logged
+	Prompt   string // of the last user message; empty while prompts are not logged
 }
 
 // JournalLine is what Envoy wrote of a planned request when it ended.
 type JournalLine struct {
-	Intent
+	ID        uuid.UUID // of its intent
 	Duration  time.Duration
 	TTFT      time.Duration // to the first byte of the answer, headers included; 0 if none came
 	Status    int
@@ -66,4 +66,15 @@ type JournalLine struct {
 	Backend   string // that was called last; "" if none was
 	BytesSent int64  // of the answer's body, to the client
 	Flags     string // Envoy's RESPONSE_FLAGS, "-" for none
+	Usage     *Usage // as Envoy read it in the passing answer; nil if it saw none that is believed
+	Tries     []Try  // in order; empty where Envoy was killed before it could tell
+}
+
+// Try is one call of a backend.
+type Try struct {
+	Backend  string
+	Start    time.Duration // from the request's start
+	Duration time.Duration // to the answer's headers, of the last one to the answer's end
+	Status   int           // of the answer; 0 if none came
+	Bytes    int64         // of the answer's body that reached the client
 }

@@ -49,9 +49,10 @@ const (
 	ByEnvoy   Witness = iota + 1 // Envoy's journal alone
 	ByGateway                    // the gateway alone
 	ByBoth
+	ByNone // neither: all that is known is that the request was planned
 )
 
-var witnessNames = [...]string{ByEnvoy: "envoy", ByGateway: "gateway", ByBoth: "both"}
+var witnessNames = [...]string{ByEnvoy: "envoy", ByGateway: "gateway", ByBoth: "both", ByNone: "none"}
 
 // String returns the name used in the column witness.
 func (w Witness) String() string { return nameOf(witnessNames[:], w) }

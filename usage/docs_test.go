@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ai-gateway/gateway"
 )
 
 func usageDoc(t *testing.T) string {
@@ -33,13 +35,12 @@ func TestTheDescribedColumnsAreThoseOfTheTable(t *testing.T) {
 
 func TestTheQuestionsOfTheDocumentationAreAnswered(t *testing.T) {
 	b := newBooks(t)
-	i := intent()
-	b.Settle(settlement(i))
-	b.journalize(line(i))
+	b.whole(intent())
 	refused := intent()
+	b.plan(refused)
 	s := settlement(refused)
-	s.Status = 500
-	b.Settle(s)
+	s.Status, s.Answer.Usage = 500, gateway.Usage{}
+	b.spool.Settle(&s)
 	b.journalize(line(refused, "status", "500"))
 	b.requests(2)
 	questions := regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(usageDoc(t), -1)

@@ -31,10 +31,13 @@ const (
 
 // Namespaces of the dynamic metadata that the ext_proc service sets with a plan.
 const (
-	planNamespace   = "aigw"        // intent, request_id, path
+	planNamespace   = "aigw"        // id, request_id, path, and what attempts need of the model's names
 	routeNamespace  = "aigw.route"  // priority_groups
 	clientNamespace = "aigw.client" // authorization: the client's own
 )
+
+// seenNamespace is what the script of each attempt notes: tries and usage.
+const seenNamespace = "aigw.seen"
 
 const (
 	idleTimeout     = 15 * time.Minute // a stream without a byte in either direction

@@ -2,6 +2,7 @@ package xds
 
 import (
 	_ "embed"
+	"strconv"
 	"strings"
 
 	mutationrules "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
@@ -38,9 +39,7 @@ func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter
 	filters := []*hcm.HttpFilter{e.filter("gateway.headers", &headermutation.HeaderMutation{
 		Mutations: &headermutation.Mutations{RequestMutations: headers},
 	})}
-	if c.rewrites() {
-		filters = append(filters, e.filter("gateway.attempt", &lua.Lua{DefaultSourceCode: attemptSource(b)}))
-	}
+	filters = append(filters, e.filter("gateway.attempt", &lua.Lua{DefaultSourceCode: attemptSource(b, c.rewrites())}))
 	if hasKey(b) {
 		filters = append(filters, e.filter("gateway.own_key", &injector.CredentialInjector{
 			Credential: e.extension("envoy.http.injected_credentials.generic", ownKey(b)),
@@ -98,9 +97,9 @@ func basePath(b gateway.Backend) string {
 }
 
 // attemptSource is the script of a backend's attempts.
-func attemptSource(b gateway.Backend) *core.DataSource {
+func attemptSource(b gateway.Backend, rewrites bool) *core.DataSource {
 	return inline(strings.NewReplacer("BASE_PATH", luaString(basePath(b)), "API_VERSION", luaString(b.APIVersion),
-		"DEPLOYMENT", luaString(b.Deployment), "BACKEND", luaString(b.Name)).Replace(attemptScript))
+		"DEPLOYMENT", luaString(b.Deployment), "BACKEND", luaString(b.Name), "REWRITES", strconv.FormatBool(rewrites)).Replace(attemptScript))
 }
 
 // luaString quotes a string for Lua, bytes outside plain ASCII as decimal escapes.

@@ -14,11 +14,15 @@ import (
 const pingTimeout = time.Second
 
 // api hands the rooms' figures to the HTTP API.
-func (s *service) api(store *usage.Store, settler *usage.Settler, control *xds.Server, routes gateway.Routes) dashboardapi.Config {
+func (s *service) api(tables *usage.Tables, ledger *usage.Ledger, control *xds.Server, routes gateway.Routes) dashboardapi.Config {
 	return dashboardapi.Config{
-		Health: func(ctx context.Context) dashboardapi.Health { return s.health(ctx, store, settler, control) },
+		Health: func(ctx context.Context) dashboardapi.Health { return s.health(ctx, tables, ledger, control) },
 		Models: models(routes, s.started),
 		Costs: func(ctx context.Context) ([]dashboardapi.Costs, error) {
+			store, err := tables.Store(ctx)
+			if err != nil {
+				return nil, err
+			}
 			keys, err := store.Costs(ctx)
 			costs := make([]dashboardapi.Costs, len(keys))
 			for i, k := range keys {
@@ -27,6 +31,10 @@ func (s *service) api(store *usage.Store, settler *usage.Settler, control *xds.S
 			return costs, err
 		},
 		KeyCosts: func(ctx context.Context, id gateway.KeyID) (dashboardapi.Costs, error) {
+			store, err := tables.Store(ctx)
+			if err != nil {
+				return dashboardapi.Costs{}, err
+			}
 			k, err := store.KeyCosts(ctx, id)
 			if errors.Is(err, usage.ErrNoKey) {
 				err = dashboardapi.ErrNoKey
@@ -34,6 +42,10 @@ func (s *service) api(store *usage.Store, settler *usage.Settler, control *xds.S
 			return keyCosts(k), err
 		},
 		Prompts: func(ctx context.Context, limit int) ([]dashboardapi.Prompt, error) {
+			store, err := tables.Store(ctx)
+			if err != nil {
+				return nil, err
+			}
 			rows, err := store.Prompts(ctx, limit)
 			prompts := make([]dashboardapi.Prompt, len(rows))
 			for i, r := range rows {
@@ -46,34 +58,48 @@ func (s *service) api(store *usage.Store, settler *usage.Settler, control *xds.S
 	}
 }
 
-func (s *service) health(ctx context.Context, store *usage.Store, settler *usage.Settler, control *xds.Server) dashboardapi.Health {
+func (s *service) health(ctx context.Context, tables *usage.Tables, ledger *usage.Ledger, control *xds.Server) dashboardapi.Health {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	stats := settler.Stats()
+	stats := ledger.Stats()
 	heard := control.Status()
 	h := dashboardapi.Health{
 		Status: "ok", Ready: true, Version: version, Storage: s.cfg.Storage(),
 		UptimeSeconds: int64(time.Since(s.started).Seconds()),
 		Parts:         map[string]string{"serve": "ok", "store": "ok", "usage": "ok", "envoy": "ok"},
 		Envoy:         dashboardapi.EnvoyHealth{Version: heard.EnvoyVersion, Connected: heard.Envoys, ConfigVersion: heard.Version},
-		Usage: dashboardapi.UsageHealth{Queued: stats.Queued, Waiting: stats.Waiting, Unwritten: stats.Unwritten,
-			Written: stats.Written, Overflown: stats.Overflown, Unread: stats.Unread},
+		Usage:         usageHealth(stats),
 	}
 	if r := heard.Rejected; r != nil {
 		h.Parts["envoy"] = "refused a configuration; the one before it is in force"
 		h.Envoy.RejectedConfig = &dashboardapi.Rejection{At: r.At, Type: r.TypeURL, Reason: r.Reason}
 	}
-	fault := func(part, what string) { h.Status, h.Ready, h.Parts[part] = "unavailable", false, what }
-	if heard.Envoys == 0 {
-		fault("envoy", "not connected")
-	}
-	if err := store.Ping(ctx); err != nil {
-		fault("store", err.Error())
+	degraded := func(part, what string) { h.Status, h.Parts[part] = "degraded", what }
+	if err := ping(ctx, tables); err != nil {
+		degraded("store", err.Error()) // requests go on, their rows wait
 	}
 	if stats.LastError != "" {
-		fault("usage", stats.LastError)
+		degraded("usage", stats.LastError)
+	}
+	if heard.Envoys == 0 {
+		h.Status, h.Ready, h.Parts["envoy"] = "unavailable", false, "not connected"
 	}
 	return h
+}
+
+func ping(ctx context.Context, tables *usage.Tables) error {
+	store, err := tables.Store(ctx)
+	if err != nil {
+		return err
+	}
+	return store.Ping(ctx)
+}
+
+func usageHealth(s usage.Stats) dashboardapi.UsageHealth {
+	return dashboardapi.UsageHealth{
+		Open: s.Open, Unwritten: s.Unwritten, Written: s.Written, Unread: s.Unread, SpoolBytes: s.Spool.Bytes, SpoolSegments: s.Spool.Segments,
+		OldestSeconds: s.OldestAge.Seconds(), Refused: s.Spool.Refused, Repaired: s.Spool.Repaired, Lost: s.Spool.Lost,
+	}
 }
 
 func keyCosts(k usage.KeyCosts) dashboardapi.Costs {

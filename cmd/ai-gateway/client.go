@@ -30,9 +30,13 @@ func unixClient(socket string) *http.Client {
 	}}
 }
 
-// get returns the body of a 200 answer. Any other answer is an error, with its body.
 func get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	return ask(ctx, client, http.MethodGet, url)
+}
+
+// ask returns the body of a 200 answer. Any other answer is an error, with its body.
+func ask(ctx context.Context, client *http.Client, method, url string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"ai-gateway/demo"
 	"ai-gateway/envoy"
 	"ai-gateway/supervisor"
+	"ai-gateway/usage"
 )
 
 const (
@@ -72,7 +72,23 @@ func (w world) runGateway(ctx context.Context) (err error) {
 		return err
 	}
 	defer release()
+	if err := tablesOpen(ctx, cfg); err != nil {
+		return err
+	}
 	return w.supervise(ctx, cfg, binary, files, state)
+}
+
+// tablesOpen reports early what serve, which runs on without them, would only tell in its
+// log: that the tables cannot be opened. It also brings them up to date.
+func tablesOpen(ctx context.Context, cfg config.Config) error {
+	if cfg.DatabasePath == "" {
+		return nil
+	}
+	store, err := usage.Open(ctx, cfg.DatabasePath)
+	if err != nil {
+		return err
+	}
+	return store.Close()
 }
 
 // portFree reports early and clearly what Envoy, which shares its port with
@@ -93,16 +109,15 @@ func address(cfg config.Config) string {
 // lockState returns the folder of what outlives this run, locked: beside the
 // database, or in the run's own folder where nothing shall outlive it.
 func lockState(cfg config.Config, files runFiles) (stateFiles, func(), error) {
-	dir := files.path("state")
+	state := stateFiles(files.path("state"))
 	if cfg.DatabasePath != "" {
-		abs, err := filepath.Abs(cfg.DatabasePath)
-		if err != nil {
-			return "", nil, fmt.Errorf("finding DATABASE_PATH %q: %w", cfg.DatabasePath, err)
+		var err error
+		if state, err = stateOf(cfg); err != nil {
+			return "", nil, err
 		}
-		dir = abs + ".state"
 	}
-	release, err := supervisor.LockState(dir)
-	return stateFiles(dir), release, err
+	release, err := supervisor.LockState(string(state))
+	return state, release, err
 }
 
 func (w world) supervise(ctx context.Context, cfg config.Config, binary envoy.Binary, files runFiles, state stateFiles) error {

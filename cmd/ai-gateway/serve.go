@@ -28,7 +28,14 @@ import (
 const (
 	maxEvents    = 256 << 20 // bytes of all streams' unfinished events
 	previewRunes = 500       // of a prompt and an answer in the prompt log
+
+	maxSpool     = 1 << 30        // bytes on disk; at the bound requests are refused
+	maxBehind    = 24 * time.Hour // that the tables may take nothing; then requests are refused
+	spoolSync    = 5 * time.Millisecond
 	witnessGrace = 2 * time.Second
+	orphanGrace  = 3 * time.Second
+	journalSize  = 64 << 20  // bytes from which on the journal is rotated
+	journalsKept = 256 << 20 // bytes of rotated journals, for comparisons
 )
 
 func (w world) serveCommand() *cobra.Command {
@@ -73,19 +80,22 @@ func (s *service) run(ctx context.Context) (err error) {
 	if database == "" {
 		database = s.files.database()
 	}
-	store, err := usage.Open(ctx, database)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	tables := usage.NewTables(database)
+	defer func() { err = errors.Join(err, tables.Close()) }()
 	identifier, err := auth.LoadIdentifier(s.state.secret())
 	if err != nil {
 		return err
 	}
 	routes := s.routes()
 	prices := pricing.Default()
-	settler := usage.NewSettler(usage.SettlerConfig{
-		Store: store, Journal: s.followed(), Price: prices.Price, Grace: witnessGrace, Log: s.log,
+	spool, err := usage.OpenSpool(usage.SpoolConfig{Dir: s.state.spool(), MaxBytes: maxSpool, MaxAge: maxBehind, Sync: spoolSync, Log: s.log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, spool.Close()) }()
+	ledger := usage.NewLedger(usage.LedgerConfig{
+		Store: tables.Store, Spool: spool, Journal: s.followed(), Grace: witnessGrace, OrphanGrace: orphanGrace, Log: s.log,
+		Rotation: usage.Rotation{At: journalSize, Keep: journalsKept, Reopen: s.reopenJournal},
 	})
 	control := xds.New(s.log)
 	if err := s.publish(ctx, control, routes); err != nil {
@@ -101,12 +111,13 @@ func (s *service) run(ctx context.Context) (err error) {
 	exchanges := extproc.New(extproc.Config{
 		Rules:    func() *extproc.Rules { return rules },
 		Identify: identifier.Identify,
-		Settle:   settler.Settle,
-		Now:      time.Now,
+		Begin:    s.beginning(spool),
+		Settle:   spool.Settle,
+		Now:      s.now,
 		Log:      s.log,
 	})
-	api := dashboardapi.Handler(s.api(store, settler, control, routes))
-	return s.serve(ctx, settler, map[string]serveFunc{
+	api := dashboardapi.Handler(s.api(tables, ledger, control, routes))
+	return s.serve(ctx, spool, ledger, map[string]serveFunc{
 		s.files.xdsSocket(): control.Serve,
 		s.files.extProc():   exchanges.Serve,
 		s.files.apiSocket(): func(ctx context.Context, l net.Listener) error { return serveHTTP(ctx, l, api) },
@@ -119,21 +130,22 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	return dashboardapi.Serve(ctx, l, h)
 }
 
-// serve runs every service on its socket, and the settler until they have ended:
-// what the last exchanges settle is still written.
-func (s *service) serve(ctx context.Context, settler *usage.Settler, services map[string]serveFunc) error {
-	settling, stopSettling := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopSettling()
-	settled := make(chan error, 1)
-	go func() { settled <- settler.Run(settling) }()
+// serve runs every service on its socket, and the books until they have ended: what the
+// last exchanges settle is still written.
+func (s *service) serve(ctx context.Context, spool *usage.Spool, ledger *usage.Ledger, services map[string]serveFunc) error {
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopKeeping()
+	var books errgroup.Group
+	books.Go(func() error { return ledger.Run(keeping) })
+	books.Go(func() error { return spool.Run(keeping) })
 
 	group, ctx := errgroup.WithContext(ctx)
 	for socket, serve := range services {
 		group.Go(func() error { return serveSocket(ctx, socket, serve) })
 	}
 	err := group.Wait()
-	stopSettling()
-	return errors.Join(err, <-settled)
+	stopKeeping()
+	return errors.Join(err, books.Wait())
 }
 
 // serveSocket takes over the socket's name, which a killed predecessor may have left.
@@ -146,6 +158,28 @@ func serveSocket(ctx context.Context, path string, serve serveFunc) error {
 		return fmt.Errorf("listening on socket %q: %w", path, err)
 	}
 	return serve(ctx, l)
+}
+
+// now is the time of the clock on the wall, which may be set forth and back.
+func (s *service) now() time.Time {
+	if s.sabotaged("clock") {
+		return time.Now().Add(time.Hour * time.Duration(time.Now().Second()/2%3-1)).Round(0)
+	}
+	return time.Now()
+}
+
+// beginning is how a request is recorded before it goes out.
+func (s *service) beginning(spool *usage.Spool) func(*gateway.Intent) error {
+	if s.sabotaged("no-intent") {
+		return func(*gateway.Intent) error { return nil }
+	}
+	return spool.Begin
+}
+
+// reopenJournal has Envoy open its journal anew, after the old one was moved away.
+func (s *service) reopenJournal(ctx context.Context) error {
+	_, err := ask(ctx, unixClient(s.files.adminSocket()), http.MethodPost, "http://envoy/reopen_logs")
+	return err
 }
 
 // followed is the journal that rows are made from.
