@@ -41,7 +41,7 @@ func (r *reader) checkBackends(d *document) {
 		r.checkURL(b)
 		r.checkAzure(b)
 		r.key(&b.apiKey)
-		r.authorities(&b.caFile)
+		b.authorities = r.authorities(&b.caFile)
 	}
 	if name := d.defaultBackend.value; name != noBackend {
 		r.checkReference(d, &d.defaultBackend)

@@ -16,21 +16,24 @@ const DefaultUpstream = "https://api.openai.com/v1"
 // Config is the effective configuration. Printing it shows no secret: its backends and
 // its TLS hide theirs.
 type Config struct {
-	Port          int
-	Bind          string   // an IP address
-	Open          bool     // people from elsewhere may use the gateway without a key of ours
-	TLS           TLS      // zero serves plain HTTP
-	CORSOrigins   []string // that browsers may call from; none, or "*" alone for any
-	Retry         Retry
-	PromptLogging bool
-	RateLimitRPM  int    // requests a minute and key; shown, not enforced yet
-	MaxBody       int64  // bytes of one request's body
-	MaxInFlight   int64  // bytes of all requests' bodies at one time
-	DatabasePath  string // "" keeps usage only as long as the gateway runs
-	Routes        gateway.Routes
-	Prices        []Price  // that win over the built-in ones; of a model the earliest first
-	Demo          bool     // the built-in model is there, as nothing real is configured
-	Files         []string // absolute paths of all files that this was read from
+	Port         int
+	Bind         string   // an IP address
+	Open         bool     // people from elsewhere may use the gateway without a key of ours
+	TLS          TLS      // zero serves plain HTTP
+	CORSOrigins  []string // that browsers may call from; none, or "*" alone for any
+	Retry        Retry
+	PromptLog    PromptLog
+	RateLimitRPM int    // requests a minute and key; shown, not enforced yet
+	MaxBody      int64  // bytes of one request's body
+	MaxInFlight  int64  // bytes of all requests' bodies at one time
+	DatabasePath string // "" keeps usage only as long as the gateway runs
+	Spool        Spool
+	OrphanGrace  time.Duration // that a request of a killed process may wait for word of its end
+	Routes       gateway.Routes
+	Prices       []Price  // that win over the built-in ones; of a model the earliest first
+	Demo         bool     // the built-in model is there, as nothing real is configured
+	Files        []string // absolute paths of all files that this was read from
+	Text         []byte   // of the configuration file; it holds no secret, only where they are
 }
 
 // TLS is what HTTPS is served with. Printing it shows nothing.
@@ -49,6 +52,13 @@ func (t TLS) String() string {
 
 // GoString hides the key from %#v.
 func (t TLS) GoString() string { return "config.TLS{" + t.String() + "}" }
+
+// Spool says how the log of requests is kept on disk.
+type Spool struct {
+	Sync     time.Duration // 0 leaves it to the system
+	MaxBytes int64
+	MaxAge   time.Duration
+}
 
 // Retry says how often and when a failed call is repeated.
 type Retry struct {
@@ -80,7 +90,12 @@ type Rates struct {
 // Without a path there is the environment alone. The error holds all faults, a line
 // each.
 func Load(path string, getenv func(string) string) (Config, error) {
-	r, d := load(path, getenv)
+	return LoadText(path, nil, getenv)
+}
+
+// LoadText is as Load, but with a text that the file had before; nil is the file's own.
+func LoadText(path string, before []byte, getenv func(string) string) (Config, error) {
+	r, d := load(path, before, getenv)
 	if err := r.err(); err != nil {
 		return Config{}, err
 	}
@@ -88,8 +103,8 @@ func Load(path string, getenv func(string) string) (Config, error) {
 }
 
 // load reads and checks a whole configuration.
-func load(path string, getenv func(string) string) (*reader, *document) {
-	r := &reader{getenv: getenv, file: path}
+func load(path string, before []byte, getenv func(string) string) (*reader, *document) {
+	r := &reader{getenv: getenv, file: path, text: before}
 	d := new(document)
 	if path != "" {
 		r.readFile(d)
@@ -105,22 +120,31 @@ func load(path string, getenv func(string) string) (*reader, *document) {
 // config is what a document without faults means.
 func (r *reader) config(d *document) Config {
 	c := Config{
-		Port:          int(d.listen.port.value),
-		Bind:          string(d.listen.bind.value),
-		Open:          bool(d.listen.open.value),
-		TLS:           d.listen.tls.pair,
-		Retry:         Retry{int(d.retries.attempts.value), time.Duration(d.retries.delay.value)},
-		PromptLogging: bool(d.promptLog.enabled.value),
-		RateLimitRPM:  int(d.limits.requestsPerMinute.value),
-		MaxBody:       int64(d.limits.requestBody.value),
-		MaxInFlight:   int64(d.limits.bodiesInFlight.value),
-		DatabasePath:  string(d.storage.databasePath.value.path),
-		Routes:        d.routes(),
-		Demo:          d.isDemo(),
-		Files:         r.files,
+		Port:         int(d.listen.port.value),
+		Bind:         string(d.listen.bind.value),
+		Open:         bool(d.listen.open.value),
+		TLS:          d.listen.tls.pair,
+		Retry:        Retry{int(d.retries.attempts.value), time.Duration(d.retries.delay.value)},
+		PromptLog:    PromptLog{Mode: PromptMode(d.promptLog.mode.value), Keep: time.Duration(d.promptLog.keep.value)},
+		RateLimitRPM: int(d.limits.requestsPerMinute.value),
+		MaxBody:      int64(d.limits.requestBody.value),
+		MaxInFlight:  int64(d.limits.bodiesInFlight.value),
+		DatabasePath: string(d.storage.databasePath.value.path),
+		Spool: Spool{
+			Sync: time.Duration(d.storage.spool.sync.value), MaxBytes: int64(d.storage.spool.maxSize.value),
+			MaxAge: time.Duration(d.storage.spool.maxAge.value),
+		},
+		OrphanGrace: time.Duration(d.storage.orphanGrace.value),
+		Routes:      d.routes(),
+		Demo:        d.isDemo(),
+		Files:       r.files,
+		Text:        r.text,
 	}
 	for _, o := range d.cors.origins.items {
 		c.CORSOrigins = append(c.CORSOrigins, string(o.value))
+	}
+	for _, e := range d.promptLog.redact.items {
+		c.PromptLog.Redact = append(c.PromptLog.Redact, Expression{e.value.compiled})
 	}
 	for i := range d.models.items {
 		c.Prices = append(c.Prices, d.models.items[i].costs()...)

@@ -36,7 +36,7 @@ func read(t *testing.T, pairs ...string) Config {
 func TestNothingSetGivesTheDefaultsAndTheDemoModel(t *testing.T) {
 	c := read(t)
 	if c.Port != 3002 || c.Bind != "127.0.0.1" || c.Open || c.Retry.Attempts != 3 || c.Retry.Delay != time.Second ||
-		!c.PromptLogging || c.RateLimitRPM != 60 || c.DatabasePath != "" || !c.Demo {
+		c.PromptLog.Mode != PromptPreviews || c.RateLimitRPM != 60 || c.DatabasePath != "" || !c.Demo {
 		t.Errorf("defaults are %+v", c)
 	}
 	routes := c.RoutesWithDemo("/run/demo.sock")
@@ -221,15 +221,27 @@ func TestTheFirstKeyThatIsSetIsTakenWithoutItsLineEnd(t *testing.T) {
 }
 
 func TestBooleansAreTrueFalseOneOrZero(t *testing.T) {
-	for text, want := range map[string]bool{"": true, "true": true, "TRUE": true, "1": true, "False": false, "0": false} {
-		if got := read(t, "AI_GATEWAY_PROMPT_LOGGING", text).PromptLogging; got != want {
+	for text, want := range map[string]bool{"": false, "true": true, "TRUE": true, "1": true, "False": false, "0": false} {
+		if got := read(t, "AI_GATEWAY_OPEN", text).Open; got != want {
 			t.Errorf("%q is %v", text, got)
 		}
 	}
 	for _, text := range []string{"yes", "on", "t", "2"} {
-		if _, err := Load("", env("AI_GATEWAY_PROMPT_LOGGING", text)); err == nil {
+		if _, err := Load("", env("AI_GATEWAY_OPEN", text)); err == nil {
 			t.Errorf("%q is accepted", text)
 		}
+	}
+}
+
+func TestPromptsAreLoggedByModeOrSwitchedOnAndOff(t *testing.T) {
+	for text, want := range map[string]PromptMode{"": PromptPreviews, "true": PromptPreviews, "1": PromptPreviews, "preview": PromptPreviews,
+		"FALSE": PromptsOff, "0": PromptsOff, "off": PromptsOff, "full": FullPrompts} {
+		if got := read(t, "AI_GATEWAY_PROMPT_LOGGING", text).PromptLog.Mode; got != want {
+			t.Errorf("%q is %v", text, got)
+		}
+	}
+	if _, err := Load("", env("AI_GATEWAY_PROMPT_LOGGING", "some")); err == nil {
+		t.Error("another word is accepted")
 	}
 }
 

@@ -33,7 +33,7 @@ func (d *document) fields() []field {
 		{name: "models", into: &d.models, doc: "the models that have backends, other names or prices of their own"},
 		{name: "default_backend", into: &d.defaultBackend, unset: noBackend, pattern: namePattern, wanted: nameWanted,
 			doc: "backend of every model that is not listed; none refuses them with 404 `model_not_found`"},
-		{name: "prompt_log", into: &d.promptLog, doc: "previews of prompts and answers"},
+		{name: "prompt_log", into: &d.promptLog, doc: "what is kept of prompts and answers"},
 		{name: "limits", into: &d.limits, doc: "what is too much"},
 		{name: "retries", into: &d.retries, doc: "how failed calls are repeated"},
 		{name: "cors", into: &d.cors, doc: "which web pages may call the gateway"},
@@ -85,6 +85,7 @@ type backend struct {
 	idleTimeout    setting[duration]
 	maxConnections setting[whole]
 	caFile         setting[path]
+	authorities    string // what it holds
 	azure          azure
 }
 
@@ -231,12 +232,20 @@ func (r *rates) fields() []field {
 
 type promptLog struct {
 	spot
-	enabled setting[truth]
+	mode   setting[promptMode]
+	redact list[setting[expression]]
+	keep   setting[duration]
 }
 
 func (p *promptLog) fields() []field {
-	return []field{{name: "enabled", into: &p.enabled, unset: "true", variables: []string{"AI_GATEWAY_PROMPT_LOGGING"},
-		doc: "keep previews of the last user message and of the answer"}}
+	return []field{
+		{name: "mode", into: &p.mode, unset: "preview", variables: []string{"AI_GATEWAY_PROMPT_LOGGING"},
+			doc: "what is kept of the last user message and of the answer: nothing, their first 500 characters, or up to 32768 of each; " +
+				"the variable may also be true (preview) or false (off)"},
+		{name: "redact", into: &p.redact, doc: "regular expressions (RE2); what they match is replaced before anything is written to disk"},
+		{name: "keep", into: &p.keep, unset: "720h", high: int64(10 * 365 * 24 * time.Hour),
+			doc: "age at which prompts and answers are removed; zero keeps them"},
+	}
 }
 
 type limits struct {
@@ -283,9 +292,36 @@ func (c *cors) fields() []field {
 type storage struct {
 	spot
 	databasePath setting[database]
+	spool        spool
+	orphanGrace  setting[duration]
 }
 
 func (s *storage) fields() []field {
-	return []field{{name: "database_path", into: &s.databasePath, variables: []string{"DATABASE_PATH", "DB_PATH"},
-		doc: "SQLite file with the usage tables; left out, they last as long as the gateway runs"}}
+	return []field{
+		{name: "database_path", into: &s.databasePath, variables: []string{"DATABASE_PATH", "DB_PATH"},
+			doc: "SQLite file with the usage tables; left out, they last as long as the gateway runs"},
+		{name: "spool", into: &s.spool, doc: "the log of requests on disk, from which the tables are filled"},
+		{name: "orphan_grace", into: &s.orphanGrace, unset: "10s", low: int64(time.Second), high: int64(24 * time.Hour),
+			doc: "how long a request that a killed process left may wait for word of its end before its row is closed with an estimate; " +
+				"a later word replaces that"},
+	}
+}
+
+type spool struct {
+	spot
+	sync    setting[duration]
+	maxSize setting[size]
+	maxAge  setting[duration]
+}
+
+func (s *spool) fields() []field {
+	return []field{
+		{name: "sync", into: &s.sync, unset: "5ms", high: int64(time.Minute),
+			doc: "how much a power cut may cost: what was written is forced to disk this often, in the background; zero leaves it to the system; " +
+				"a process that dies loses nothing either way"},
+		{name: "max_size", into: &s.maxSize, unset: "1GiB", low: 32 << 20, high: 1 << 40,
+			doc: "bytes at which new requests are refused with 503 `usage_store_full`, as the tables do not take what there is"},
+		{name: "max_age", into: &s.maxAge, unset: "24h", low: int64(time.Second), high: int64(365 * 24 * time.Hour),
+			doc: "how long the tables may take nothing before new requests are refused likewise"},
+	}
 }

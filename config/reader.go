@@ -18,6 +18,7 @@ import (
 type reader struct {
 	getenv func(string) string
 	file   string // as it was named; "" for the environment alone
+	text   []byte // of the file
 	folder string // of the file, to which the paths in it are relative
 	files  []string
 	values int // of the file, read so far
@@ -127,9 +128,9 @@ func label(key string) string {
 }
 
 // authorities checks a PEM file with certificate authorities.
-func (r *reader) authorities(p *setting[path]) {
+func (r *reader) authorities(p *setting[path]) string {
 	if !p.isSaid() {
-		return
+		return ""
 	}
 	content, err := r.content(string(p.value))
 	switch {
@@ -138,6 +139,7 @@ func (r *reader) authorities(p *setting[path]) {
 	case !x509.NewCertPool().AppendCertsFromPEM(content):
 		r.fault(p.at, "%q holds no certificate in PEM form", p.value)
 	}
+	return string(content)
 }
 
 // certificate reads a certificate and its key, and checks that they belong together.

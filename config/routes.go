@@ -57,7 +57,7 @@ func (b *backend) backend() gateway.Backend {
 		ConnectTimeout: time.Duration(b.connectTimeout.value),
 		IdleTimeout:    time.Duration(b.idleTimeout.value),
 		MaxConnections: int(b.maxConnections.value),
-		CAFile:         string(b.caFile.value),
+		Authorities:    b.authorities,
 	}
 }
 

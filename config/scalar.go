@@ -222,6 +222,74 @@ func (u *usd) shape(f field) schema {
 	return schema{Type: []string{"number"}, Minimum: &f.low, Maximum: &f.high, words: "US dollars"}
 }
 
+// promptMode is a PromptMode.
+type promptMode PromptMode
+
+var promptModes = []PromptMode{PromptsOff, PromptPreviews, FullPrompts}
+
+func (m *promptMode) read(s string, _ field) error {
+	lower := strings.ToLower(s)
+	for _, known := range promptModes {
+		if known.String() == lower {
+			*m = promptMode(known)
+			return nil
+		}
+	}
+	var on truth
+	if on.read(s, field{}) != nil {
+		return errors.New("is none of off, preview and full, nor true or false")
+	}
+	*m = promptMode(PromptsOff)
+	if on {
+		*m = promptMode(PromptPreviews)
+	}
+	return nil
+}
+
+// String is the mode as the file has it.
+func (m *promptMode) String() string { return PromptMode(*m).String() }
+
+func (m *promptMode) shape(field) schema {
+	shape := schema{Type: []string{"string"}}
+	for _, known := range promptModes {
+		shape.Enum = append(shape.Enum, known.String())
+	}
+	shape.words = strings.Join(shape.Enum, ", ")
+	return shape
+}
+
+// expression is a regular expression, which takes a time that is linear in the text.
+type expression struct{ compiled *regexp.Regexp }
+
+const maxExpression = 1000 // bytes
+
+func (e *expression) read(s string, _ field) error {
+	compiled, err := regexp.Compile(s)
+	switch {
+	case len(s) > maxExpression:
+		return fmt.Errorf("is longer than %d bytes", maxExpression)
+	case err != nil:
+		return fmt.Errorf("is no regular expression (RE2): %w", err)
+	case compiled.MatchString(""):
+		return errors.New("matches nothing at all, and so everywhere")
+	}
+	e.compiled = compiled
+	return nil
+}
+
+// String is the expression as it was written.
+func (e *expression) String() string {
+	if e.compiled == nil {
+		return ""
+	}
+	return e.compiled.String()
+}
+
+func (e *expression) shape(field) schema {
+	one, most := 1, maxExpression
+	return schema{Type: []string{"string"}, MinLength: &one, MaxLength: &most, words: "regular expression"}
+}
+
 // day is the first moment of a day in UTC.
 type day time.Time
 

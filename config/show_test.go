@@ -59,7 +59,8 @@ models:
     output: 10 # ai-gateway.yaml:10
 default_backend: none # default
 prompt_log:
-  enabled: true # default
+  mode: preview # default
+  keep: 720h # default
 limits:
   request_body: 32MiB # default
   bodies_in_flight: 512MiB # default
@@ -70,6 +71,12 @@ retries:
 cors:
   origins:
   - '*' # ai-gateway.yaml:11
+storage:
+  spool:
+    sync: 5ms # default
+    max_size: 1GiB # default
+    max_age: 24h # default
+  orphan_grace: 10s # default
 `
 	if diff := cmp.Diff(want, strings.ReplaceAll(string(shown), filepath.Dir(path), "$DIR")); diff != "" {
 		t.Errorf("wanted (-) and shown (+) differ:\n%s", diff)
@@ -103,7 +110,7 @@ func TestWhatIsShownIsAFileThatSaysTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v:\n%s", err, shown)
 		}
-		first.Files, second.Files = nil, nil
+		first.Files, second.Files, first.Text, second.Text = nil, nil, nil, nil
 		if diff := cmp.Diff(first, second); diff != "" {
 			t.Errorf("%v: read (-) and shown (+) differ:\n%s", c, diff)
 		}

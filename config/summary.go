@@ -22,7 +22,7 @@ func (c Config) Summary() string {
 	c.summarizeModels(&b)
 	fmt.Fprintf(&b, "Retries: %d, the first after %s\n", c.Retry.Attempts, c.Retry.Delay)
 	fmt.Fprintf(&b, "Rate limit: %d requests a minute (shown only: not enforced yet)\n", c.RateLimitRPM)
-	fmt.Fprintf(&b, "Prompt log: %s\n", onOff(c.PromptLogging))
+	fmt.Fprintf(&b, "Prompt log: %s\n", c.PromptLog.Mode)
 	if c.Open {
 		b.WriteString("Open: whoever reaches this address may use the gateway and read its prompt log\n")
 	}
@@ -54,13 +54,6 @@ func addresses(steps []gateway.Step, backends map[string]gateway.Backend) string
 		urls = append(urls, backends[s.Backend].BaseURL.String())
 	}
 	return strings.Join(urls, ", then ")
-}
-
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
 }
 
 func keyInUse(b gateway.Backend) string {

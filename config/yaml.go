@@ -23,12 +23,16 @@ const (
 func (r *reader) readFile(d *document) {
 	whole := place{from: inFile}
 	content, err := r.content(r.file)
-	if err != nil {
+	switch {
+	case r.text != nil: // what the file holds now does not matter
+	case err != nil:
 		r.fault(whole, "%v", err)
 		return
+	default:
+		r.text = content
 	}
 	r.folder = filepath.Dir(r.files[0])
-	if root := r.parse(content, whole); root != nil {
+	if root := r.parse(r.text, whole); root != nil {
 		r.read(root, field{into: d}, whole)
 	}
 }

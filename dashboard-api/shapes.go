@@ -14,8 +14,16 @@ type Health struct {
 	Storage       string            `json:"storage"`
 	Parts         map[string]string `json:"parts"` // part → "ok", or what is wrong with it
 	Envoy         EnvoyHealth       `json:"envoy"`
+	Config        ConfigHealth      `json:"config"`
 	Usage         UsageHealth       `json:"usage"`
 	Ready         bool              `json:"-"` // false answers with a 503
+}
+
+// ConfigHealth is which configuration is in force.
+type ConfigHealth struct {
+	File  string    `json:"file,omitempty"`
+	Since time.Time `json:"since"`
+	Fault string    `json:"fault,omitempty"` // why what the files hold now is not in force
 }
 
 // EnvoyHealth is what is known of the data plane.

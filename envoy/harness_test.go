@@ -34,7 +34,7 @@ const (
 const (
 	readyWithin = 20 * time.Second
 	stopWithin  = 5 * time.Second
-	rowsWithin  = 10 * time.Second
+	rowsWithin  = 15 * time.Second // an orphan is closed after ten
 	callWithin  = 60 * time.Second
 )
 

@@ -94,15 +94,25 @@ func (x *exchange) end() {
 }
 
 func (x *exchange) settle() {
+	answer := x.completed()
+	answer.Text = x.clean(answer.Text)
 	x.c.Settle(&gateway.Settlement{
 		ID:       x.intent.ID,
 		Duration: x.c.Now().Sub(x.started),
 		TTFT:     x.ttft,
 		Status:   x.status,
 		Finished: x.finished,
-		Answer:   x.completed(),
-		Prompt:   x.prompt,
+		Answer:   answer,
+		Prompt:   x.clean(x.prompt),
 	})
+}
+
+// clean makes a text fit to be kept.
+func (x *exchange) clean(text string) string {
+	if x.rules.Clean == nil || text == "" {
+		return text
+	}
+	return x.rules.Clean(text)
 }
 
 // completed is the answer with our estimate of the prompt where the provider

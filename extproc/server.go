@@ -56,8 +56,9 @@ type Rules struct {
 	Dialect     Dialect
 	Plan        func(gateway.Model) (gateway.Plan, bool)
 	Price       func(m gateway.Model, started time.Time) (gateway.Price, bool)
-	MaxBody     int64 // bytes of one request's body
-	MaxInFlight int64 // bytes of all requests' bodies at one time
+	Clean       func(string) string // makes a prompt or an answer fit to be kept; nil keeps it as it is
+	MaxBody     int64               // bytes of one request's body
+	MaxInFlight int64               // bytes of all requests' bodies at one time
 }
 
 // Config is what exchanges need.

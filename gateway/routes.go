@@ -46,7 +46,7 @@ type Backend struct {
 	ConnectTimeout time.Duration // 0 is DefaultConnectTimeout
 	IdleTimeout    time.Duration // how long an unused connection is kept; 0 is DefaultIdleTimeout
 	MaxConnections int           // at one time; 0 sets no bound
-	CAFile         string        // PEM bundle its certificate is checked with; "" is the system's
+	Authorities    string        // PEM bundle its certificate is checked with; "" is the system's
 }
 
 // Timeouts of backends that name none. Providers keep unused connections for a minute

@@ -33,7 +33,7 @@ const (
 	shortLife    = 2 * time.Second
 	giveUpAfter  = 5 // short lives in a row
 	firstBackoff = 100 * time.Millisecond
-	maxBackoff   = time.Second
+	maxBackoff   = 500 * time.Millisecond // so that it is back within a second
 	waitDelay    = 500 * time.Millisecond // for output pipes that grandchildren keep open
 )
 

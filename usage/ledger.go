@@ -25,7 +25,8 @@ type LedgerConfig struct {
 	// before it is closed with an estimate. Envoy may still carry it: a later word
 	// replaces the estimate.
 	OrphanGrace time.Duration
-	Rotation    Rotation // zero lets the journal grow
+	Rotation    Rotation             // zero lets the journal grow
+	Keep        func() time.Duration // age at which prompts are removed; 0 keeps them, as does no func
 	Log         *slog.Logger
 }
 
@@ -67,6 +68,7 @@ type Ledger struct {
 	started   bool
 	notBefore time.Time
 	looked    time.Time // at the journal's size
+	removed   time.Time // when old prompts were
 
 	mu    sync.Mutex
 	stats Stats
@@ -205,7 +207,7 @@ func (l *Ledger) turn(ctx context.Context) {
 	l.expire(time.Now())
 	l.write(ctx)
 	l.tidy(time.Now())
-	if err := l.rotate(ctx, time.Now()); err != nil {
+	if err := errors.Join(l.rotate(ctx, time.Now()), l.removeOld(ctx, time.Now())); err != nil {
 		l.fail(err)
 	}
 	l.note(time.Now())

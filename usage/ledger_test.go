@@ -30,6 +30,7 @@ type books struct {
 	grace, orphanGrace time.Duration
 	away               error // what opening the tables says
 	rotation           Rotation
+	keep               time.Duration
 	stop               func()
 }
 
@@ -49,7 +50,7 @@ func (b *books) start() {
 		b.t.Fatal(err)
 	}
 	b.store, b.spool = store, openSpool(b.t, filepath.Join(b.dir, "spool"))
-	b.Ledger = NewLedger(LedgerConfig{Store: func(context.Context) (*Store, error) { return store, b.away }, Spool: b.spool, Journal: b.journalPath(), Grace: b.grace, OrphanGrace: b.orphanGrace, Rotation: b.rotation,
+	b.Ledger = NewLedger(LedgerConfig{Store: func(context.Context) (*Store, error) { return store, b.away }, Spool: b.spool, Journal: b.journalPath(), Grace: b.grace, OrphanGrace: b.orphanGrace, Rotation: b.rotation, Keep: func() time.Duration { return b.keep },
 		Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(b.t.Context())
 	done := make(chan error, 1)
@@ -633,6 +634,24 @@ func TestThePromptLogIsNewestFirstAndLimited(t *testing.T) {
 	if err != nil || len(prompts) != 2 || prompts[0].Prompt != "prompt 2" || prompts[1].Answer != "hello" || prompts[0].Label != "sk-…wxyz" {
 		t.Errorf("prompts %+v, %v", prompts, err)
 	}
+}
+
+func TestPromptsAreRemovedWhenTheyAreOld(t *testing.T) {
+	b := newBooks(t)
+	b.stop()
+	b.keep = time.Hour
+	b.start()
+	old, young := intent(), intent()
+	old.StartedAt = old.StartedAt.Add(-2 * time.Hour)
+	b.whole(old)
+	b.whole(young)
+	b.requests(2)
+	b.restart() // it is looked at once an hour, and at the start
+	b.eventually("the old one is removed", func() bool {
+		prompts, err := b.store.Prompts(t.Context(), 10)
+		return err == nil && len(prompts) == 1 && prompts[0].ID == young.ID.String()
+	})
+	b.requests(2)
 }
 
 func TestManyRequestsWithTheSameLabelHaveARowEach(t *testing.T) {

@@ -125,16 +125,22 @@ func (c Config) tls(b gateway.Backend) *tls.UpstreamTlsContext {
 	if _, err := netip.ParseAddr(host); err == nil {
 		names.SanType, sni = tls.SubjectAltNameMatcher_IP_ADDRESS, ""
 	}
-	return &tls.UpstreamTlsContext{
-		Sni: sni,
-		CommonTlsContext: &tls.CommonTlsContext{
-			TlsParams: &tls.TlsParameters{TlsMinimumProtocolVersion: tls.TlsParameters_TLSv1_2, TlsMaximumProtocolVersion: tls.TlsParameters_TLSv1_3},
-			ValidationContextType: &tls.CommonTlsContext_ValidationContext{ValidationContext: &tls.CertificateValidationContext{
-				TrustedCa:                 &core.DataSource{Specifier: &core.DataSource_Filename{Filename: cmp.Or(b.CAFile, c.CAFile)}},
-				MatchTypedSubjectAltNames: []*tls.SubjectAltNameMatcher{names},
-			}},
-		},
+	checks := &tls.CertificateValidationContext{MatchTypedSubjectAltNames: []*tls.SubjectAltNameMatcher{names}}
+	common := &tls.CommonTlsContext{
+		TlsParams: &tls.TlsParameters{TlsMinimumProtocolVersion: tls.TlsParameters_TLSv1_2, TlsMaximumProtocolVersion: tls.TlsParameters_TLSv1_3},
 	}
+	if b.Authorities == "" {
+		checks.TrustedCa = &core.DataSource{Specifier: &core.DataSource_Filename{Filename: c.CAFile}}
+		common.ValidationContextType = &tls.CommonTlsContext_ValidationContext{ValidationContext: checks}
+	} else {
+		common.ValidationContextType = &tls.CommonTlsContext_CombinedValidationContext{
+			CombinedValidationContext: &tls.CommonTlsContext_CombinedCertificateValidationContext{
+				DefaultValidationContext:         checks,
+				ValidationContextSdsSecretConfig: &tls.SdsSecretConfig{Name: authoritiesName(b), SdsConfig: ads()},
+			},
+		}
+	}
+	return &tls.UpstreamTlsContext{Sni: sni, CommonTlsContext: common}
 }
 
 func edsCluster(e *encoder, name string, options *upstreamhttp.HttpProtocolOptions) *cluster.Cluster {

@@ -128,12 +128,19 @@ func (c Config) secrets() []types.Resource {
 		secrets = append(secrets, c.certificate())
 	}
 	for _, b := range c.Routes.Backends {
-		if !hasKey(b) {
-			continue
+		if hasKey(b) {
+			secrets = append(secrets, &tls.Secret{Name: secretName(b), Type: &tls.Secret_GenericSecret{
+				GenericSecret: &tls.GenericSecret{Secret: inline(b.Secret)},
+			}})
 		}
-		secrets = append(secrets, &tls.Secret{Name: secretName(b), Type: &tls.Secret_GenericSecret{
-			GenericSecret: &tls.GenericSecret{Secret: inline(b.Secret)},
-		}})
+		if b.Authorities != "" {
+			secrets = append(secrets, &tls.Secret{Name: authoritiesName(b), Type: &tls.Secret_ValidationContext{
+				ValidationContext: &tls.CertificateValidationContext{TrustedCa: inline(b.Authorities)},
+			}})
+		}
 	}
 	return secrets
 }
+
+// authoritiesName is the name of what a backend's certificate is checked with.
+func authoritiesName(b gateway.Backend) string { return b.Name + "/authorities" }

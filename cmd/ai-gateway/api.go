@@ -8,16 +8,15 @@ import (
 	dashboardapi "ai-gateway/dashboard-api"
 	"ai-gateway/gateway"
 	"ai-gateway/usage"
-	"ai-gateway/xds"
 )
 
 const pingTimeout = time.Second
 
 // api hands the rooms' figures to the HTTP API.
-func (s *service) api(tables *usage.Tables, ledger *usage.Ledger, control *xds.Server, routes gateway.Routes) dashboardapi.Config {
+func (s *service) api(tables *usage.Tables, ledger *usage.Ledger) dashboardapi.Config {
 	return dashboardapi.Config{
-		Health: func(ctx context.Context) dashboardapi.Health { return s.health(ctx, tables, ledger, control) },
-		Models: models(routes, s.started),
+		Health: func(ctx context.Context) dashboardapi.Health { return s.health(ctx, tables, ledger) },
+		Models: func() []dashboardapi.Model { return models(s.live.now.Load()) },
 		Costs: func(ctx context.Context) ([]dashboardapi.Costs, error) {
 			store, err := tables.Store(ctx)
 			if err != nil {
@@ -58,15 +57,15 @@ func (s *service) api(tables *usage.Tables, ledger *usage.Ledger, control *xds.S
 	}
 }
 
-func (s *service) health(ctx context.Context, tables *usage.Tables, ledger *usage.Ledger, control *xds.Server) dashboardapi.Health {
+func (s *service) health(ctx context.Context, tables *usage.Tables, ledger *usage.Ledger) dashboardapi.Health {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	stats := ledger.Stats()
-	heard := control.Status()
+	heard, now := s.live.xds.Status(), s.live.now.Load()
 	h := dashboardapi.Health{
-		Status: "ok", Ready: true, Version: version, Storage: s.cfg.Storage(),
+		Status: "ok", Ready: true, Version: version, Storage: now.cfg.Storage(),
 		UptimeSeconds: int64(time.Since(s.started).Seconds()),
-		Parts:         map[string]string{"serve": "ok", "store": "ok", "usage": "ok", "envoy": "ok"},
+		Parts:         map[string]string{"serve": "ok", "config": "ok", "store": "ok", "usage": "ok", "envoy": "ok"},
 		Envoy:         dashboardapi.EnvoyHealth{Version: heard.EnvoyVersion, Connected: heard.Envoys, ConfigVersion: heard.Version},
 		Usage:         usageHealth(stats),
 	}
@@ -80,6 +79,10 @@ func (s *service) health(ctx context.Context, tables *usage.Tables, ledger *usag
 	}
 	if stats.LastError != "" {
 		degraded("usage", stats.LastError)
+	}
+	h.Config = dashboardapi.ConfigHealth{File: s.configFile(), Since: now.since.UTC(), Fault: s.live.lastFault()}
+	if h.Config.Fault != "" {
+		degraded("config", "what the files hold now is refused; what was before is in force")
 	}
 	if heard.Envoys == 0 {
 		h.Status, h.Ready, h.Parts["envoy"] = "unavailable", false, "not connected"
@@ -120,10 +123,12 @@ func costs(s usage.Sums) dashboardapi.Costs {
 	}
 }
 
-func models(routes gateway.Routes, since time.Time) []dashboardapi.Model {
-	list := make([]dashboardapi.Model, len(routes.Models))
-	for i, r := range routes.Models {
-		list[i] = dashboardapi.Model{ID: r.Model, Object: "model", Created: since.Unix(), OwnedBy: r.Steps[0].Backend}
+func models(now *settings) []dashboardapi.Model {
+	list := []dashboardapi.Model{}
+	for _, r := range now.routes.Models {
+		for _, name := range append([]gateway.Model{r.Model}, r.Aliases...) {
+			list = append(list, dashboardapi.Model{ID: name, Object: "model", Created: now.since.Unix(), OwnedBy: r.Steps[0].Backend})
+		}
 	}
 	return list
 }

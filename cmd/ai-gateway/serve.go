@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,13 +28,7 @@ import (
 
 const (
 	maxEvents    = 256 << 20 // bytes of all streams' unfinished events
-	previewRunes = 500       // of a prompt and an answer in the prompt log
-
-	maxSpool     = 1 << 30        // bytes on disk; at the bound requests are refused
-	maxBehind    = 24 * time.Hour // that the tables may take nothing; then requests are refused
-	spoolSync    = 5 * time.Millisecond
 	witnessGrace = 2 * time.Second
-	orphanGrace  = 3 * time.Second
 	journalSize  = 64 << 20  // bytes from which on the journal is rotated
 	journalsKept = 256 << 20 // bytes of rotated journals, for comparisons
 )
@@ -46,11 +41,7 @@ func (w world) serveCommand() *cobra.Command {
 		Args:   cobra.NoArgs,
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := w.load()
-			if err != nil {
-				return err
-			}
-			s := &service{world: w, cfg: cfg, files: runFiles(runFolder), state: stateFiles(stateFolder),
+			s := &service{world: w, files: runFiles(runFolder), state: stateFiles(stateFolder),
 				log: slog.New(slog.NewTextHandler(w.stderr, nil)), started: time.Now()}
 			return s.run(cmd.Context())
 		},
@@ -68,67 +59,52 @@ func (w world) serveCommand() *cobra.Command {
 // service is all of our services in one process.
 type service struct {
 	world
-	cfg     config.Config
 	files   runFiles
 	state   stateFiles
 	log     *slog.Logger
 	started time.Time
+	live    *live
 }
 
 func (s *service) run(ctx context.Context) (err error) {
-	database := s.cfg.DatabasePath
-	if database == "" {
-		database = s.files.database()
-	}
-	tables := usage.NewTables(database)
-	defer func() { err = errors.Join(err, tables.Close()) }()
 	identifier, err := auth.LoadIdentifier(s.state.secret())
 	if err != nil {
 		return err
 	}
-	routes := s.routes()
-	prices := pricing.Default()
-	spool, err := usage.OpenSpool(usage.SpoolConfig{Dir: s.state.spool(), MaxBytes: maxSpool, MaxAge: maxBehind, Sync: spoolSync, Log: s.log})
+	s.live = &live{world: s.world, files: s.files, state: s.state, xds: xds.New(s.log), book: pricing.Default(), memory: provider.NewMemory(maxEvents)}
+	if err := s.live.start(ctx); err != nil {
+		return err
+	}
+	cfg := s.live.now.Load().cfg
+	tables := usage.NewTables(cmp.Or(cfg.DatabasePath, s.files.database()))
+	defer func() { err = errors.Join(err, tables.Close()) }()
+	spool, err := usage.OpenSpool(usage.SpoolConfig{Dir: s.state.spool(), MaxBytes: cfg.Spool.MaxBytes, MaxAge: cfg.Spool.MaxAge, Sync: cfg.Spool.Sync, Log: s.log})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, spool.Close()) }()
 	ledger := usage.NewLedger(usage.LedgerConfig{
-		Store: tables.Store, Spool: spool, Journal: s.followed(), Grace: witnessGrace, OrphanGrace: orphanGrace, Log: s.log,
+		Store: tables.Store, Spool: spool, Journal: s.followed(), Grace: witnessGrace, OrphanGrace: cfg.OrphanGrace, Log: s.log,
 		Rotation: usage.Rotation{At: journalSize, Keep: journalsKept, Reopen: s.reopenJournal},
+		Keep:     func() time.Duration { return s.live.now.Load().cfg.PromptLog.Keep },
 	})
-	control := xds.New(s.log)
-	if err := s.publish(ctx, control, routes); err != nil {
-		return err
-	}
-	rules := &extproc.Rules{
-		Dialect:     dialect{provider.OpenAI{Preview: s.preview(), Memory: provider.NewMemory(maxEvents)}},
-		Plan:        routes.Table().Plan,
-		Price:       prices.Price,
-		MaxBody:     s.cfg.MaxBody,
-		MaxInFlight: s.cfg.MaxInFlight,
-	}
 	exchanges := extproc.New(extproc.Config{
-		Rules:    func() *extproc.Rules { return rules },
+		Rules:    s.live.rules,
 		Identify: identifier.Identify,
 		Begin:    s.beginning(spool),
 		Settle:   spool.Settle,
 		Now:      s.now,
 		Log:      s.log,
 	})
-	api := dashboardapi.Handler(s.api(tables, ledger, control, routes))
+	api := dashboardapi.Handler(s.api(tables, ledger))
 	return s.serve(ctx, spool, ledger, map[string]serveFunc{
-		s.files.xdsSocket(): control.Serve,
+		s.files.xdsSocket(): s.live.xds.Serve,
 		s.files.extProc():   exchanges.Serve,
-		s.files.apiSocket(): func(ctx context.Context, l net.Listener) error { return serveHTTP(ctx, l, api) },
+		s.files.apiSocket(): func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, api) },
 	})
 }
 
 type serveFunc func(context.Context, net.Listener) error
-
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
-	return dashboardapi.Serve(ctx, l, h)
-}
 
 // serve runs every service on its socket, and the books until they have ended: what the
 // last exchanges settle is still written.
@@ -143,6 +119,10 @@ func (s *service) serve(ctx context.Context, spool *usage.Spool, ledger *usage.L
 	for socket, serve := range services {
 		group.Go(func() error { return serveSocket(ctx, socket, serve) })
 	}
+	group.Go(func() error {
+		config.Watch(ctx, s.live.watched, func() { s.reload(ctx) })
+		return nil
+	})
 	err := group.Wait()
 	stopKeeping()
 	return errors.Join(err, books.Wait())
@@ -190,44 +170,15 @@ func (s *service) followed() string {
 	return s.state.journal()
 }
 
-// routes are the configured ones, the demo's with its socket.
-func (s *service) routes() gateway.Routes {
-	routes := s.cfg.Routes
-	if s.cfg.Demo {
-		routes = s.cfg.RoutesWithDemo(s.files.demoSocket())
-	}
-	return routes
-}
-
-func (s *service) preview() int {
-	if s.cfg.PromptLogging {
-		return previewRunes
-	}
-	return 0
-}
-
-func (s *service) publish(ctx context.Context, control *xds.Server, routes gateway.Routes) error {
-	ca, err := caFile(s.getenv)
+// reload takes over files that have changed.
+func (s *service) reload(ctx context.Context) {
+	err := s.live.reload(ctx)
+	s.live.setFault(err)
 	if err != nil {
-		return err
+		s.log.Error("the changed configuration is refused; the one before stays in force", "error", err)
+		return
 	}
-	snapshot, err := xds.Build(xds.Config{
-		Bind:          s.cfg.Bind,
-		Port:          s.cfg.Port,
-		AnyHost:       s.cfg.Open,
-		FailOpen:      !s.sabotaged("fail-closed"),
-		Routes:        routes,
-		Retry:         xds.Retry{Attempts: s.cfg.Retry.Attempts, Delay: s.cfg.Retry.Delay},
-		MaxBody:       s.cfg.MaxBody,
-		ExtProcSocket: s.files.extProc(),
-		APISocket:     s.files.apiSocket(),
-		Journal:       s.state.journal(),
-		CAFile:        ca,
-	})
-	if err != nil {
-		return err
-	}
-	return control.Publish(ctx, snapshot)
+	s.log.Info("the changed configuration is in force")
 }
 
 // dialect gives provider's streams the interface that extproc asks for.
