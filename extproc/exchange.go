@@ -29,13 +29,15 @@ type exchange struct {
 	planned bool
 	intent  gateway.Intent
 	prompt  string
-	unasked bool // we asked the provider for usage, the client did not
+	text    gateway.PromptText // until an answer reads it
+	unasked bool               // we asked the provider for usage, the client did not
 
 	status   int
 	ttft     time.Duration
 	stream   Stream
 	finished bool
-	answered gateway.Answer
+	unread   bool           // of the answer's body not all was read
+	answered gateway.Answer // of no source as long as nothing is known
 }
 
 // state is what an exchange waits for, in order.
@@ -85,16 +87,26 @@ func (x *exchange) end() {
 	if !x.planned {
 		return
 	}
-	defer x.settle() // even if a broken stream cannot tell its answer
+	defer x.settle(x.c.Now()) // even if a broken stream cannot tell its answer
 	if x.stream != nil {
 		x.answered = x.stream.Answer()
 	}
+	if x.answered.Source == 0 {
+		x.readAnswer(nil)
+	}
 }
 
-func (x *exchange) settle() {
+// readAnswer reads the answer's body and lets go of the prompt.
+func (x *exchange) readAnswer(body []byte) {
+	text := x.text
+	x.text = gateway.PromptText{}
+	x.answered = x.rules.Dialect.ReadAnswer(&x.intent, text, x.status, body)
+}
+
+func (x *exchange) settle(ended time.Time) {
 	x.c.Settle(gateway.Settlement{
 		Intent:   x.intent,
-		Duration: x.c.Now().Sub(x.started),
+		Duration: ended.Sub(x.started),
 		TTFT:     x.ttft,
 		Status:   x.status,
 		Finished: x.finished,
@@ -103,17 +115,18 @@ func (x *exchange) settle() {
 	})
 }
 
-// completed is the answer with our estimate of the prompt where the provider
-// gave no figures. What was refused cost nothing; what was never answered may have.
+// completed is the answer as it is billed. What was refused cost nothing; what was
+// never answered may have.
 func (x *exchange) completed() gateway.Answer {
 	a := x.answered
-	if a.Source != gateway.FromProvider {
+	switch {
+	case a.Source == gateway.FromProvider:
+	case x.status >= http.StatusBadRequest:
+		a.Usage, a.Source = gateway.Usage{}, gateway.Estimated
+	case a.Source == 0: // the dialect panicked
+		a.Usage.Prompt, a.Source = x.intent.PromptTokens, gateway.Estimated
+	case x.unread:
 		a.Source = gateway.Estimated
-		if x.status >= http.StatusBadRequest {
-			a.Usage = gateway.Usage{}
-		} else {
-			a.Usage.Prompt = x.intent.PromptTokens
-		}
 	}
 	return a
 }
@@ -229,7 +242,7 @@ func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 		Endpoint: x.head.endpoint, Model: p.Model, Steps: p.Steps,
 		Stream: request.Stream, PromptTokens: request.PromptTokens,
 	}
-	x.prompt = request.Prompt
+	x.prompt, x.text = request.Prompt, request.Text
 	x.planned = true
 	return nil
 }

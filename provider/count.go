@@ -98,6 +98,11 @@ func scaled(tokens int64, whole, part int) int64 {
 	return tokens * int64(whole) / int64(part)
 }
 
+// countPrompt returns how many tokens a prompt has.
+func (e encoding) countPrompt(p gateway.PromptText) int64 {
+	return scaled(e.count(p.Texts), int(p.Bytes), len(p.Texts)) + p.Tokens
+}
+
 func (e encoding) countPiece(piece string) int64 {
 	n, err := codecs[e]().Count(strings.ToValidUTF8(piece, string(utf8.RuneError)))
 	if err != nil { // a time limit, of which there is none
