@@ -62,7 +62,7 @@ func (t *tally) readChoice(c *cursor) {
 	}
 	t.choices.note(ch.index, ch.finished)
 	t.deliver(ch.index, c)
-	if t.text.limit > 0 && ch.index == 0 {
+	if t.text.limit > 0 && !t.text.cut && ch.index == 0 {
 		t.preview(&ch)
 	}
 }
