@@ -13,7 +13,7 @@ func quietConfig() Config {
 	d.readRequest = func(gateway.Endpoint, []byte) (gateway.Request, error) {
 		return gateway.Request{Model: "gpt-4o-mini", PromptTokens: 7}, nil
 	}
-	d.newStream = func(gateway.Endpoint, bool) Stream { return &fakeStream{} }
+	d.newStream = func(gateway.PromptText, bool) Stream { return &fakeStream{} }
 	config.Rules().Dialect = d
 	config.Rules().Plan = func(m gateway.Model) (gateway.Plan, bool) {
 		return gateway.Plan{Model: m, Steps: []gateway.Step{{Backend: "openai", UpstreamModel: m}}, ClientKey: true}, true

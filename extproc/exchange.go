@@ -29,14 +29,16 @@ type exchange struct {
 	planned bool
 	intent  gateway.Intent
 	prompt  string
-	unasked bool // we asked the provider for usage, the client did not
+	text    gateway.PromptText // until an answer reads it
+	unasked bool               // we asked the provider for usage, the client did not
 
 	status   int
 	ttft     time.Duration
 	stream   Stream
 	finished bool
-	unread   bool // the answer's body passes as it is
-	answered gateway.Answer
+	unread   bool           // nothing of the answer's body was read
+	partial  bool           // not all of it was
+	answered gateway.Answer // of no source as long as nothing is known
 }
 
 // state is what an exchange waits for, in order.
@@ -86,19 +88,29 @@ func (x *exchange) end() {
 	if !x.planned {
 		return
 	}
-	defer x.settle() // even if a broken stream cannot tell its answer
+	defer x.settle(x.c.Now()) // even if a broken stream cannot tell its answer
 	if x.stream != nil {
 		defer x.stream.Close()
 		x.answered = x.stream.Answer()
 	}
+	if x.answered.Source == 0 {
+		x.readAnswer(nil)
+	}
 }
 
-func (x *exchange) settle() {
+// readAnswer reads the answer's body and lets go of the prompt.
+func (x *exchange) readAnswer(body []byte) {
+	text := x.text
+	x.text = gateway.PromptText{}
+	x.answered = x.rules.Dialect.ReadAnswer(&x.intent, text, x.status, body)
+}
+
+func (x *exchange) settle(ended time.Time) {
 	answer := x.completed()
 	answer.Text = x.clean(answer.Text)
 	x.c.Settle(&gateway.Settlement{
 		ID:       x.intent.ID,
-		Duration: x.c.Now().Sub(x.started),
+		Duration: ended.Sub(x.started),
 		TTFT:     x.ttft,
 		Status:   x.status,
 		Finished: x.finished,
@@ -115,20 +127,20 @@ func (x *exchange) clean(text string) string {
 	return x.rules.Clean(text)
 }
 
-// completed is the answer with our estimate of the prompt where the provider
-// gave no figures. What was refused cost nothing; what was never answered may have.
+// completed is the answer as it is billed. What was refused cost nothing; what was never
+// answered may have; of what nobody read, its size has to tell.
 func (x *exchange) completed() gateway.Answer {
 	a := x.answered
-	if x.unread {
-		return a
-	}
-	if a.Source != gateway.FromProvider {
+	switch {
+	case a.Source == gateway.FromProvider:
+	case x.status >= http.StatusBadRequest:
+		a.Usage, a.Source = gateway.Usage{}, gateway.Estimated
+	case x.unread:
+		a.Usage, a.Source = gateway.Usage{}, 0
+	case a.Source == 0: // the dialect panicked
+		a.Usage.Prompt, a.Source = x.intent.PromptTokens, gateway.Estimated
+	case x.partial:
 		a.Source = gateway.Estimated
-		if x.status >= http.StatusBadRequest {
-			a.Usage = gateway.Usage{}
-		} else {
-			a.Usage.Prompt = x.intent.PromptTokens
-		}
 	}
 	return a
 }
@@ -253,7 +265,7 @@ func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 	if err := x.c.Begin(&x.intent); err != nil {
 		return err
 	}
-	x.prompt = request.Prompt
+	x.prompt, x.text = request.Prompt, request.Text
 	x.planned = true
 	return nil
 }

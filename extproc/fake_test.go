@@ -19,8 +19,8 @@ import (
 // for a stream, a third "usage" for its usage.
 type fakeDialect struct {
 	readRequest func(gateway.Endpoint, []byte) (gateway.Request, error)
-	readAnswer  func(gateway.Endpoint, int, []byte) gateway.Answer
-	newStream   func(gateway.Endpoint, bool) Stream
+	readAnswer  func(p gateway.PromptText, status int, body []byte) gateway.Answer
+	newStream   func(p gateway.PromptText, dropUsage bool) Stream
 }
 
 func (d fakeDialect) ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, error) {
@@ -38,22 +38,26 @@ func (fakeDialect) Rewrite(body []byte, r gateway.Request, as gateway.Model, ask
 	}
 	return out, gateway.Span{To: len(as)}
 }
-func (d fakeDialect) ReadAnswer(e gateway.Endpoint, status int, body []byte) gateway.Answer {
-	return d.readAnswer(e, status, body)
+func (d fakeDialect) ReadAnswer(_ *gateway.Intent, p gateway.PromptText, status int, body []byte) gateway.Answer {
+	return d.readAnswer(p, status, body)
 }
-func (d fakeDialect) NewStream(e gateway.Endpoint, dropUsage bool) Stream {
-	return d.newStream(e, dropUsage)
+func (d fakeDialect) NewStream(_ *gateway.Intent, p gateway.PromptText, dropUsage bool) Stream {
+	return d.newStream(p, dropUsage)
 }
 
 // fakeStream swallows pieces that hold "usage" where it is to drop them, makes
-// "long" of "short", and counts a completion token for each piece.
+// "long" of "short", and counts a completion token for each piece; the piece
+// "figures" has the provider's.
 type fakeStream struct {
+	prompt    gateway.PromptText
 	dropUsage bool
 	pieces    int64
+	figures   bool
 }
 
 func (s *fakeStream) Next(piece []byte, _ bool) ([]byte, bool) {
 	s.pieces++
+	s.figures = s.figures || bytes.Equal(piece, []byte("figures"))
 	switch {
 	case s.dropUsage && bytes.Contains(piece, []byte("usage")):
 		return nil, false
@@ -68,7 +72,18 @@ func (s *fakeStream) Next(piece []byte, _ bool) ([]byte, bool) {
 func (s *fakeStream) Close() {}
 
 func (s *fakeStream) Answer() gateway.Answer {
-	return gateway.Answer{Usage: gateway.Usage{Completion: s.pieces}, Source: gateway.Estimated}
+	if s.figures {
+		return fromProvider
+	}
+	return counted(s.prompt, s.pieces)
+}
+
+// fakePrompt is counted as nine tokens.
+var fakePrompt = gateway.PromptText{Tokens: 9}
+
+// counted is an answer without the provider's figures.
+func counted(p gateway.PromptText, completion int64) gateway.Answer {
+	return gateway.Answer{Usage: gateway.Usage{Prompt: p.Tokens, Completion: completion}, Source: gateway.Counted}
 }
 
 var fromProvider = gateway.Answer{Usage: gateway.Usage{Prompt: 1000, Completion: 2000}, Source: gateway.FromProvider}
@@ -81,18 +96,20 @@ func wordDialect() fakeDialect {
 				return gateway.Request{}, gateway.BadRequest("empty", "model", "no words")
 			}
 			return gateway.Request{Model: gateway.Model(strings.Clone(words[0])), Stream: len(words) > 1, UsageWanted: len(words) > 2,
-				PromptTokens: 7, Prompt: "hello"}, nil
+				PromptTokens: 7, Prompt: "hello", Text: fakePrompt}, nil
 		},
-		readAnswer: func(_ gateway.Endpoint, status int, body []byte) gateway.Answer {
-			if status >= 400 {
+		readAnswer: func(p gateway.PromptText, status int, body []byte) gateway.Answer {
+			switch {
+			case status >= 400:
 				return gateway.Answer{Source: gateway.Estimated, ErrorCode: "refused"}
-			}
-			if string(body) == "no figures" {
-				return gateway.Answer{Source: gateway.Estimated, Usage: gateway.Usage{Completion: 3}}
+			case len(body) == 0:
+				return counted(p, 0)
+			case string(body) == "no figures":
+				return counted(p, 3)
 			}
 			return fromProvider
 		},
-		newStream: func(_ gateway.Endpoint, drop bool) Stream { return &fakeStream{dropUsage: drop} },
+		newStream: func(p gateway.PromptText, drop bool) Stream { return &fakeStream{prompt: p, dropUsage: drop} },
 	}
 }
 

@@ -47,10 +47,12 @@ func (x *exchange) onAnswer(m message) changes {
 	switch {
 	case m.end:
 		x.state, x.finished = awaitNothing, true
+		x.readAnswer(nil)
 		return changes{headers: []setHeader{x.elapsed(), x.cost()}}
 	case readable && (isMediaType(h.contentType, "text/event-stream") || len(h.contentType) == 0 && x.intent.Stream && x.status < http.StatusBadRequest):
 		x.state = awaitEvents
-		x.stream = x.rules.Dialect.NewStream(x.intent.Endpoint, x.unasked)
+		x.stream = x.rules.Dialect.NewStream(&x.intent, x.text, x.unasked)
+		x.text = gateway.PromptText{}
 		c := changes{headers: []setHeader{x.elapsed()}, replyMode: inPieces}
 		if x.unasked && len(h.contentLength) > 0 {
 			c.remove = "content-length" // the usage will be taken out
@@ -83,9 +85,11 @@ func (x *exchange) onResponseBody(m message, reply []byte) ([]byte, error) {
 	return nil, errOrder
 }
 
+// onJSON reads a JSON answer. Tokens that it does not tell are counted at once, so that
+// X-Cost-USD is what the row says.
 func (x *exchange) onJSON(m message, reply []byte) []byte {
-	x.state = awaitNothing
-	x.answered = x.rules.Dialect.ReadAnswer(x.intent.Endpoint, x.status, m.body)
+	x.state, x.partial = awaitNothing, !m.end
+	x.readAnswer(m.body)
 	return appendChange(reply, m.kind, changes{headers: []setHeader{x.elapsed(), x.costOf(m.end)}})
 }
 

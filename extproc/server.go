@@ -33,10 +33,11 @@ type Dialect interface {
 	// Rewrite returns the body of a request with another model name and, if askUsage,
 	// asking for the usage at the stream's end too; and where the model is in it.
 	Rewrite(body []byte, r gateway.Request, as gateway.Model, askUsage bool) ([]byte, gateway.Span)
-	// ReadAnswer reads a JSON answer, which may be cut off or no JSON at all.
-	ReadAnswer(e gateway.Endpoint, status int, body []byte) gateway.Answer
+	// ReadAnswer reads a JSON answer to a request and its prompt. It may be cut off, no
+	// JSON at all, or empty: none came.
+	ReadAnswer(i *gateway.Intent, p gateway.PromptText, status int, body []byte) gateway.Answer
 	// NewStream reads a streamed answer; dropUsage takes the usage event out of it.
-	NewStream(e gateway.Endpoint, dropUsage bool) Stream
+	NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bool) Stream
 }
 
 // Stream reads a streamed answer piece by piece.
@@ -44,7 +45,8 @@ type Stream interface {
 	// Next takes a piece and returns what to forward instead; same forwards the piece
 	// itself. The piece is valid until Next returns, what it returns until the next call.
 	Next(piece []byte, last bool) (out []byte, same bool)
-	// Answer is what is known so far.
+	// Answer is what is known so far. Where the provider has not told its tokens, it
+	// counts them, which takes time.
 	Answer() gateway.Answer
 	// Close ends the reading, once.
 	Close()

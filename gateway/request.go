@@ -14,6 +14,16 @@ type Request struct {
 	UsageWanted  bool   // the client itself asked for stream_options.include_usage
 	PromptTokens int64  // estimated from the size of the prompt's text
 	Prompt       string // preview of the last user message; empty while prompts are not logged
+	Text         PromptText
+}
+
+// PromptText is what is kept of a prompt to count its tokens once the request is over,
+// should the provider not tell them. The dialect that read it can count it.
+type PromptText struct {
+	Texts  string // of the messages, roles and tools, unescaped; of very long ones a sample
+	Bytes  int64  // of the texts without sampling
+	Tokens int64  // besides those of the texts: token numbers, and what the format takes
+	Other  bool   // there is more than text: images, sounds or files
 }
 
 // Span is a part of a body: the bytes from From up to, not including, To.
@@ -22,7 +32,7 @@ type Span struct{ From, To int }
 // Answer is what the gateway reads out of a response's body.
 type Answer struct {
 	Usage     Usage
-	Source    Source // FromProvider; Estimated where it gave no believable figures; 0 where nobody could read it
+	Source    Source // FromProvider; Counted or Estimated where it gave no believable figures; 0 where nobody could read it
 	Text      string // preview of the answer's text; empty while prompts are not logged
 	ErrorCode string // "code", else "type", of an error envelope
 }

@@ -30,8 +30,8 @@ type Source uint8
 
 // The sources in rising rank.
 const (
-	Estimated    Source = iota + 1 // from the sizes of texts alone
-	Counted                        // the delivered text, counted
+	Estimated    Source = iota + 1 // from the sizes of texts, or counted as another model would
+	Counted                        // the prompt and the delivered text, counted as the model does
 	FromEnvoy                      // the provider's figures as Envoy read them
 	FromProvider                   // the provider's figures as the gateway read them
 )

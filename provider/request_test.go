@@ -47,7 +47,7 @@ func TestARequestIsReadForWhatItAsks(t *testing.T) {
 		got, err := provider.OpenAI{Preview: 12}.ReadRequest(row.endpoint, []byte(row.body))
 		var name gateway.Model
 		fault := json.Unmarshal([]byte(row.body[got.ModelAt.From:got.ModelAt.To]), &name)
-		got.ModelAt = gateway.Span{}
+		got.ModelAt, got.Text = gateway.Span{}, gateway.PromptText{}
 		if err != nil || got != row.want || fault != nil || name != row.want.Model {
 			t.Errorf("%s\n got %+v, %v, the model %q, %v\nwant %+v", row.body, got, err, name, fault, row.want)
 		}

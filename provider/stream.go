@@ -19,12 +19,12 @@ type Stream struct {
 	cutEnd bool   // the bytes before the next piece are a dropped event that ended in CR
 }
 
-// NewStream reads a stream of events. With dropUsage, the event that carries nothing
+// NewStream reads a stream of events that answers a request. With dropUsage, the event that carries nothing
 // but the usage does not reach the client, who did not ask for it. (Such a client
 // would not see "usage":null in the other chunks either, but clients take no notice
 // and those chunks would have to be rewritten.)
-func (d OpenAI) NewStream(e gateway.Endpoint, dropUsage bool) *Stream {
-	return &Stream{tally: tally{endpoint: e, text: preview{limit: d.Preview}}, dropUsage: dropUsage,
+func (d OpenAI) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bool) *Stream {
+	return &Stream{tally: tally{intent: i, prompt: p, text: preview{limit: d.Preview}}, dropUsage: dropUsage,
 		events: sseReader{memory: share{of: d.Memory}}}
 }
 

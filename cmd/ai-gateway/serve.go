@@ -184,6 +184,6 @@ func (s *service) reload(ctx context.Context) {
 // dialect gives provider's streams the interface that extproc asks for.
 type dialect struct{ provider.OpenAI }
 
-func (d dialect) NewStream(e gateway.Endpoint, dropUsage bool) extproc.Stream {
-	return d.OpenAI.NewStream(e, dropUsage)
+func (d dialect) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bool) extproc.Stream {
+	return d.OpenAI.NewStream(i, p, dropUsage)
 }
