@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -77,7 +78,11 @@ func chaosSeconds(t *testing.T) time.Duration {
 func newChaos(t *testing.T, binary string, duration, killEach time.Duration, env ...string) *chaos {
 	t.Helper()
 	fake, base := provider(t)
-	p := launch(t, os.Getenv(binary), append([]string{"AI_GATEWAY_UPSTREAM=" + base + "/v1", "AI_GATEWAY_RETRY_ATTEMPTS=1", "AI_GATEWAY_RETRY_DELAY_MS=10"}, env...)...)
+	file := filepath.Join(t.TempDir(), "ai-gateway.yaml")
+	if err := os.WriteFile(file, []byte("storage: {orphan_grace: 3s}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := launch(t, os.Getenv(binary), append([]string{"AI_GATEWAY_CONFIG=" + file, "AI_GATEWAY_UPSTREAM=" + base + "/v1", "AI_GATEWAY_RETRY_ATTEMPTS=1", "AI_GATEWAY_RETRY_DELAY_MS=10"}, env...)...)
 	if err := p.ready(readyWithin); err != nil {
 		t.Fatal(err)
 	}

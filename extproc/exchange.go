@@ -136,7 +136,7 @@ func (x *exchange) completed() gateway.Answer {
 	case x.status >= http.StatusBadRequest:
 		a.Usage, a.Source = gateway.Usage{}, gateway.Estimated
 	case x.unread:
-		a.Usage, a.Source = gateway.Usage{}, 0
+		a.Source = 0
 	case a.Source == 0: // the dialect panicked
 		a.Usage.Prompt, a.Source = x.intent.PromptTokens, gateway.Estimated
 	case x.partial:

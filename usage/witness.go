@@ -156,8 +156,12 @@ func told(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gat
 	switch {
 	case s == nil && fromEnvoy, s != nil && fromEnvoy && (!s.Finished || s.Answer.Source < gateway.FromEnvoy):
 		return *l.Usage, gateway.FromEnvoy
-	case s == nil || s.Answer.Source == 0:
+	case s == nil:
 		return guess(i, l), gateway.Estimated
+	case s.Answer.Source == 0: // only the prompt could be read
+		u := guess(i, l)
+		u.Prompt = max(s.Answer.Usage.Prompt, u.Prompt)
+		return u, gateway.Estimated
 	case !s.Finished && l == nil:
 		return s.Answer.Usage, min(s.Answer.Source, gateway.Counted) // it may have gone on without us
 	}

@@ -32,7 +32,7 @@ const (
 // clusters returns a cluster for every backend and for our own services, and
 // the endpoints of those that need no DNS.
 func (c Config) clusters() (clusters, endpoints []types.Resource, err error) {
-	var e encoder
+	e := encoder{static: c.static}
 	for _, own := range []struct {
 		name, socket string
 		http2        bool
@@ -73,7 +73,7 @@ func (c Config) backend(e *encoder, b gateway.Backend) (*cluster.Cluster, *endpo
 	if b.BaseURL.Scheme == "https" {
 		cl.TransportSocket = &core.TransportSocket{
 			Name:       "envoy.transport_sockets.tls",
-			ConfigType: &core.TransportSocket_TypedConfig{TypedConfig: e.any(c.tls(b))},
+			ConfigType: &core.TransportSocket_TypedConfig{TypedConfig: e.any(c.tls(e, b))},
 		}
 	}
 	if isName(b) {
@@ -116,7 +116,7 @@ func portOf(u *url.URL) (int, error) {
 
 // tls verifies a provider's certificate against its own or the system's authorities,
 // and its host name.
-func (c Config) tls(b gateway.Backend) *tls.UpstreamTlsContext {
+func (c Config) tls(e *encoder, b gateway.Backend) *tls.UpstreamTlsContext {
 	host := b.BaseURL.Hostname()
 	names := &tls.SubjectAltNameMatcher{SanType: tls.SubjectAltNameMatcher_DNS, Matcher: &matcher.StringMatcher{
 		MatchPattern: &matcher.StringMatcher_Exact{Exact: host},
@@ -136,7 +136,7 @@ func (c Config) tls(b gateway.Backend) *tls.UpstreamTlsContext {
 		common.ValidationContextType = &tls.CommonTlsContext_CombinedValidationContext{
 			CombinedValidationContext: &tls.CommonTlsContext_CombinedCertificateValidationContext{
 				DefaultValidationContext:         checks,
-				ValidationContextSdsSecretConfig: &tls.SdsSecretConfig{Name: authoritiesName(b), SdsConfig: ads()},
+				ValidationContextSdsSecretConfig: &tls.SdsSecretConfig{Name: authoritiesName(b), SdsConfig: e.ads()},
 			},
 		}
 	}
@@ -147,7 +147,7 @@ func edsCluster(e *encoder, name string, options *upstreamhttp.HttpProtocolOptio
 	return &cluster.Cluster{
 		Name:                          name,
 		ClusterDiscoveryType:          &cluster.Cluster_Type{Type: cluster.Cluster_EDS},
-		EdsClusterConfig:              &cluster.Cluster_EdsClusterConfig{EdsConfig: ads()},
+		EdsClusterConfig:              &cluster.Cluster_EdsClusterConfig{EdsConfig: e.ads()},
 		ConnectTimeout:                durationpb.New(gateway.DefaultConnectTimeout),
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{httpOptionsKey: e.any(options)},
 		CircuitBreakers: &cluster.CircuitBreakers{Thresholds: []*cluster.CircuitBreakers_Thresholds{{

@@ -25,7 +25,7 @@ func (c Config) transport(e *encoder) *core.TransportSocket {
 	context := &tls.DownstreamTlsContext{CommonTlsContext: &tls.CommonTlsContext{
 		TlsParams:                      &tls.TlsParameters{TlsMinimumProtocolVersion: tls.TlsParameters_TLSv1_2, TlsMaximumProtocolVersion: tls.TlsParameters_TLSv1_3},
 		AlpnProtocols:                  []string{"h2", "http/1.1"},
-		TlsCertificateSdsSecretConfigs: []*tls.SdsSecretConfig{{Name: certificateSecret, SdsConfig: ads()}},
+		TlsCertificateSdsSecretConfigs: []*tls.SdsSecretConfig{{Name: certificateSecret, SdsConfig: e.ads()}},
 	}}
 	return &core.TransportSocket{
 		Name:       "envoy.transport_sockets.tls",

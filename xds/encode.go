@@ -10,7 +10,10 @@ import (
 )
 
 // encoder packs messages into Any and keeps the first error.
-type encoder struct{ err error }
+type encoder struct {
+	err    error
+	static bool // nothing is to be asked for over ADS
+}
 
 func (e *encoder) any(m proto.Message) *anypb.Any {
 	a := &anypb.Any{}
@@ -40,7 +43,10 @@ func (e *encoder) requestID(m proto.Message) *hcm.RequestIDExtension {
 }
 
 // ads says that a resource comes over the one aggregated stream.
-func ads() *core.ConfigSource {
+func (e *encoder) ads() *core.ConfigSource {
+	if e.static {
+		return nil
+	}
 	return &core.ConfigSource{
 		ResourceApiVersion:    core.ApiVersion_V3,
 		ConfigSourceSpecifier: &core.ConfigSource_Ads{Ads: &core.AggregatedConfigSource{}},

@@ -48,10 +48,9 @@ const (
 )
 
 func (c Config) listener() (*listener.Listener, error) {
-	var e encoder
+	e := encoder{static: c.static}
 	manager := &hcm.HttpConnectionManager{
-		StatPrefix:     "gateway",
-		RouteSpecifier: &hcm.HttpConnectionManager_Rds{Rds: &hcm.Rds{RouteConfigName: routeConfigName, ConfigSource: ads()}},
+		StatPrefix: "gateway",
 		HttpFilters: []*hcm.HttpFilter{
 			e.filter(corsFilter, &cors.Cors{}), // first, so that its headers come after the allow list
 			e.filter(requestIDFilter, validRequestID(&e)),
@@ -81,6 +80,9 @@ func (c Config) listener() (*listener.Listener, error) {
 		Http2ProtocolOptions:         &core.Http2ProtocolOptions{MaxConcurrentStreams: wrapperspb.UInt32(1000)},
 		PathWithEscapedSlashesAction: hcm.HttpConnectionManager_KEEP_UNCHANGED, // model ids hold slashes; metered paths match exactly
 	}
+	if err := c.setRoutes(&e, manager); err != nil {
+		return nil, err
+	}
 	l := &listener.Listener{
 		Name:                          listenerName,
 		Address:                       tcpAddress(c.Bind, c.Port),
@@ -94,6 +96,17 @@ func (c Config) listener() (*listener.Listener, error) {
 		}},
 	}
 	return l, e.err
+}
+
+// setRoutes has the routes come over ADS or, where all is static, puts them in.
+func (c Config) setRoutes(e *encoder, manager *hcm.HttpConnectionManager) error {
+	if !c.static {
+		manager.RouteSpecifier = &hcm.HttpConnectionManager_Rds{Rds: &hcm.Rds{RouteConfigName: routeConfigName, ConfigSource: e.ads()}}
+		return nil
+	}
+	routes, err := c.routes()
+	manager.RouteSpecifier = &hcm.HttpConnectionManager_RouteConfig{RouteConfig: routes}
+	return err
 }
 
 // extProc configures the gateway role.

@@ -39,7 +39,7 @@ var retriedStatuses = []uint32{
 // routes is the one route configuration: requests with a plan go to their
 // model's group; requests that should have one and do not go nowhere.
 func (c Config) routes() (*route.RouteConfiguration, error) {
-	var e encoder
+	e := encoder{static: c.static}
 	served := &route.VirtualHost{
 		Name: "gateway", Domains: c.hostNames(), Routes: c.table(&e),
 		RequestBodyBufferLimit: wrapperspb.UInt64(uint64(c.MaxBody + bufferSlack)),

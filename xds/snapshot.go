@@ -38,6 +38,8 @@ type Config struct {
 	APISocket     string // Unix socket of the HTTP API
 	Journal       string // path of the access log
 	CAFile        string // PEM bundle that providers' certificates are checked with
+
+	static bool // for Static
 }
 
 // Retry says how often and when a failed call is repeated.

@@ -42,7 +42,7 @@ func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter
 	filters = append(filters, e.filter("gateway.attempt", &lua.Lua{DefaultSourceCode: attemptSource(b, c.rewrites())}))
 	if hasKey(b) {
 		filters = append(filters, e.filter("gateway.own_key", &injector.CredentialInjector{
-			Credential: e.extension("envoy.http.injected_credentials.generic", ownKey(b)),
+			Credential: e.extension("envoy.http.injected_credentials.generic", ownKey(e, b)),
 		}))
 	}
 	return append(filters, upstreamCodec(e))
@@ -55,8 +55,8 @@ const azureKeyHeader = "api-key"
 func hasKey(b gateway.Backend) bool { return b.Secret != "" && b.Credential != gateway.NoCredential }
 
 // ownKey says which header carries a backend's own key.
-func ownKey(b gateway.Backend) *generic.Generic {
-	key := &generic.Generic{Credential: &tls.SdsSecretConfig{Name: secretName(b), SdsConfig: ads()}}
+func ownKey(e *encoder, b gateway.Backend) *generic.Generic {
+	key := &generic.Generic{Credential: &tls.SdsSecretConfig{Name: secretName(b), SdsConfig: e.ads()}}
 	if b.Kind == gateway.Azure {
 		key.Header = azureKeyHeader
 	} else {

@@ -170,13 +170,18 @@ func (l *live) publishOnly(ctx context.Context, s *settings, backends []gateway.
 }
 
 func (l *live) snapshot(s *settings, backends []gateway.Backend) (*cache.Snapshot, error) {
-	ca, err := caFile(l.getenv)
+	c, err := l.envoyConfig(s, backends)
 	if err != nil {
 		return nil, err
 	}
+	return xds.Build(c)
+}
+
+func (l *live) envoyConfig(s *settings, backends []gateway.Backend) (xds.Config, error) {
+	ca, err := caFile(l.getenv)
 	routes := s.routes
 	routes.Backends = backends
-	return xds.Build(xds.Config{
+	return xds.Config{
 		Bind:          s.cfg.Bind,
 		Port:          s.cfg.Port,
 		AnyHost:       s.cfg.Open,
@@ -191,7 +196,7 @@ func (l *live) snapshot(s *settings, backends []gateway.Backend) (*cache.Snapsho
 		APISocket:     l.files.apiSocket(),
 		Journal:       l.state.journal(),
 		CAFile:        ca,
-	})
+	}, err
 }
 
 // saveGood keeps the text of the file for a serve that finds a bad one when it is started
