@@ -5,13 +5,43 @@ import (
 	"strings"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	cors "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // certificateSecret is the name of the listener's certificate.
 const certificateSecret = "gateway/certificate"
+
+// preflights are the routes of what browsers ask before they call. The filter for CORS
+// answers them, but only on a route that leads to a cluster.
+func (c Config) preflights() []*route.Route {
+	if len(c.Origins) == 0 {
+		return nil
+	}
+	return []*route.Route{{
+		Name: "preflight", Action: toNowhere(),
+		Match: &route.RouteMatch{PathSpecifier: prefix("/"), Headers: []*route.HeaderMatcher{
+			method(http.MethodOptions), present("origin"), present("access-control-request-method"),
+		}},
+	}}
+}
+
+func toNowhere() *route.Route_Route {
+	return &route.Route_Route{Route: &route.RouteAction{ClusterSpecifier: &route.RouteAction_Cluster{Cluster: nowhere}}}
+}
+
+func present(name string) *route.HeaderMatcher {
+	return &route.HeaderMatcher{Name: name, HeaderMatchSpecifier: &route.HeaderMatcher_PresentMatch{PresentMatch: true}}
+}
+
+func method(name string) *route.HeaderMatcher {
+	return &route.HeaderMatcher{Name: ":method", HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{
+		StringMatch: &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Exact{Exact: name}},
+	}}
+}
 
 // corsMaxAge is how long, in seconds, a browser may keep what a preflight told it.
 const corsMaxAge = "600"
@@ -47,6 +77,8 @@ func (c Config) cors() *cors.CorsPolicy {
 		AllowHeaders:  "*, authorization",
 		ExposeHeaders: "x-request-id, x-response-time-ms, x-cost-usd, x-should-retry, retry-after, retry-after-ms",
 		MaxAge:        corsMaxAge,
+
+		ForwardNotMatchingPreflights: wrapperspb.Bool(false),
 	}
 	for _, origin := range c.Origins {
 		// "*" is to Envoy's filter, as an exact match, any origin.

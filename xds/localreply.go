@@ -2,6 +2,7 @@ package xds
 
 import (
 	"net/http"
+	"strconv"
 
 	accesslog "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -62,22 +63,32 @@ var envoyReplies = []localReply{
 
 // localReplies turns every answer that Envoy makes itself into OpenAI's envelope.
 func localReplies(e *encoder) *hcm.LocalReplyConfig {
-	config := &hcm.LocalReplyConfig{Mappers: []*hcm.ResponseMapper{{
-		Filter: &accesslog.AccessLogFilter{FilterSpecifier: &accesslog.AccessLogFilter_ExtensionFilter{
-			ExtensionFilter: &accesslog.ExtensionFilter{
-				Name:       "envoy.access_loggers.extension_filters.cel",
-				ConfigType: &accesslog.ExtensionFilter_TypedConfig{TypedConfig: e.any(&cel.ExpressionFilter{Expression: ownDetails})},
-			},
-		}},
-		BodyFormatOverride: &core.SubstitutionFormatString{
-			Format:      &core.SubstitutionFormatString_TextFormatSource{TextFormatSource: inline("%LOCAL_REPLY_BODY%")},
-			ContentType: "application/json",
-		},
-	}}}
+	config := &hcm.LocalReplyConfig{Mappers: []*hcm.ResponseMapper{
+		{Filter: satisfying(e, ownDetails), BodyFormatOverride: jsonText("%LOCAL_REPLY_BODY%")},
+		{Filter: satisfying(e, "xds.route_name.startsWith('"+unplannedName+"')"), BodyFormatOverride: jsonText(string(restarting.JSON())),
+			HeadersToAdd: []*core.HeaderValueOption{setHeader("retry-after", strconv.Itoa(restarting.RetryAfter))}},
+	}}
 	for _, reply := range envoyReplies {
 		config.Mappers = append(config.Mappers, reply.mapper())
 	}
 	return config
+}
+
+// satisfying is a filter of requests by a CEL expression.
+func satisfying(e *encoder, expression string) *accesslog.AccessLogFilter {
+	return &accesslog.AccessLogFilter{FilterSpecifier: &accesslog.AccessLogFilter_ExtensionFilter{
+		ExtensionFilter: &accesslog.ExtensionFilter{
+			Name:       "envoy.access_loggers.extension_filters.cel",
+			ConfigType: &accesslog.ExtensionFilter_TypedConfig{TypedConfig: e.any(&cel.ExpressionFilter{Expression: expression})},
+		},
+	}}
+}
+
+func jsonText(format string) *core.SubstitutionFormatString {
+	return &core.SubstitutionFormatString{
+		Format:      &core.SubstitutionFormatString_TextFormatSource{TextFormatSource: inline(format)},
+		ContentType: "application/json",
+	}
 }
 
 func (r localReply) mapper() *hcm.ResponseMapper {

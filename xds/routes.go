@@ -2,7 +2,6 @@ package xds
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -89,17 +88,17 @@ func (c Config) table(e *encoder) []*route.Route {
 		}, twoHosts),
 		c.planned(e),
 	}
+	routes = append(routes, c.preflights()...)
 	for _, endpoint := range gateway.Endpoints() {
 		match := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path())}
-		post := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path()), Headers: []*route.HeaderMatcher{{
-			Name: ":method", HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{
-				StringMatch: &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Exact{Exact: http.MethodPost}},
-			},
-		}}}
+		post := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path()), Headers: []*route.HeaderMatcher{method(http.MethodPost)}}
 		routes = append(routes, unplanned(e, endpoint, post), refusal("not POST "+endpoint.Path(), match, notPost))
 	}
 	return append(routes, apiRoutes(e)...)
 }
+
+// unplannedName is what the names of the unplanned routes begin with.
+const unplannedName = "unplanned "
 
 // planned carries every request that has a plan. Its group, and thereby its
 // cluster, is chosen anew for each attempt.
@@ -159,11 +158,12 @@ func (c Config) retryPolicy() *route.RetryPolicy {
 }
 
 // unplanned is where a metered request is until its plan is answered, and where
-// it ends when the gateway process is dead: nothing passes unmetered.
+// it ends when the gateway process is dead: nothing passes unmetered. It leads to a
+// cluster, though to one without endpoints, because Envoy's filter for CORS ignores
+// routes that do not; localReplies knows it by its name.
 func unplanned(e *encoder, endpoint gateway.Endpoint, match *route.RouteMatch) *route.Route {
 	return &route.Route{
-		Name: "unplanned " + endpoint.Path(), Match: match, Action: direct(restarting), TypedPerFilterConfig: planning(e),
-		ResponseHeadersToAdd: []*core.HeaderValueOption{setHeader("retry-after", strconv.Itoa(restarting.RetryAfter))},
+		Name: unplannedName + endpoint.Path(), Match: match, Action: toNowhere(), TypedPerFilterConfig: planning(e),
 	}
 }
 
