@@ -1,0 +1,89 @@
+// Package bench measures what the gateway costs: side by side in one run, round
+// after round, a fake provider asked directly, through an Envoy that only carries,
+// and through the gateway. What counts are the ratios: absolute figures are those
+// of one machine at one time. It runs built binaries and imports nothing of theirs.
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"slices"
+	"time"
+)
+
+const (
+	rounds     = 5
+	slowRounds = 2
+)
+
+// Run measures all figures, and tells on progress what it does.
+func Run(ctx context.Context, b Binaries, progress io.Writer) (Result, error) {
+	r, err := newResult(ctx, b.Envoy)
+	if err != nil {
+		return Result{}, err
+	}
+	if r.Samples, err = measure(ctx, b, Figures(), Targets(), rounds, progress); err != nil {
+		return Result{}, err
+	}
+	slow := slowStreams()
+	for round := range slowRounds {
+		samples, err := measure(ctx, b, []Figure{slow}, rotated([]Target{Bare, Gateway}, round), 1, progress)
+		if err != nil {
+			return Result{}, err
+		}
+		r.Samples = append(r.Samples, samples...)
+	}
+	r.Rows = rows(append(Figures(), slow), r.Samples)
+	return r, nil
+}
+
+// measure makes rounds × figures × targets samples in one stand.
+func measure(ctx context.Context, b Binaries, figures []Figure, targets []Target, rounds int, progress io.Writer) (samples []Sample, err error) {
+	s, err := newStand(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	for round := range rounds {
+		fmt.Fprintf(progress, "round %d of %d\n", round+1, rounds)
+		for _, f := range figures {
+			for _, to := range rotated(targets, round) {
+				sample, err := s.sample(ctx, f, to)
+				if err != nil {
+					return nil, err
+				}
+				sample.Round = round
+				samples = append(samples, sample)
+			}
+		}
+	}
+	return samples, s.checkRows(ctx)
+}
+
+// rotated begins with another target each round: none is always the first.
+func rotated(targets []Target, by int) []Target {
+	by %= len(targets)
+	return slices.Concat(targets[by:], targets[:by])
+}
+
+func newResult(ctx context.Context, envoy string) (Result, error) {
+	memory, err := machineMemory()
+	if err != nil {
+		return Result{}, err
+	}
+	out, err := exec.CommandContext(ctx, envoy, "--version").Output()
+	if err != nil {
+		return Result{}, fmt.Errorf("asking %q for its version: %w", envoy, err)
+	}
+	return Result{
+		Date:       time.Now().UTC().Format(time.DateOnly),
+		Processors: runtime.NumCPU(),
+		MemoryGiB:  float64(memory) / (1 << 30),
+		Envoy:      string(regexp.MustCompile(`\d+\.\d+\.\d+`).Find(out)),
+	}, nil
+}

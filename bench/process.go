@@ -1,0 +1,141 @@
+package bench
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// process is one that was started here.
+type process struct {
+	cmd   *exec.Cmd
+	logs  *logs
+	ended chan struct{}
+	err   error // of its end; to be read once ended is closed
+}
+
+// logs keep the end of what a process prints.
+type logs struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+const keptLogs = 16 << 10
+
+// Write takes a piece of output.
+func (l *logs) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b = append(l.b, b...)
+	l.b = l.b[max(0, len(l.b)-keptLogs):]
+	return len(b), nil
+}
+
+// String returns what was kept.
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(bytes.TrimSpace(l.b))
+}
+
+// start starts a process. The kernel ends it if this one dies, which it takes for
+// the death of the thread that started it: so a goroutine holds on to that.
+// Source: https://go.dev/issue/27505
+func start(cmd *exec.Cmd) (*process, error) {
+	p := &process{cmd: cmd, logs: &logs{}, ended: make(chan struct{})}
+	if cmd.Stdout == nil {
+		cmd.Stdout = p.logs
+	}
+	cmd.Stderr = p.logs
+	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = childAttributes()
+	began := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		err := cmd.Start()
+		began <- err
+		if err == nil {
+			p.err = cmd.Wait()
+			close(p.ended)
+		}
+	}()
+	if err := <-began; err != nil {
+		return nil, fmt.Errorf("starting %q: %w", cmd.Path, err)
+	}
+	return p, nil
+}
+
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
+// gone returns an error if the process has ended.
+func (p *process) gone() error {
+	select {
+	case <-p.ended:
+		return fmt.Errorf("%q ended with %s; it printed:\n%s", p.cmd.Path, p.cmd.ProcessState, p.logs)
+	default:
+		return nil
+	}
+}
+
+const stopWithin = 10 * time.Second
+
+// stop asks the process to end, and makes it.
+func (p *process) stop() error {
+	if p == nil {
+		return nil
+	}
+	if err := p.gone(); err != nil {
+		return err
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may just have ended
+	select {
+	case <-p.ended:
+		return nil
+	case <-time.After(stopWithin):
+	}
+	_ = syscall.Kill(-p.pid(), syscall.SIGKILL)
+	<-p.ended
+	return fmt.Errorf("%q did not end within %s", p.cmd.Path, stopWithin)
+}
+
+// raiseFileLimit lets the processes that are started here open as many files as
+// they may. What Go does to this process alone is not inherited.
+func raiseFileLimit() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("reading the limit of open files: %w", err)
+	}
+	limit.Cur = limit.Max
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("raising the limit of open files: %w", err)
+	}
+	return nil
+}
+
+// freeAddress is below the range that systems give to outgoing connections, so that
+// none of those takes it meanwhile.
+func freeAddress() (string, error) {
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(20_000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			return address, l.Close()
+		}
+	}
+	return "", errors.New("no port is free")
+}
+
+// self is a command that runs this program in another of its roles, on one
+// processor: it never needs more, and it leaves the rest to what is measured.
+func self(binary string, args ...string) *exec.Cmd {
+	cmd := exec.Command(binary, args...)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
+	return cmd
+}
