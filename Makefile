@@ -15,7 +15,7 @@ PRICES_DATE := 2026-11-24
 
 # The packages whose tests run the built gateway with a real Envoy. They measure time,
 # so they run one after another and without the race detector.
-E2E := ./cmd/ai-gateway ./envoy ./envoy/sdktest
+E2E := ./cmd/ai-gateway ./envoy ./envoy/sdktest ./bench
 
 # The race detector needs a C compiler.
 RACE := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
@@ -24,7 +24,7 @@ SDK_NODE := envoy/sdktest/node
 SDK_PYTHON := envoy/sdktest/python/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run build setup test-setup test docs check prices clean
+.PHONY: help run build setup test-setup test chaos bench docs check prices clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -51,7 +51,15 @@ test: test-setup ## run all tests
 	$(GO) vet ./...
 	$(if $(RACE),,@echo 'No C compiler: testing without the race detector.')
 	$(GO) test $(RACE) -timeout 5m $$($(GO) list ./... | grep -v -x $(foreach p,$(E2E),-e ai-gateway$(p:.%=%)))
-	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(GO) test -p 1 -count 1 -timeout 8m $(E2E)
+	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(GO) test -p 1 -count 1 -timeout 12m $(E2E)
+
+chaos: test-setup ## kill everything for ten minutes, and hold the tables against the provider's books
+	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && CHAOS_SECONDS=600 $(GO) test -count 1 -timeout 15m -v \
+	-run TestNothingIsUnbilledOrBilledTwiceWhateverIsKilled ./envoy
+
+bench: build ## measure the gateway beside a bare Envoy: about six minutes on a quiet machine
+	@$(GO) build -o bin/bench ./bench/cmd
+	@ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && bin/bench bin/ai-gateway bench/results
 
 docs: ## write the tables and the schema that are made from the code
 	$(GO) run ./cmd/ai-gateway config docs docs

@@ -1,0 +1,78 @@
+package bench
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Bounds are ratios of the gateway's CPU to a bare Envoy's.
+type Bounds struct {
+	Request float64 `json:"cpu_of_a_json_request"`
+	Chunk   float64 `json:"cpu_of_a_chunk"`
+}
+
+//go:embed bounds.json
+var recorded []byte
+
+// Recorded are the bounds that this version of the gateway kept when it was measured.
+func Recorded() (b Bounds, err error) {
+	if err := json.Unmarshal(recorded, &b); err != nil {
+		return b, fmt.Errorf("reading the recorded bounds: %w", err)
+	}
+	return b, nil
+}
+
+const (
+	shortRounds = 2
+	shortTime   = time.Second
+	tries       = 3
+	tolerance   = 4.0 / 3 // of what was recorded
+)
+
+// Short measures in a few seconds what Bounds hold.
+func Short(ctx context.Context, b Binaries) (Bounds, error) {
+	request, chunk := loop("JSON", 16, 0, shortTime, nil), pacedStreams(shortTime)
+	figures := []Figure{request, chunk}
+	samples, err := measure(ctx, b, figures, []Target{Bare, Gateway}, shortRounds, io.Discard)
+	if err != nil {
+		return Bounds{}, err
+	}
+	found := map[string]float64{}
+	for _, row := range rows(figures, samples) {
+		found[row.Metric] = row.Ratio
+	}
+	return Bounds{Request: found[cost+"request"], Chunk: found[cost+"chunk"]}, nil
+}
+
+// Hold measures until the bounds are kept, at most three times: what else a machine
+// does makes a measurement worse, and seldom three in a row.
+func (b Bounds) Hold(measure func() (Bounds, error)) error {
+	var failures []error
+	for range tries {
+		m, err := measure()
+		if err != nil {
+			return err
+		}
+		if err = b.compare(m); err == nil {
+			return nil
+		}
+		failures = append(failures, err)
+	}
+	return errors.Join(failures...)
+}
+
+// compare returns an error if a ratio is more than a third worse than its bound.
+func (b Bounds) compare(m Bounds) error {
+	one := func(what string, measured, bound float64) error {
+		if measured > 0 && measured <= bound*tolerance {
+			return nil
+		}
+		return fmt.Errorf("%s costs %.2f times a bare Envoy's CPU; recorded is %.2f, allowed %.2f", what, measured, bound, bound*tolerance)
+	}
+	return errors.Join(one("a JSON request", m.Request, b.Request), one("a streamed chunk", m.Chunk, b.Chunk))
+}
