@@ -174,9 +174,16 @@ type preview struct {
 	cut   bool // there was more
 }
 
-// add appends a string's raw bytes.
+// add appends a string's raw bytes. Of plain text each byte is a rune, so it is
+// taken as a whole.
 func (p *preview) add(raw []byte) {
 	for len(raw) > 0 && !p.cut {
+		if plain := ordinary(raw[:min(len(raw), p.limit-p.runes)], 0); plain > 0 {
+			p.text = append(p.text, raw[:plain]...)
+			p.runes += plain
+			raw = raw[plain:]
+			continue
+		}
 		r, length := decodeRune(raw)
 		p.addRune(r)
 		raw = raw[length:]
