@@ -50,6 +50,21 @@ func (in *inbox) trim() {
 	}
 }
 
+// inboxPool holds the inboxes of exchanges that have ended.
+type inboxPool struct{ pool sync.Pool }
+
+func (p *inboxPool) get() *inbox {
+	if in, ok := p.pool.Get().(*inbox); ok {
+		return in
+	}
+	return &inbox{}
+}
+
+func (p *inboxPool) put(in *inbox) {
+	in.trim()
+	p.pool.Put(in)
+}
+
 // replyPool holds buffers for replies. Those are not the stream's own, as grpc
 // writes them to the wire some time after SendMsg has returned.
 type replyPool struct{ pool sync.Pool }

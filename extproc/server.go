@@ -78,6 +78,7 @@ type Server struct {
 	config   Config
 	inFlight atomic.Int64
 	replies  replyPool
+	inboxes  inboxPool
 }
 
 // New makes a server.
@@ -168,9 +169,10 @@ func (s *Server) recovered(x *exchange, err *error) {
 }
 
 func (s *Server) answerAll(x *exchange, stream grpc.ServerStream) error {
-	var in inbox
+	in := s.inboxes.get()
+	defer s.inboxes.put(in)
 	for {
-		err := stream.RecvMsg(&in)
+		err := stream.RecvMsg(in)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
