@@ -19,7 +19,6 @@ type process struct {
 	cmd   *exec.Cmd
 	logs  *logs
 	ended chan struct{}
-	err   error // of its end; to be read once ended is closed
 }
 
 // logs keep the end of what a process prints.
@@ -63,7 +62,7 @@ func start(cmd *exec.Cmd) (*process, error) {
 		err := cmd.Start()
 		began <- err
 		if err == nil {
-			p.err = cmd.Wait()
+			_ = cmd.Wait() // the command's ProcessState tells how it ended
 			close(p.ended)
 		}
 	}()
@@ -71,6 +70,21 @@ func start(cmd *exec.Cmd) (*process, error) {
 		return nil, fmt.Errorf("starting %q: %w", cmd.Path, err)
 	}
 	return p, nil
+}
+
+// startTalking starts a process whose output is read here, to its end.
+func startTalking(cmd *exec.Cmd) (*process, *os.File, error) {
+	ours, its, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	cmd.Stdout = its
+	p, err := start(cmd)
+	its.Close() // the process has its own
+	if err != nil {
+		ours.Close()
+	}
+	return p, ours, err
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }

@@ -33,15 +33,11 @@ func (s *stand) sample(ctx context.Context, f Figure, to Target) (Sample, error)
 	if err != nil {
 		return Sample{}, err
 	}
-	cmd := self(s.Self, "load", string(told))
-	out, err := cmd.StdoutPipe()
+	generator, out, err := startTalking(self(s.Self, "load", string(told)))
 	if err != nil {
 		return Sample{}, err
 	}
-	generator, err := start(cmd)
-	if err != nil {
-		return Sample{}, err
-	}
+	defer out.Close()
 	stop := context.AfterFunc(ctx, func() { _ = generator.stop() }) // the reading below ends with it
 	defer stop()
 	m := meter{pids: with(s.pids[to], map[string]int{loadPart: generator.pid()}), memory: f.Memory}
@@ -95,7 +91,12 @@ func (m *meter) at(r load.Report) (err error) {
 	return err
 }
 
+var errNothing = errors.New("nothing arrived while it was measured")
+
 func (m *meter) end(r load.Report) error {
+	if r.Chunks == 0 {
+		return errNothing
+	}
 	m.Seconds, m.Requests, m.Chunks = r.Seconds, r.Requests, r.Chunks
 	now, err := m.clocks()
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/template"
 	"time"
 )
@@ -93,19 +94,17 @@ func (s *stand) close() error {
 }
 
 func (s *stand) startFake(context.Context) error {
-	cmd := self(s.Self, "fake")
-	out, err := cmd.StdoutPipe()
+	fake, out, err := startTalking(self(s.Self, "fake"))
 	if err != nil {
 		return err
 	}
-	if s.fake, err = start(cmd); err != nil {
-		return err
-	}
+	defer out.Close()
+	s.fake = fake
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		return fmt.Errorf("asking the fake provider for its address: %w: %w", err, s.fake.gone())
+		return fmt.Errorf("asking the fake provider for its address: %w; it printed: %s", err, fake.logs)
 	}
-	s.address[Direct] = line[:len(line)-1]
+	s.address[Direct] = strings.TrimSpace(line)
 	s.pids[Direct] = map[string]int{fakePart: s.fake.pid()}
 	return nil
 }

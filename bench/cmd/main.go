@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -36,7 +37,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	case len(args) == 2:
 		return measure(ctx, args[0], args[1], stdout)
 	}
-	return fmt.Errorf("usage: bench AI-GATEWAY RESULTS-FOLDER")
+	return errors.New("usage: bench AI-GATEWAY RESULTS-FOLDER")
 }
 
 // provide runs the fake provider and prints its address.
@@ -65,6 +66,9 @@ func measure(ctx context.Context, gateway, folder string, stdout io.Writer) erro
 		return fmt.Errorf("finding this program: %w", err)
 	}
 	envoy := os.Getenv("ENVOY_PATH")
+	if envoy == "" {
+		return errors.New("no Envoy: set ENVOY_PATH to one, or run `make bench`")
+	}
 	result, err := bench.Run(ctx, bench.Binaries{Self: self, Gateway: gateway, Envoy: envoy}, os.Stderr)
 	if err != nil {
 		return err
