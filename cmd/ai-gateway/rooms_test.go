@@ -17,7 +17,7 @@ const (
 )
 
 // rooms are the top-level folders that hold Go, as docs/architecture.md describes them.
-var rooms = []string{"auth", "cmd", "config", "dashboard-api", "demo", "envoy", "extproc", "gateway", "pricing", "provider",
+var rooms = []string{"auth", "bench", "cmd", "config", "dashboard-api", "demo", "envoy", "extproc", "gateway", "pricing", "provider",
 	"supervisor", "usage", "xds"}
 
 // TestRoomsMeetInTheVocabularyAlone holds the layout true: a room imports no other
