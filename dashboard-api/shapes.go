@@ -46,6 +46,7 @@ type UsageHealth struct {
 	Open          int     `json:"open"`           // requests that are out, or of which one witness has spoken
 	Unwritten     int     `json:"unwritten"`      // rows that are not in the tables yet
 	Written       int64   `json:"written"`        // rows since the start
+	Unpriced      int64   `json:"unpriced"`       // of them, those whose model has no price
 	Unread        int64   `json:"unread"`         // records and journal lines that made no sense
 	SpoolBytes    int64   `json:"spool_bytes"`    // on disk
 	SpoolSegments int     `json:"spool_segments"` // files of it

@@ -53,6 +53,12 @@ func reply(t *testing.T, text string) fakeprovider.Reply {
 	return r
 }
 
+// scenario is one that answers one call.
+func scenario(t *testing.T, text string) fakeprovider.Scenario {
+	t.Helper()
+	return fakeprovider.Scenario{Replies: []fakeprovider.Reply{reply(t, text)}}
+}
+
 const (
 	answered = "200\ncontent-type: application/json\ncontent-length: auto\n\n{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}"
 	busy     = "503\ncontent-type: application/json\ncontent-length: auto\n\n{\"error\":{\"message\":\"busy\"}}"
@@ -121,7 +127,7 @@ func TestEachAttemptIsMadeAsItsOwnBackendWantsIt(t *testing.T) {
 						text = busy
 					}
 				}
-				p.Play(s.model, fakeprovider.Scenario{Replies: []fakeprovider.Reply{reply(t, text)}})
+				p.Play(s.model, scenario(t, text))
 			}
 			body := fmt.Sprintf(`{"messages":[{"role":"user","content":"gpt \"4\" model"}],"model":%q,"x":{"model":"not this"}}`, c.model)
 			answer, err := post(g.address, chatPath+c.query, body, append([]string{"api-key: sk-of-the-client", "Cookie: a=b"}, c.header...)...)

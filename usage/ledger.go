@@ -121,6 +121,7 @@ type Stats struct {
 	Unwritten int           // rows that are not in the tables yet
 	OldestAge time.Duration // of what the spool keeps
 	Written   int64         // rows since the start
+	Unpriced  int64         // of them, those whose model has no price
 	Unread    int64         // records and lines that made no sense
 	LastError string        // of writing or reading; "" when all is well
 	Spool     SpoolStats
@@ -452,8 +453,11 @@ func (l *Ledger) writeBatch(ctx context.Context, batch []*entry, at position) er
 }
 
 func (l *Ledger) wrote(n int, at position) {
-	now := time.Now()
+	now, unpriced := time.Now(), 0
 	for _, e := range l.ready[:n] {
+		if e.row.CostNanoUSD == nil {
+			unpriced++
+		}
 		if e.line != nil {
 			l.done(e)
 			continue
@@ -472,7 +476,7 @@ func (l *Ledger) wrote(n int, at position) {
 	}
 	l.kept = at
 	l.c.Spool.progress(true)
-	l.written(n)
+	l.written(n, unpriced)
 }
 
 // advance moves the position over the lines whose rows are in the tables or about to be.
@@ -524,10 +528,11 @@ func (l *Ledger) keep(segment int64) {
 	}
 }
 
-func (l *Ledger) written(n int) {
+func (l *Ledger) written(n, unpriced int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stats.Written += int64(n)
+	l.stats.Unpriced += int64(unpriced)
 	if l.stats.LastError != "" {
 		l.stats.LastError = ""
 		l.c.Log.Info("usage is written again")

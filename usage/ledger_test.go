@@ -586,6 +586,7 @@ func TestRefusedRequestsCostNothingAndUnpricedOnesCostNull(t *testing.T) {
 	if r := b.requests(2)[1]; r.CostNanoUSD != nil || r.PriceVersion != nil {
 		t.Errorf("row of a request without a price %+v", r)
 	}
+	b.eventually("it is counted", func() bool { return b.Stats().Unpriced == 1 })
 }
 
 func TestCostsAddUpByKeyAndModel(t *testing.T) {
