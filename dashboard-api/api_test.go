@@ -105,7 +105,7 @@ func TestEveryAnswerIsPlainJSONThatNobodyKeeps(t *testing.T) {
 
 func TestNothingIsAnEmptyListAndNotNull(t *testing.T) {
 	c := config()
-	c.Models = nil
+	c.Models = func() []Model { return nil }
 	c.Costs = func(context.Context) ([]Costs, error) { return nil, nil }
 	c.Prompts = func(context.Context, int) ([]Prompt, error) { return nil, nil }
 	for path, want := range map[string]string{"/v1/models": `{"data":[],"object":"list"}`, "/api/costs": `"cost_usd":"0"`, "/api/prompt-log": `{"data":[]}`} {
