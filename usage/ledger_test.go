@@ -532,7 +532,7 @@ func TestAnOldSegmentIsForgottenThoughARequestInItStillRuns(t *testing.T) {
 	}
 	b.requests(2 * segmentSize >> 20)
 	b.stop()
-	first := b.Ledger.segments
+	first := b.segments
 	if len(first) == 0 {
 		t.Fatal("no segment is held")
 	}
@@ -540,7 +540,7 @@ func TestAnOldSegmentIsForgottenThoughARequestInItStillRuns(t *testing.T) {
 		segment.since = time.Now().Add(-2 * keepAfter)
 	}
 	b.spool = openSpool(t, filepath.Join(b.dir, "spool"))
-	b.Ledger.c.Spool = b.spool
+	b.c.Spool = b.spool
 	b.tidy(time.Now())
 	if err := b.readSpool(); err != nil {
 		t.Fatal(err)

@@ -67,7 +67,9 @@ func appendFlag(b []byte, field protowire.Number, v bool) []byte {
 	return appendCount(b, field, 1)
 }
 
-// appendMessage appends what f appends, at most maxNested bytes, as a nested message.
+// appendMessage appends what f appends as a nested message. Its length is written in two
+// bytes, so it is at most 16 KiB: a price with all its tiers, the largest of them, takes
+// a few hundred bytes.
 func appendMessage(b []byte, field protowire.Number, f func([]byte) []byte) []byte {
 	b = protowire.AppendTag(b, field, protowire.BytesType)
 	from := len(b)
@@ -76,10 +78,6 @@ func appendMessage(b []byte, field protowire.Number, f func([]byte) []byte) []by
 	b[from], b[from+1] = byte(size)|0x80, byte(size>>7) // a varint may be longer than it need be
 	return b
 }
-
-// maxNested is what two bytes of a varint can say. A price with all its tiers, the
-// largest of the nested messages, takes a few hundred bytes.
-const maxNested = 1<<14 - 1
 
 // appendIntent appends the payload of an intent.
 func appendIntent(b []byte, i *gateway.Intent) []byte {

@@ -326,7 +326,7 @@ func (s *Spool) read(at *place) (records []record, segment int64, err error) {
 	for {
 		now, next := s.segmentAt(at.segment)
 		at.segment = now.number
-		records, damaged, err := at.cursor.read(now.file, now.size)
+		records, damaged, err := at.read(now.file, now.size)
 		s.damaged(damaged)
 		switch {
 		case err == nil && len(records) > 0:

@@ -48,7 +48,7 @@ func (a *answer) read() error {
 	if a.size != a.g.size {
 		return fmt.Errorf("the body has %d bytes, want %d", a.size, a.g.size)
 	}
-	if a.g.Ask.Chunks > 0 && string(a.tail) != chat.End {
+	if a.g.Chunks > 0 && string(a.tail) != chat.End {
 		return fmt.Errorf("the stream ends with %q", a.tail)
 	}
 	return nil

@@ -29,7 +29,7 @@ type Plan struct {
 	For         time.Duration // the measurement itself
 }
 
-// Marks are the moments at which a generator tells how far it is.
+// Mark is a moment at which a generator tells how far it is.
 type Mark string
 
 // The marks, in their order.
