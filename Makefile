@@ -9,9 +9,13 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
+# Where the price book comes from, and the day on which its newest version was looked for.
+PRICES      := genai-prices==0.2.3
+PRICES_DATE := 2026-11-24
+
 # The packages whose tests run the built gateway with a real Envoy. They measure time,
 # so they run one after another and without the race detector.
-E2E := ./envoy ./envoy/sdktest ./bench
+E2E := ./cmd/ai-gateway ./envoy ./envoy/sdktest ./bench
 
 # The race detector needs a C compiler.
 RACE := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
@@ -20,7 +24,7 @@ SDK_NODE := envoy/sdktest/node
 SDK_PYTHON := envoy/sdktest/python/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run build setup test-setup test bench check clean
+.PHONY: help run build setup test-setup test chaos bench docs check prices clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -47,18 +51,31 @@ test: test-setup ## run all tests
 	$(GO) vet ./...
 	$(if $(RACE),,@echo 'No C compiler: testing without the race detector.')
 	$(GO) test $(RACE) -timeout 5m $$($(GO) list ./... | grep -v -x $(foreach p,$(E2E),-e ai-gateway$(p:.%=%)))
-	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(GO) test -p 1 -count 1 -timeout 8m $(E2E)
+	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(GO) test -p 1 -count 1 -timeout 12m $(E2E)
+
+chaos: test-setup ## kill everything for ten minutes, and hold the tables against the provider's books
+	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && CHAOS_SECONDS=600 $(GO) test -count 1 -timeout 15m -v \
+	-run TestNothingIsUnbilledOrBilledTwiceWhateverIsKilled ./envoy
 
 bench: build ## measure the gateway beside a bare Envoy: about six minutes on a quiet machine
 	@$(GO) build -o bin/bench ./bench/cmd
 	@ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && bin/bench bin/ai-gateway bench/results
 
+docs: ## write the tables and the schema that are made from the code
+	$(GO) run ./cmd/ai-gateway config docs docs
+
 check: ## look for what tests do not show: format, lint, known vulnerabilities, imports between rooms
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted; exit 1; fi
 	$(GO) vet ./...
-	scripts/imports.sh
+	$(GO) test -run TestRoomsMeet ./cmd/ai-gateway
 	$(GO) run $(GOLANGCI_LINT) run
 	$(GO) run $(GOVULNCHECK) ./...
+
+prices: ## make the table of prices anew, from the version that is named above
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest "$$dir" $(PRICES) && \
+	$(GO) run ./pricing/build -from "$$dir"/genai_prices-*.whl -date $(PRICES_DATE) >"$$dir/prices.csv" && \
+	cp "$$dir/prices.csv" pricing/prices.csv
 
 clean: ## remove what was built and installed
 	rm -rf bin .tools $(SDK_NODE)/node_modules

@@ -193,7 +193,7 @@ func (s *stand) findGateway() error {
 
 // health is what is looked at of the gateway's own account.
 type health struct {
-	Usage struct{ Written, Overflown, Unread int64 }
+	Usage struct{ Written, Unread, Refused, Lost int64 }
 }
 
 func (s *stand) health(ctx context.Context) (h health, err error) {
@@ -219,8 +219,9 @@ func (s *stand) health(ctx context.Context) (h health, err error) {
 func (s *stand) checkRows(ctx context.Context) error {
 	return until(ctx, rowsWithin, s.gateway, func(ctx context.Context) error {
 		h, err := s.health(ctx)
-		if want := s.answered[Gateway]; err == nil && (h.Usage.Written != want || h.Usage.Overflown+h.Usage.Unread > 0) {
-			err = fmt.Errorf("%d requests were answered, and of the usage %+v", want, h.Usage)
+		u, want := h.Usage, s.answered[Gateway]
+		if err == nil && (u.Written != want || u.Unread+u.Refused+u.Lost > 0) {
+			err = fmt.Errorf("%d requests were answered, and of the usage %+v", want, u)
 		}
 		return err
 	})

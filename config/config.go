@@ -1,32 +1,63 @@
-// Package config reads what the gateway is told to do, and refuses what is wrong
-// early and whole: every fault at once, each with its place and what would be right.
+// Package config reads what the gateway is told to do, by a file and by the
+// environment, and refuses what is wrong early and whole: every fault at once, each
+// with its place and what would be right. The fields of the file are tables, from which
+// the reader, the schema and the documentation are made, so that none can lag behind.
 package config
 
 import (
-	"errors"
-	"fmt"
-	"math"
-	"net"
 	"time"
 
 	"ai-gateway/gateway"
 )
 
-// DefaultUpstream is where models without a route go.
+// DefaultUpstream is where models without a route go when there is no file.
 const DefaultUpstream = "https://api.openai.com/v1"
 
-// Config is the effective configuration. Printing it shows no secret: the only
-// ones are in its backends, which hide theirs.
+// Config is the effective configuration. Printing it shows no secret: its backends and
+// its TLS hide theirs.
 type Config struct {
-	Port          int
-	Bind          string // an IP address
-	Open          bool   // people from elsewhere may use the gateway without a key of ours
-	Retry         Retry
-	PromptLogging bool
-	RateLimitRPM  int    // requests a minute and key; shown, not enforced yet
-	DatabasePath  string // "" keeps usage only as long as the gateway runs
-	Routes        gateway.Routes
-	Demo          bool // the built-in model is there, as nothing real is configured
+	Port         int
+	Bind         string   // an IP address
+	Open         bool     // people from elsewhere may use the gateway without a key of ours
+	TLS          TLS      // zero serves plain HTTP
+	CORSOrigins  []string // that browsers may call from; none, or "*" alone for any
+	Retry        Retry
+	PromptLog    PromptLog
+	RateLimitRPM int    // requests a minute and key; shown, not enforced yet
+	MaxBody      int64  // bytes of one request's body
+	MaxInFlight  int64  // bytes of all requests' bodies at one time
+	DatabasePath string // "" keeps usage only as long as the gateway runs
+	Spool        Spool
+	OrphanGrace  time.Duration // that a request of a killed process may wait for word of its end
+	Routes       gateway.Routes
+	Prices       []Price  // that win over the built-in ones; of a model the earliest first
+	Demo         bool     // the built-in model is there, as nothing real is configured
+	Files        []string // absolute paths of all files that this was read from
+	Text         []byte   // of the configuration file; it holds no secret, only where they are
+}
+
+// TLS is what HTTPS is served with. Printing it shows nothing.
+type TLS struct {
+	Certificate string // PEM, with its chain
+	Key         string `json:"-"` // PEM
+}
+
+// String says whether there is a certificate.
+func (t TLS) String() string {
+	if t == (TLS{}) {
+		return "none"
+	}
+	return "set"
+}
+
+// GoString hides the key from %#v.
+func (t TLS) GoString() string { return "config.TLS{" + t.String() + "}" }
+
+// Spool says how the log of requests is kept on disk.
+type Spool struct {
+	Sync     time.Duration // 0 leaves it to the system
+	MaxBytes int64
+	MaxAge   time.Duration
 }
 
 // Retry says how often and when a failed call is repeated.
@@ -35,38 +66,88 @@ type Retry struct {
 	Delay    time.Duration // before the first repetition; 0 repeats at once
 }
 
-// FromEnv reads the environment. The error holds all faults, a line each.
-func FromEnv(getenv func(string) string) (Config, error) {
-	r := &reader{getenv: getenv}
-	key := r.key("OPENAI_API_KEY", "AI_GATEWAY_API_KEY")
-	upstream := r.baseURL("AI_GATEWAY_UPSTREAM", DefaultUpstream)
-	models := r.modelRoutes("AI_GATEWAY_MODEL_ROUTES")
-	c := Config{
-		Port: r.integer("PORT", 3002, 1, 65535),
-		Bind: r.address("AI_GATEWAY_BIND", "127.0.0.1"),
-		Open: r.boolean("AI_GATEWAY_OPEN", false),
-		Retry: Retry{
-			Attempts: r.integer("AI_GATEWAY_RETRY_ATTEMPTS", 3, 0, 10),
-			Delay:    time.Duration(r.integer("AI_GATEWAY_RETRY_DELAY_MS", 1000, 0, 60_000)) * time.Millisecond,
-		},
-		PromptLogging: r.boolean("AI_GATEWAY_PROMPT_LOGGING", true),
-		RateLimitRPM:  r.integer("AI_GATEWAY_RATE_LIMIT_RPM", 60, 0, math.MaxInt32),
-		DatabasePath:  r.databasePath("DATABASE_PATH", "DB_PATH"),
-		Routes:        buildRoutes(upstream, key, models),
-		Demo:          key == "" && !r.has("AI_GATEWAY_UPSTREAM") && len(models) == 0,
-	}
-	r.refuseToOpen(c)
-	if len(r.faults) > 0 {
-		return Config{}, fmt.Errorf("the environment is not valid:\n%w", errors.Join(r.faults...))
-	}
-	return c, nil
+// Price is what a model costs from a moment on.
+type Price struct {
+	Model gateway.Model
+	From  time.Time // zero: it always held
+	Rates
+	Tiers []Tier // the lowest first
 }
 
-// refuseToOpen refuses an address that other machines reach, unless that is meant.
-func (r *reader) refuseToOpen(c Config) {
-	if c.Open || c.Bind == "" || net.ParseIP(c.Bind).IsLoopback() {
-		return
+// Tier replaces a price's rates for all tokens of a request with a long prompt.
+type Tier struct {
+	AbovePromptTokens int64 // a request with more than these
+	Rates
+}
+
+// Rates are what tokens cost, per million. None is left open: what the file left out
+// falls back to Input or Output.
+type Rates struct {
+	Input, CachedInput, CacheWrite, Output, Reasoning gateway.Money
+}
+
+// Load reads the configuration file and the environment, which wins where both speak.
+// Without a path there is the environment alone. The error holds all faults, a line
+// each.
+func Load(path string, getenv func(string) string) (Config, error) {
+	return LoadText(path, nil, getenv)
+}
+
+// LoadText is as Load, but with a text that the file had before; nil is the file's own.
+func LoadText(path string, before []byte, getenv func(string) string) (Config, error) {
+	r, d := load(path, before, getenv)
+	if err := r.err(); err != nil {
+		return Config{}, err
 	}
-	r.fault("AI_GATEWAY_BIND", "%q can be reached by other machines: whoever reaches the gateway may spend its key and read "+
-		"the prompt log, as there are no gateway keys yet; bind to 127.0.0.1, or set AI_GATEWAY_OPEN=true if that is meant", c.Bind)
+	return r.config(d), nil
+}
+
+// load reads and checks a whole configuration.
+func load(path string, before []byte, getenv func(string) string) (*reader, *document) {
+	r := &reader{getenv: getenv, file: path, text: before}
+	d := new(document)
+	if path != "" {
+		r.readFile(d)
+	}
+	r.override(d.fields())
+	r.addUpstream(d)
+	r.addRoutes(d)
+	complete(d.fields())
+	r.check(d)
+	return r, d
+}
+
+// config is what a document without faults means.
+func (r *reader) config(d *document) Config {
+	c := Config{
+		Port:         int(d.listen.port.value),
+		Bind:         string(d.listen.bind.value),
+		Open:         bool(d.listen.open.value),
+		TLS:          d.listen.tls.pair,
+		Retry:        Retry{int(d.retries.attempts.value), time.Duration(d.retries.delay.value)},
+		PromptLog:    PromptLog{Mode: PromptMode(d.promptLog.mode.value), Keep: time.Duration(d.promptLog.keep.value)},
+		RateLimitRPM: int(d.limits.requestsPerMinute.value),
+		MaxBody:      int64(d.limits.requestBody.value),
+		MaxInFlight:  int64(d.limits.bodiesInFlight.value),
+		DatabasePath: string(d.storage.databasePath.value.path),
+		Spool: Spool{
+			Sync: time.Duration(d.storage.spool.sync.value), MaxBytes: int64(d.storage.spool.maxSize.value),
+			MaxAge: time.Duration(d.storage.spool.maxAge.value),
+		},
+		OrphanGrace: time.Duration(d.storage.orphanGrace.value),
+		Routes:      d.routes(),
+		Demo:        d.isDemo(),
+		Files:       r.files,
+		Text:        r.text,
+	}
+	for _, o := range d.cors.origins.items {
+		c.CORSOrigins = append(c.CORSOrigins, string(o.value))
+	}
+	for _, e := range d.promptLog.redact.items {
+		c.PromptLog.Redact = append(c.PromptLog.Redact, Expression{e.value.compiled})
+	}
+	for i := range d.models.items {
+		c.Prices = append(c.Prices, d.models.items[i].costs()...)
+	}
+	return c
 }

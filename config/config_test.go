@@ -26,7 +26,7 @@ func env(pairs ...string) func(string) string {
 
 func read(t *testing.T, pairs ...string) Config {
 	t.Helper()
-	c, err := FromEnv(env(pairs...))
+	c, err := Load("", env(pairs...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,16 +36,32 @@ func read(t *testing.T, pairs ...string) Config {
 func TestNothingSetGivesTheDefaultsAndTheDemoModel(t *testing.T) {
 	c := read(t)
 	if c.Port != 3002 || c.Bind != "127.0.0.1" || c.Open || c.Retry.Attempts != 3 || c.Retry.Delay != time.Second ||
-		!c.PromptLogging || c.RateLimitRPM != 60 || c.DatabasePath != "" || !c.Demo {
+		c.PromptLog.Mode != PromptPreviews || c.RateLimitRPM != 60 || c.DatabasePath != "" || !c.Demo {
 		t.Errorf("defaults are %+v", c)
 	}
-	table := c.RoutesWithDemo("/run/demo.sock").Table()
-	if p, ok := table.Plan("demo"); !ok || p.Backend.Socket != "/run/demo.sock" || p.Backend.Credential != gateway.NoCredential {
-		t.Errorf("plan of demo: %+v, %v", p, ok)
+	routes := c.RoutesWithDemo("/run/demo.sock")
+	if b := servedBy(t, routes, "demo"); b.Socket != "/run/demo.sock" || b.Credential != gateway.NoCredential {
+		t.Errorf("demo is served by %+v", b)
 	}
-	if p, ok := table.Plan("gpt-4o"); !ok || p.Backend.BaseURL.String() != DefaultUpstream || p.Backend.Credential != gateway.ClientFirst {
-		t.Errorf("plan of gpt-4o: %+v, %v", p, ok)
+	if b := servedBy(t, routes, "gpt-4o"); b.BaseURL.String() != DefaultUpstream || b.Credential != gateway.ClientFirst {
+		t.Errorf("gpt-4o is served by %+v", b)
 	}
+}
+
+// servedBy is the backend of a model that has one.
+func servedBy(t *testing.T, routes gateway.Routes, m gateway.Model) gateway.Backend {
+	t.Helper()
+	p, ok := routes.Table().Plan(m)
+	if !ok || len(p.Steps) != 1 || p.Steps[0].UpstreamModel != m {
+		t.Fatalf("plan of %q: %+v, %v", m, p, ok)
+	}
+	for _, b := range routes.Backends {
+		if b.Name == p.Steps[0].Backend {
+			return b
+		}
+	}
+	t.Fatalf("%q is planned for a backend that is not there", m)
+	return gateway.Backend{}
 }
 
 func TestAnythingRealMakesTheDemoModelDisappear(t *testing.T) {
@@ -60,11 +76,9 @@ func TestAnythingRealMakesTheDemoModelDisappear(t *testing.T) {
 func TestModelIdsMayHoldColons(t *testing.T) {
 	c := read(t, "AI_GATEWAY_MODEL_ROUTES", " llama3:8b:http://localhost:11434/v1 , b:https://h/api/openai/v1/,c:http://localhost:11434/v1,")
 	want := map[gateway.Model]string{"llama3:8b": "http://localhost:11434/v1", "b": "https://h/api/openai/v1", "c": "http://localhost:11434/v1"}
-	table := c.Routes.Table()
 	for model, base := range want {
-		p, _ := table.Plan(model)
-		if p.Backend.BaseURL == nil || p.Backend.BaseURL.String() != base || p.Backend.Name == UpstreamBackend {
-			t.Errorf("%q goes to %v %v, want %s", model, p.Backend, p.Backend.BaseURL, base)
+		if b := servedBy(t, c.Routes, model); b.BaseURL.String() != base || b.Name == UpstreamBackend {
+			t.Errorf("%q goes to %v %v, want %s", model, b, b.BaseURL, base)
 		}
 	}
 	if len(c.Routes.Backends) != 3 {
@@ -73,7 +87,7 @@ func TestModelIdsMayHoldColons(t *testing.T) {
 }
 
 func TestAllFaultsAreReportedAtOnceAndNoneShowsASecret(t *testing.T) {
-	_, err := FromEnv(env("PORT", "70000", "AI_GATEWAY_BIND", "example.com", "AI_GATEWAY_UPSTREAM", "https://me:hunter2@h/v1",
+	_, err := Load("", env("PORT", "70000", "AI_GATEWAY_BIND", "example.com", "AI_GATEWAY_UPSTREAM", "https://me:hunter2@h/v1",
 		"OPENAI_API_KEY", "sk-se cret", "AI_GATEWAY_MODEL_ROUTES", "justaname,a:http://h/v1,a:http://i/v1,q:http://h/?token=hunter2",
 		"AI_GATEWAY_RETRY_ATTEMPTS", "-1", "AI_GATEWAY_RETRY_DELAY_MS", "soon", "AI_GATEWAY_PROMPT_LOGGING", "maybe",
 		"AI_GATEWAY_RATE_LIMIT_RPM", "1.5", "AI_GATEWAY_OPEN", "yes"))
@@ -95,7 +109,7 @@ func TestAllFaultsAreReportedAtOnceAndNoneShowsASecret(t *testing.T) {
 
 func TestOtherMachinesNeedOpen(t *testing.T) {
 	for _, bind := range []string{"0.0.0.0", "::", "192.0.2.7"} {
-		if _, err := FromEnv(env("AI_GATEWAY_BIND", bind)); err == nil || !strings.Contains(err.Error(), "AI_GATEWAY_OPEN=true") {
+		if _, err := Load("", env("AI_GATEWAY_BIND", bind)); err == nil || !strings.Contains(err.Error(), "AI_GATEWAY_OPEN=true") {
 			t.Errorf("bind %s: error %v, want one that names AI_GATEWAY_OPEN", bind, err)
 		}
 		if c := read(t, "AI_GATEWAY_BIND", bind, "AI_GATEWAY_OPEN", "true"); c.Bind != bind {
@@ -109,6 +123,7 @@ func TestOtherMachinesNeedOpen(t *testing.T) {
 
 func TestPrintingAConfigShowsNoSecret(t *testing.T) {
 	c := read(t, "OPENAI_API_KEY", "sk-very-secret")
+	c.TLS = TLS{Certificate: "public", Key: "sk-very-secret"}
 	encoded, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +152,7 @@ func TestNoFaultShowsWhatMayBeSecretInAURL(t *testing.T) {
 		"https://h/v1#hunter2", "h/v1?key=hunter2", "https://me:x?hunter2@h/v1", "ftp://me:hunter2@h", "https://me:hun,hunter2@h/v1",
 		"https://me:hunter2,x@h/v1", "%zz://hunter2@h"} {
 		for _, pair := range [][]string{{"AI_GATEWAY_UPSTREAM", text}, {"AI_GATEWAY_MODEL_ROUTES", "m:" + text}, {"AI_GATEWAY_MODEL_ROUTES", text}} {
-			if _, err := FromEnv(env(pair...)); err == nil || strings.Contains(err.Error(), "hunter2") {
+			if _, err := Load("", env(pair...)); err == nil || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("%v: the error is %v", pair, err)
 			}
 		}
@@ -146,8 +161,9 @@ func TestNoFaultShowsWhatMayBeSecretInAURL(t *testing.T) {
 
 func TestABaseURLThatCannotBeCalledIsRefused(t *testing.T) {
 	for _, text := range []string{"h/v1", "localhost:11434/v1", "http:///v1", "http://:80/v1", "http://h:0/v1", "http://h:65536/v1", "http://h:/v1",
-		"http://h\xff/v1", "http://hé/v1", "http://-/v1", "http://a\"b/v1", "http://[fe80::1%25eth0]/v1", "http:h", "https://h/v1?", "https://h/v1#"} {
-		if c, err := FromEnv(env("AI_GATEWAY_UPSTREAM", text)); err == nil {
+		"http://h\xff/v1", "http://hé/v1", "http://-/v1", "http://a\"b/v1", "http://[fe80::1%25eth0]/v1", "http:h", "https://h/v1?", "https://h/v1#",
+		"https://h/v 1", "https://h/é", "https://h/\"a\""} {
+		if c, err := Load("", env("AI_GATEWAY_UPSTREAM", text)); err == nil {
 			t.Errorf("%q became %v", text, c.Routes.Backends[0].BaseURL)
 		}
 	}
@@ -161,7 +177,7 @@ func TestABaseURLThatCannotBeCalledIsRefused(t *testing.T) {
 
 func TestAModelIdThatCannotBeReadIsRefused(t *testing.T) {
 	for _, text := range []string{":http://h", " :http://h", "a\x00b:http://h", "a\x1bb:http://h", "a\xff:http://h", "http://h"} {
-		if c, err := FromEnv(env("AI_GATEWAY_MODEL_ROUTES", text)); err == nil {
+		if c, err := Load("", env("AI_GATEWAY_MODEL_ROUTES", text)); err == nil {
 			t.Errorf("%q became %v", text, c.Routes.Models)
 		}
 	}
@@ -173,7 +189,7 @@ func TestBackendsAreNamedAfterTheirAddressWhateverTheOrder(t *testing.T) {
 	names := func(entries []string) map[gateway.Model]string {
 		byModel := map[gateway.Model]string{}
 		for _, route := range read(t, "AI_GATEWAY_MODEL_ROUTES", strings.Join(entries, ",")).Routes.Models {
-			byModel[route.Model] = route.Backend
+			byModel[route.Model] = route.Steps[0].Backend
 		}
 		return byModel
 	}
@@ -205,14 +221,50 @@ func TestTheFirstKeyThatIsSetIsTakenWithoutItsLineEnd(t *testing.T) {
 }
 
 func TestBooleansAreTrueFalseOneOrZero(t *testing.T) {
-	for text, want := range map[string]bool{"": true, "true": true, "TRUE": true, "1": true, "False": false, "0": false} {
-		if got := read(t, "AI_GATEWAY_PROMPT_LOGGING", text).PromptLogging; got != want {
+	for text, want := range map[string]bool{"": false, "true": true, "TRUE": true, "1": true, "False": false, "0": false} {
+		if got := read(t, "AI_GATEWAY_OPEN", text).Open; got != want {
 			t.Errorf("%q is %v", text, got)
 		}
 	}
 	for _, text := range []string{"yes", "on", "t", "2"} {
-		if _, err := FromEnv(env("AI_GATEWAY_PROMPT_LOGGING", text)); err == nil {
+		if _, err := Load("", env("AI_GATEWAY_OPEN", text)); err == nil {
 			t.Errorf("%q is accepted", text)
+		}
+	}
+}
+
+func TestPromptsAreLoggedByModeOrSwitchedOnAndOff(t *testing.T) {
+	for text, want := range map[string]PromptMode{"": PromptPreviews, "true": PromptPreviews, "1": PromptPreviews, "preview": PromptPreviews,
+		"FALSE": PromptsOff, "0": PromptsOff, "off": PromptsOff, "full": FullPrompts} {
+		if got := read(t, "AI_GATEWAY_PROMPT_LOGGING", text).PromptLog.Mode; got != want {
+			t.Errorf("%q is %v", text, got)
+		}
+	}
+	if _, err := Load("", env("AI_GATEWAY_PROMPT_LOGGING", "some")); err == nil {
+		t.Error("another word is accepted")
+	}
+}
+
+func TestTheSummarySaysWhereEachModelGoes(t *testing.T) {
+	path := file(t, `
+backends:
+- {name: a, base_url: "https://a.example.com", api_key: {env: A_KEY}}
+- {name: b, base_url: "https://b.example.com"}
+models: [{name: m, backends: [a, b]}]
+`)
+	for want, pairs := range map[string][]string{
+		"\n  m                        → https://a.example.com, then https://b.example.com\n  any other                → refused: there is no default backend\n": nil,
+		"\n  any other                → https://c.example.com (the client's key; none is configured)\n":                                                         {"AI_GATEWAY_UPSTREAM", "https://c.example.com"},
+	} {
+		c, err := Load(path, env(append(pairs, "A_KEY", "sk-1")...))
+		if err != nil || !strings.Contains(c.Summary(), want) {
+			t.Errorf("%v: summary without %q: %s, %v", pairs, want, c.Summary(), err)
+		}
+	}
+	for name, want := range map[string]string{"a": "(the configured key)", "b": "(without a key)"} {
+		content := "backends: [{name: a, base_url: \"https://a.example.com\", api_key: {env: A_KEY}}, {name: b, base_url: \"https://b.example.com\"}]\ndefault_backend: " + name
+		if c := loaded(t, content); !strings.Contains(c.Summary(), want) {
+			t.Errorf("summary without %q: %s", want, c.Summary())
 		}
 	}
 }
@@ -224,7 +276,7 @@ func TestStorageSaysWhatIsKept(t *testing.T) {
 	if got := read(t, "DB_PATH", "usage.db").Storage(); got != "SQLite (persistent)" {
 		t.Errorf("storage %q", got)
 	}
-	if _, err := FromEnv(env("DATABASE_PATH", ":memory:")); err == nil {
+	if _, err := Load("", env("DATABASE_PATH", ":memory:")); err == nil {
 		t.Error("a database in memory counts as persistent")
 	}
 }
@@ -234,7 +286,7 @@ func FuzzModelRoutesAreUsableOrRefused(f *testing.F) {
 	f.Add("a:http://me:hunter2@h/v1")
 	f.Add("a:http://h/a.b,b:https://h/a-b,c:http://demo,d:http://[::]")
 	f.Fuzz(func(t *testing.T, text string) {
-		c, err := FromEnv(env("AI_GATEWAY_MODEL_ROUTES", text))
+		c, err := Load("", env("AI_GATEWAY_MODEL_ROUTES", text))
 		if err != nil {
 			return
 		}
@@ -250,7 +302,7 @@ func FuzzModelRoutesAreUsableOrRefused(f *testing.F) {
 			}
 		}
 		for _, route := range c.Routes.Models {
-			if route.Model == "" || !utf8.ValidString(string(route.Model)) || !names[route.Backend] {
+			if route.Model == "" || !utf8.ValidString(string(route.Model)) || !names[route.Steps[0].Backend] {
 				t.Errorf("%q gives the route %+v", text, route)
 			}
 		}
@@ -264,7 +316,7 @@ func FuzzNoFaultShowsAPassword(f *testing.F) {
 	f.Fuzz(func(t *testing.T, before, after string) {
 		text := "https://me:" + before + "hunter2" + after + "@h/v1"
 		for _, pair := range [][]string{{"AI_GATEWAY_UPSTREAM", text}, {"AI_GATEWAY_MODEL_ROUTES", "m:" + text}} {
-			if _, err := FromEnv(env(pair...)); err != nil && strings.Contains(err.Error(), "hunter2") {
+			if _, err := Load("", env(pair...)); err != nil && strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("%v: the error is %v", pair, err)
 			}
 		}

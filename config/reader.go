@@ -1,232 +1,165 @@
 package config
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
-	"regexp"
-	"strconv"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
-
-	"ai-gateway/gateway"
 )
 
-// reader turns texts into values and collects the faults of those that it cannot,
-// each under the name of its source.
+// reader reads one configuration and collects its faults.
 type reader struct {
 	getenv func(string) string
-	faults []error
+	file   string // as it was named; "" for the environment alone
+	text   []byte // of the file
+	folder string // of the file, to which the paths in it are relative
+	files  []string
+	values int // of the file, read so far
+	faults []fault
 }
 
-func (r *reader) fault(source, format string, args ...any) {
-	r.faults = append(r.faults, fmt.Errorf("%s: "+format, append([]any{source}, args...)...))
-}
-
-// text is the value of a variable without the space around it; an empty variable
+// variable is the value of a variable without the space around it; an empty variable
 // is as good as none.
-func (r *reader) text(name string) string { return strings.TrimSpace(r.getenv(name)) }
-
-func (r *reader) has(name string) bool { return r.text(name) != "" }
+func (r *reader) variable(name string) string { return strings.TrimSpace(r.getenv(name)) }
 
 // first returns the first variable that is set, and its value.
 func (r *reader) first(names ...string) (name, text string) {
 	for _, name := range names {
-		if text := r.text(name); text != "" {
+		if text := r.variable(name); text != "" {
 			return name, text
 		}
 	}
 	return "", ""
 }
 
-func (r *reader) integer(name string, unset, low, high int) int {
-	text := r.text(name)
-	if text == "" {
-		return unset
+// content reads a file that the configuration is made from, and remembers it.
+func (r *reader) content(path string) ([]byte, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < low || n > high {
-		r.fault(name, "%q is no whole number from %d to %d", text, low, high)
-		return unset
+	if !slices.Contains(r.files, path) {
+		r.files = append(r.files, path)
 	}
-	return n
+	content, err := readPlain(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading %q: %w", path, cause(err))
+	}
+	return content, nil
 }
 
-func (r *reader) boolean(name string, unset bool) bool {
-	text := r.text(name)
-	switch strings.ToLower(text) {
-	case "":
-		return unset
-	case "true", "1":
-		return true
-	case "false", "0":
-		return false
+func readPlain(path string) ([]byte, error) {
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, errors.New("it is a folder")
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is no plain file") // opening a pipe would block
 	}
-	r.fault(name, "%q is neither true nor false", text)
-	return unset
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if len(content) > maxFile {
+		return nil, fmt.Errorf("it is larger than %d MiB", maxFile>>20)
+	}
+	return content, err
 }
 
-// address reads an IP address; localhost is 127.0.0.1.
-func (r *reader) address(name, unset string) string {
-	text := r.text(name)
-	switch text {
-	case "":
-		return unset
-	case "localhost":
-		return "127.0.0.1"
+// cause is an error of the file system without the path, which is told anyway.
+func cause(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
 	}
-	ip := net.ParseIP(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
-	if ip == nil {
-		r.fault(name, "%q is neither an IP address, such as 127.0.0.1, nor localhost", text)
+	return err
+}
+
+// key finds the key that a secret leads to. No fault shows it.
+func (r *reader) key(s *secret) {
+	at, text := s.env.at, ""
+	switch {
+	case s.env.isSaid():
+		if text = r.variable(string(s.env.value)); text == "" && variablePattern.MatchString(string(s.env.value)) {
+			r.fault(at, "the variable %s is not set, or empty", s.env.value)
+		}
+	case s.file.isSaid():
+		at, text = s.file.at, r.keyFile(s)
+	}
+	if strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		r.fault(at, "the key holds characters that no key has (white space, control characters or beyond ASCII)")
+		return
+	}
+	s.value = text
+}
+
+func (r *reader) keyFile(s *secret) string {
+	content, err := r.content(string(s.file.value))
+	text := strings.TrimSpace(string(content))
+	switch {
+	case err != nil:
+		r.fault(s.file.at, "%v", err)
+	case text == "":
+		r.fault(s.file.at, "%q holds no key", s.file.value)
+	}
+	return text
+}
+
+// label shows as much of a key as helps people to recognise it.
+func label(key string) string {
+	const start, end, shortest = 3, 4, 12
+	switch {
+	case key == "":
+		return ""
+	case utf8.RuneCountInString(key) < shortest:
+		return "set"
+	}
+	return key[:start] + hidden + key[len(key)-end:]
+}
+
+// authorities checks a PEM file with certificate authorities.
+func (r *reader) authorities(p *setting[path]) string {
+	if !p.isSaid() {
 		return ""
 	}
-	return ip.String()
-}
-
-// databasePath refuses SQLite's name for a database in memory, which would be lost
-// with the process that should keep it.
-// Source: https://www.sqlite.org/inmemorydb.html
-func (r *reader) databasePath(names ...string) string {
-	name, text := r.first(names...)
-	if text == ":memory:" {
-		r.fault(name, "%q is no path of a file: leave %s unset to keep usage only as long as the gateway runs", text, name)
-	}
-	return text
-}
-
-// key reads a secret. A fault in it does not show it.
-func (r *reader) key(names ...string) string {
-	name, text := r.first(names...)
-	if strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }) {
-		r.fault(name, "the key holds characters that no key has (white space, control characters or beyond ASCII)")
-	}
-	return text
-}
-
-// baseURL reads the base of an OpenAI-compatible API; nil stands for a fault.
-func (r *reader) baseURL(name, unset string) *url.URL {
-	text := r.text(name)
-	if text == "" {
-		text = unset
-	}
-	u, err := parseBaseURL(text)
-	if err != nil {
-		r.fault(name, "%q %w", shown(text), err)
-	}
-	return u
-}
-
-// modelRoute says where a model is served.
-type modelRoute struct {
-	model gateway.Model
-	base  *url.URL
-}
-
-// modelRoutes reads `modelId:baseUrl,modelId2:baseUrl2`.
-func (r *reader) modelRoutes(name string) []modelRoute {
-	var routes []modelRoute
-	seen := map[gateway.Model]bool{}
-	whole := r.text(name)
-	for i, entry := range strings.Split(whole, ",") {
-		if entry = strings.TrimSpace(entry); entry == "" {
-			continue
-		}
-		source := fmt.Sprintf("%s, entry %d", name, i+1)
-		route, err := parseModelRoute(entry)
-		switch {
-		case err != nil:
-			r.fault(source, "%q %w", shownOf(whole, entry), err)
-		case seen[route.model]:
-			r.fault(source, "model %q has a route already", string(route.model))
-		default:
-			seen[route.model] = true
-			routes = append(routes, route)
-		}
-	}
-	return routes
-}
-
-// urlStart is where the URL of an entry begins: model ids may hold colons.
-var urlStart = regexp.MustCompile(`(?i):https?://`)
-
-func parseModelRoute(entry string) (modelRoute, error) {
-	at := urlStart.FindStringIndex(entry)
-	if at == nil {
-		return modelRoute{}, errors.New("is not of the form modelId:baseUrl, such as llama3:8b:http://localhost:11434/v1")
-	}
-	model := strings.TrimSpace(entry[:at[0]])
-	if model == "" || !utf8.ValidString(model) || strings.ContainsFunc(model, unicode.IsControl) {
-		return modelRoute{}, errors.New("has no readable model id before its URL")
-	}
-	base, err := parseBaseURL(entry[at[0]+1:])
-	return modelRoute{gateway.Model(model), base}, err
-}
-
-// hostname is what a name in the DNS, or on a local network, is made of.
-var hostname = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
-
-var errNoURL = errors.New("is no base URL, such as " + DefaultUpstream)
-
-// parseBaseURL reads a URL that ends with its path. The errors go on where the
-// text, or what may be shown of it, was quoted.
-func parseBaseURL(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
-	if err != nil {
-		return nil, errNoURL // err would show all of the text
-	}
-	u.Host = strings.ToLower(u.Host)
+	content, err := r.content(string(p.value))
 	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, errNoURL
-	case u.User != nil:
-		return nil, errors.New("holds a user name or password: set the upstream's key by OPENAI_API_KEY instead")
-	case u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
-		return nil, errors.New("holds a query or fragment: a base URL ends with its path")
-	case !validHost(u.Hostname()):
-		return nil, errors.New("has no host name or IP address that can be called")
-	case !validPort(u):
-		return nil, errors.New("has no port from 1 to 65535")
+	case err != nil:
+		r.fault(p.at, "%v", err)
+	case !x509.NewCertPool().AppendCertsFromPEM(content):
+		r.fault(p.at, "%q holds no certificate in PEM form", p.value)
 	}
-	u.Path = strings.TrimRight(u.Path, "/")
-	u.RawPath = strings.TrimRight(u.RawPath, "/")
-	return u, nil
+	return string(content)
 }
 
-func validHost(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return hostname.MatchString(host) || err == nil && ip.Zone() == ""
-}
-
-func validPort(u *url.URL) bool {
-	if u.Port() == "" {
-		return !strings.HasSuffix(u.Host, ":")
+// certificate reads a certificate and its key, and checks that they belong together.
+func (r *reader) certificate(t *tlsFiles) {
+	if !t.cert.isSaid() || !t.key.isSaid() {
+		return
 	}
-	n, err := strconv.Atoi(u.Port())
-	return err == nil && n >= 1 && n <= 65535
-}
-
-// shown is of a text that should be a URL what cannot be secret: no user name and
-// password, no query, no fragment, even where it is too broken to be parsed.
-func shown(text string) string {
-	if strings.Contains(text, "@") {
-		return hidden
+	certificate, err := r.content(string(t.cert.value))
+	if err != nil {
+		r.fault(t.cert.at, "%v", err)
 	}
-	if end := strings.IndexAny(text, "?#"); end >= 0 {
-		return text[:end] + hidden
+	key, keyErr := r.content(string(t.key.value))
+	if keyErr != nil {
+		r.fault(t.key.at, "%v", keyErr)
 	}
-	return text
-}
-
-// shownOf is what may be shown of an entry: where a list holds user names or
-// passwords, an entry may be one half of a password with a comma in it.
-func shownOf(list, entry string) string {
-	if strings.Contains(list, "@") {
-		return hidden
+	if err != nil || keyErr != nil {
+		return
 	}
-	return shown(entry)
+	if _, err := tls.X509KeyPair(certificate, key); err != nil {
+		r.fault(t.at, "the certificate and the key are not usable together: %v", err)
+	}
+	t.pair = TLS{string(certificate), string(key)}
 }
-
-const hidden = "…"

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"ai-gateway/gateway"
 )
 
 // Storage says where usage is kept.
@@ -20,7 +22,7 @@ func (c Config) Summary() string {
 	c.summarizeModels(&b)
 	fmt.Fprintf(&b, "Retries: %d, the first after %s\n", c.Retry.Attempts, c.Retry.Delay)
 	fmt.Fprintf(&b, "Rate limit: %d requests a minute (shown only: not enforced yet)\n", c.RateLimitRPM)
-	fmt.Fprintf(&b, "Prompt log: %s\n", onOff(c.PromptLogging))
+	fmt.Fprintf(&b, "Prompt log: %s\n", c.PromptLog.Mode)
 	if c.Open {
 		b.WriteString("Open: whoever reaches this address may use the gateway and read its prompt log\n")
 	}
@@ -28,31 +30,40 @@ func (c Config) Summary() string {
 }
 
 func (c Config) summarizeModels(b *strings.Builder) {
-	urls := map[string]string{}
+	backends := map[string]gateway.Backend{}
 	for _, backend := range c.Routes.Backends {
-		urls[backend.Name] = backend.BaseURL.String()
+		backends[backend.Name] = backend
 	}
 	if c.Demo {
 		fmt.Fprintf(b, "  %-24s → built in, a fake that needs no key\n", DemoModel)
 	}
 	for _, route := range c.Routes.Models {
-		fmt.Fprintf(b, "  %-24s → %s\n", route.Model, urls[route.Backend])
+		fmt.Fprintf(b, "  %-24s → %s\n", route.Model, addresses(route.Steps, backends))
 	}
-	fmt.Fprintf(b, "  %-24s → %s (%s)\n", "any other", urls[UpstreamBackend], c.keyInUse())
+	if other, ok := backends[c.Routes.Default]; ok {
+		fmt.Fprintf(b, "  %-24s → %s (%s)\n", "any other", other.BaseURL, keyInUse(other))
+	} else {
+		fmt.Fprintf(b, "  %-24s → refused: there is no default backend\n", "any other")
+	}
 }
 
-func onOff(on bool) string {
-	if on {
-		return "on"
+// addresses are where a model is served, in order.
+func addresses(steps []gateway.Step, backends map[string]gateway.Backend) string {
+	var urls []string
+	for _, s := range steps {
+		urls = append(urls, backends[s.Backend].BaseURL.String())
 	}
-	return "off"
+	return strings.Join(urls, ", then ")
 }
 
-func (c Config) keyInUse() string {
-	for _, b := range c.Routes.Backends {
-		if b.Name == UpstreamBackend && b.Secret != "" {
-			return "the client's key, else the configured one"
-		}
+func keyInUse(b gateway.Backend) string {
+	switch {
+	case b.Credential == gateway.NoCredential:
+		return "without a key"
+	case b.Credential == gateway.OwnCredential:
+		return "the configured key"
+	case b.Secret != "":
+		return "the client's key, else the configured one"
 	}
 	return "the client's key; none is configured"
 }

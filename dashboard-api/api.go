@@ -20,7 +20,7 @@ import (
 // Config is what the API shows.
 type Config struct {
 	Health   func(context.Context) Health
-	Models   []Model
+	Models   func() []Model
 	Costs    func(context.Context) ([]Costs, error)
 	KeyCosts func(context.Context, gateway.KeyID) (Costs, error) // ErrNoKey for one that was never used
 	Prompts  func(ctx context.Context, limit int) ([]Prompt, error)
@@ -172,11 +172,11 @@ func live(*http.Request) (any, error) { return map[string]string{"status": "ok"}
 func (c Config) health(r *http.Request) (any, error) { return c.Health(r.Context()), nil }
 
 func (c Config) models(*http.Request) (any, error) {
-	return map[string]any{"object": "list", "data": append([]Model{}, c.Models...)}, nil
+	return map[string]any{"object": "list", "data": append([]Model{}, c.Models()...)}, nil
 }
 
 func (c Config) model(id gateway.Model) (any, error) {
-	for _, m := range c.Models {
+	for _, m := range c.Models() {
 		if m.ID == id {
 			return m, nil
 		}

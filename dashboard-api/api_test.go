@@ -21,7 +21,9 @@ import (
 func config() Config {
 	return Config{
 		Health: func(context.Context) Health { return Health{Status: "ok", Ready: true} },
-		Models: []Model{{ID: "org/m:8b", Object: "model", OwnedBy: "local"}, {ID: "hf://org//m", Object: "model", OwnedBy: "local"}},
+		Models: func() []Model {
+			return []Model{{ID: "org/m:8b", Object: "model", OwnedBy: "local"}, {ID: "hf://org//m", Object: "model", OwnedBy: "local"}}
+		},
 		Costs: func(context.Context) ([]Costs, error) {
 			return []Costs{{KeyID: "k_1", Requests: 2, CostNanoUSD: 1_500_000_000, CostUSD: "1.5"}, {KeyID: "k_2", Requests: 1, CostNanoUSD: 1}}, nil
 		},
@@ -103,7 +105,7 @@ func TestEveryAnswerIsPlainJSONThatNobodyKeeps(t *testing.T) {
 
 func TestNothingIsAnEmptyListAndNotNull(t *testing.T) {
 	c := config()
-	c.Models = nil
+	c.Models = func() []Model { return nil }
 	c.Costs = func(context.Context) ([]Costs, error) { return nil, nil }
 	c.Prompts = func(context.Context, int) ([]Prompt, error) { return nil, nil }
 	for path, want := range map[string]string{"/v1/models": `{"data":[],"object":"list"}`, "/api/costs": `"cost_usd":"0"`, "/api/prompt-log": `{"data":[]}`} {

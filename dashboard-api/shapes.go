@@ -8,14 +8,22 @@ import (
 
 // Health is the answer of GET /health.
 type Health struct {
-	Status        string            `json:"status"` // "ok", or "unavailable" with a 503
+	Status        string            `json:"status"` // "ok", "degraded", or "unavailable" with a 503
 	Version       string            `json:"version"`
 	UptimeSeconds int64             `json:"uptime_seconds"` // of the gateway's services, not of Envoy
 	Storage       string            `json:"storage"`
 	Parts         map[string]string `json:"parts"` // part → "ok", or what is wrong with it
 	Envoy         EnvoyHealth       `json:"envoy"`
+	Config        ConfigHealth      `json:"config"`
 	Usage         UsageHealth       `json:"usage"`
 	Ready         bool              `json:"-"` // false answers with a 503
+}
+
+// ConfigHealth is which configuration is in force.
+type ConfigHealth struct {
+	File  string    `json:"file,omitempty"`
+	Since time.Time `json:"since"`
+	Fault string    `json:"fault,omitempty"` // why what the files hold now is not in force
 }
 
 // EnvoyHealth is what is known of the data plane.
@@ -35,12 +43,17 @@ type Rejection struct {
 
 // UsageHealth tells how far the books are behind.
 type UsageHealth struct {
-	Queued    int   `json:"queued"`               // settlements not looked at yet
-	Waiting   int   `json:"waiting"`              // requests of which one witness has spoken
-	Unwritten int   `json:"unwritten"`            // rows that are not in the tables yet
-	Written   int64 `json:"written"`              // rows since the start
-	Overflown int64 `json:"overflown"`            // settlements dropped from a full queue; the journal has them
-	Unread    int64 `json:"unread_journal_lines"` // lines of the journal that made no sense
+	Open          int     `json:"open"`           // requests that are out, or of which one witness has spoken
+	Unwritten     int     `json:"unwritten"`      // rows that are not in the tables yet
+	Written       int64   `json:"written"`        // rows since the start
+	Unpriced      int64   `json:"unpriced"`       // of them, those whose model has no price
+	Unread        int64   `json:"unread"`         // records and journal lines that made no sense
+	SpoolBytes    int64   `json:"spool_bytes"`    // on disk
+	SpoolSegments int     `json:"spool_segments"` // files of it
+	OldestSeconds float64 `json:"oldest_seconds"` // age of what the spool keeps
+	Refused       int64   `json:"refused"`        // requests, because they could not be recorded
+	Repaired      int64   `json:"repaired_bytes"` // of the spool, torn or damaged
+	Lost          int64   `json:"lost"`           // settlements that could not be written; the journal has to tell
 }
 
 // Model is an entry of GET /v1/models.

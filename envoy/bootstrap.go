@@ -14,6 +14,16 @@ import (
 //go:embed bootstrap.yaml.tmpl
 var bootstrapTemplate string
 
+// Runtime is what of the runtime is set, in YAML. The header allow lists are spelled out
+// as regular expressions of about a thousand RE2 instructions.
+const Runtime = `layered_runtime:
+  layers:
+  - name: gateway
+    static_layer:
+      re2.max_program_size.error_level: 4000
+      re2.max_program_size.warn_level: 4000
+`
+
 // Bootstrap is what Envoy's first configuration is made from.
 type Bootstrap struct {
 	AdminSocket    string // Unix socket of the admin interface; never TCP
@@ -24,7 +34,7 @@ type Bootstrap struct {
 
 // YAML renders the bootstrap configuration.
 func (b Bootstrap) YAML() ([]byte, error) {
-	t, err := template.New("bootstrap").Funcs(template.FuncMap{"json": quoted}).Parse(bootstrapTemplate)
+	t, err := template.New("bootstrap").Funcs(template.FuncMap{"json": quoted, "runtime": func() string { return Runtime }}).Parse(bootstrapTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("parsing the bootstrap template: %w", err)
 	}

@@ -60,15 +60,7 @@ func conversations(t *testing.T) map[string][]conversation {
 	groups := map[string][]conversation{}
 	models := map[string]string{}
 	for _, path := range paths {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := parseConversation(data)
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		c.name = strings.TrimSuffix(filepath.Base(path), ".txtar")
+		c := readConversation(t, path)
 		if other := models[c.model()]; c.replies != nil && other != "" {
 			t.Fatalf("%s and %s use the same model", other, c.name)
 		}
@@ -76,6 +68,20 @@ func conversations(t *testing.T) map[string][]conversation {
 		groups[c.env] = append(groups[c.env], c)
 	}
 	return groups
+}
+
+func readConversation(t *testing.T, path string) conversation {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := parseConversation(data)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	c.name = strings.TrimSuffix(filepath.Base(path), ".txtar")
+	return c
 }
 
 func parseConversation(data []byte) (conversation, error) {

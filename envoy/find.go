@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"time"
@@ -39,17 +41,46 @@ type Binary struct {
 
 const versionTimeout = 10 * time.Second
 
-// Find looks for Envoy at ENVOY_PATH, else on PATH, and asks its version.
+// setupPath is where `make setup` installs Envoy, seen from the gateway's binary.
+const setupPath = "../.tools/envoy/envoy/_bin/envoy"
+
+// Find returns the Envoy at ENVOY_PATH, else the first that is new enough of the one
+// on PATH and the one that `make setup` installs.
 func Find(ctx context.Context, getenv func(string) string) (Binary, error) {
-	path := getenv("ENVOY_PATH")
-	if path == "" {
-		found, err := exec.LookPath("envoy")
-		if err != nil {
-			return Binary{}, fmt.Errorf("envoy is neither at ENVOY_PATH (not set) nor on PATH: "+
-				"set ENVOY_PATH to an Envoy of at least %s, or run `make setup`, which installs one", MinVersion)
-		}
-		path = found
+	if path := getenv("ENVOY_PATH"); path != "" {
+		return check(ctx, path)
 	}
+	err := fmt.Errorf("envoy is neither at ENVOY_PATH (not set) nor on PATH: "+
+		"set ENVOY_PATH to an Envoy of at least %s, or run `make setup`, which installs one", MinVersion)
+	for _, path := range candidates() {
+		binary, fault := check(ctx, path)
+		if fault == nil {
+			return binary, nil
+		}
+		err = fault
+	}
+	return Binary{}, err
+}
+
+// candidates are the Envoys that are there without ENVOY_PATH, in the order of trying.
+func candidates() []string {
+	var paths []string
+	if path, err := exec.LookPath("envoy"); err == nil {
+		paths = append(paths, path)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return paths
+	}
+	installed := filepath.Join(filepath.Dir(self), setupPath)
+	if _, err := os.Stat(installed); err == nil {
+		paths = append(paths, installed)
+	}
+	return paths
+}
+
+// check asks the Envoy at path for its version.
+func check(ctx context.Context, path string) (Binary, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, path, "--version").Output()

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"net"
@@ -33,7 +34,7 @@ const (
 const (
 	readyWithin = 20 * time.Second
 	stopWithin  = 5 * time.Second
-	rowsWithin  = 10 * time.Second
+	rowsWithin  = 15 * time.Second // an orphan is closed after ten
 	callWithin  = 60 * time.Second
 )
 
@@ -78,6 +79,14 @@ func findEnvoy() error {
 		return fmt.Errorf("these tests need Envoy at ENVOY_PATH or on PATH (%w): run `make test`, which installs one", err)
 	}
 	return os.Setenv(envoyVariable, path)
+}
+
+// command runs a command of the gateway's to its end.
+func command(out io.Writer, env []string, args ...string) error {
+	cmd := exec.Command(os.Getenv(binaryVariable), args...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
+	cmd.Stdout, cmd.Stderr = out, out
+	return cmd.Run()
 }
 
 // process is a gateway as it runs: `ai-gateway run` and its children.

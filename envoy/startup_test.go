@@ -12,7 +12,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -68,18 +70,29 @@ func TestAnOldEnvoyIsRefused(t *testing.T) {
 	refusesToStart(t, []string{"ENVOY_PATH=" + path}, path, "1.39.2", "1.40.0")
 }
 
+func TestMissingCertificateAuthoritiesAreRefused(t *testing.T) {
+	t.Parallel()
+	refusesToStart(t, []string{"SSL_CERT_FILE=/nowhere/ca.pem"}, "/nowhere/ca.pem", "SSL_CERT_FILE")
+}
+
 func TestBadValuesAreRefusedAllAtOnce(t *testing.T) {
 	t.Parallel()
 	refusesToStart(t, []string{"AI_GATEWAY_BIND=0.0.0.0", "AI_GATEWAY_RETRY_ATTEMPTS=x", "AI_GATEWAY_UPSTREAM=ftp://a", "AI_GATEWAY_PROMPT_LOGGING=maybe"},
 		"AI_GATEWAY_BIND", "AI_GATEWAY_OPEN", "AI_GATEWAY_RETRY_ATTEMPTS", "AI_GATEWAY_UPSTREAM", "AI_GATEWAY_PROMPT_LOGGING")
 }
 
+// TestTheDemoModelAnswersWithoutAnyConfiguration runs the line that is printed to be
+// pasted, as a shell would.
 func TestTheDemoModelAnswersWithoutAnyConfiguration(t *testing.T) {
 	t.Parallel()
 	p := start(t, "DATABASE_PATH=")
-	a, err := post(p.address, chatPath, chatBody("demo", true))
-	if err != nil || a.err != nil || a.status != http.StatusOK || !strings.HasSuffix(a.body, "data: [DONE]\n\n") {
-		t.Errorf("the client sees %v, %v", a, err)
+	line := ""
+	for deadline := time.Now().Add(readyWithin); line == "" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		line = regexp.MustCompile("(?m)^ *curl .*$").FindString(p.logs.String())
+	}
+	out, err := exec.Command("sh", "-c", line).Output()
+	if err != nil || !strings.HasPrefix(string(out), "data: {") || !strings.HasSuffix(string(out), "data: [DONE]\n\n") {
+		t.Errorf("%q (is curl there?) answers %s, %v", line, out, err)
 	}
 	if want := "Storage: in-memory (set DATABASE_PATH for persistence)\n"; !strings.Contains(p.logs.String(), want) {
 		t.Errorf("no line %q", want)

@@ -30,7 +30,7 @@ func generated(chunks int, delay time.Duration) string {
 // which reaches clients while serve is dead.
 func whole(a answer, chunks int) error {
 	if a.err != nil || a.status != http.StatusOK {
-		return fmt.Errorf("a stream ended with status %d and error %v after %d bytes", a.status, a.err, len(a.body))
+		return fmt.Errorf("a stream ended with status %d after %d bytes: %w", a.status, len(a.body), a.err)
 	}
 	rest := a.body
 	for i := range chunks {

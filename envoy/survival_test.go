@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ const (
 	flightChunks = 30
 	flightDelay  = 100 * time.Millisecond // so they go on for two seconds after the blow
 	blowAfter    = time.Second
+	blowLands    = 200 * time.Millisecond
 )
 
 // Ways in which a proof may fail.
@@ -44,7 +46,8 @@ func (f proof) strike(blow func() error, answersWithin time.Duration) error {
 	if err := blow(); err != nil {
 		return errors.Join(err, <-streams)
 	}
-	err := f.answersAgain(answersWithin)
+	time.Sleep(blowLands) // what is answered by then says nothing
+	err := f.answersAgain(answersWithin - blowLands)
 	return errors.Join(<-streams, err)
 }
 
@@ -77,10 +80,21 @@ func (f proof) answersAgain(within time.Duration) error {
 	return fmt.Errorf("%w (%s): %w", errSilent, within, last)
 }
 
-// billed holds the rows to the streams: one row each, and one for the request after.
+// billed holds the rows to the streams: one row each, with the provider's figures, and
+// one for the request after.
 func (f proof) billed() error {
-	if _, err := f.p.waitRows(inFlight + 1); err != nil {
+	rows, err := f.p.waitRows(inFlight + 1)
+	if err != nil {
 		return fmt.Errorf("%w: %w", errRows, err)
+	}
+	exact := 0
+	for _, r := range rows {
+		if r["completion_tokens"] == float64(flightChunks) && (r["usage_source"] == "provider" || r["usage_source"] == "envoy") {
+			exact++
+		}
+	}
+	if exact != inFlight {
+		return fmt.Errorf("%w: %d of %d streams are exact", errTokens, exact, inFlight)
 	}
 	return nil
 }
@@ -136,7 +150,7 @@ func TestTheProofsFailWhereTheirCauseIsTakenAway(t *testing.T) {
 		proof    func(proof) error
 		want     error
 	}{
-		{"no-journal", proof.killed, errRows},
+		{"no-journal", proof.killed, errTokens},
 		{"fail-closed", proof.killed, errCut},
 		{"no-health-check", proof.hung, errSilent},
 	} {
@@ -170,10 +184,26 @@ func TestEnvoyMayBeKilledInTheMidstOfStreams(t *testing.T) {
 	if err := f.answersAgain(10 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.billed(); err != nil {
+	if _, err := f.p.waitRows(inFlight + 1); err != nil {
 		t.Error(err)
 	}
 	if err := f.p.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHeadersPassByTheSameListsWhileServeIsDead(t *testing.T) {
+	c := readConversation(t, "testdata/dead/allow-lists.txtar")
+	fake, base := provider(t)
+	p := start(t, "AI_GATEWAY_UPSTREAM="+base+"/v1", "AI_GATEWAY_RETRY_DELAY_MS=0")
+	fake.Play(c.model(), fakeprovider.Scenario{Replies: c.replies})
+	killed := make(chan error, 1)
+	go func() {
+		time.Sleep(blowAfter)
+		killed <- p.signal("serve", syscall.SIGKILL)
+	}()
+	c.hold(t, p, fake, strings.TrimPrefix(base, "http://"))
+	if err := errors.Join(<-killed, fake.Check()); err != nil {
 		t.Error(err)
 	}
 }

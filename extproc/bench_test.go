@@ -13,12 +13,12 @@ func quietConfig() Config {
 	d.readRequest = func(gateway.Endpoint, []byte) (gateway.Request, error) {
 		return gateway.Request{Model: "gpt-4o-mini", PromptTokens: 7}, nil
 	}
-	d.newStream = func(gateway.Endpoint, bool) Stream { return &fakeStream{} }
-	config.Dialect = d
-	config.Plan = func(m gateway.Model) (gateway.Plan, bool) {
-		return gateway.Plan{Backend: gateway.Backend{Name: "openai", Credential: gateway.ClientFirst}, UpstreamModel: m, Group: "default"}, true
+	d.newStream = func(gateway.PromptText, bool) Stream { return &fakeStream{} }
+	config.Rules().Dialect = d
+	config.Rules().Plan = func(m gateway.Model) (gateway.Plan, bool) {
+		return gateway.Plan{Model: m, Steps: []gateway.Step{{Backend: "openai", UpstreamModel: m}}, ClientKey: true}, true
 	}
-	config.Settle = func(gateway.Settlement) {}
+	config.Settle = func(*gateway.Settlement) {}
 	return config
 }
 

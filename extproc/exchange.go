@@ -19,6 +19,7 @@ import (
 // whatever carries the bytes can change.
 type exchange struct {
 	c        *Config
+	rules    *Rules
 	inFlight *atomic.Int64 // bytes of all exchanges' bodies
 
 	state   state
@@ -28,13 +29,16 @@ type exchange struct {
 	planned bool
 	intent  gateway.Intent
 	prompt  string
-	unasked bool // we asked the provider for usage, the client did not
+	text    gateway.PromptText // until an answer reads it
+	unasked bool               // we asked the provider for usage, the client did not
 
 	status   int
 	ttft     time.Duration
 	stream   Stream
 	finished bool
-	answered gateway.Answer
+	unread   bool           // nothing of the answer's body was read
+	partial  bool           // not all of it was
+	answered gateway.Answer // of no source as long as nothing is known
 }
 
 // state is what an exchange waits for, in order.
@@ -84,35 +88,59 @@ func (x *exchange) end() {
 	if !x.planned {
 		return
 	}
-	defer x.settle() // even if a broken stream cannot tell its answer
+	defer x.settle(x.c.Now()) // even if a broken stream cannot tell its answer
 	if x.stream != nil {
+		defer x.stream.Close()
 		x.answered = x.stream.Answer()
+	}
+	if x.answered.Source == 0 {
+		x.readAnswer(nil)
 	}
 }
 
-func (x *exchange) settle() {
-	x.c.Settle(gateway.Settlement{
-		Intent:   x.intent,
-		Duration: x.c.Now().Sub(x.started),
+// readAnswer reads the answer's body and lets go of the prompt.
+func (x *exchange) readAnswer(body []byte) {
+	text := x.text
+	x.text = gateway.PromptText{}
+	x.answered = x.rules.Dialect.ReadAnswer(&x.intent, text, x.status, body)
+}
+
+func (x *exchange) settle(ended time.Time) {
+	answer := x.completed()
+	answer.Text = x.clean(answer.Text)
+	x.c.Settle(&gateway.Settlement{
+		ID:       x.intent.ID,
+		Duration: ended.Sub(x.started),
 		TTFT:     x.ttft,
 		Status:   x.status,
 		Finished: x.finished,
-		Answer:   x.completed(),
-		Prompt:   x.prompt,
+		Answer:   answer,
+		Prompt:   x.clean(x.prompt),
 	})
 }
 
-// completed is the answer with our estimate of the prompt where the provider
-// gave no figures. What was refused cost nothing; what was never answered may have.
+// clean makes a text fit to be kept.
+func (x *exchange) clean(text string) string {
+	if x.rules.Clean == nil || text == "" {
+		return text
+	}
+	return x.rules.Clean(text)
+}
+
+// completed is the answer as it is billed. What was refused cost nothing; what was never
+// answered may have; of what nobody read, its size has to tell.
 func (x *exchange) completed() gateway.Answer {
 	a := x.answered
-	if a.Source != gateway.FromProvider {
+	switch {
+	case a.Source == gateway.FromProvider:
+	case x.status >= http.StatusBadRequest:
+		a.Usage, a.Source = gateway.Usage{}, gateway.Estimated
+	case x.unread:
+		a.Source = 0
+	case a.Source == 0: // the dialect panicked
+		a.Usage.Prompt, a.Source = x.intent.PromptTokens, gateway.Estimated
+	case x.partial:
 		a.Source = gateway.Estimated
-		if x.status >= http.StatusBadRequest {
-			a.Usage = gateway.Usage{}
-		} else {
-			a.Usage.Prompt = x.intent.PromptTokens
-		}
 	}
 	return a
 }
@@ -143,6 +171,8 @@ func (x *exchange) readHead(m message) *gateway.Error {
 		return errEncoded
 	case !isMediaType(h.contentType, "application/json"):
 		return errNotJSON
+	case !isUTF8(h.contentType):
+		return errNotUTF8
 	case m.end:
 		return errNoBody
 	}
@@ -166,10 +196,10 @@ func (x *exchange) checkSize(contentLength []byte) *gateway.Error {
 	if err != nil {
 		return nil // chunked; the body itself will tell
 	}
-	if n > x.c.MaxBody {
-		return errTooLarge(x.c.MaxBody)
+	if n > x.rules.MaxBody {
+		return errTooLarge(x.rules.MaxBody)
 	}
-	if x.inFlight.Load()+n > x.c.MaxInFlight {
+	if x.inFlight.Load()+n > x.rules.MaxInFlight {
 		return errOverloaded
 	}
 	return nil
@@ -186,16 +216,17 @@ func (x *exchange) onRequestBody(m message, reply []byte) ([]byte, error) {
 	if refusal := x.hold(int64(len(m.body))); refusal != nil {
 		return x.refuse(reply, refusal), nil
 	}
-	request, err := x.c.Dialect.ReadRequest(x.head.endpoint, m.body)
+	request, err := x.rules.Dialect.ReadRequest(x.head.endpoint, m.body)
 	if err != nil {
 		return x.refuse(reply, asRefusal(err)), nil
 	}
-	p, ok := x.c.Plan(request.Model)
+	p, ok := x.rules.Plan(request.Model)
 	if !ok {
 		return x.refuse(reply, errNoModel(request.Model)), nil
 	}
 	if err := x.plan(request, p); err != nil {
-		return nil, err
+		x.c.Log.Error("a request could not be recorded and was refused", "request_id", x.head.requestID, "error", err)
+		return x.refuse(reply, errNotRecorded), nil
 	}
 	return x.appendPlanned(reply, m, request, p), nil
 }
@@ -203,10 +234,10 @@ func (x *exchange) onRequestBody(m message, reply []byte) ([]byte, error) {
 // hold counts the body's bytes until the exchange ends: as long, Envoy keeps them
 // for a repetition.
 func (x *exchange) hold(n int64) *gateway.Error {
-	if n > x.c.MaxBody {
-		return errTooLarge(x.c.MaxBody)
+	if n > x.rules.MaxBody {
+		return errTooLarge(x.rules.MaxBody)
 	}
-	if x.inFlight.Add(n) > x.c.MaxInFlight {
+	if x.inFlight.Add(n) > x.rules.MaxInFlight {
 		x.inFlight.Add(-n)
 		return errOverloaded
 	}
@@ -214,7 +245,7 @@ func (x *exchange) hold(n int64) *gateway.Error {
 	return nil
 }
 
-// plan makes the request one that will have a row.
+// plan makes the request one that will have a row: it is recorded before it goes out.
 func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 	started := x.started.UTC().Truncate(time.Microsecond)
 	id, err := newID(started)
@@ -225,28 +256,36 @@ func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 	x.intent = gateway.Intent{
 		ID: id, RequestID: x.head.requestID, StartedAt: started,
 		KeyID: key.ID, KeyLabel: key.Label, ClientIP: x.head.client,
-		Endpoint: x.head.endpoint, Model: request.Model, Backend: p.Backend.Name, UpstreamModel: p.UpstreamModel,
+		Endpoint: x.head.endpoint, Model: p.Model, Steps: p.Steps,
 		Stream: request.Stream, PromptTokens: request.PromptTokens,
 	}
-	x.prompt = request.Prompt
+	if price, ok := x.rules.Price(p.Model, started); ok {
+		x.intent.Price = &price
+	}
+	if err := x.c.Begin(&x.intent); err != nil {
+		return err
+	}
+	x.prompt, x.text = request.Prompt, request.Text
 	x.planned = true
 	return nil
 }
 
-// appendPlanned appends the reply that sends a request on its way.
+// appendPlanned appends the reply that sends a request on its way, with the model's
+// name at the first backend. What other attempts need else, Envoy puts in by itself.
 func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Request, p gateway.Plan) []byte {
+	x.unasked = request.Stream && !request.UsageWanted
 	c := changes{headers: identityOnly, newRoute: true}
-	if request.Stream && !request.UsageWanted {
-		x.unasked = true
-		c.newBody, c.body = true, x.c.Dialect.AskUsage(m.body)
+	metadata := plan{intent: &x.intent, path: x.head.path, modelAt: request.ModelAt, length: len(m.body), renamed: p.Renamed}
+	if as := p.Steps[0].UpstreamModel; x.unasked || as != request.Model {
+		c.newBody = true
+		c.body, metadata.modelAt = x.rules.Dialect.Rewrite(m.body, request, as, x.unasked)
+		metadata.length = len(c.body)
 		c.headers = []setHeader{identityOnly[0], {"content-length", strconv.AppendInt(nil, int64(len(c.body)), 10)}}
 	}
-	reply = appendChange(reply, m.kind, c)
-	metadata := plan{intent: &x.intent, path: x.head.path, group: p.Group}
-	if p.Backend.Credential == gateway.ClientFirst {
+	if p.ClientKey && x.intent.KeyID != gateway.AnonymousKey { // a bare "Bearer" is no key
 		metadata.authorization = x.head.authorization
 	}
-	return appendPlan(reply, metadata)
+	return appendPlan(appendChange(reply, m.kind, c), metadata)
 }
 
 // identityOnly asks the provider for an answer that can be read. It is also the

@@ -68,6 +68,8 @@ func TestHeadersThatNoBodyCanMendAreRefused(t *testing.T) {
 		code    string
 	}{
 		"compressed":         {chatHeaders("content-encoding", "gzip"), 415, "unsupported_content_encoding"},
+		"another charset":    {chatHeaders("content-type", "application/json; charset=utf-7"), 415, "unsupported_charset"},
+		"bad parameters":     {chatHeaders("content-type", "application/json; charset=a; charset=b"), 415, "unsupported_charset"},
 		"a form":             {headers(false, "content-type", "text/plain"), 415, "unsupported_content_type"},
 		"no content type":    {headers(false), 415, "unsupported_content_type"},
 		"no body":            {headers(true, "content-type", "application/json"), 400, "empty_body"},
@@ -133,18 +135,13 @@ func TestAPlanCarriesItsIntentRouteAndKey(t *testing.T) {
 	say(t, x, chatHeaders())
 	r := say(t, x, requestBodyOf("gpt", true))
 	x.end()
-	intent := b.only(t).Intent
-	written := r.GetDynamicMetadata().GetFields()["aigw"].GetStructValue().GetFields()["intent"].GetStringValue()
-	var read gateway.Intent
-	if err := json.Unmarshal([]byte(written), &read); err != nil {
-		t.Fatalf("intent %q: %v", written, err)
-	}
-	if diff := cmp.Diff(intent, read); diff != "" {
-		t.Errorf("intent (-settled +published):\n%s", diff)
+	intent := b.intents[0]
+	if settled := b.only(t).ID; settled != intent.ID {
+		t.Errorf("recorded is %s, settled %s", intent.ID, settled)
 	}
 	metadata, err := structpb.NewStruct(map[string]any{
-		"aigw":        map[string]any{"intent": written, "request_id": "req-1", "path": "/chat/completions?a=b"},
-		"aigw.route":  map[string]any{"priority_groups": []any{map[string]any{"name": "model/gpt"}}},
+		"aigw":        map[string]any{"id": intent.ID.String(), "request_id": "req-1", "path": "/chat/completions?a=b"},
+		"aigw.route":  map[string]any{"priority_groups": []any{map[string]any{"name": "openai"}}},
 		"aigw.client": map[string]any{"authorization": "Bearer sk-1"},
 	})
 	if err != nil {
@@ -158,7 +155,8 @@ func TestAPlanCarriesItsIntentRouteAndKey(t *testing.T) {
 	want := gateway.Intent{
 		ID: intent.ID, RequestID: "req-1", StartedAt: start.Add(time.Millisecond).UTC().Truncate(time.Microsecond),
 		KeyID: "k_0123456789abcdef", KeyLabel: "sk-…9f2c", ClientIP: "192.0.2.1", Endpoint: gateway.ChatCompletions,
-		Model: "gpt", Backend: "openai", UpstreamModel: "gpt", PromptTokens: 7,
+		Model: "gpt", Steps: []gateway.Step{{Backend: "openai", UpstreamModel: "gpt"}}, PromptTokens: 7,
+		Price: &gateway.Price{Rates: gateway.Rates{Input: gateway.USD, Output: 2 * gateway.USD}},
 	}
 	if diff := cmp.Diff(want, intent); diff != "" {
 		t.Errorf("intent (-want +got):\n%s", diff)
@@ -169,20 +167,63 @@ func TestAPlanCarriesItsIntentRouteAndKey(t *testing.T) {
 	}
 }
 
+func TestARequestThatCannotBeRecordedDoesNotGoOut(t *testing.T) {
+	b := books{full: errors.New("the disk is full")}
+	s := New(fakeConfig(&b))
+	x := s.newExchange()
+	say(t, x, chatHeaders())
+	r := say(t, x, requestBodyOf("gpt", true))
+	wantRefusal(t, r, 503, "usage_store_full")
+	if r.GetDynamicMetadata() != nil {
+		t.Errorf("it has a plan: %v", r)
+	}
+	x.end()
+	if len(b.all()) != 0 || s.inFlight.Load() != 0 {
+		t.Errorf("it left %d settlements, %d bytes", len(b.all()), s.inFlight.Load())
+	}
+}
+
 func TestTheClientsKeyStaysWhereTheBackendMayNotHaveIt(t *testing.T) {
-	for _, c := range []gateway.Credential{gateway.NoCredential, gateway.OwnCredential, gateway.ClientFirst} {
+	for _, may := range []bool{false, true} {
 		config := fakeConfig(&books{})
-		config.Plan = func(m gateway.Model) (gateway.Plan, bool) {
-			return gateway.Plan{Backend: gateway.Backend{Name: "b", Credential: c}, UpstreamModel: m, Group: "g"}, true
+		config.Rules().Plan = func(m gateway.Model) (gateway.Plan, bool) {
+			return gateway.Plan{Model: m, Steps: []gateway.Step{{Backend: "b", UpstreamModel: m}}, ClientKey: may}, true
 		}
 		for _, authorization := range []string{"", "Bearer sk-1"} {
 			x := New(config).newExchange()
 			say(t, x, chatHeaders("authorization", authorization))
 			_, passed := say(t, x, requestBodyOf("gpt", true)).GetDynamicMetadata().GetFields()["aigw.client"]
-			if want := c == gateway.ClientFirst && authorization != ""; passed != want {
-				t.Errorf("credential %d, authorization %q: passed %v, want %v", c, authorization, passed, want)
+			if want := may && authorization != ""; passed != want {
+				t.Errorf("may pass %t, authorization %q: passed %v, want %v", may, authorization, passed, want)
 			}
 		}
+	}
+}
+
+func TestAPlanTellsEnvoyTheModelsNameAtEachBackend(t *testing.T) {
+	x := New(fakeConfig(&books{})).newExchange()
+	say(t, x, chatHeaders())
+	r := say(t, x, requestBodyOf("fallback now", true))
+	if got := string(r.GetRequestBody().GetResponse().GetBodyMutation().GetBody()); got != "first now usage" {
+		t.Errorf("the first backend's body is %q", got)
+	}
+	fields := r.GetDynamicMetadata().GetFields()
+	want, err := structpb.NewStruct(map[string]any{
+		"model": "first", "length": "15", "model_from": 0, "model_to": 5, "model@azure": "first", "model@openai": "second", "request_id": "req-1", "path": "/chat/completions?a=b",
+		"id": x.intent.ID.String(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, fields["aigw"].GetStructValue(), protocmp.Transform()); diff != "" {
+		t.Errorf("aigw (-want +got):\n%s", diff)
+	}
+	groups, err := structpb.NewStruct(map[string]any{"priority_groups": []any{map[string]any{"name": "azure"}, map[string]any{"name": "openai"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(groups, fields["aigw.route"].GetStructValue(), protocmp.Transform()); diff != "" {
+		t.Errorf("aigw.route (-want +got):\n%s", diff)
 	}
 }
 
@@ -229,7 +270,7 @@ func TestABodyInPiecesIsRefusedRatherThanMisread(t *testing.T) {
 
 func TestBodiesInFlightAreBoundedUntilTheirExchangesEnd(t *testing.T) {
 	config := fakeConfig(&books{})
-	config.MaxInFlight = 10
+	config.Rules().MaxInFlight = 10
 	s := New(config)
 	first, second, third := s.newExchange(), s.newExchange(), s.newExchange()
 	for _, x := range []*exchange{first, second} {

@@ -19,30 +19,45 @@ import (
 // for a stream, a third "usage" for its usage.
 type fakeDialect struct {
 	readRequest func(gateway.Endpoint, []byte) (gateway.Request, error)
-	readAnswer  func(gateway.Endpoint, int, []byte) gateway.Answer
-	newStream   func(gateway.Endpoint, bool) Stream
+	readAnswer  func(p gateway.PromptText, status int, body []byte) gateway.Answer
+	newStream   func(p gateway.PromptText, dropUsage bool) Stream
 }
 
 func (d fakeDialect) ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, error) {
 	return d.readRequest(e, body)
 }
-func (fakeDialect) AskUsage(body []byte) []byte { return append(bytes.Clone(body), " usage"...) }
-func (d fakeDialect) ReadAnswer(e gateway.Endpoint, status int, body []byte) gateway.Answer {
-	return d.readAnswer(e, status, body)
+
+// Rewrite puts another first word, and the word usage at the end.
+func (fakeDialect) Rewrite(body []byte, r gateway.Request, as gateway.Model, askUsage bool) ([]byte, gateway.Span) {
+	out := bytes.Clone(body)
+	if as != r.Model {
+		out = append([]byte(as), body[len(r.Model):]...)
+	}
+	if askUsage {
+		out = append(out, " usage"...)
+	}
+	return out, gateway.Span{To: len(as)}
 }
-func (d fakeDialect) NewStream(e gateway.Endpoint, dropUsage bool) Stream {
-	return d.newStream(e, dropUsage)
+func (d fakeDialect) ReadAnswer(_ *gateway.Intent, p gateway.PromptText, status int, body []byte) gateway.Answer {
+	return d.readAnswer(p, status, body)
+}
+func (d fakeDialect) NewStream(_ *gateway.Intent, p gateway.PromptText, dropUsage bool) Stream {
+	return d.newStream(p, dropUsage)
 }
 
 // fakeStream swallows pieces that hold "usage" where it is to drop them, makes
-// "long" of "short", and counts a completion token for each piece.
+// "long" of "short", and counts a completion token for each piece; the piece
+// "figures" has the provider's.
 type fakeStream struct {
+	prompt    gateway.PromptText
 	dropUsage bool
 	pieces    int64
+	figures   bool
 }
 
 func (s *fakeStream) Next(piece []byte, _ bool) ([]byte, bool) {
 	s.pieces++
+	s.figures = s.figures || bytes.Equal(piece, []byte("figures"))
 	switch {
 	case s.dropUsage && bytes.Contains(piece, []byte("usage")):
 		return nil, false
@@ -54,8 +69,21 @@ func (s *fakeStream) Next(piece []byte, _ bool) ([]byte, bool) {
 	return nil, true
 }
 
+func (s *fakeStream) Close() {}
+
 func (s *fakeStream) Answer() gateway.Answer {
-	return gateway.Answer{Usage: gateway.Usage{Completion: s.pieces}, Source: gateway.Estimated}
+	if s.figures {
+		return fromProvider
+	}
+	return counted(s.prompt, s.pieces)
+}
+
+// fakePrompt is counted as nine tokens.
+var fakePrompt = gateway.PromptText{Tokens: 9}
+
+// counted is an answer without the provider's figures.
+func counted(p gateway.PromptText, completion int64) gateway.Answer {
+	return gateway.Answer{Usage: gateway.Usage{Prompt: p.Tokens, Completion: completion}, Source: gateway.Counted}
 }
 
 var fromProvider = gateway.Answer{Usage: gateway.Usage{Prompt: 1000, Completion: 2000}, Source: gateway.FromProvider}
@@ -68,31 +96,44 @@ func wordDialect() fakeDialect {
 				return gateway.Request{}, gateway.BadRequest("empty", "model", "no words")
 			}
 			return gateway.Request{Model: gateway.Model(strings.Clone(words[0])), Stream: len(words) > 1, UsageWanted: len(words) > 2,
-				PromptTokens: 7, Prompt: "hello"}, nil
+				PromptTokens: 7, Prompt: "hello", Text: fakePrompt}, nil
 		},
-		readAnswer: func(_ gateway.Endpoint, status int, body []byte) gateway.Answer {
-			if status >= 400 {
+		readAnswer: func(p gateway.PromptText, status int, body []byte) gateway.Answer {
+			switch {
+			case status >= 400:
 				return gateway.Answer{Source: gateway.Estimated, ErrorCode: "refused"}
-			}
-			if string(body) == "no figures" {
-				return gateway.Answer{Source: gateway.Estimated, Usage: gateway.Usage{Completion: 3}}
+			case len(body) == 0:
+				return counted(p, 0)
+			case string(body) == "no figures":
+				return counted(p, 3)
 			}
 			return fromProvider
 		},
-		newStream: func(_ gateway.Endpoint, drop bool) Stream { return &fakeStream{dropUsage: drop} },
+		newStream: func(p gateway.PromptText, drop bool) Stream { return &fakeStream{prompt: p, dropUsage: drop} },
 	}
 }
 
 // books collect settlements.
 type books struct {
-	mu   sync.Mutex
-	rows []gateway.Settlement
+	mu      sync.Mutex
+	full    error // what a spool that takes no more says
+	intents []gateway.Intent
+	rows    []gateway.Settlement
 }
 
-func (b *books) settle(s gateway.Settlement) {
+func (b *books) begin(i *gateway.Intent) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.rows = append(b.rows, s)
+	if b.full == nil {
+		b.intents = append(b.intents, *i)
+	}
+	return b.full
+}
+
+func (b *books) settle(s *gateway.Settlement) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rows = append(b.rows, *s)
 }
 
 func (b *books) all() []gateway.Settlement {
@@ -116,23 +157,32 @@ var start = time.Date(2026, 11, 24, 8, 0, 0, 123456789, time.FixedZone("", 3600)
 // fakeConfig plans every model but "missing", and prices every one but "unpriced".
 func fakeConfig(b *books) Config {
 	now, mu := start, sync.Mutex{}
-	return Config{
+	rules := &Rules{
 		Dialect: wordDialect(),
 		Plan: func(m gateway.Model) (gateway.Plan, bool) {
-			return gateway.Plan{Backend: gateway.Backend{Name: "openai", Credential: gateway.ClientFirst}, UpstreamModel: m, Group: m.Group()}, m != "missing"
+			steps := []gateway.Step{{Backend: "openai", UpstreamModel: m}}
+			if m == "fallback" {
+				steps = []gateway.Step{{Backend: "azure", UpstreamModel: "first"}, {Backend: "openai", UpstreamModel: "second"}}
+			}
+			return gateway.Plan{Model: m, Steps: steps, ClientKey: true, Renamed: m == "fallback"}, m != "missing"
 		},
+		Price: func(m gateway.Model, at time.Time) (gateway.Price, bool) {
+			rates := gateway.Rates{Input: gateway.USD, Output: 2 * gateway.USD}
+			return gateway.Price{Rates: rates}, m != "unpriced" && at.Sub(start).Abs() < time.Second
+		},
+		MaxBody:     1 << 20,
+		MaxInFlight: 4 << 20,
+	}
+	return Config{
+		Rules: func() *Rules { return rules },
 		Identify: func(authorization string) gateway.Key {
 			if authorization == "" {
 				return gateway.Key{ID: gateway.AnonymousKey}
 			}
 			return gateway.Key{ID: "k_0123456789abcdef", Label: "sk-…9f2c"}
 		},
-		Price: func(m gateway.Model) (gateway.Price, bool) {
-			return gateway.Price{Input: gateway.USD, Output: 2 * gateway.USD}, m != "unpriced"
-		},
-		Settle:      b.settle,
-		MaxBody:     1 << 20,
-		MaxInFlight: 4 << 20,
+		Begin:  b.begin,
+		Settle: b.settle,
 		Now: func() time.Time {
 			mu.Lock()
 			defer mu.Unlock()

@@ -2,8 +2,9 @@ package extproc
 
 import (
 	"fmt"
+	"math"
 	"net/http"
-	"strings"
+	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -76,9 +77,12 @@ type setHeader struct {
 
 const overwriteOrAdd = 2 // HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
-// appendHeaders appends a HeaderMutation as the given field.
-func appendHeaders(b []byte, field protowire.Number, set ...setHeader) []byte {
+// appendHeaders appends a HeaderMutation as the given field; "" removes none.
+func appendHeaders(b []byte, field protowire.Number, remove string, set ...setHeader) []byte {
 	b, mutation := open(b, field)
+	if remove != "" {
+		b = appendBytes(b, 2, remove)
+	}
 	for _, h := range set {
 		var option, header opened
 		b, option = open(b, 1)
@@ -96,7 +100,8 @@ func appendHeaders(b []byte, field protowire.Number, set ...setHeader) []byte {
 // changes are what a reply changes besides continuing.
 type changes struct {
 	headers   []setHeader
-	newBody   bool // body replaces the message's body, also when it is empty
+	remove    string // a header to remove besides; "" for none
+	newBody   bool   // body replaces the message's body, also when it is empty
 	body      []byte
 	newRoute  bool // find the route anew
 	replyMode []byte
@@ -110,7 +115,7 @@ func appendChange(b []byte, k kind, c changes) []byte {
 	b, reply := open(b, k.replyTo())
 	b, common := open(b, 1)
 	if len(c.headers) > 0 {
-		b = appendHeaders(b, headerMutation, c.headers...)
+		b = appendHeaders(b, headerMutation, c.remove, c.headers...)
 	}
 	if c.newBody {
 		b = appendBody(b, c.body)
@@ -151,7 +156,7 @@ func appendRefusal(b []byte, e *gateway.Error) []byte {
 	} else if e.Status < http.StatusInternalServerError {
 		set = append(set, setHeader{"x-should-retry", []byte("false")}) // a repetition meets the same refusal
 	}
-	b = appendHeaders(b, 2, set...)
+	b = appendHeaders(b, 2, "", set...)
 	b = appendBytes(b, 3, e.JSON())
 	b = appendBytes(b, 5, ownDetails)
 	reply.close(b)
@@ -160,11 +165,12 @@ func appendRefusal(b []byte, e *gateway.Error) []byte {
 
 // Modes of ProcessingMode that are used.
 const (
-	modeSend     = 1
-	modeSkip     = 2
-	bodyNone     = 0
-	bodyStreamed = 1
-	bodyBuffered = 2
+	modeSend            = 1
+	modeSkip            = 2
+	bodyNone            = 0
+	bodyStreamed        = 1
+	bodyBuffered        = 2
+	bodyBufferedPartial = 3
 )
 
 // modeFor is a mode_override that changes how the response's body is sent, and
@@ -181,19 +187,6 @@ func modeFor(responseBody uint64) []byte {
 	return b
 }
 
-// appendIntentField appends the entry intent → JSON, written in place.
-func appendIntentField(b []byte, i *gateway.Intent) []byte {
-	b, entry := open(b, 1)
-	b = appendBytes(b, 1, "intent")
-	b, value := open(b, 2)
-	b, text := open(b, 3)
-	b = appendIntent(b, i)
-	text.close(b)
-	value.close(b)
-	entry.close(b)
-	return b
-}
-
 // appendString appends an entry key → string to a Struct's fields.
 func appendString(b []byte, key, v string) []byte {
 	b, entry := open(b, 1)
@@ -205,32 +198,63 @@ func appendString(b []byte, key, v string) []byte {
 	return b
 }
 
+// appendNumber appends an entry key → number to a Struct's fields.
+func appendNumber(b []byte, key string, v float64) []byte {
+	b, entry := open(b, 1)
+	b = appendBytes(b, 1, key)
+	b, value := open(b, 2)
+	b = protowire.AppendTag(b, 2, protowire.Fixed64Type)
+	b = protowire.AppendFixed64(b, math.Float64bits(v))
+	value.close(b)
+	entry.close(b)
+	return b
+}
+
 // plan is the dynamic metadata of a planned request.
 type plan struct {
 	intent        *gateway.Intent
-	path          string // below the API's base, with the query
-	group         string // of the route's priority_group
-	authorization string // the client's own, where the backend may have it
+	path          string       // below the API's base, with the query
+	modelAt       gateway.Span // of the model's JSON string in the body as it is sent
+	length        int          // of that body
+	renamed       bool         // Envoy has to know the model's name at each backend
+	authorization string       // the client's own, where a backend may have it
 }
 
 // appendPlan appends the dynamic_metadata that Envoy needs to go on without us:
-// aigw for the journal and the path, aigw.route for the cluster of each attempt,
-// aigw.client for the client's own key. A string that is not UTF-8 would make
-// Envoy reject the whole message; only the group can be one, by a model's name.
+// aigw for the journal, the path and the model's names, aigw.route for the cluster of
+// each attempt, aigw.client for the client's own key. A string that is not UTF-8 would
+// make Envoy reject the whole message; the dialect lets no such model pass.
 func appendPlan(b []byte, p plan) []byte {
 	b, metadata := open(b, dynamicMetadata)
 	b = appendStruct(b, "aigw", func(b []byte) []byte {
-		b = appendIntentField(b, p.intent)
+		b = appendString(b, "id", p.intent.ID.String())
 		b = appendString(b, "request_id", p.intent.RequestID)
-		return appendString(b, "path", p.path)
+		b = appendString(b, "path", p.path)
+		if p.renamed {
+			b = appendNames(b, p)
+		}
+		return b
 	})
-	b = appendStruct(b, "aigw.route", func(b []byte) []byte { return appendGroups(b, strings.ToValidUTF8(p.group, "\uFFFD")) })
+	b = appendStruct(b, "aigw.route", func(b []byte) []byte { return appendGroups(b, p.intent.Steps) })
 	if len(p.authorization) > 0 {
 		b = appendStruct(b, "aigw.client", func(b []byte) []byte {
 			return appendString(b, "authorization", p.authorization)
 		})
 	}
 	metadata.close(b)
+	return b
+}
+
+// appendNames appends which model is where in the body, the body's length, and the
+// model's name at each backend.
+func appendNames(b []byte, p plan) []byte {
+	b = appendString(b, "model", string(p.intent.Steps[0].UpstreamModel))
+	b = appendString(b, "length", strconv.Itoa(p.length))
+	b = appendNumber(b, "model_from", float64(p.modelAt.From))
+	b = appendNumber(b, "model_to", float64(p.modelAt.To))
+	for _, step := range p.intent.Steps {
+		b = appendString(b, "model@"+step.Backend, string(step.UpstreamModel))
+	}
 	return b
 }
 
@@ -247,17 +271,27 @@ func appendStruct(b []byte, key string, fields func([]byte) []byte) []byte {
 	return b
 }
 
-// appendGroups appends priority_groups: [{name: group}].
-func appendGroups(b []byte, group string) []byte {
+// appendGroups appends priority_groups: [{name: backend}, …], one a step.
+func appendGroups(b []byte, steps []gateway.Step) []byte {
 	b, entry := open(b, 1)
 	b = appendBytes(b, 1, "priority_groups")
 	b, value := open(b, 2)
 	b, list := open(b, 6)
+	for _, step := range steps {
+		b = appendGroup(b, step.Backend)
+	}
+	list.close(b)
+	value.close(b)
+	entry.close(b)
+	return b
+}
+
+// appendGroup appends the element {name: …} to a ListValue.
+func appendGroup(b []byte, name string) []byte {
 	b, element := open(b, 1)
 	b, object := open(b, 5)
-	b = appendString(b, "name", group)
-	for _, o := range [...]opened{object, element, list, value, entry} {
-		o.close(b)
-	}
+	b = appendString(b, "name", name)
+	object.close(b)
+	element.close(b)
 	return b
 }

@@ -2,8 +2,10 @@ package extproc
 
 import (
 	"bytes"
+	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"ai-gateway/gateway"
 )
@@ -17,6 +19,7 @@ const (
 // Overrides of the way a response's body comes.
 var (
 	inPieces = modeFor(bodyStreamed)
+	asFits   = modeFor(bodyBufferedPartial)
 	notAtAll = modeFor(bodyNone)
 )
 
@@ -25,7 +28,7 @@ var unknownCost = []byte("unknown")
 func (x *exchange) onResponseHeaders(m message, reply []byte) ([]byte, error) {
 	code, _ := strconv.Atoi(string(m.headers.status))
 	switch {
-	case code/100 == 1: // the answer proper is still to come
+	case code/100 == 1 && code != http.StatusSwitchingProtocols: // the answer proper is still to come
 		return appendPass(reply, m.kind), nil
 	case !x.planned: // a refusal, our own or Envoy's, on its way out
 		x.state = awaitNothing
@@ -44,16 +47,25 @@ func (x *exchange) onAnswer(m message) changes {
 	switch {
 	case m.end:
 		x.state, x.finished = awaitNothing, true
+		x.readAnswer(nil)
 		return changes{headers: []setHeader{x.elapsed(), x.cost()}}
-	case readable && isMediaType(h.contentType, "text/event-stream"):
+	case readable && (isMediaType(h.contentType, "text/event-stream") || len(h.contentType) == 0 && x.intent.Stream && x.status < http.StatusBadRequest):
 		x.state = awaitEvents
-		x.stream = x.c.Dialect.NewStream(x.intent.Endpoint, x.unasked)
-		return changes{headers: []setHeader{x.elapsed()}, replyMode: inPieces}
+		x.stream = x.rules.Dialect.NewStream(&x.intent, x.text, x.unasked)
+		x.text = gateway.PromptText{}
+		c := changes{headers: []setHeader{x.elapsed()}, replyMode: inPieces}
+		if x.unasked && len(h.contentLength) > 0 {
+			c.remove = "content-length" // the usage will be taken out
+		}
+		return c
 	case readable && (isMediaType(h.contentType, "application/json") || len(h.contentType) == 0 || x.status >= http.StatusBadRequest):
 		x.state = awaitJSON
-		return changes{} // comes buffered, as configured; what exceeds Envoy's buffer passes unread
+		if n, err := strconv.ParseInt(string(h.contentLength), 10, 64); err != nil || n > x.rules.MaxBody {
+			return changes{replyMode: asFits} // what exceeds Envoy's buffer passes unread
+		}
+		return changes{} // comes whole, as configured, and keeps its length
 	}
-	x.state = awaitNothing
+	x.state, x.unread = awaitNothing, true
 	return changes{headers: []setHeader{x.elapsed(), {costHeader, unknownCost}}, replyMode: notAtAll}
 }
 
@@ -73,9 +85,11 @@ func (x *exchange) onResponseBody(m message, reply []byte) ([]byte, error) {
 	return nil, errOrder
 }
 
+// onJSON reads a JSON answer. Tokens that it does not tell are counted at once, so that
+// X-Cost-USD is what the row says.
 func (x *exchange) onJSON(m message, reply []byte) []byte {
-	x.state = awaitNothing
-	x.answered = x.c.Dialect.ReadAnswer(x.intent.Endpoint, x.status, m.body)
+	x.state, x.partial = awaitNothing, !m.end
+	x.readAnswer(m.body)
 	return appendChange(reply, m.kind, changes{headers: []setHeader{x.elapsed(), x.costOf(m.end)}})
 }
 
@@ -106,11 +120,21 @@ func (x *exchange) cost() setHeader {
 	if used == (gateway.Usage{}) && x.status >= http.StatusBadRequest {
 		return setHeader{costHeader, []byte("0")}
 	}
-	price, ok := x.c.Price(x.intent.Model)
-	if !ok {
+	if x.intent.Price == nil {
 		return setHeader{costHeader, unknownCost}
 	}
-	return setHeader{costHeader, []byte(price.Cost(used).String())}
+	return setHeader{costHeader, []byte(x.intent.Price.Cost(used).String())}
+}
+
+// isUTF8 reports whether a Content-Type names no charset or UTF-8: a body in another one
+// may say something else to the provider than it says here.
+func isUTF8(contentType []byte) bool {
+	if bytes.IndexByte(contentType, ';') < 0 {
+		return true
+	}
+	_, parameters, err := mime.ParseMediaType(string(contentType))
+	charset := parameters["charset"]
+	return err == nil && (charset == "" || strings.EqualFold(charset, "utf-8"))
 }
 
 // isMediaType compares a Content-Type without its parameters.

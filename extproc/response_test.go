@@ -2,6 +2,7 @@ package extproc
 
 import (
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func wantMode(t *testing.T, r *extprocv3.ProcessingResponse, body filterv3.Proce
 func TestAJSONAnswerIsReadPricedAndSettled(t *testing.T) {
 	var b books
 	x := planned(t, &b, "gpt")
-	wantReply(t, say(t, x, responseHeadersOf(false, ":status", "200", "content-type", "application/json")),
+	wantReply(t, say(t, x, responseHeadersOf(false, ":status", "200", "content-type", "application/json", "content-length", "12")),
 		&extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &extprocv3.HeadersResponse{}}})
 	r := say(t, x, responseBodyOf(`{"usage":{}}`, true))
 	wantHeaders(t, r, "0.005")
@@ -62,6 +63,33 @@ func TestAJSONAnswerIsReadPricedAndSettled(t *testing.T) {
 	}
 }
 
+func TestAJSONAnswerThatMayNotFitIsBufferedAsFarAsItDoes(t *testing.T) {
+	for _, length := range []string{"", "x", "1048577"} {
+		var b books
+		x := planned(t, &b, "gpt")
+		headers := []string{":status", "200", "content-type", "application/json"}
+		if length != "" {
+			headers = append(headers, "content-length", length)
+		}
+		wantMode(t, say(t, x, responseHeadersOf(false, headers...)), filterv3.ProcessingMode_BUFFERED_PARTIAL)
+		x.end()
+	}
+}
+
+func TestAStreamLosesItsLengthOnlyWhereTheUsageIsTakenOut(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		var b books
+		x := planned(t, &b, "gpt")
+		x.unasked = !asked
+		r := say(t, x, responseHeadersOf(false, ":status", "200", "content-type", "text/event-stream", "content-length", "12"))
+		removed := r.GetResponseHeaders().GetResponse().GetHeaderMutation().GetRemoveHeaders()
+		if slices.Contains(removed, "content-length") == asked {
+			t.Errorf("asked %t: removed %v", asked, removed)
+		}
+		x.end()
+	}
+}
+
 func TestTheCostHeaderSaysWhatIsKnown(t *testing.T) {
 	for name, row := range map[string]struct {
 		model, status, body string
@@ -69,11 +97,11 @@ func TestTheCostHeaderSaysWhatIsKnown(t *testing.T) {
 		cost                string
 		usage               gateway.Usage
 	}{
-		"without figures the prompt is estimated": {"gpt", "200", "no figures", true, "0.000013", gateway.Usage{Prompt: 7, Completion: 3}},
+		"counted":            {"gpt", "200", "no figures", true, "0.000015", gateway.Usage{Prompt: 9, Completion: 3}},
 		"no price":           {"unpriced", "200", "{}", true, "unknown", fromProvider.Usage},
 		"an error":           {"gpt", "429", "{}", true, "0", gateway.Usage{}},
 		"an unpriced error":  {"unpriced", "500", "{}", true, "0", gateway.Usage{}},
-		"cut off by Envoy":   {"gpt", "200", "no figures", false, "unknown", gateway.Usage{Prompt: 7, Completion: 3}},
+		"cut off by Envoy":   {"gpt", "200", "no figures", false, "unknown", gateway.Usage{Prompt: 9, Completion: 3}},
 		"an empty last body": {"gpt", "503", "", true, "0", gateway.Usage{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +146,7 @@ func TestAStreamIsReadPieceByPiece(t *testing.T) {
 	x.end()
 	s := b.only(t)
 	// The clock ticks at every look: at the start, at x-response-time-ms, at the first byte.
-	if !s.Finished || s.TTFT != 2*time.Millisecond || s.Answer.Usage != (gateway.Usage{Prompt: 7, Completion: 5}) {
+	if !s.Finished || s.TTFT != 2*time.Millisecond || s.Answer != counted(fakePrompt, 5) {
 		t.Errorf("settlement %+v", s)
 	}
 }
@@ -144,7 +172,7 @@ func TestAnswersThatCannotBeReadPassWithTheirCostUnknown(t *testing.T) {
 		wantHeaders(t, r, "unknown")
 		wantMode(t, r, filterv3.ProcessingMode_NONE)
 		x.end()
-		if s := b.only(t); s.Answer.Source != gateway.Estimated || s.Answer.Usage.Prompt != 7 || s.Status != 200 {
+		if s := b.only(t); s.Answer.Source != 0 || s.Status != 200 {
 			t.Errorf("%v: settled %+v", headers, s)
 		}
 	}
@@ -198,7 +226,64 @@ func TestAClientThatLeftBeforeTheAnswerIsSettledAsUnfinished(t *testing.T) {
 	var b books
 	x := planned(t, &b, "gpt")
 	x.end()
-	if s := b.only(t); s.Finished || s.Status != 0 || s.Answer != (gateway.Answer{Usage: gateway.Usage{Prompt: 7}, Source: gateway.Estimated}) {
+	if s := b.only(t); s.Finished || s.Status != 0 || s.Answer != counted(fakePrompt, 0) {
 		t.Errorf("settled %+v", s)
+	}
+}
+
+func TestARowSaysWhereItsTokensComeFrom(t *testing.T) {
+	events := responseHeadersOf(false, ":status", "200", "content-type", "text/event-stream")
+	json := responseHeadersOf(false, ":status", "200", "content-type", "application/json")
+	nothing := gateway.Answer{Source: gateway.Estimated}
+	for name, row := range map[string]struct {
+		said []*extprocv3.ProcessingRequest
+		want gateway.Answer
+	}{
+		"figures in a stream":               {[]*extprocv3.ProcessingRequest{events, responseBodyOf("figures", true)}, fromProvider},
+		"figures, then a hang-up":           {[]*extprocv3.ProcessingRequest{events, responseBodyOf("figures", false)}, fromProvider},
+		"a hang-up in mid-stream":           {[]*extprocv3.ProcessingRequest{events, responseBodyOf("data", false)}, counted(fakePrompt, 1)},
+		"a hang-up before the first event":  {[]*extprocv3.ProcessingRequest{events}, counted(fakePrompt, 0)},
+		"a hang-up before the first header": {nil, counted(fakePrompt, 0)},
+		"a hang-up before the JSON":         {[]*extprocv3.ProcessingRequest{json}, counted(fakePrompt, 0)},
+		"JSON without figures":              {[]*extprocv3.ProcessingRequest{json, responseBodyOf("no figures", true)}, counted(fakePrompt, 3)},
+		"JSON of which only a part was read": {[]*extprocv3.ProcessingRequest{json, responseBodyOf("no figures", false)},
+			gateway.Answer{Usage: gateway.Usage{Prompt: 9, Completion: 3}, Source: gateway.Estimated}},
+		"a stream of an error": {[]*extprocv3.ProcessingRequest{
+			responseHeadersOf(false, ":status", "500", "content-type", "text/event-stream"), responseBodyOf("data", true)}, nothing},
+		"an error without a body": {[]*extprocv3.ProcessingRequest{responseHeadersOf(true, ":status", "429")},
+			gateway.Answer{Source: gateway.Estimated, ErrorCode: "refused"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b books
+			x := planned(t, &b, "gpt stream usage")
+			for _, m := range row.said {
+				say(t, x, m)
+			}
+			x.end()
+			if s := b.only(t); s.Answer != row.want {
+				t.Errorf("settled %+v, want %+v", s.Answer, row.want)
+			}
+			if x.text != (gateway.PromptText{}) {
+				t.Errorf("%+v of the prompt is still held", x.text)
+			}
+		})
+	}
+}
+
+func TestAnAnswerThatCannotBeCountedIsEstimated(t *testing.T) {
+	var b books
+	config := fakeConfig(&b)
+	d := wordDialect()
+	d.readAnswer = func(gateway.PromptText, int, []byte) gateway.Answer { panic("no tokenizer") }
+	config.Rules().Dialect = d
+	x := New(config).newExchange()
+	say(t, x, chatHeaders())
+	say(t, x, requestBodyOf("gpt", true))
+	func() {
+		defer func() { _ = recover() }() // as the server does
+		x.end()
+	}()
+	if s := b.only(t); s.Answer != (gateway.Answer{Usage: gateway.Usage{Prompt: 7}, Source: gateway.Estimated}) {
+		t.Errorf("settled %+v", s.Answer)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"runtime/debug"
 	"sync/atomic"
@@ -29,12 +30,14 @@ import (
 type Dialect interface {
 	// ReadRequest reads a request's body; its error is a *gateway.Error.
 	ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, error)
-	// AskUsage returns the body of a streaming request, asking for usage too.
-	AskUsage(body []byte) []byte
-	// ReadAnswer reads a JSON answer, which may be cut off or no JSON at all.
-	ReadAnswer(e gateway.Endpoint, status int, body []byte) gateway.Answer
+	// Rewrite returns the body of a request with another model name and, if askUsage,
+	// asking for the usage at the stream's end too; and where the model is in it.
+	Rewrite(body []byte, r gateway.Request, as gateway.Model, askUsage bool) ([]byte, gateway.Span)
+	// ReadAnswer reads a JSON answer to a request and its prompt. It may be cut off, no
+	// JSON at all, or empty: none came.
+	ReadAnswer(i *gateway.Intent, p gateway.PromptText, status int, body []byte) gateway.Answer
 	// NewStream reads a streamed answer; dropUsage takes the usage event out of it.
-	NewStream(e gateway.Endpoint, dropUsage bool) Stream
+	NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bool) Stream
 }
 
 // Stream reads a streamed answer piece by piece.
@@ -42,21 +45,32 @@ type Stream interface {
 	// Next takes a piece and returns what to forward instead; same forwards the piece
 	// itself. The piece is valid until Next returns, what it returns until the next call.
 	Next(piece []byte, last bool) (out []byte, same bool)
-	// Answer is what is known so far.
+	// Answer is what is known so far. Where the provider has not told its tokens, it
+	// counts them, which takes time.
 	Answer() gateway.Answer
+	// Close ends the reading, once.
+	Close()
+}
+
+// Rules are what may change while the service runs. An exchange keeps to those that
+// were in force when it began.
+type Rules struct {
+	Dialect     Dialect
+	Plan        func(gateway.Model) (gateway.Plan, bool)
+	Price       func(m gateway.Model, started time.Time) (gateway.Price, bool)
+	Clean       func(string) string // makes a prompt or an answer fit to be kept; nil keeps it as it is
+	MaxBody     int64               // bytes of one request's body
+	MaxInFlight int64               // bytes of all requests' bodies at one time
 }
 
 // Config is what exchanges need.
 type Config struct {
-	Dialect     Dialect
-	Plan        func(gateway.Model) (gateway.Plan, bool)
-	Identify    func(authorization string) gateway.Key
-	Price       func(gateway.Model) (gateway.Price, bool)
-	Settle      func(gateway.Settlement) // called once for each planned request
-	MaxBody     int64                    // bytes of one request's body
-	MaxInFlight int64                    // bytes of all requests' bodies at one time
-	Now         func() time.Time
-	Log         *slog.Logger
+	Rules    func() *Rules // those in force
+	Identify func(authorization string) gateway.Key
+	Begin    func(*gateway.Intent) error // records a request before it goes out; after an error it does not
+	Settle   func(*gateway.Settlement)   // called once for each request that Begin has recorded
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Server is the ext_proc service.
@@ -71,15 +85,14 @@ type Server struct {
 func New(c Config) *Server { return &Server{config: c} }
 
 func (s *Server) newExchange() *exchange {
-	return &exchange{c: &s.config, inFlight: &s.inFlight}
+	return &exchange{c: &s.config, rules: s.config.Rules(), inFlight: &s.inFlight}
 }
 
 const (
 	// stopTimeout is how long exchanges may take to end once the server is told to.
 	stopTimeout = 2 * time.Second
-	// messageSlack is what a message may hold beyond MaxBody. An answer may be any
-	// size: what comes of it is Envoy's buffer, and what was last read into it on top.
-	messageSlack = 16 << 20
+	// maxMessage bounds nothing that Envoy's buffers do not: they are set by MaxBody.
+	maxMessage   = math.MaxInt32
 	streamWindow = 1 << 20
 	connWindow   = 16 << 20
 )
@@ -104,10 +117,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 // carrier is the grpc server that carries the bytes.
 func (s *Server) carrier() *grpc.Server {
-	size := int(s.config.MaxBody + messageSlack)
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(rawCodec{}),
-		grpc.MaxRecvMsgSize(size), grpc.MaxSendMsgSize(size),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow),
 		grpc.WaitForHandlers(true),
 	)

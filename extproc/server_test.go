@@ -12,6 +12,7 @@ import (
 	"time"
 
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -120,11 +121,15 @@ func TestTwoHundredStreamsAtOnceAreEachSettledOnce(t *testing.T) {
 	}
 	wg.Wait()
 	b.waitFor(t, streams)
-	models := map[gateway.Model]bool{}
+	recorded, models := map[uuid.UUID]gateway.Intent{}, map[gateway.Model]bool{}
+	for _, i := range b.intents {
+		recorded[i.ID] = i
+	}
 	for _, s := range b.all() {
-		models[s.Model] = true
-		if !s.Finished || string(s.Model) != "gpt-"+strings.TrimPrefix(s.RequestID, "r-") {
-			t.Errorf("settled %+v", s)
+		i := recorded[s.ID]
+		models[i.Model] = true
+		if !s.Finished || string(i.Model) != "gpt-"+strings.TrimPrefix(i.RequestID, "r-") {
+			t.Errorf("recorded %+v, settled %+v", i, s)
 		}
 	}
 	if len(models) != streams || len(b.all()) != streams {
@@ -202,8 +207,8 @@ func TestAPanicEndsItsOwnExchangeOnlyAndIsSettled(t *testing.T) {
 	if _, err := exchangeAll(broken, append(streamed(2), responseBodyOf("panic", false))...); status.Code(err) != codes.Internal {
 		t.Errorf("ended with %v, want %v", err, codes.Internal)
 	}
-	if s := b.only(t); s.Model != "gpt-2" || s.Finished {
-		t.Errorf("settled %+v", s)
+	if s := b.only(t); s.ID != b.intents[1].ID || s.Finished {
+		t.Errorf("settled %+v, recorded %+v", s, b.intents)
 	}
 	if _, err := exchangeAll(healthy, responseBodyOf("data", true)); err != nil {
 		t.Errorf("the other exchange: %v", err)
@@ -213,8 +218,8 @@ func TestAPanicEndsItsOwnExchangeOnlyAndIsSettled(t *testing.T) {
 func TestAPanicWhileSettlingEndsItsOwnExchangeOnly(t *testing.T) {
 	var b books
 	config := fakeConfig(&b)
-	config.Settle = func(s gateway.Settlement) {
-		if s.Model == "gpt-1" {
+	config.Settle = func(s *gateway.Settlement) {
+		if s.ID == b.intents[0].ID {
 			panic("no books")
 		}
 		b.settle(s)
@@ -249,7 +254,7 @@ func TestAnUnreadableMessageEndsItsStreamWithAnError(t *testing.T) {
 func TestLargeBodiesPassAndTheirBuffersAreLetGo(t *testing.T) {
 	var b books
 	config := fakeConfig(&b)
-	config.MaxBody, config.MaxInFlight = 32<<20, 64<<20
+	config.Rules().MaxBody, config.Rules().MaxInFlight = 32<<20, 64<<20
 	r := run(t, config)
 	body := "gpt stream" + strings.Repeat(" ", 32<<20-10)
 	stream, _ := r.open(t)
@@ -263,7 +268,6 @@ func TestLargeBodiesPassAndTheirBuffersAreLetGo(t *testing.T) {
 	if n := r.server.inFlight.Load(); n != 32<<20 {
 		t.Errorf("%d bytes in flight", n)
 	}
-	body, reply = "", nil
 	if _, err := exchangeAll(stream, streamed(1)[2:]...); err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +283,7 @@ func TestLargeBodiesPassAndTheirBuffersAreLetGo(t *testing.T) {
 func TestBodiesOverTheBoundAreRefusedWhileOthersAreInFlight(t *testing.T) {
 	var b books
 	config := fakeConfig(&b)
-	config.MaxInFlight = 30
+	config.Rules().MaxInFlight = 30
 	r := run(t, config)
 	first, cancel := r.open(t)
 	if _, err := exchangeAll(first, chatHeaders(), requestBodyOf("a-model-of-20-letters", true)); err != nil {

@@ -1,8 +1,9 @@
 package gateway
 
 import (
-	"math/big"
+	"fmt"
 	"strconv"
+	"strings"
 )
 
 // Money is an amount in nano-dollars: 1 USD is 1_000_000_000.
@@ -31,29 +32,25 @@ func (m Money) String() string {
 	return s + "." + digits
 }
 
-// Price is what a model's tokens cost, in nano-dollars per million tokens. Zero
-// is free; a model whose price is not known has no Price at all.
-type Price struct {
-	Input       Money // prompt tokens that were not read from a cache
-	CachedInput Money // prompt tokens that were
-	Output      Money // completion tokens, reasoning included
-}
+const (
+	decimals = 9       // of a dollar in nano-dollars
+	maxUSD   = 1 << 30 // an amount beyond it is a mistake
+)
 
-// Cost is the price of a usage, rounded to the nearest nano-dollar.
-func (p Price) Cost(u Usage) Money {
-	cached := min(u.Cached, u.Prompt)
-	sum := new(big.Int)
-	for _, part := range [...]struct {
-		tokens int64
-		price  Money
-	}{{u.Prompt - cached, p.Input}, {cached, p.CachedInput}, {u.Completion, p.Output}} {
-		sum.Add(sum, new(big.Int).Mul(big.NewInt(part.tokens), big.NewInt(int64(part.price))))
+// ParseUSD reads a decimal amount of dollars, "0.00042", exactly or not at all: no
+// sign, no exponent, nine decimals at most.
+func ParseUSD(s string) (Money, error) {
+	whole, fraction, _ := strings.Cut(s, ".")
+	if len(fraction) > decimals {
+		return 0, fmt.Errorf("amount %q has more than %d decimals", s, decimals)
 	}
-	sum.Add(sum, big.NewInt(perMillion/2)).Div(sum, big.NewInt(perMillion))
-	if !sum.IsInt64() {
-		return Money(1<<63 - 1)
+	dollars, err := strconv.ParseUint(whole, 10, 63)
+	if err != nil || dollars > maxUSD {
+		return 0, fmt.Errorf("amount %q is no decimal number of dollars", s)
 	}
-	return Money(sum.Int64())
+	nano, err := strconv.ParseUint((fraction + "000000000")[:decimals], 10, 63)
+	if err != nil {
+		return 0, fmt.Errorf("amount %q is no decimal number of dollars", s)
+	}
+	return Money(dollars)*USD + Money(nano), nil
 }
-
-const perMillion = 1_000_000

@@ -1,6 +1,9 @@
 package gateway
 
-import "testing"
+import (
+	"math/big"
+	"testing"
+)
 
 func TestMoneyIsPrintedExactly(t *testing.T) {
 	for m, want := range map[Money]string{0: "0", 1: "0.000000001", USD: "1", 12*USD + 340_000_000: "12.34", -USD / 2: "-0.5",
@@ -11,39 +14,33 @@ func TestMoneyIsPrintedExactly(t *testing.T) {
 	}
 }
 
-func TestACostIsRoundedToTheNearestNanoDollarAndNeverOverflows(t *testing.T) {
-	price := Price{Input: 2_500_000_000, CachedInput: 1_250_000_000, Output: 10_000_000_000}
-	for _, c := range []struct {
-		usage Usage
-		want  Money
-	}{
-		{Usage{}, 0},
-		{Usage{Prompt: 1000, Completion: 100}, 3_500_000},
-		{Usage{Prompt: 1000, Cached: 400, Completion: 0}, 2_000_000},
-		{Usage{Prompt: 1, Cached: 5}, 1250},
-	} {
-		if got := price.Cost(c.usage); got != c.want {
-			t.Errorf("cost of %+v is %d, want %d", c.usage, got, c.want)
+func TestAmountsAreReadExactlyOrRefused(t *testing.T) {
+	for text, want := range map[string]Money{"0": 0, "12": 12 * USD, "0.000000001": 1, "1.5": 1_500_000_000, "2.": 2 * USD} {
+		if got, err := ParseUSD(text); err != nil || got != want {
+			t.Errorf("ParseUSD(%q) = %d, %v, want %d", text, got, err, want)
 		}
 	}
-	if got := (Price{Input: 1}).Cost(Usage{Prompt: 499_999}); got != 0 {
-		t.Errorf("less than half a nano-dollar costs %d", got)
-	}
-	if got := (Price{Input: 1}).Cost(Usage{Prompt: 500_000}); got != 1 {
-		t.Errorf("half a nano-dollar costs %d", got)
-	}
-	if got := (Price{Output: 1<<63 - 1}).Cost(Usage{Completion: 1 << 62}); got != 1<<63-1 {
-		t.Errorf("a cost beyond all bounds is %d", got)
+	for _, text := range []string{"", ".5", "-1", "+1", "1e3", "1.0000000001", "1.-5", "1_000", "a", "99999999999"} {
+		if got, err := ParseUSD(text); err == nil {
+			t.Errorf("ParseUSD(%q) = %d, want an error", text, got)
+		}
 	}
 }
 
-func TestAbsurdUsageIsNotPlausible(t *testing.T) {
-	for _, u := range []Usage{{Prompt: -1}, {Completion: MaxTokens + 1}, {Prompt: 1, Cached: 2}, {Completion: 1, Reasoning: 2}} {
-		if u.Plausible() {
-			t.Errorf("%+v is plausible", u)
+func FuzzAnAmountIsReadExactlyOrRefused(f *testing.F) {
+	f.Add("2.50")
+	f.Add("0.000000001")
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := ParseUSD(text)
+		if err != nil {
+			return
 		}
-	}
-	if !(Usage{Prompt: 10, Cached: 10, Completion: 5, Reasoning: 5}).Plausible() {
-		t.Error("a usage that adds up is not plausible")
-	}
+		want, ok := new(big.Rat).SetString(text)
+		if !ok || want.Cmp(big.NewRat(int64(got), int64(USD))) != 0 {
+			t.Errorf("ParseUSD(%q) = %d", text, got)
+		}
+		if again, err := ParseUSD(got.String()); err != nil || again != got {
+			t.Errorf("%d is printed %s and read %d, %v", got, got, again, err)
+		}
+	})
 }

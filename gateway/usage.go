@@ -2,10 +2,11 @@ package gateway
 
 import "fmt"
 
-// Usage counts the tokens of one request. Cached is part of Prompt, Reasoning
-// is part of Completion, as in OpenAI's usage object.
+// Usage counts the tokens of one request. Cached and CacheWrite, what a cache gave
+// and what it took, are two disjoint parts of Prompt; Reasoning is part of
+// Completion, as in OpenAI's usage object.
 type Usage struct {
-	Prompt, Cached, Completion, Reasoning int64
+	Prompt, Cached, CacheWrite, Completion, Reasoning int64
 }
 
 // MaxTokens is the largest count that is believed: beyond it a provider's usage
@@ -13,14 +14,14 @@ type Usage struct {
 const MaxTokens = 100_000_000
 
 // Plausible reports whether the counts can be true: none negative, none absurd,
-// no part larger than its whole.
+// no parts larger than their whole.
 func (u Usage) Plausible() bool {
-	for _, n := range [...]int64{u.Prompt, u.Cached, u.Completion, u.Reasoning} {
+	for _, n := range [...]int64{u.Prompt, u.Cached, u.CacheWrite, u.Completion, u.Reasoning} {
 		if n < 0 || n > MaxTokens {
 			return false
 		}
 	}
-	return u.Cached <= u.Prompt && u.Reasoning <= u.Completion
+	return u.Cached+u.CacheWrite <= u.Prompt && u.Reasoning <= u.Completion
 }
 
 // Source says where a usage comes from. A larger one is better informed and
@@ -29,8 +30,8 @@ type Source uint8
 
 // The sources in rising rank.
 const (
-	Estimated    Source = iota + 1 // from the sizes of texts alone
-	Counted                        // the delivered text, counted
+	Estimated    Source = iota + 1 // from the sizes of texts, or counted as another model would
+	Counted                        // the prompt and the delivered text, counted as the model does
 	FromEnvoy                      // the provider's figures as Envoy read them
 	FromProvider                   // the provider's figures as the gateway read them
 )
@@ -48,9 +49,10 @@ const (
 	ByEnvoy   Witness = iota + 1 // Envoy's journal alone
 	ByGateway                    // the gateway alone
 	ByBoth
+	ByNone // neither: all that is known is that the request was planned
 )
 
-var witnessNames = [...]string{ByEnvoy: "envoy", ByGateway: "gateway", ByBoth: "both"}
+var witnessNames = [...]string{ByEnvoy: "envoy", ByGateway: "gateway", ByBoth: "both", ByNone: "none"}
 
 // String returns the name used in the column witness.
 func (w Witness) String() string { return nameOf(witnessNames[:], w) }

@@ -1,14 +1,17 @@
-// Package pricing knows what models cost. A model that it does not know has no
-// price, which is not the same as being free.
+// Package pricing knows what models cost, and what they did at any time. A model that
+// it does not know has no price, which is not the same as being free: names are
+// compared exactly, for a price that is guessed is worse than none.
+//
+// The book is embedded; `make prices` reads it anew from an open list of prices.
 package pricing
 
 import (
 	_ "embed"
-	"encoding/csv"
 	"fmt"
-	"regexp"
-	"strconv"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 
 	"ai-gateway/gateway"
 )
@@ -16,81 +19,145 @@ import (
 //go:embed prices.csv
 var prices string
 
-// Book holds prices by model.
+// Book holds the history of every model's price. It is made once and then only read.
 type Book struct {
-	prices map[gateway.Model]gateway.Price
+	histories map[gateway.Model][]period
 }
 
-// Default is the embedded price table.
+// period is a time in which a model has one price. Of a model's periods in a row the
+// last that includes a time is in force then.
+type period struct {
+	from  time.Time // zero for all time
+	hours hours
+	price gateway.Price
+}
+
+// hours are the part of each day, in UTC, from one time of day to before another, which
+// may be on the next day. Zero is the whole day.
+type hours struct{ from, to time.Duration }
+
+// Default is the embedded price book.
 func Default() Book {
-	book, err := parse(prices)
+	book, err := Parse(prices)
 	if err != nil {
 		panic(err) // a test reads the same embedded table
 	}
 	return book
 }
 
-// date is the suffix by which a provider pins a version of a model.
-var date = regexp.MustCompile(`-20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$`)
-
-// Price returns the price of a model, or of the same model without a version's
-// date. A version that costs something else has a line of its own in the table.
-func (b Book) Price(m gateway.Model) (gateway.Price, bool) {
-	if p, ok := b.prices[m]; ok {
-		return p, true
+// Price returns the price of a model that is in force at a time, or of the same model
+// without a version's date. A version that costs something else has a history of its own.
+func (b Book) Price(m gateway.Model, at time.Time) (gateway.Price, bool) {
+	for _, p := range slices.Backward(b.history(m)) {
+		if p.includes(at) {
+			return p.price, true
+		}
 	}
-	p, ok := b.prices[gateway.Model(date.ReplaceAllString(string(m), ""))]
-	return p, ok
+	return gateway.Price{}, false
 }
 
-func parse(text string) (Book, error) {
-	r := csv.NewReader(strings.NewReader(text))
-	r.Comment = '#'
-	r.FieldsPerRecord = 4
-	rows, err := r.ReadAll()
-	if err != nil {
-		return Book{}, fmt.Errorf("reading prices: %w", err)
+func (b Book) history(m gateway.Model) []period {
+	if h, ok := b.histories[m]; ok {
+		return h
 	}
-	book := Book{make(map[gateway.Model]gateway.Price, len(rows))}
-	for _, row := range rows {
-		model := gateway.Model(row[0])
-		if _, twice := book.prices[model]; twice {
-			return Book{}, fmt.Errorf("reading prices: model %q has two", row[0])
+	undated, ok := Undated(m)
+	if !ok {
+		return nil
+	}
+	if h, ok := b.histories[undated+otherwise(m[len(undated):])]; ok {
+		return h
+	}
+	return b.histories[undated]
+}
+
+// The ways in which providers write the date of a pinned version.
+const (
+	dashed  = "-2006-01-02" // OpenAI's
+	compact = "-20060102"   // Anthropic's
+)
+
+// Undated returns the name of a pinned version of a model without its date.
+func Undated(m gateway.Model) (gateway.Model, bool) {
+	for _, layout := range [...]string{dashed, compact} {
+		end := len(m) - len(layout)
+		if end < 1 {
+			continue
 		}
-		if book.prices[model], err = parsePrice(row[1:]); err != nil {
-			return Book{}, fmt.Errorf("reading the price of %q: %w", row[0], err)
+		if _, err := time.Parse(layout, string(m[end:])); err == nil {
+			return m[:end], true
 		}
+	}
+	return "", false
+}
+
+// otherwise writes a pinned version's date in the other of the two ways.
+func otherwise(date gateway.Model) gateway.Model {
+	if len(date) == len(compact) {
+		return date[:5] + "-" + date[5:7] + "-" + date[7:]
+	}
+	return date[:5] + date[6:8] + date[9:]
+}
+
+func (p *period) includes(at time.Time) bool {
+	return !at.Before(p.from) && p.hours.include(at)
+}
+
+func (h hours) include(at time.Time) bool {
+	sinceMidnight := at.Sub(at.Truncate(24 * time.Hour))
+	switch {
+	case h == hours{}:
+		return true
+	case h.from < h.to:
+		return h.from <= sinceMidnight && sinceMidnight < h.to
+	}
+	return h.from <= sinceMidnight || sinceMidnight < h.to
+}
+
+// offer is a model as one provider sells it.
+type offer struct {
+	provider, model string
+	history         []period
+}
+
+// sellers are the providers whose models go by their plain names, "gpt-4o" for
+// "openai/gpt-4o": those who make them, then those who sell them under names of their
+// own. Where two have the same name, the earlier one has it. Everyone else's models are
+// named with their provider alone, as one name stands for many prices there.
+var sellers = [...]string{"demo", "openai", "anthropic", "google", "mistral", "deepseek", "x-ai", "cohere", "moonshotai",
+	"zai", "minimax", "meta", "perplexity", "voyageai", "azure", "aws", "groq"}
+
+// newBook gives every offer its names.
+func newBook(offers []offer) (Book, error) {
+	book := Book{make(map[gateway.Model][]period, 2*len(offers))}
+	for _, seller := range sellers {
+		maps.Copy(book.histories, book.plainNames(seller, offers))
+	}
+	for _, o := range offers {
+		if _, twice := book.histories[o.fullName()]; twice {
+			return Book{}, fmt.Errorf("two models are named %q", o.fullName())
+		}
+		book.histories[o.fullName()] = o.history
 	}
 	return book, nil
 }
 
-func parsePrice(columns []string) (p gateway.Price, err error) {
-	for i, amount := range [...]*gateway.Money{&p.Input, &p.CachedInput, &p.Output} {
-		if *amount, err = parseUSD(columns[i]); err != nil {
-			return gateway.Price{}, err
+// plainNames are the offers of a seller by their plain names, without those names that
+// the book has. A name with a slash is never plain: it may be another's full name.
+func (b Book) plainNames(seller string, offers []offer) map[gateway.Model][]period {
+	plain := map[gateway.Model][]period{}
+	for _, o := range offers {
+		name := gateway.Model(o.model)
+		if o.provider == seller && !strings.Contains(o.model, "/") && b.history(name) == nil {
+			plain[name] = o.history
 		}
 	}
-	return p, nil
+	return plain
 }
 
-const (
-	decimals = 9       // of a dollar in nano-dollars
-	maxUSD   = 1 << 30 // a price beyond it is a mistake
-)
-
-// parseUSD reads a decimal amount of dollars exactly.
-func parseUSD(s string) (gateway.Money, error) {
-	whole, fraction, _ := strings.Cut(s, ".")
-	if len(fraction) > decimals {
-		return 0, fmt.Errorf("amount %q has more than %d decimals", s, decimals)
+// fullName is "provider/model", which some models' names are anyway.
+func (o offer) fullName() gateway.Model {
+	if strings.HasPrefix(o.model, o.provider+"/") {
+		return gateway.Model(o.model)
 	}
-	dollars, err := strconv.ParseUint(whole, 10, 63)
-	if err != nil || dollars > maxUSD {
-		return 0, fmt.Errorf("amount %q is no decimal number of dollars", s)
-	}
-	nano, err := strconv.ParseUint((fraction + "000000000")[:decimals], 10, 63)
-	if err != nil {
-		return 0, fmt.Errorf("amount %q is no decimal number of dollars", s)
-	}
-	return gateway.Money(dollars)*gateway.USD + gateway.Money(nano), nil
+	return gateway.Model(o.provider + "/" + o.model)
 }

@@ -9,23 +9,24 @@ import (
 	"ai-gateway/gateway"
 )
 
-// ReadAnswer reads the body of a JSON response. Providers owe us nothing: the body
-// may be cut off, absurd or no JSON at all, and then what could be read of it counts.
-func (d OpenAI) ReadAnswer(e gateway.Endpoint, status int, body []byte) gateway.Answer {
-	t := tally{endpoint: e, whole: true, text: preview{limit: d.Preview}}
+// ReadAnswer reads the body of a JSON response to a request. Providers owe us nothing:
+// the body may be cut off, absurd, no JSON at all or, if none came, empty, and then the
+// prompt counts and what could be read of it.
+func (d OpenAI) ReadAnswer(i *gateway.Intent, p gateway.PromptText, status int, body []byte) gateway.Answer {
+	t := tally{intent: i, prompt: p, whole: true, refused: status >= http.StatusBadRequest, text: preview{limit: d.Preview}}
 	t.read(body)
-	if status >= http.StatusBadRequest {
-		t.textBytes = 0
-	}
 	return t.answer()
 }
 
 // tally is what has been read of an answer, be it one body or a stream's events.
 type tally struct {
-	endpoint  gateway.Endpoint
+	intent    *gateway.Intent
+	prompt    gateway.PromptText
 	whole     bool // one body with messages, not a stream of deltas
+	refused   bool // nothing counts
 	choices   choices
-	textBytes int64 // of the output, unescaped
+	delivered delivered
+	said      []said // memory for those of the next event
 	usage     gateway.Usage
 	believed  bool // usage is the provider's
 	text      preview
@@ -45,7 +46,7 @@ func (s shape) isUsageOnly() bool { return s.isJSON && s.noChoices && s.hasUsage
 
 // read adds one JSON object: a body or an event's data.
 func (t *tally) read(data []byte) (s shape) {
-	c := cursor{data: data}
+	c := cursor{data: data, said: t.said[:0]}
 	if c.kind() != '{' {
 		return s
 	}
@@ -62,22 +63,48 @@ func (t *tally) read(data []byte) (s shape) {
 		}
 	}
 	c.end()
+	t.keep(c.said)
 	s.isJSON = c.fault == ""
 	return s
 }
 
-// answer sums up what has been read so far.
+// maxSaid is how many texts of an event memory is kept for.
+const maxSaid = 64
+
+// keep keeps the memory of an event's texts, but nothing of the event.
+func (t *tally) keep(texts []said) {
+	t.said = nil
+	if cap(texts) <= maxSaid {
+		t.said = texts[:0]
+		clear(texts[:cap(texts)])
+	}
+}
+
+// answer sums up what has been read so far. It may take a while: where the provider
+// gave no figures, tokens are counted.
 func (t *tally) answer() gateway.Answer {
 	a := gateway.Answer{Text: t.text.String(), ErrorCode: t.errorCode}
 	if t.believed {
 		a.Usage, a.Source = t.usage, gateway.FromProvider
 		return a
 	}
-	a.Source = gateway.Estimated
-	if t.endpoint != gateway.Embeddings {
-		a.Usage.Completion = min(tokensIn(t.textBytes), gateway.MaxTokens)
+	if a.Source = gateway.Estimated; !t.refused {
+		a.Usage, a.Source = t.count()
 	}
 	return a
+}
+
+// count is the usage where the provider gave no figures.
+func (t *tally) count() (u gateway.Usage, s gateway.Source) {
+	e, certain := encodingOf(t.intent)
+	u.Prompt = min(e.countPrompt(t.prompt), gateway.MaxTokens)
+	if t.intent.Endpoint != gateway.Embeddings {
+		u.Completion = min(t.delivered.count(e), gateway.MaxTokens)
+	}
+	if certain && !t.prompt.Other && !t.delivered.other {
+		return u, gateway.Counted
+	}
+	return u, gateway.Estimated
 }
 
 // readError reads an "error" and reports whether there is one.

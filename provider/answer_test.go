@@ -29,21 +29,26 @@ func TestAnAnswerIsReadForItsUsageAndText(t *testing.T) {
 		{gateway.ChatCompletions, 200, said(`{"content":null,"function_call":{"name":"f","arguments":"1"}}`), gateway.Answer{Usage: full, Source: gateway.FromProvider, Text: "f(1)"}},
 		{gateway.Completions, 200, `{"choices":[{"text":"first"},{"text":"second","index":1}],` + figures + `}`, gateway.Answer{Usage: full, Source: gateway.FromProvider, Text: "first"}},
 		{gateway.Embeddings, 200, `{"data":[{"embedding":[0.1,-2e-3]}],"usage":{"prompt_tokens":8,"total_tokens":8}}`, gateway.Answer{Usage: gateway.Usage{Prompt: 8}, Source: gateway.FromProvider}},
-		{gateway.ChatCompletions, 200, `{"choices":[{"message":{"content":"12345678"}}]}`, estimate(2, "12345678")},
-		{gateway.ChatCompletions, 200, `{"choices":[{"message":{"content":"12345678","tool_calls":[{"id":"uncounted","function":{"name":"ab","arguments":"cd"}}]}}]}`, estimate(3, "12345678")},
+		{gateway.ChatCompletions, 200, `{"choices":[{"message":{"content":"12345678"}}]}`, estimate(3, "12345678")},
+		{gateway.ChatCompletions, 200, `{"choices":[{"message":{"content":"12345678","tool_calls":[{"id":"uncounted","function":{"name":"ab","arguments":"cd"}}]}}]}`, estimate(4, "12345678")},
 		{gateway.ChatCompletions, 200, `{"choices":[{"message":{"content":"cut of`, estimate(2, "cut of")},
 		{gateway.ChatCompletions, 200, `<html>`, estimate(0, "")},
 		{gateway.ChatCompletions, 200, ``, estimate(0, "")},
 		{gateway.ChatCompletions, 200, `{"choices":null,"usage":null,"error":null}`, estimate(0, "")},
 		{gateway.ChatCompletions, 200, `{"choices":[null,1,{"message":null},{"message":{"content":{}}}]}`, estimate(0, "")},
-		{gateway.ChatCompletions, 200, `{"choices":[{"message":{"content":"01234567890123456789!"}}]}`, estimate(6, "01234567890123456789…")},
-		{gateway.ChatCompletions, 200, `{"choices":[{"message":{"content":"` + "a\xffb\n" + `"}}]}`, estimate(1, "a\uFFFDb\n")},
+		{gateway.ChatCompletions, 200, `{"choices":[{"message":{"content":"01234567890123456789!"}}]}`, estimate(8, "01234567890123456789…")},
+		{gateway.ChatCompletions, 200, `{"choices":[{"message":{"content":"` + "a\xffb\n" + `"}}]}`, estimate(3, "a\uFFFDb\n")},
 	}
 	for _, row := range rows {
-		if got := (provider.OpenAI{Preview: 20}).ReadAnswer(row.endpoint, row.status, []byte(row.body)); got != row.want {
+		if got := (provider.OpenAI{Preview: 20}).ReadAnswer(asked(row.endpoint), gateway.PromptText{}, row.status, []byte(row.body)); got != row.want {
 			t.Errorf("%s\n got %+v\nwant %+v", row.body, got, row.want)
 		}
 	}
+}
+
+// asked is a request for a model that nobody knows.
+func asked(e gateway.Endpoint) *gateway.Intent {
+	return &gateway.Intent{Endpoint: e, Model: "m", Steps: []gateway.Step{{Backend: "local", UpstreamModel: "m"}}}
 }
 
 func estimate(completion int64, text string) gateway.Answer {
@@ -54,6 +59,7 @@ func TestUsageThatCannotBeTrueIsNotBelieved(t *testing.T) {
 	for _, usage := range []string{
 		`{}`, `[]`, `7`, `"7"`, `null`, `{"prompt_tokens":1}`, `{"completion_tokens":1}`,
 		`{"prompt_tokens":null,"completion_tokens":1}`,
+		`{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`,
 		`{"prompt_tokens":-1,"completion_tokens":1}`,
 		`{"prompt_tokens":1.0,"completion_tokens":1}`,
 		`{"prompt_tokens":1e2,"completion_tokens":1}`,
@@ -65,13 +71,13 @@ func TestUsageThatCannotBeTrueIsNotBelieved(t *testing.T) {
 		`{"prompt_tokens":1,"completion_tokens":1,`,
 	} {
 		body := `{"choices":[{"message":{"content":"abc"}}],"usage":` + usage + `}`
-		if got := (provider.OpenAI{}).ReadAnswer(gateway.ChatCompletions, 200, []byte(body)); got != estimate(1, "") {
+		if got := (provider.OpenAI{}).ReadAnswer(asked(gateway.ChatCompletions), gateway.PromptText{}, 200, []byte(body)); got != estimate(1, "") {
 			t.Errorf("%s: %+v", usage, got)
 		}
 	}
 	body := `{"usage":{"prompt_tokens":1,"completion_tokens":2,"prompt_tokens_details":null,"completion_tokens_details":{"reasoning_tokens":null}}}`
 	want := gateway.Answer{Usage: gateway.Usage{Prompt: 1, Completion: 2}, Source: gateway.FromProvider}
-	if got := (provider.OpenAI{}).ReadAnswer(gateway.ChatCompletions, 200, []byte(body)); got != want {
+	if got := (provider.OpenAI{}).ReadAnswer(asked(gateway.ChatCompletions), gateway.PromptText{}, 200, []byte(body)); got != want {
 		t.Errorf("details that are null: %+v", got)
 	}
 }
@@ -92,7 +98,7 @@ func TestAnErrorIsReadForItsCode(t *testing.T) {
 	}
 	for _, row := range rows {
 		want := gateway.Answer{Source: gateway.Estimated, ErrorCode: row.want}
-		if got := (provider.OpenAI{}).ReadAnswer(gateway.ChatCompletions, 500, []byte(row.body)); got != want {
+		if got := (provider.OpenAI{}).ReadAnswer(asked(gateway.ChatCompletions), gateway.PromptText{}, 500, []byte(row.body)); got != want {
 			t.Errorf("%s: %+v", row.body, got)
 		}
 	}
@@ -101,7 +107,7 @@ func TestAnErrorIsReadForItsCode(t *testing.T) {
 func TestAnAbsurdlyDeepAnswerIsSurvived(t *testing.T) {
 	for _, open := range []string{"[", `{"a":`, `{"choices":[{"message":{"content":[`} {
 		body := `{"choices":[{"message":{"content":` + strings.Repeat(open, 1<<20)
-		if got := (provider.OpenAI{Preview: 9}).ReadAnswer(gateway.ChatCompletions, 200, []byte(body)); got != estimate(0, "") {
+		if got := (provider.OpenAI{Preview: 9}).ReadAnswer(asked(gateway.ChatCompletions), gateway.PromptText{}, 200, []byte(body)); got != estimate(0, "") {
 			t.Errorf("%s: %+v", open, got)
 		}
 	}
@@ -116,7 +122,7 @@ func FuzzReadAnswerNeverPanics(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte, status int) {
 		for _, e := range gateway.Endpoints() {
-			a := provider.OpenAI{Preview: 7}.ReadAnswer(e, status, body)
+			a := provider.OpenAI{Preview: 7}.ReadAnswer(asked(e), gateway.PromptText{}, status, body)
 			if !a.Usage.Plausible() || a.Source == 0 || !utf8.ValidString(a.Text) || utf8.RuneCountInString(a.Text) > 8 || len(a.ErrorCode) > 64 {
 				t.Fatalf("%q: %+v", body, a)
 			}

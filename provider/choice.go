@@ -31,7 +31,7 @@ func (s *choices) allFinished() bool {
 type choice struct {
 	index                   int64
 	finished                bool
-	textBytes               int64
+	reasoned                bool
 	content, text, refusal  []byte
 	toolCalls, functionCall []byte
 }
@@ -56,12 +56,13 @@ func (t *tally) readChoice(c *cursor) {
 		return
 	}
 	var ch choice
+	c.said = c.said[:0]
 	for c.enter(); c.more('}'); {
 		ch.readMember(c)
 	}
 	t.choices.note(ch.index, ch.finished)
-	t.textBytes += ch.textBytes
-	if t.text.limit > 0 && ch.index == 0 {
+	t.deliver(ch.index, c)
+	if t.text.limit > 0 && !t.text.cut && ch.index == 0 {
 		t.preview(&ch)
 	}
 }
@@ -73,7 +74,7 @@ func (ch *choice) readMember(c *cursor) {
 	case "delta", "message":
 		ch.readMessage(c)
 	case "text":
-		ch.text = ch.count(c, true)
+		ch.text = ch.pass(c, []byte("text"), ofContent)
 	case "finish_reason":
 		// Some servers write "" where others write null.
 		reason := c.value()
@@ -90,27 +91,50 @@ func (ch *choice) readMessage(c *cursor) {
 		return
 	}
 	for c.enter(); c.more('}'); {
-		name := c.name()
-		value := ch.count(c, namesText(name))
-		switch string(name) {
+		switch name := c.name(); string(name) {
 		case "content":
-			ch.content = value
+			ch.content = ch.pass(c, name, ofContent)
 		case "refusal":
-			ch.refusal = value
+			ch.refusal = ch.pass(c, name, ofRefusal)
 		case "tool_calls":
-			ch.toolCalls = value
+			ch.toolCalls = ch.pass(c, name, ofCalls)
 		case "function_call":
-			ch.functionCall = value
+			ch.functionCall = ch.pass(c, name, ofCalls)
+		default:
+			ch.pass(c, name, kindOf(name))
 		}
 	}
 }
 
-// count passes any value, counts its text and returns its bytes.
-func (ch *choice) count(c *cursor, isText bool) []byte {
+func kindOf(name []byte) kind {
+	if namesReasoning(name) {
+		return ofReasoning
+	}
+	return ofRest
+}
+
+// pass passes the value of a message's member, adds its texts, which are of a kind, and
+// returns its bytes.
+func (ch *choice) pass(c *cursor, name []byte, k kind) []byte {
 	c.kind()
-	from := c.pos
-	ch.textBytes += c.texts(isText)
+	from, had := c.pos, len(c.said)
+	c.saying = k
+	c.texts(name)
+	if k == ofReasoning {
+		ch.reasonOnce(c, had)
+	}
 	return c.data[from:c.pos]
+}
+
+// reasonOnce drops the reasoning that was added to what there had been if there was
+// some before: it comes under several names at once.
+func (ch *choice) reasonOnce(c *cursor, had int) {
+	if ch.reasoned {
+		c.said = c.said[:had]
+	}
+	for _, s := range c.said[had:] {
+		ch.reasoned = ch.reasoned || len(s.raw) > 0
+	}
 }
 
 // preview adds what there is to show of a choice. A stream shows its content alone:

@@ -24,6 +24,9 @@ type cursor struct {
 	depth  int
 	fresh  bool   // an object or array was entered and nothing in it has been read
 	strict bool   // refuse invalid UTF-8 and bare control characters in strings, too
+	said   []said // what texts has found
+	saying kind   // of it
+	other  bool   // texts has passed an image, a sound or a file
 	fault  string // what is wrong, for people; empty while all is well
 	at     int    // where: an offset in data
 }
@@ -212,39 +215,4 @@ func (c *cursor) end() {
 	if c.kind() != 0 || c.pos < len(c.data) {
 		c.expected(c.pos, "nothing after the JSON value")
 	}
-}
-
-// texts passes any value and returns how many bytes of text it holds, unescaped:
-// strings that are text themselves, and those that are so by the names of their
-// members at any depth. What is not text are roles, ids and the base64 of images,
-// sounds and files.
-func (c *cursor) texts(isText bool) (bytes int64) {
-	switch b := c.kind(); b {
-	case '"':
-		if _, size := c.str(); isText {
-			bytes = size
-		}
-	case '{':
-		for c.enter(); c.more('}'); {
-			bytes += c.texts(namesText(c.name()))
-		}
-	case '[':
-		for c.enter(); c.more(']'); {
-			bytes += c.texts(isText)
-		}
-	default:
-		c.scalar(b)
-	}
-	return bytes
-}
-
-// namesText reports whether a message's or delta's member of that name holds text
-// that a model reads or writes. Reasoning goes by several names.
-func namesText(name []byte) bool {
-	switch string(name) {
-	case "content", "text", "refusal", "name", "arguments", "input", "thinking", "transcript":
-		return true
-	}
-	const reasoning = "reasoning"
-	return len(name) >= len(reasoning) && string(name[:len(reasoning)]) == reasoning
 }

@@ -11,7 +11,8 @@ package provider
 // OpenAI is the dialect of the OpenAI API.
 // Source: https://platform.openai.com/docs/api-reference/chat
 type OpenAI struct {
-	Preview int // runes kept of a prompt's or an answer's text; 0 keeps none
+	Preview int     // runes kept of a prompt's or an answer's text; 0 keeps none
+	Memory  *Memory // for unfinished events; nil is without bound
 }
 
 // bytesPerToken is the rule of thumb behind every estimate: English text has about

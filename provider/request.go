@@ -18,7 +18,8 @@ const maxModel = 256
 // anything else is refused with a *gateway.Error of status 400 that says what is
 // wrong and where.
 func (d OpenAI) ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, error) {
-	r := requestReader{cursor: cursor{data: body, strict: true}, prompt: promptName(e)}
+	var first [8]said
+	r := requestReader{cursor: cursor{data: body, strict: true, said: first[:0]}, prompt: promptName(e)}
 	r.read()
 	if err := r.refused(); err != nil {
 		return gateway.Request{}, err
@@ -27,7 +28,14 @@ func (d OpenAI) ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, e
 	p := preview{limit: d.Preview}
 	p.addContent(r.preview)
 	r.request.Prompt = p.String()
+	r.request.Text = r.text()
 	return r.request, nil
+}
+
+// text is what is kept of the prompt, in one copy.
+func (r *requestReader) text() gateway.PromptText {
+	all := joined(r.said)
+	return gateway.PromptText{Texts: sample(all), Bytes: int64(len(all)), Tokens: r.tokens + r.format, Other: r.other}
 }
 
 // promptName returns the name of the member that holds an endpoint's prompt.
@@ -51,6 +59,7 @@ type requestReader struct {
 
 	textBytes int64  // of the prompt's text
 	tokens    int64  // of a prompt that is given as token numbers
+	format    int64  // tokens that messages and tools take besides their texts
 	preview   []byte // the value to show of the prompt
 }
 
@@ -123,6 +132,8 @@ func (r *requestReader) member() {
 		r.request.Stream = r.boolean("stream")
 	case r.isMember(name, "stream_options", at, &r.seen.options):
 		r.readStreamOptions()
+	case r.prompt == "messages" && (string(name) == "tools" || string(name) == "functions"):
+		r.readTools()
 	case string(name) != r.prompt:
 		r.skip()
 	case r.prompt == "messages":
@@ -136,12 +147,13 @@ func (r *requestReader) member() {
 // refuses a second one, and one in other letters: readers disagree on which of them
 // counts, and what is authorised has to be what is served.
 func (r *requestReader) isMember(name []byte, want string, at int, seen *bool) bool {
-	if len(name) < len(want) || !strings.EqualFold(string(name), want) {
+	asC, _, _ := bytes.Cut(name, []byte{0}) // a reader in C may take a name to end at NUL
+	if len(asC) < len(want) || !strings.EqualFold(string(asC), want) {
 		return false
 	}
 	switch {
 	case string(name) != want:
-		r.refuse(at, ambiguous, want, fmt.Sprintf("%q must be written in lower case", name))
+		r.refuse(at, ambiguous, want, fmt.Sprintf("%q must be written in lower case and without NUL", name))
 	case *seen:
 		r.refuse(at, ambiguous, want, "it is given twice")
 	}
@@ -157,6 +169,7 @@ func (r *requestReader) readModel() {
 		return
 	}
 	raw, size := r.str()
+	r.request.ModelAt = gateway.Span{From: at, To: r.pos}
 	if size == 0 || size > maxModel {
 		r.refuse(at, invalid, "model", fmt.Sprintf("it must have 1 to %d bytes", maxModel))
 		return
@@ -206,12 +219,21 @@ func (r *requestReader) readStreamOption() {
 	r.request.UsageWanted = r.boolean("stream_options.include_usage")
 }
 
+// Tokens of a chat's format, besides those of its texts.
+// Source: https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
+const (
+	tokensPerMessage = 3
+	tokensPerName    = 1
+	tokensPerReply   = 3 // with which it is made to begin
+)
+
 // readMessages reads a chat's messages.
 func (r *requestReader) readMessages() {
 	if r.kind() != '[' {
 		r.skip()
 		return
 	}
+	r.format += tokensPerReply
 	for r.enter(); r.more(']'); {
 		r.readMessage()
 	}
@@ -222,20 +244,26 @@ func (r *requestReader) readMessage() {
 		r.skip()
 		return
 	}
+	r.format += tokensPerMessage
 	var role, content []byte
 	for r.enter(); r.more('}'); {
 		name := r.name()
-		r.kind()
+		b := r.kind()
 		from := r.pos
-		r.textBytes += r.texts(namesText(name))
-		switch string(name) {
-		case "role":
-			role = r.data[from:r.pos]
-		case "content":
+		switch {
+		case string(name) == "role" && b == '"':
+			role, _ = r.str()
+			r.said = append(r.said, said{raw: role})
+			continue
+		case string(name) == "name":
+			r.format += tokensPerName
+		}
+		r.textBytes += r.texts(name)
+		if string(name) == "content" {
 			content = r.data[from:r.pos]
 		}
 	}
-	if string(role) == `"user"` {
+	if string(role) == "user" {
 		r.preview = content
 	}
 }
@@ -247,7 +275,8 @@ func (r *requestReader) readPrompt() {
 	from := r.pos
 	switch {
 	case b == '"':
-		_, size := r.str()
+		raw, size := r.str()
+		r.said = append(r.said, said{raw: raw})
 		r.textBytes += size
 		if r.preview == nil {
 			r.preview = r.data[from:r.pos]

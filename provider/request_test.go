@@ -45,8 +45,11 @@ func TestARequestIsReadForWhatItAsks(t *testing.T) {
 	}
 	for _, row := range rows {
 		got, err := provider.OpenAI{Preview: 12}.ReadRequest(row.endpoint, []byte(row.body))
-		if err != nil || got != row.want {
-			t.Errorf("%s\n got %+v, %v\nwant %+v", row.body, got, err, row.want)
+		var name gateway.Model
+		fault := json.Unmarshal([]byte(row.body[got.ModelAt.From:got.ModelAt.To]), &name)
+		got.ModelAt, got.Text = gateway.Span{}, gateway.PromptText{}
+		if err != nil || got != row.want || fault != nil || name != row.want.Model {
+			t.Errorf("%s\n got %+v, %v, the model %q, %v\nwant %+v", row.body, got, err, name, fault, row.want)
 		}
 	}
 }
@@ -94,6 +97,7 @@ func TestARefusalSaysWhatAndWhere(t *testing.T) {
 		{model + `"model":"m"}`, "ambiguous_parameter", "model", "given twice, at line 1, column 14 (byte 13)"},
 		{model + `"m\u006fdel":"m"}`, "ambiguous_parameter", "model", "given twice"},
 		{model + `"Model":"m"}`, "ambiguous_parameter", "model", `"Model" must be written in lower case`},
+		{model + `"model\u0000":"n"}`, "ambiguous_parameter", "model", "without NUL"},
 		{model + `"\u004dODEL":"m"}`, "ambiguous_parameter", "model", `"MODEL" must`},
 		{`{"MODEL":"m"}`, "ambiguous_parameter", "model", "lower case"},
 		{model + `"ſtream":true}`, "ambiguous_parameter", "stream", "lower case"},

@@ -29,6 +29,8 @@ type sseReader struct {
 	afterCR bool // a line ended in the last byte looked at: an LF that follows belongs to it
 	begun   bool // the first line, which may have a byte order mark, is over
 	tooLong bool // the unfinished event is over maxEvent: one byte of its last line is kept
+
+	memory share // beyond idleMemory
 }
 
 // event is a finished event: buf[start:end] with its blank line, and its data.
@@ -221,8 +223,9 @@ func (r *sseReader) finish(to, end int) event {
 // keep moves the unfinished event into memory of the reader's own and returns how
 // many bytes of it are kept: all, or at most one of an event that is over maxEvent.
 func (r *sseReader) keep() int {
-	if r.tooLong || len(r.buf)-r.start > maxEvent {
+	if r.tooLong || len(r.buf)-r.start > maxEvent || !r.fits() {
 		r.forget()
+		r.fits()
 	}
 	if r.start > 0 || len(r.own) == 0 {
 		r.own = append(r.own[:0], r.buf[r.start:]...)
@@ -236,6 +239,11 @@ func (r *sseReader) keep() int {
 		r.own, r.joined = emptied(r.own), emptied(r.joined)
 	}
 	return len(r.own)
+}
+
+// fits takes the memory that the unfinished event needs, and reports whether it could.
+func (r *sseReader) fits() bool {
+	return r.memory.resize(int64(max(0, len(r.buf)-r.start+len(r.joined)-idleMemory)))
 }
 
 // forget drops all of the unfinished event but a byte of its unfinished line, by

@@ -19,12 +19,13 @@ type Stream struct {
 	cutEnd bool   // the bytes before the next piece are a dropped event that ended in CR
 }
 
-// NewStream reads a stream of events. With dropUsage, the event that carries nothing
+// NewStream reads a stream of events that answers a request. With dropUsage, the event that carries nothing
 // but the usage does not reach the client, who did not ask for it. (Such a client
 // would not see "usage":null in the other chunks either, but clients take no notice
 // and those chunks would have to be rewritten.)
-func (d OpenAI) NewStream(e gateway.Endpoint, dropUsage bool) *Stream {
-	return &Stream{tally: tally{endpoint: e, text: preview{limit: d.Preview}}, dropUsage: dropUsage}
+func (d OpenAI) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bool) *Stream {
+	return &Stream{tally: tally{intent: i, prompt: p, text: preview{limit: d.Preview}}, dropUsage: dropUsage,
+		events: sseReader{memory: share{of: d.Memory}}}
 }
 
 // Next reads a piece of the stream, the last one if last. With same, the piece is to
@@ -60,6 +61,9 @@ func (s *Stream) Next(piece []byte, last bool) (out []byte, same bool) {
 
 // Answer sums up what came so far.
 func (s *Stream) Answer() gateway.Answer { return s.tally.answer() }
+
+// Close gives back what the stream has kept. Nothing is read after it.
+func (s *Stream) Close() { s.events.memory.resize(0) }
 
 // Done reports whether the answer is complete: its end was announced, or every
 // choice has finished. Some providers never announce the end.
@@ -111,7 +115,7 @@ func (s *Stream) cutLF(piece []byte) bool {
 
 // holds reports whether the unfinished event is to be held back.
 func (s *Stream) holds() bool {
-	return s.usageDue() && s.events.mayBecomeObject()
+	return s.usageDue() && s.events.mayBecomeObject() && s.events.fits()
 }
 
 // forward returns what is to be forwarded but was not yet, without the unfinished

@@ -39,7 +39,7 @@ type carried struct {
 
 // carry feeds a stream piece by piece, as the splits cut it.
 func carry(stream string, dropUsage bool, splits ...int) carried {
-	s := provider.OpenAI{Preview: 20}.NewStream(gateway.ChatCompletions, dropUsage)
+	s := provider.OpenAI{Preview: 20}.NewStream(asked(gateway.ChatCompletions), gateway.PromptText{}, dropUsage)
 	got := carried{same: true}
 	from := 0
 	next := func(piece string, last bool) {
@@ -83,22 +83,22 @@ func TestAStreamIsReadInEveryStyle(t *testing.T) {
 		{"own chunk", role + hello + stop + usage + done, fromProvider, true},
 		{"in the finishing chunk", hello + cumulative(3, `"finish_reason":"stop"`) + done, fromProvider, true},
 		{"cumulative", cumulative(1, `"delta":{"content":"Hello "}`) + cumulative(2, `"delta":{"content":"😀"}`) + cumulative(3, `"finish_reason":"stop"`), fromProvider, true},
-		{"without done", hello + stop, guess(3, "Hello 😀"), true},
-		{"broken off", role + hello, guess(3, "Hello 😀"), false},
+		{"without done", hello + stop, guess(2, "Hello 😀"), true},
+		{"broken off", role + hello, guess(2, "Hello 😀"), false},
 		{"unfinished event", hello + stop + strings.TrimSpace(usage), fromProvider, true},
-		{"without a line end after done", hello + "data: [DONE]", guess(3, "Hello 😀"), true},
+		{"without a line end after done", hello + "data: [DONE]", guess(2, "Hello 😀"), true},
 		{"two choices", hello + second + stop + stop1, guess(5, "Hello 😀"), true},
 		{"one of two finished", hello + second + stop, guess(5, "Hello 😀"), false},
 		{"empty finish reason", `data: {"choices":[{"delta":{"content":"a"},"finish_reason":""}]}` + "\n\n", guess(1, "a"), false},
-		{"absurd index", hello + stop + `data: {"choices":[{"index":99999,"finish_reason":"stop"}]}` + "\n\n", guess(3, "Hello 😀"), false},
+		{"absurd index", hello + stop + `data: {"choices":[{"index":99999,"finish_reason":"stop"}]}` + "\n\n", guess(2, "Hello 😀"), false},
 		{"implausible usage", hello + usage + strings.Replace(usage, "3", "-3", 1), fromProvider, false},
 		{"completions", `data: {"choices":[{"text":"abc","index":0,"finish_reason":"stop"}]}` + "\n\n", guess(1, "abc"), true},
-		{"reasoning and tools", `data: {"choices":[{"delta":{"reasoning_content":"1234","tool_calls":[{"index":0,"id":"call_123","function":{"name":"five5","arguments":"{\"a\""}}]}}]}` + "\n\n", guess(4, ""), false},
+		{"reasoning and tools", `data: {"choices":[{"delta":{"reasoning_content":"1234","tool_calls":[{"index":0,"id":"call_123","function":{"name":"five5","arguments":"{\"a\""}}]}}]}` + "\n\n", guess(7, ""), false},
 		{"error", "event: error\ndata: {\"error\":{\"message\":\"m\",\"type\":\"server_error\",\"code\":\"overloaded\"}}\n\n", gateway.Answer{Source: gateway.Estimated, ErrorCode: "overloaded"}, false},
-		{"byte order mark", "\xEF\xBB\xBF" + hello, guess(3, "Hello 😀"), false},
-		{"several data lines", ": ping\nid: 1\ndata: {\"choices\":[\ndata:{\"delta\":\ndata: {\"content\":\"Hello 😀\"}}]}\nretry: 1\n\n", guess(3, "Hello 😀"), false},
-		{"other fields", "data-x: {\"choices\":[{\"delta\":{\"content\":\"no\"}}]}\ndatum: 1\ndata\n\n" + hello, guess(3, "Hello 😀"), false},
-		{"nonsense", "data: {\"choices\":[{\n\ndata: 7\n\ndata: {}x\n\n\x00\xff\n\n" + hello, guess(3, "Hello 😀"), false},
+		{"byte order mark", "\xEF\xBB\xBF" + hello, guess(2, "Hello 😀"), false},
+		{"several data lines", ": ping\nid: 1\ndata: {\"choices\":[\ndata:{\"delta\":\ndata: {\"content\":\"Hello 😀\"}}]}\nretry: 1\n\n", guess(2, "Hello 😀"), false},
+		{"other fields", "data-x: {\"choices\":[{\"delta\":{\"content\":\"no\"}}]}\ndatum: 1\ndata\n\n" + hello, guess(2, "Hello 😀"), false},
+		{"nonsense", "data: {\"choices\":[{\n\ndata: 7\n\ndata: {}x\n\n\x00\xff\n\n" + hello, guess(2, "Hello 😀"), false},
 	}
 	for _, row := range rows {
 		for _, lineEnd := range []string{"\n", "\r\n", "\r"} {
@@ -187,7 +187,7 @@ func TestOnlyWhatMayBeTheUsageChunkIsHeldBack(t *testing.T) {
 		{usage[9:] + done, done, false},
 		{usage[:50], "", false},
 	}
-	s := provider.OpenAI{}.NewStream(gateway.ChatCompletions, true)
+	s := provider.OpenAI{}.NewStream(asked(gateway.ChatCompletions), gateway.PromptText{}, true)
 	for i, step := range steps {
 		out, same := s.Next([]byte(step.piece), false)
 		if same {
@@ -209,7 +209,7 @@ func TestStreamsInTheStylesOfProvidersAreRead(t *testing.T) {
 	}{
 		{"openai.txt", gateway.Answer{Usage: gateway.Usage{Prompt: 19, Completion: 10}, Source: gateway.FromProvider, Text: "Hello! How can I ass…"}},
 		{"azure.txt", gateway.Answer{Usage: gateway.Usage{Prompt: 8, Completion: 2}, Source: gateway.FromProvider, Text: "Hi."}},
-		{"llamacpp.txt", estimate(3, "Hey there")},
+		{"llamacpp.txt", estimate(2, "Hey there")},
 	}
 	for _, row := range rows {
 		stream, err := os.ReadFile(filepath.Join("testdata", row.file))
@@ -247,7 +247,7 @@ func TestAnEventOverTenMegabytesPassesUncounted(t *testing.T) {
 }
 
 func TestAnEndlessEventTakesLittleMemory(t *testing.T) {
-	s := provider.OpenAI{}.NewStream(gateway.ChatCompletions, true)
+	s := provider.OpenAI{}.NewStream(asked(gateway.ChatCompletions), gateway.PromptText{}, true)
 	piece := bytes.Repeat([]byte("x"), 1<<20)
 	s.Next([]byte(hello+stop+"data: {"), false)
 	for range 64 {
@@ -360,12 +360,64 @@ func BenchmarkNext(b *testing.B) {
 	piece := []byte(`data: {"id":"chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz012","object":"chat.completion.chunk","created":1764000000,"model":"gpt-4o-mini-2024-07-18","service_tier":"default","system_fingerprint":"fp_0123456789","choices":[{"index":0,"delta":{"content":" token"},"logprobs":null,"finish_reason":null}],"usage":null}` + "\n\n")
 	for _, dropUsage := range []bool{false, true} {
 		b.Run(fmt.Sprintf("dropUsage=%v", dropUsage), func(b *testing.B) {
-			s := provider.OpenAI{Preview: 400}.NewStream(gateway.ChatCompletions, dropUsage)
+			intent := asked(gateway.ChatCompletions)
+			var s *provider.Stream
 			b.SetBytes(int64(len(piece)))
 			b.ReportAllocs()
-			for b.Loop() {
+			for i := 0; b.Loop(); i++ {
+				if i%1000 == 0 { // a long answer
+					s = provider.OpenAI{Preview: 400}.NewStream(intent, gateway.PromptText{}, dropUsage)
+				}
 				s.Next(piece, false)
 			}
 		})
+	}
+}
+
+func TestStreamsTogetherKeepNoMoreThanTheirMemory(t *testing.T) {
+	memory := provider.NewMemory(1 << 20)
+	var streams []*provider.Stream
+	for range 20 {
+		s := provider.OpenAI{Memory: memory}.NewStream(asked(gateway.ChatCompletions), gateway.PromptText{}, true)
+		streams = append(streams, s)
+		for range 10 {
+			if out, same := s.Next([]byte(`data: {"x":"`+strings.Repeat("y", 40_000)), false); !same && len(out) != 0 {
+				t.Fatal("bytes were changed")
+			}
+		}
+	}
+	unread := 0
+	for _, s := range streams {
+		s.Next([]byte("\"}\n\ndata: {\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n"), true)
+		if a := s.Answer(); a.Source != gateway.FromProvider || a.Usage.Prompt != 3 {
+			unread++
+		}
+		s.Close()
+	}
+	if unread != 0 {
+		t.Errorf("%d streams were not read on after an event that was let go", unread)
+	}
+	s := provider.OpenAI{Memory: memory}.NewStream(asked(gateway.ChatCompletions), gateway.PromptText{}, false)
+	s.Next([]byte(`data: {"x":"`+strings.Repeat("y", 600_000)), false)
+	s.Next([]byte("\",\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}\n\n"), true)
+	if a := s.Answer(); a.Usage.Prompt != 7 {
+		t.Errorf("what was kept was not given back: %+v", a)
+	}
+}
+
+func TestABodyThatIsHeldBackIsNotLostWhereMemoryEnds(t *testing.T) {
+	s := provider.OpenAI{Memory: provider.NewMemory(100_000)}.NewStream(asked(gateway.ChatCompletions), gateway.PromptText{}, true)
+	pieces := []string{"data: {\"choices\":[{\"index\":0,\"finish_reason\":\"stop\"}]}\n\n", "data: {\"usage\":", strings.Repeat(" ", 90_000),
+		strings.Repeat(" ", 90_000), "{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n", "data: [DONE]\n\n"}
+	var got strings.Builder
+	for i, piece := range pieces {
+		out, same := s.Next([]byte(piece), i == len(pieces)-1)
+		if same {
+			out = []byte(piece)
+		}
+		got.Write(out)
+	}
+	if want := strings.Join(pieces, ""); got.String() != want {
+		t.Errorf("%d of %d bytes came through", got.Len(), len(want))
 	}
 }

@@ -7,7 +7,8 @@ import (
 )
 
 // readUsage reads a "usage" and reports whether it is an object. One that cannot be
-// true leaves what was believed before.
+// true leaves what was believed before; that is also one of a prompt without tokens,
+// as servers send that do not count.
 // Source: https://platform.openai.com/docs/api-reference/chat/object#chat-object-usage
 func (t *tally) readUsage(c *cursor) bool {
 	if c.kind() != '{' {
@@ -16,11 +17,12 @@ func (t *tally) readUsage(c *cursor) bool {
 	}
 	u := usageReader{}
 	u.read(c)
-	if t.endpoint == gateway.Embeddings {
+	if t.intent.Endpoint == gateway.Embeddings {
 		u.Completion, u.Reasoning, u.hasCompletion = 0, 0, true
 	}
-	if !u.absurd && u.hasPrompt && u.hasCompletion && u.Plausible() {
+	if !u.absurd && u.hasPrompt && u.hasCompletion && u.Prompt > 0 && u.Plausible() {
 		t.usage, t.believed = u.Usage, true
+		t.prompt, t.delivered = gateway.PromptText{}, delivered{}
 	}
 	return true
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -32,7 +33,7 @@ const (
 	shortLife    = 2 * time.Second
 	giveUpAfter  = 5 // short lives in a row
 	firstBackoff = 100 * time.Millisecond
-	maxBackoff   = time.Second
+	maxBackoff   = 500 * time.Millisecond // so that it is back within a second
 	waitDelay    = 500 * time.Millisecond // for output pipes that grandchildren keep open
 )
 
@@ -48,8 +49,8 @@ func New(log *slog.Logger, processes ...Process) *Supervisor {
 	return &Supervisor{log: log, processes: processes}
 }
 
-// Run keeps all processes running until ctx ends, then ends them. It gives up,
-// with an error, when one cannot be started or dies at once again and again.
+// Run keeps all processes running until ctx ends, then ends them. It gives up, with an
+// error, when one cannot be started, or dies again and again before it was ever well.
 func (s *Supervisor) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -79,7 +80,8 @@ func (s *Supervisor) Run(ctx context.Context) error {
 // keeper keeps one process running.
 type keeper struct {
 	Process
-	log *slog.Logger
+	log    *slog.Logger
+	proven atomic.Bool // it has been healthy, or lived for a while
 }
 
 // run keeps the process running until ctx ends, and ends it when its turn has come.
@@ -96,16 +98,15 @@ func (k *keeper) run(ctx context.Context, turn <-chan struct{}) error {
 			return nil
 		}
 		lived := time.Since(began)
-		if lived < shortLife {
-			shortLives++
-		} else {
+		if shortLives++; lived >= shortLife {
 			shortLives = 0
+			k.proven.Store(true)
 		}
 		var exit *exec.ExitError
 		switch {
 		case err != nil && !errors.As(err, &exit):
 			return fmt.Errorf("starting %s: %w", k.Name, err)
-		case shortLives == giveUpAfter:
+		case shortLives == giveUpAfter && !k.proven.Load(): // else what it fails on now may be mended, and others run on
 			return fmt.Errorf("%s ended %d times in a row within %s, the last time with %s: the lines it printed say why",
 				k.Name, shortLives, shortLife, describe(err))
 		case lived > livedWell:
@@ -189,6 +190,7 @@ func (k *keeper) watch(ctx context.Context, pid int) {
 		cancel()
 		switch {
 		case err == nil:
+			k.proven.Store(true)
 			deadline = time.Now().Add(k.HungAfter)
 		case ctx.Err() == nil && time.Now().After(deadline):
 			k.log.Error("process hangs, killing it", "pid", pid, "error", err)

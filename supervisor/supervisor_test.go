@@ -228,3 +228,26 @@ func TestAKilledSupervisorLeavesNoProcessBehind(t *testing.T) {
 	_ = cmd.Wait()
 	gone(t, pid, time.Second)
 }
+
+func TestAProcessThatWasOnceWellIsNeverGivenUp(t *testing.T) {
+	starts := 0
+	stop, _ := start(t, Process{
+		Name: "brief",
+		Command: func() *exec.Cmd {
+			starts++ // each after the end of the one before
+			if starts == 1 {
+				return exec.Command("sleep", "0.8")
+			}
+			return exec.Command("false")
+		},
+		Healthy:   func(context.Context) error { return nil },
+		HungAfter: time.Minute,
+	})
+	time.Sleep(5 * time.Second)
+	if err := stop(); err != nil {
+		t.Errorf("after %d starts it was given up: %v", starts, err)
+	}
+	if starts <= giveUpAfter+1 {
+		t.Errorf("only %d starts", starts)
+	}
+}

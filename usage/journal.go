@@ -2,125 +2,199 @@ package usage
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/tidwall/gjson"
 
 	"ai-gateway/gateway"
 )
 
 const (
-	readPiece   = 256 << 10 // bytes read from the journal at a time
-	longestLine = 1 << 20   // bytes; a longer line is skipped
+	longestLine = 1 << 20 // bytes; a longer line is skipped
 )
 
 var errLine = errors.New("line is no journal line")
 
-// parseLine reads a line of the journal: JSON with string, number or null values,
-// as Envoy's access log writes them. Of the intent in it, which is most of the work,
-// it reads the id alone if known says that the gateway itself has told the rest.
-func parseLine(b []byte, known func(uuid.UUID) bool) (gateway.JournalLine, error) {
-	var raw struct {
-		Intent     string `json:"intent"`
-		Flags      string `json:"flags"`
-		Status     loose  `json:"status"`
-		DurationMS loose  `json:"duration_ms"`
-		TTFTMS     loose  `json:"ttft_ms"`
-		Attempts   loose  `json:"attempts"`
-		BytesSent  loose  `json:"bytes_sent"`
+// parseLine reads a line of the journal: JSON with string, number or null values, as
+// Envoy's access log writes them.
+func parseLine(b []byte) (gateway.JournalLine, error) {
+	var l gateway.JournalLine
+	if !gjson.ValidBytes(b) {
+		return l, fmt.Errorf("%w: it is no JSON", errLine)
 	}
-	if err := json.Unmarshal(b, &raw); err != nil {
-		return gateway.JournalLine{}, fmt.Errorf("%w: %w", errLine, err)
+	var usage, tries string
+	gjson.ParseBytes(b).ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "id":
+			l.ID, _ = uuid.Parse(value.Str) // a bad one stays zero
+		case "status":
+			l.Status = int(count(value))
+		case "duration_ms":
+			l.Duration = time.Duration(count(value)) * time.Millisecond
+		case "ttft_ms":
+			l.TTFT = time.Duration(count(value)) * time.Millisecond
+		case "attempts":
+			l.Attempts = int(count(value))
+		case "backend":
+			l.Backend = value.Str
+		case "bytes_sent":
+			l.BytesSent = count(value)
+		case "flags":
+			l.Flags = value.Str
+		case "usage":
+			usage = value.Str
+		case "tries":
+			tries = value.Str
+		}
+		return true
+	})
+	if l.ID == (uuid.UUID{}) {
+		return l, fmt.Errorf("%w: it has no id", errLine)
 	}
-	l := gateway.JournalLine{
-		Duration:  time.Duration(raw.DurationMS) * time.Millisecond,
-		TTFT:      time.Duration(raw.TTFTMS) * time.Millisecond,
-		Status:    int(raw.Status),
-		Attempts:  int(raw.Attempts),
-		BytesSent: int64(raw.BytesSent),
-		Flags:     raw.Flags,
-	}
-	if id, ok := idOf(raw.Intent); ok && known(id) {
-		l.ID = id
-		return l, nil
-	}
-	if err := json.Unmarshal([]byte(raw.Intent), &l.Intent); err != nil {
-		return gateway.JournalLine{}, fmt.Errorf("%w: its intent: %w", errLine, err)
-	}
-	if l.ID == (uuid.UUID{}) || l.StartedAt.IsZero() || l.Endpoint == 0 {
-		return gateway.JournalLine{}, fmt.Errorf("%w: its intent lacks an id, a time or an endpoint", errLine)
-	}
+	l.Usage, l.Tries = parseUsage(usage), parseTries(tries, l)
 	return l, nil
 }
 
-// idOf returns the id of an intent as the gateway writes it: `{"id":"…",`.
-func idOf(intent string) (uuid.UUID, bool) {
-	const before, size = `{"id":"`, 36
-	if !strings.HasPrefix(intent, before) || len(intent) < len(before)+size {
-		return uuid.UUID{}, false
+// count reads a number that may come as one, in a string, as null, or as "-". What is
+// none, negative or beyond 2^53 counts as 0.
+func count(v gjson.Result) int64 {
+	n := v.Int()
+	if v.Type == gjson.String {
+		n, _ = strconv.ParseInt(v.Str, 10, 64) // 0 if it is none
 	}
-	id, err := uuid.Parse(intent[len(before) : len(before)+size])
-	return id, err == nil
+	if n < 0 || n > 1<<53 {
+		return 0
+	}
+	return n
 }
 
-// loose is a count that may come as a number, as a number in a string, as null,
-// or as "-". What is none of these, negative or beyond 2^31-1 counts as 0.
-type loose int32
-
-// UnmarshalJSON reads a count and never fails.
-func (n *loose) UnmarshalJSON(b []byte) error {
-	v, err := strconv.ParseInt(string(bytes.Trim(b, `"`)), 10, 64)
-	if err != nil || v < 0 || v > math.MaxInt32 {
-		v = 0
+// parseUsage reads what the script of an attempt noted: "prompt cached completion
+// reasoning", "-" or "null" for what the provider did not say. It returns nil for
+// nothing, and for what cannot be true. Embeddings have no completion.
+func parseUsage(text string) *gateway.Usage {
+	var u gateway.Usage
+	words := strings.Fields(text)
+	counts := [...]*int64{&u.Prompt, &u.Cached, &u.Completion, &u.Reasoning}
+	if len(words) != len(counts) {
+		return nil
 	}
-	*n = loose(v)
-	return nil
+	for i, word := range words {
+		if word == "-" || word == "null" {
+			continue
+		}
+		n, err := strconv.ParseInt(word, 10, 64)
+		if err != nil {
+			return nil
+		}
+		*counts[i] = n
+	}
+	if !u.Plausible() || u.Prompt == 0 {
+		return nil
+	}
+	return &u
 }
 
-// journal reads Envoy's access log as it grows, through rotation and truncation.
+// maxTries is more than any number of attempts that can be configured.
+const maxTries = 100
+
+// parseTries reads "|backend start" or "|backend start status headers", one a try, times
+// in milliseconds since 1970. The bytes that reached the client are the last one's.
+func parseTries(text string, l gateway.JournalLine) []gateway.Try {
+	var tries []gateway.Try
+	first := int64(0)
+	for part := range strings.SplitSeq(strings.TrimPrefix(text, "|"), "|") {
+		words := strings.Fields(part)
+		if len(words) != 2 && len(words) != 4 || len(tries) == maxTries {
+			break
+		}
+		start, _ := strconv.ParseInt(words[1], 10, 64) // 0 if it is no number, as below
+		if len(tries) == 0 {
+			first = start
+		}
+		try := gateway.Try{Backend: words[0], Start: since(first, start)}
+		if len(words) == 4 {
+			try.Status, _ = strconv.Atoi(words[2])
+			headers, _ := strconv.ParseInt(words[3], 10, 64)
+			try.Duration = since(start, headers)
+		}
+		tries = append(tries, try)
+	}
+	if n := len(tries); n > 0 {
+		last := &tries[n-1]
+		last.Bytes, last.Duration = l.BytesSent, max(l.Duration-last.Start, 0)
+	}
+	return tries
+}
+
+// since is the time between two counts of milliseconds.
+func since(from, to int64) time.Duration {
+	return time.Duration(min(max(to-from, 0), int64(time.Hour/time.Millisecond)*24)) * time.Millisecond
+}
+
+// journal reads Envoy's access log as it grows, through rotation and truncation. Files
+// that were rotated away have the journal's name and a number, the oldest the smallest.
 type journal struct {
 	path    string
 	file    *os.File
 	inode   int64
-	piece   []byte // what is read into
 	offset  int64  // of the first byte of rest
 	rest    []byte // read, but no whole line yet
 	skipped bool   // the line that is being read is too long
+	over    bool   // another file follows this one, which then gets no more lines
+}
+
+// files are the journal's files that are there, oldest first, with their inodes.
+func (j *journal) files() (paths []string, inodes []int64, err error) {
+	paths, err = filepath.Glob(j.path + ".[0-9]*")
+	if err != nil {
+		return nil, nil, fmt.Errorf("looking for the journal: %w", err)
+	}
+	slices.Sort(paths)
+	there := paths[:0]
+	for _, path := range append(paths, j.path) {
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it was just rotated away, or is not there yet
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("looking at the journal: %w", err)
+		}
+		there, inodes = append(there, path), append(inodes, inode(info))
+	}
+	return there, inodes, nil
 }
 
 // next returns the whole lines that were appended since the last call, each with
-// the offset behind it, at most readPiece bytes of them. more says that a call at
-// once will find more; rotated, that the file ends here and the next call begins
-// another.
-func (j *journal) next() (lines []lineAt, more, rotated bool, err error) {
+// the offset behind it, at most pieceSize bytes of them. more says that a call at
+// once will find more.
+func (j *journal) next() (lines []lineAt, more bool, err error) {
 	if j.file == nil {
 		if err := j.open(position{}); err != nil || j.file == nil {
-			return nil, false, false, err
+			return nil, false, err
 		}
 	}
-	if j.piece == nil {
-		j.piece = make([]byte, readPiece)
-	}
-	n, err := j.file.Read(j.piece)
+	piece := make([]byte, pieceSize)
+	n, err := j.file.Read(piece)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, false, false, fmt.Errorf("reading the journal: %w", err)
+		return nil, false, fmt.Errorf("reading the journal: %w", err)
 	}
 	if n > 0 {
-		j.rest = append(j.rest, j.piece[:n]...)
-		return j.cut(), true, false, nil
+		j.rest = append(j.rest, piece[:n]...)
+		return j.cut(), true, nil
 	}
-	rotated, err = j.replaced()
-	return nil, rotated, rotated, err
+	more, err = j.goOn()
+	return nil, more, err
 }
 
 // lineAt is a line without its end, and the offset behind it.
@@ -151,44 +225,72 @@ func (j *journal) cut() []lineAt {
 	return lines
 }
 
-// open opens the file and goes to the kept position if the file is still the same.
-// A file that does not exist yet is no error.
+// open opens the file that a position is in, at that place; if it is gone, the oldest one
+// from its beginning: what was read before is known. No file yet is no error.
 func (j *journal) open(at position) error {
-	f, err := os.Open(j.path)
+	paths, inodes, err := j.files()
+	if err != nil || len(paths) == 0 {
+		return err
+	}
+	i := slices.Index(inodes, at.File)
+	if i < 0 {
+		i, at = 0, position{}
+	}
+	return j.openFile(paths[i], at.Offset)
+}
+
+func (j *journal) openFile(path string, offset int64) error {
+	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil // it was just rotated away; the next look finds it
 	}
 	if err != nil {
 		return fmt.Errorf("opening the journal: %w", err)
 	}
 	info, err := f.Stat()
+	if err == nil && offset > info.Size() {
+		offset = 0
+	}
+	if err == nil {
+		offset, err = f.Seek(offset, io.SeekStart)
+	}
 	if err != nil {
 		f.Close()
 		return fmt.Errorf("opening the journal: %w", err)
 	}
-	j.file, j.inode, j.offset, j.rest, j.skipped = f, inode(info), 0, nil, false
-	if at.File == j.inode && at.Offset <= info.Size() {
-		if j.offset, err = f.Seek(at.Offset, io.SeekStart); err != nil {
-			return fmt.Errorf("opening the journal: %w", err)
-		}
-	}
+	j.file, j.inode, j.offset, j.rest, j.skipped = f, inode(info), offset, nil, false
+	j.over = false
 	return nil
 }
 
-// replaced reports whether another file has taken the journal's name, or the file
-// was truncated, and lets go of it then.
-func (j *journal) replaced() (bool, error) {
-	info, err := os.Stat(j.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+// goOn, at the end of a file, goes on with the next one if there is one, or with the
+// same from its beginning if it was truncated. It reports whether there is more to read.
+// The file is read to its end once more after the next one was seen: Envoy may have
+// written to it in between.
+func (j *journal) goOn() (bool, error) {
+	paths, inodes, err := j.files()
+	if err != nil || len(paths) == 0 {
+		return false, err
 	}
+	i := slices.Index(inodes, j.inode)
+	last := i+1 == len(paths)
+	switch {
+	case !last && !j.over:
+		j.over = true
+		return true, nil
+	case i < 0:
+		return true, errors.Join(j.close(), j.openFile(paths[len(paths)-1], 0))
+	case !last:
+		return true, errors.Join(j.close(), j.openFile(paths[i+1], 0))
+	}
+	info, err := j.file.Stat()
 	if err != nil {
 		return false, fmt.Errorf("looking at the journal: %w", err)
 	}
-	if inode(info) == j.inode && info.Size() >= j.offset+int64(len(j.rest)) {
+	if info.Size() >= j.offset+int64(len(j.rest)) {
 		return false, nil
 	}
-	return true, j.close()
+	return true, errors.Join(j.close(), j.openFile(paths[len(paths)-1], 0))
 }
 
 func (j *journal) close() error {

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -23,8 +24,8 @@ var migrations embed.FS
 
 // Store holds the usage tables.
 type Store struct {
-	db   *sqlx.DB
-	path string
+	db     *sqlx.DB
+	insert statements
 }
 
 const (
@@ -51,8 +52,12 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		return nil, fmt.Errorf("opening the store %q: %w", path, err)
 	}
 	db.SetMaxOpenConns(openConnections)
-	s := &Store{db, path}
-	if err := s.migrate(ctx); err != nil {
+	s := &Store{db: db}
+	err = s.migrate(ctx)
+	if err == nil {
+		err = s.prepare(ctx)
+	}
+	if err != nil {
 		db.Close()
 		return nil, fmt.Errorf("opening the store %q: %w", path, err)
 	}
@@ -91,6 +96,40 @@ func (s *Store) migrate(ctx context.Context) error {
 		return fmt.Errorf("bringing the tables up to date: %w", err)
 	}
 	return nil
+}
+
+// Tables opens a store when it is first needed, and tries again when it could not: while
+// the tables are away, requests go on and rows wait.
+type Tables struct {
+	path string
+
+	mu    sync.Mutex
+	store *Store
+}
+
+// NewTables makes tables that are not opened yet.
+func NewTables(path string) *Tables { return &Tables{path: path} }
+
+// Store returns the open store.
+func (t *Tables) Store(ctx context.Context) (*Store, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.store != nil {
+		return t.store, nil
+	}
+	store, err := Open(ctx, t.path)
+	t.store = store
+	return store, err
+}
+
+// Close closes the store if it was opened.
+func (t *Tables) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.store == nil {
+		return nil
+	}
+	return t.store.Close()
 }
 
 // Ping reports whether the store answers.

@@ -14,15 +14,13 @@ const (
 	eventBytesPerToken = 200 // of a stream, where a token comes in a chunk of its own
 )
 
-// estimate guesses the usage of a request that Envoy alone saw end.
-func estimate(l gateway.JournalLine) gateway.Usage {
-	if l.Status == 0 || l.Status >= http.StatusBadRequest || l.BytesSent == 0 {
-		return gateway.Usage{}
-	}
-	u := gateway.Usage{Prompt: l.PromptTokens}
+// guess is the usage of a request whose answer nobody read: what Envoy's line tells of
+// its size, or nothing but the prompt where there is no line, or no answer.
+func guess(i *gateway.Intent, l *gateway.JournalLine) gateway.Usage {
+	u := gateway.Usage{Prompt: i.PromptTokens}
 	switch {
-	case l.Endpoint == gateway.Embeddings:
-	case l.Stream:
+	case l == nil || i.Endpoint == gateway.Embeddings:
+	case i.Stream:
 		u.Completion = l.BytesSent / eventBytesPerToken
 	default:
 		u.Completion = l.BytesSent / bytesPerToken
@@ -64,8 +62,10 @@ func ending(status int, flags string) gateway.Outcome {
 
 // endingWithoutEnvoy says how a request ended by our own account, when Envoy died
 // with it or before it could write: nobody can tell who broke off.
-func endingWithoutEnvoy(s gateway.Settlement) gateway.Outcome {
+func endingWithoutEnvoy(s *gateway.Settlement) gateway.Outcome {
 	switch {
+	case s == nil:
+		return gateway.Unknown
 	case s.Status >= http.StatusBadRequest:
 		return gateway.ProviderError
 	case s.Finished:
@@ -74,53 +74,122 @@ func endingWithoutEnvoy(s gateway.Settlement) gateway.Outcome {
 	return gateway.Unknown
 }
 
-// newRow makes the row of a request from what is known: by the gateway, by Envoy, or both.
-func newRow(s *gateway.Settlement, l *gateway.JournalLine, price func(gateway.Model) (gateway.Price, bool)) row {
-	r := row{Attempts: 1}
-	var used gateway.Usage
-	var duration, ttft time.Duration
-	switch {
-	case s != nil:
-		r.intent(s.Intent)
-	case l != nil:
-		r.intent(l.Intent)
-	}
-	if l != nil {
-		used, duration, ttft = estimate(*l), l.Duration, l.TTFT
-		r.Status, r.Attempts = l.Status, l.Attempts
-		r.UsageSource, r.Witness, r.Outcome = gateway.Estimated.String(), gateway.ByEnvoy.String(), ending(l.Status, l.Flags).String()
-	}
+// newRow makes the row of a request from its intent and from what is known of its end: by
+// the gateway, by Envoy, by both or by neither.
+func newRow(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) row {
+	var r row
+	r.planned(i)
+	r.ended(i, s, l)
 	if s != nil {
-		used, ttft = s.Answer.Usage, s.TTFT
-		r.UsageSource, r.Witness = s.Answer.Source.String(), gateway.ByBoth.String()
 		r.Prompt, r.Answer, r.ErrorCode = s.Prompt, s.Answer.Text, optional(s.Answer.ErrorCode)
 	}
-	if l == nil {
-		duration = s.Duration
-		r.Status, r.Witness, r.Outcome = s.Status, gateway.ByGateway.String(), endingWithoutEnvoy(*s).String()
+	used, source := usageOf(i, s, l)
+	r.used(i, used, source)
+	r.tries(i, l)
+	return r
+}
+
+// planned takes over what was known before the request went out.
+func (r *row) planned(i *gateway.Intent) {
+	r.StartedAt, r.ID, r.RequestID = stamp(i.StartedAt), i.ID.String(), i.RequestID
+	r.KeyID, r.Label, r.UserID, r.ClientIP = string(i.KeyID), i.KeyLabel, optional(i.UserID), i.ClientIP
+	r.Endpoint, r.Model, r.Stream = i.Endpoint.Path(), string(i.Model), i.Stream
+	r.Backend, r.UpstreamModel = i.Steps[0].Backend, string(i.Steps[0].UpstreamModel)
+}
+
+// ended tells the request's end, as Envoy has it where it spoke.
+func (r *row) ended(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) {
+	ttft := time.Duration(0)
+	switch {
+	case l != nil:
+		r.served(i, l.Backend)
+		r.DurationMS, ttft, r.Status, r.Attempts = l.Duration.Milliseconds(), l.TTFT, l.Status, l.Attempts
+		r.Outcome, r.Witness = ending(l.Status, l.Flags), gateway.ByEnvoy
+	case s != nil:
+		r.DurationMS, r.Status, r.Attempts, r.Witness = s.Duration.Milliseconds(), s.Status, 1, gateway.ByGateway
+		r.Outcome = endingWithoutEnvoy(s)
+	default:
+		r.Attempts, r.Outcome, r.Witness = 1, gateway.Unknown, gateway.ByNone
 	}
-	r.DurationMS = duration.Milliseconds()
+	if s != nil {
+		ttft = s.TTFT
+	}
+	if s != nil && l != nil {
+		r.Witness = gateway.ByBoth
+	}
 	if ttft > 0 {
 		ms := ttft.Milliseconds()
 		r.TTFTMS = &ms
 	}
-	r.usage(used, price)
-	return r
 }
 
-func (r *row) intent(i gateway.Intent) {
-	r.StartedAt, r.ID, r.RequestID = stamp(i.StartedAt), i.ID.String(), i.RequestID
-	r.KeyID, r.Label, r.UserID, r.ClientIP = string(i.KeyID), i.KeyLabel, optional(i.UserID), i.ClientIP
-	r.Endpoint, r.Model, r.Backend = i.Endpoint.Path(), string(i.Model), i.Backend
-	r.UpstreamModel, r.Stream = string(i.UpstreamModel), i.Stream
+// served names the backend that was called last.
+func (r *row) served(i *gateway.Intent, backend string) {
+	for _, step := range i.Steps {
+		if step.Backend == backend {
+			r.Backend, r.UpstreamModel = step.Backend, string(step.UpstreamModel)
+		}
+	}
 }
 
-func (r *row) usage(u gateway.Usage, price func(gateway.Model) (gateway.Price, bool)) {
-	r.PromptTokens, r.CachedTokens, r.CompletionTokens, r.ReasoningTokens = u.Prompt, u.Cached, u.Completion, u.Reasoning
-	p, ok := price(gateway.Model(r.Model))
-	if ok || (u == gateway.Usage{} && r.Status >= http.StatusBadRequest) {
-		cost := int64(p.Cost(u))
-		r.CostNanoUSD = &cost
+// usageOf is the best informed usage, and where it comes from. What never went out, and
+// what was refused without figures, cost nothing, whoever tells it.
+func usageOf(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gateway.Usage, gateway.Source) {
+	u, source := told(i, s, l)
+	status, attempts := 0, 1
+	switch {
+	case l != nil:
+		status, attempts = l.Status, l.Attempts
+	case s != nil:
+		status = s.Status
+	}
+	if attempts == 0 || status >= http.StatusBadRequest && source < gateway.FromEnvoy {
+		return gateway.Usage{}, source
+	}
+	return u, source
+}
+
+// told is the usage by the best informed witness. Of an answer that the gateway had to
+// let go of, Envoy may have seen more.
+func told(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gateway.Usage, gateway.Source) {
+	fromEnvoy := l != nil && l.Usage != nil
+	switch {
+	case s == nil && fromEnvoy, s != nil && fromEnvoy && (!s.Finished || s.Answer.Source < gateway.FromEnvoy):
+		return *l.Usage, gateway.FromEnvoy
+	case s == nil:
+		return guess(i, l), gateway.Estimated
+	case s.Answer.Source == 0: // only the prompt could be read
+		u := guess(i, l)
+		u.Prompt = max(s.Answer.Usage.Prompt, u.Prompt)
+		return u, gateway.Estimated
+	case !s.Finished && l == nil:
+		return s.Answer.Usage, min(s.Answer.Source, gateway.Counted) // it may have gone on without us
+	}
+	return s.Answer.Usage, s.Answer.Source
+}
+
+// used tells the usage and what it costs, at the price that was in force when the
+// request began.
+func (r *row) used(i *gateway.Intent, u gateway.Usage, source gateway.Source) {
+	r.UsageSource = source
+	r.PromptTokens, r.CachedTokens, r.CacheWriteTokens = u.Prompt, u.Cached, u.CacheWrite
+	r.CompletionTokens, r.ReasoningTokens = u.Completion, u.Reasoning
+	r.CostNanoUSD, r.PriceVersion = costOf(i.Price, u, r.Status)
+}
+
+// tries makes a row of each call of a backend. Only the last one's answer reached the
+// client, so only it has a cost that is known.
+func (r *row) tries(i *gateway.Intent, l *gateway.JournalLine) {
+	if l == nil {
+		return
+	}
+	for n, try := range l.Tries {
+		a := attempt{StartedAt: r.StartedAt, ID: r.ID, Attempt: int64(n + 1), Backend: try.Backend, Status: int64(try.Status),
+			StartMS: try.Start.Milliseconds(), DurationMS: try.Duration.Milliseconds(), Bytes: try.Bytes}
+		if n == len(l.Tries)-1 {
+			a.CostNanoUSD = r.CostNanoUSD
+		}
+		r.Tries = append(r.Tries, a)
 	}
 }
 

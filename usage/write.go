@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -17,70 +18,132 @@ const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
 
 func stamp(t time.Time) string { return t.UTC().Format(timeFormat) }
 
-// row is a row of requests, with its key's label and its prompt, if it has one.
+// row is a row of requests, with its key's label, its prompt, if it has one, and its
+// attempts.
 type row struct {
-	StartedAt        string  `db:"started_at"`
-	ID               string  `db:"id"`
-	RequestID        string  `db:"request_id"`
-	DurationMS       int64   `db:"duration_ms"`
-	TTFTMS           *int64  `db:"ttft_ms"`
-	KeyID            string  `db:"key_id"`
-	UserID           *string `db:"user_id"`
-	ClientIP         string  `db:"client_ip"`
-	Endpoint         string  `db:"endpoint"`
-	Model            string  `db:"model"`
-	Backend          string  `db:"backend"`
-	UpstreamModel    string  `db:"upstream_model"`
-	Stream           bool    `db:"stream"`
-	Status           int     `db:"status"`
-	Outcome          string  `db:"outcome"`
-	Attempts         int     `db:"attempts"`
-	PromptTokens     int64   `db:"prompt_tokens"`
-	CachedTokens     int64   `db:"cached_tokens"`
-	CompletionTokens int64   `db:"completion_tokens"`
-	ReasoningTokens  int64   `db:"reasoning_tokens"`
-	UsageSource      string  `db:"usage_source"`
-	Witness          string  `db:"witness"`
-	CostNanoUSD      *int64  `db:"cost_nanousd"`
-	ErrorCode        *string `db:"error_code"`
+	StartedAt        string
+	ID               string
+	RequestID        string
+	DurationMS       int64
+	TTFTMS           *int64
+	KeyID            string
+	UserID           *string
+	ClientIP         string
+	Endpoint         string
+	Model            string
+	Backend          string
+	UpstreamModel    string
+	Stream           bool
+	Status           int
+	Outcome          gateway.Outcome
+	Attempts         int
+	PromptTokens     int64
+	CachedTokens     int64
+	CompletionTokens int64
+	ReasoningTokens  int64
+	UsageSource      gateway.Source
+	Witness          gateway.Witness
+	CostNanoUSD      *int64
+	ErrorCode        *string
+	CacheWriteTokens int64
+	PriceVersion     *string
 
-	Label  string `db:"label"`
-	Prompt string `db:"prompt"`
-	Answer string `db:"answer"`
+	Label          string
+	Prompt, Answer string
+	Tries          []attempt
 }
 
-// rank orders what is known of a request: first by where its usage comes from,
-// then by who saw its end. Envoy sees the end also of what the gateway had to let
-// go of when it stopped.
-func rank(table string) string {
-	return fmt.Sprintf(`(CASE %[1]s.usage_source WHEN '%[2]s' THEN 40 WHEN '%[3]s' THEN 30 WHEN '%[4]s' THEN 20 ELSE 10 END
-		+ CASE %[1]s.witness WHEN '%[5]s' THEN 3 WHEN '%[6]s' THEN 2 ELSE 1 END)`,
-		table, gateway.FromProvider, gateway.FromEnvoy, gateway.Counted, gateway.ByBoth, gateway.ByEnvoy)
+// attempt is a row of attempts.
+type attempt struct {
+	StartedAt   string
+	ID          string
+	Attempt     int64
+	Backend     string
+	Status      int64
+	StartMS     int64
+	DurationMS  int64
+	Bytes       int64
+	CostNanoUSD *int64
 }
 
-// insertRequest writes a row, or replaces one that knows less. It never makes a second.
-var insertRequest = `
-INSERT INTO requests (started_at, id, request_id, duration_ms, ttft_ms, key_id, user_id, client_ip, endpoint, model, backend,
-	upstream_model, stream, status, outcome, attempts, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens,
-	usage_source, witness, cost_nanousd, error_code)
-VALUES (:started_at, :id, :request_id, :duration_ms, :ttft_ms, :key_id, :user_id, :client_ip, :endpoint, :model, :backend,
-	:upstream_model, :stream, :status, :outcome, :attempts, :prompt_tokens, :cached_tokens, :completion_tokens, :reasoning_tokens,
-	:usage_source, :witness, :cost_nanousd, :error_code)
-ON CONFLICT (started_at, id) DO UPDATE SET
-	duration_ms = excluded.duration_ms, ttft_ms = excluded.ttft_ms, status = excluded.status, outcome = excluded.outcome,
-	attempts = excluded.attempts, prompt_tokens = excluded.prompt_tokens, cached_tokens = excluded.cached_tokens,
-	completion_tokens = excluded.completion_tokens, reasoning_tokens = excluded.reasoning_tokens,
-	usage_source = excluded.usage_source, witness = excluded.witness, cost_nanousd = excluded.cost_nanousd,
-	error_code = excluded.error_code
-WHERE ` + rank("excluded") + ` > ` + rank("requests")
+// requestColumns are those of requests, in the order of request's values.
+var requestColumns = []string{"started_at", "id", "request_id", "duration_ms", "ttft_ms", "key_id", "user_id", "client_ip", "endpoint",
+	"model", "backend", "upstream_model", "stream", "status", "outcome", "attempts", "prompt_tokens", "cached_tokens", "completion_tokens",
+	"reasoning_tokens", "usage_source", "witness", "cost_nanousd", "error_code", "cache_write_tokens", "price_version"}
 
-const insertPrompt = `
-INSERT INTO prompts (started_at, id, key_id, model, prompt, answer, prompt_tokens, completion_tokens)
-VALUES (:started_at, :id, :key_id, :model, :prompt, :answer, :prompt_tokens, :completion_tokens)
-ON CONFLICT (started_at, id) DO NOTHING`
+func (r *row) request() []any {
+	return []any{r.StartedAt, r.ID, r.RequestID, r.DurationMS, r.TTFTMS, r.KeyID, r.UserID, r.ClientIP, r.Endpoint,
+		r.Model, r.Backend, r.UpstreamModel, r.Stream, r.Status, r.Outcome.String(), r.Attempts, r.PromptTokens, r.CachedTokens, r.CompletionTokens,
+		r.ReasoningTokens, r.UsageSource.String(), r.Witness.String(), r.CostNanoUSD, r.ErrorCode, r.CacheWriteTokens, r.PriceVersion}
+}
 
-const insertKey = `
-INSERT INTO keys (key_id, label, first_seen) VALUES (:key_id, :label, :started_at) ON CONFLICT (key_id) DO NOTHING`
+// Two things are known of a request, each by somebody: what it used, and how it ended.
+// The better informed one of each stands, whichever came first.
+var (
+	usageColumns = []string{"prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens", "reasoning_tokens", "usage_source",
+		"cost_nanousd", "price_version", "error_code"}
+	endColumns = []string{"duration_ms", "ttft_ms", "status", "outcome", "attempts", "backend", "upstream_model"}
+)
+
+// sourceRank orders where a usage comes from, by gateway.Source.
+func sourceRank(table string) string {
+	return fmt.Sprintf("CASE %s.usage_source WHEN '%s' THEN 4 WHEN '%s' THEN 3 WHEN '%s' THEN 2 ELSE 1 END",
+		table, gateway.FromProvider, gateway.FromEnvoy, gateway.Counted)
+}
+
+// endRank orders who saw the end: Envoy sees it also of what the gateway had to let go.
+func endRank(table string) string {
+	return fmt.Sprintf("CASE %s.witness WHEN '%s' THEN 3 WHEN '%s' THEN 3 WHEN '%s' THEN 2 ELSE 1 END",
+		table, gateway.ByBoth, gateway.ByEnvoy, gateway.ByGateway)
+}
+
+// insertRequest writes a row, or completes the one that is there. It never makes a second.
+func insertRequest() string {
+	var set []string
+	better := func(rank func(string) string, columns []string) {
+		for _, c := range columns {
+			set = append(set, fmt.Sprintf("%[1]s = CASE WHEN %[2]s > %[3]s THEN excluded.%[1]s ELSE requests.%[1]s END",
+				c, rank("excluded"), rank("requests")))
+		}
+	}
+	better(sourceRank, usageColumns)
+	better(endRank, endColumns)
+	set = append(set, fmt.Sprintf(`witness = CASE
+		WHEN excluded.witness = '%[1]s' OR requests.witness = '%[1]s' THEN '%[1]s'
+		WHEN excluded.witness = requests.witness OR excluded.witness = '%[2]s' THEN requests.witness
+		WHEN requests.witness = '%[2]s' THEN excluded.witness
+		ELSE '%[1]s' END`, gateway.ByBoth, gateway.ByNone))
+	return sabotaged(insert("requests", requestColumns...), fmt.Sprintf(` ON CONFLICT (started_at, id) DO UPDATE SET %s
+		WHERE (%s > %s) OR (%s > %s) OR (excluded.witness <> requests.witness AND requests.witness <> '%s' AND excluded.witness <> '%s')`,
+		strings.Join(set, ", "), sourceRank("excluded"), sourceRank("requests"), endRank("excluded"), endRank("requests"),
+		gateway.ByBoth, gateway.ByNone))
+}
+
+func insert(table string, columns ...string) string {
+	return "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(columns)-1) + ")"
+}
+
+// statements are the prepared inserts.
+type statements struct{ request, prompt, key, attempt *sqlx.Stmt }
+
+func (s *Store) prepare(ctx context.Context) (err error) {
+	for _, p := range []struct {
+		statement **sqlx.Stmt
+		text      string
+	}{
+		{&s.insert.request, insertRequest()},
+		{&s.insert.prompt, insert("prompts", "started_at", "id", "key_id", "model", "prompt", "answer", "prompt_tokens", "completion_tokens") +
+			" ON CONFLICT (started_at, id) DO NOTHING"},
+		{&s.insert.key, insert("keys", "key_id", "label", "first_seen") + " ON CONFLICT (key_id) DO NOTHING"},
+		{&s.insert.attempt, insert("attempts", "started_at", "id", "attempt", "backend", "status", "start_ms", "duration_ms", "response_bytes",
+			"cost_nanousd") + " ON CONFLICT (started_at, id, attempt) DO NOTHING"},
+	} {
+		if *p.statement, err = s.db.PreparexContext(ctx, s.db.Rebind(p.text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 const savePosition = `
 INSERT INTO journal_positions (name, file, byte_offset) VALUES ('journal', :file, :byte_offset)
@@ -93,13 +156,13 @@ type position struct {
 }
 
 // write writes rows and the place up to which the journal is in them, all or nothing.
-func (s *Store) write(ctx context.Context, rows []row, at position) error {
+func (s *Store) write(ctx context.Context, rows []*row, at position) error {
 	tx, err := s.db.BeginTxx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("writing usage: %w", err)
 	}
 	defer tx.Rollback() // after Commit it does nothing
-	if err := writeRows(ctx, tx, rows); err != nil {
+	if err := s.writeRows(ctx, tx, rows); err != nil {
 		return fmt.Errorf("writing usage: %w", err)
 	}
 	if _, err := tx.NamedExecContext(ctx, savePosition, at); err != nil {
@@ -111,37 +174,40 @@ func (s *Store) write(ctx context.Context, rows []row, at position) error {
 	return nil
 }
 
-// writeRows writes rows in a transaction, which is what ctx ends. Its single statements
-// are short, and one that could be ended would cost the driver a goroutine each.
-func writeRows(ctx context.Context, tx *sqlx.Tx, rows []row) error {
-	ctx = context.WithoutCancel(ctx)
-	var statements [3]*sqlx.NamedStmt
-	for i, text := range []string{insertRequest, insertPrompt, insertKey} {
-		var err error
-		if statements[i], err = tx.PrepareNamedContext(ctx, text); err != nil {
-			return err
-		}
-		defer statements[i].Close()
-	}
+func (s *Store) writeRows(ctx context.Context, tx *sqlx.Tx, rows []*row) error {
+	in := statements{tx.StmtxContext(ctx, s.insert.request), tx.StmtxContext(ctx, s.insert.prompt), tx.StmtxContext(ctx, s.insert.key),
+		tx.StmtxContext(ctx, s.insert.attempt)}
 	keys := map[string]bool{}
 	for _, r := range rows {
-		if _, err := statements[0].ExecContext(ctx, r); err != nil {
+		if err := in.write(ctx, r); err != nil {
 			return err
-		}
-		if r.Prompt != "" || r.Answer != "" {
-			if _, err := statements[1].ExecContext(ctx, r); err != nil {
-				return err
-			}
 		}
 		if keys[r.KeyID] {
 			continue
 		}
 		keys[r.KeyID] = true
-		if _, err := statements[2].ExecContext(ctx, r); err != nil {
+		if _, err := in.key.ExecContext(ctx, r.KeyID, r.Label, r.StartedAt); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (in statements) write(ctx context.Context, r *row) error {
+	if _, err := in.request.ExecContext(ctx, r.request()...); err != nil {
+		return err
+	}
+	for _, a := range r.Tries {
+		if _, err := in.attempt.ExecContext(ctx, a.StartedAt, a.ID, a.Attempt, a.Backend, a.Status, a.StartMS, a.DurationMS, a.Bytes,
+			a.CostNanoUSD); err != nil {
+			return err
+		}
+	}
+	if r.Prompt == "" && r.Answer == "" {
+		return nil
+	}
+	_, err := in.prompt.ExecContext(ctx, r.StartedAt, r.ID, r.KeyID, r.Model, r.Prompt, r.Answer, r.PromptTokens, r.CompletionTokens)
+	return err
 }
 
 // position returns up to where the journal is in rows.

@@ -16,11 +16,14 @@ import (
 func (c Config) accessLog(e *encoder) *accesslog.AccessLog {
 	line := &structpb.Struct{Fields: map[string]*structpb.Value{}}
 	for key, operator := range map[string]string{
-		"intent":         "%DYNAMIC_METADATA(" + planNamespace + ":intent)%",
+		"id":             "%DYNAMIC_METADATA(" + planNamespace + ":id)%",
+		"usage":          "%DYNAMIC_METADATA(" + seenNamespace + ":usage)%",
+		"tries":          "%DYNAMIC_METADATA(" + seenNamespace + ":tries)%",
 		"status":         "%RESPONSE_CODE%",
 		"duration_ms":    "%DURATION%",
 		"ttft_ms":        "%RESPONSE_DURATION%",
 		"attempts":       "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+		"backend":        "%UPSTREAM_CLUSTER_RAW%",
 		"bytes_sent":     "%BYTES_SENT%",
 		"bytes_received": "%BYTES_RECEIVED%",
 		"flags":          "%RESPONSE_FLAGS%",
@@ -47,7 +50,7 @@ func (c Config) accessLog(e *encoder) *accesslog.AccessLog {
 func hasPlan() *matcher.MetadataMatcher {
 	return &matcher.MetadataMatcher{
 		Filter: planNamespace,
-		Path:   []*matcher.MetadataMatcher_PathSegment{{Segment: &matcher.MetadataMatcher_PathSegment_Key{Key: "intent"}}},
+		Path:   []*matcher.MetadataMatcher_PathSegment{{Segment: &matcher.MetadataMatcher_PathSegment_Key{Key: "id"}}},
 		Value:  &matcher.ValueMatcher{MatchPattern: &matcher.ValueMatcher_PresentMatch{PresentMatch: true}},
 	}
 }

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -24,28 +25,23 @@ import (
 )
 
 const (
-	connectTimeout = 5 * time.Second
-	// idleConnection is shorter than what providers keep, so that a request is
-	// seldom sent into a connection that is just being closed.
-	idleConnection  = 55 * time.Second
-	manyConnections = 1 << 20 // circuit breakers that never break: limits are made elsewhere
-	httpOptionsKey  = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+	unbounded      = 1 << 20 // circuit breakers that never break: limits are made elsewhere
+	httpOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 )
-
-// clusterName is Envoy's name for a backend.
-func clusterName(backend string) string { return "backend/" + backend }
 
 // clusters returns a cluster for every backend and for our own services, and
 // the endpoints of those that need no DNS.
 func (c Config) clusters() (clusters, endpoints []types.Resource, err error) {
-	var e encoder
+	e := encoder{static: c.static}
 	for _, own := range []struct {
 		name, socket string
 		http2        bool
 	}{{extProcCluster, c.ExtProcSocket, true}, {apiCluster, c.APISocket, false}} {
-		clusters = append(clusters, edsCluster(&e, own.name, protocol(own.http2)))
+		clusters = append(clusters, edsCluster(&e, own.name, protocol(own.http2, gateway.DefaultIdleTimeout)))
 		endpoints = append(endpoints, load(own.name, unixAddress(own.socket), "localhost"))
 	}
+	clusters = append(clusters, edsCluster(&e, nowhere, protocol(false, gateway.DefaultIdleTimeout)))
+	endpoints = append(endpoints, &endpoint.ClusterLoadAssignment{ClusterName: nowhere})
 	for _, b := range c.Routes.Backends {
 		cluster, load, err := c.backend(&e, b)
 		if err != nil {
@@ -62,19 +58,22 @@ func (c Config) clusters() (clusters, endpoints []types.Resource, err error) {
 // backend returns the cluster of a backend. One with an address gets its endpoint
 // by EDS; one with a name is resolved by Envoy, and its endpoint is part of the cluster.
 func (c Config) backend(e *encoder, b gateway.Backend) (*cluster.Cluster, *endpoint.ClusterLoadAssignment, error) {
-	name := clusterName(b.Name)
-	options := protocol(false)
+	options := protocol(false, cmp.Or(b.IdleTimeout, gateway.DefaultIdleTimeout))
 	options.HttpFilters = c.upstreamFilters(e, b)
-	cl := edsCluster(e, name, options)
+	cl := edsCluster(e, b.Name, options)
+	cl.ConnectTimeout = durationpb.New(cmp.Or(b.ConnectTimeout, gateway.DefaultConnectTimeout))
+	if b.MaxConnections > 0 {
+		cl.CircuitBreakers.Thresholds[0].MaxConnections = wrapperspb.UInt32(uint32(b.MaxConnections))
+	}
 	address, err := dialled(b)
 	if err != nil {
 		return nil, nil, err
 	}
-	assignment := load(name, address, b.BaseURL.Host)
+	assignment := load(b.Name, address, b.BaseURL.Host)
 	if b.BaseURL.Scheme == "https" {
 		cl.TransportSocket = &core.TransportSocket{
 			Name:       "envoy.transport_sockets.tls",
-			ConfigType: &core.TransportSocket_TypedConfig{TypedConfig: e.any(c.tls(b.BaseURL.Hostname()))},
+			ConfigType: &core.TransportSocket_TypedConfig{TypedConfig: e.any(c.tls(e, b))},
 		}
 	}
 	if isName(b) {
@@ -115,8 +114,10 @@ func portOf(u *url.URL) (int, error) {
 	return 0, fmt.Errorf("base URL %q has neither http nor https", u)
 }
 
-// tls verifies a provider's certificate against the system's authorities and its host name.
-func (c Config) tls(host string) *tls.UpstreamTlsContext {
+// tls verifies a provider's certificate against its own or the system's authorities,
+// and its host name.
+func (c Config) tls(e *encoder, b gateway.Backend) *tls.UpstreamTlsContext {
+	host := b.BaseURL.Hostname()
 	names := &tls.SubjectAltNameMatcher{SanType: tls.SubjectAltNameMatcher_DNS, Matcher: &matcher.StringMatcher{
 		MatchPattern: &matcher.StringMatcher_Exact{Exact: host},
 	}}
@@ -124,30 +125,36 @@ func (c Config) tls(host string) *tls.UpstreamTlsContext {
 	if _, err := netip.ParseAddr(host); err == nil {
 		names.SanType, sni = tls.SubjectAltNameMatcher_IP_ADDRESS, ""
 	}
-	return &tls.UpstreamTlsContext{
-		Sni: sni,
-		CommonTlsContext: &tls.CommonTlsContext{
-			TlsParams: &tls.TlsParameters{TlsMinimumProtocolVersion: tls.TlsParameters_TLSv1_2, TlsMaximumProtocolVersion: tls.TlsParameters_TLSv1_3},
-			ValidationContextType: &tls.CommonTlsContext_ValidationContext{ValidationContext: &tls.CertificateValidationContext{
-				TrustedCa:                 &core.DataSource{Specifier: &core.DataSource_Filename{Filename: c.CAFile}},
-				MatchTypedSubjectAltNames: []*tls.SubjectAltNameMatcher{names},
-			}},
-		},
+	checks := &tls.CertificateValidationContext{MatchTypedSubjectAltNames: []*tls.SubjectAltNameMatcher{names}}
+	common := &tls.CommonTlsContext{
+		TlsParams: &tls.TlsParameters{TlsMinimumProtocolVersion: tls.TlsParameters_TLSv1_2, TlsMaximumProtocolVersion: tls.TlsParameters_TLSv1_3},
 	}
+	if b.Authorities == "" {
+		checks.TrustedCa = &core.DataSource{Specifier: &core.DataSource_Filename{Filename: c.CAFile}}
+		common.ValidationContextType = &tls.CommonTlsContext_ValidationContext{ValidationContext: checks}
+	} else {
+		common.ValidationContextType = &tls.CommonTlsContext_CombinedValidationContext{
+			CombinedValidationContext: &tls.CommonTlsContext_CombinedCertificateValidationContext{
+				DefaultValidationContext:         checks,
+				ValidationContextSdsSecretConfig: &tls.SdsSecretConfig{Name: authoritiesName(b), SdsConfig: e.ads()},
+			},
+		}
+	}
+	return &tls.UpstreamTlsContext{Sni: sni, CommonTlsContext: common}
 }
 
 func edsCluster(e *encoder, name string, options *upstreamhttp.HttpProtocolOptions) *cluster.Cluster {
 	return &cluster.Cluster{
 		Name:                          name,
 		ClusterDiscoveryType:          &cluster.Cluster_Type{Type: cluster.Cluster_EDS},
-		EdsClusterConfig:              &cluster.Cluster_EdsClusterConfig{EdsConfig: ads()},
-		ConnectTimeout:                durationpb.New(connectTimeout),
+		EdsClusterConfig:              &cluster.Cluster_EdsClusterConfig{EdsConfig: e.ads()},
+		ConnectTimeout:                durationpb.New(gateway.DefaultConnectTimeout),
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{httpOptionsKey: e.any(options)},
 		CircuitBreakers: &cluster.CircuitBreakers{Thresholds: []*cluster.CircuitBreakers_Thresholds{{
-			MaxConnections:     wrapperspb.UInt32(manyConnections),
-			MaxPendingRequests: wrapperspb.UInt32(manyConnections),
-			MaxRequests:        wrapperspb.UInt32(manyConnections),
-			MaxRetries:         wrapperspb.UInt32(manyConnections),
+			MaxConnections:     wrapperspb.UInt32(unbounded),
+			MaxPendingRequests: wrapperspb.UInt32(unbounded),
+			MaxRequests:        wrapperspb.UInt32(unbounded),
+			MaxRetries:         wrapperspb.UInt32(unbounded),
 		}}},
 	}
 }
@@ -155,7 +162,7 @@ func edsCluster(e *encoder, name string, options *upstreamhttp.HttpProtocolOptio
 // protocol says which HTTP a cluster speaks. Providers are called over HTTP/1.1:
 // a connection that dies takes one stream with it, and trailers, which it drops
 // by default, never reach a client.
-func protocol(http2 bool) *upstreamhttp.HttpProtocolOptions {
+func protocol(http2 bool, idle time.Duration) *upstreamhttp.HttpProtocolOptions {
 	explicit := &upstreamhttp.HttpProtocolOptions_ExplicitHttpConfig{
 		ProtocolConfig: &upstreamhttp.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
 			HttpProtocolOptions: &core.Http1ProtocolOptions{},
@@ -168,7 +175,7 @@ func protocol(http2 bool) *upstreamhttp.HttpProtocolOptions {
 	}
 	return &upstreamhttp.HttpProtocolOptions{
 		UpstreamProtocolOptions:   &upstreamhttp.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: explicit},
-		CommonHttpProtocolOptions: &core.HttpProtocolOptions{IdleTimeout: durationpb.New(idleConnection)},
+		CommonHttpProtocolOptions: &core.HttpProtocolOptions{IdleTimeout: durationpb.New(idle)},
 	}
 }
 

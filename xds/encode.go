@@ -10,7 +10,10 @@ import (
 )
 
 // encoder packs messages into Any and keeps the first error.
-type encoder struct{ err error }
+type encoder struct {
+	err    error
+	static bool // nothing is to be asked for over ADS
+}
 
 func (e *encoder) any(m proto.Message) *anypb.Any {
 	a := &anypb.Any{}
@@ -28,12 +31,22 @@ func (e *encoder) filter(name string, m proto.Message) *hcm.HttpFilter {
 	return &hcm.HttpFilter{Name: name, ConfigType: &hcm.HttpFilter_TypedConfig{TypedConfig: e.any(m)}}
 }
 
+// disabled is a filter that only those routes run which enable it.
+func (e *encoder) disabled(name string, m proto.Message) *hcm.HttpFilter {
+	f := e.filter(name, m)
+	f.Disabled = true
+	return f
+}
+
 func (e *encoder) requestID(m proto.Message) *hcm.RequestIDExtension {
 	return &hcm.RequestIDExtension{TypedConfig: e.any(m)}
 }
 
 // ads says that a resource comes over the one aggregated stream.
-func ads() *core.ConfigSource {
+func (e *encoder) ads() *core.ConfigSource {
+	if e.static {
+		return nil
+	}
 	return &core.ConfigSource{
 		ResourceApiVersion:    core.ApiVersion_V3,
 		ConfigSourceSpecifier: &core.ConfigSource_Ads{Ads: &core.AggregatedConfigSource{}},

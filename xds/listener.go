@@ -6,6 +6,7 @@ import (
 	accesslog "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	cors "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	extproc "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	router "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -19,19 +20,24 @@ import (
 const (
 	listenerName     = "gateway"
 	routeConfigName  = "gateway"
+	corsFilter       = "envoy.filters.http.cors"
 	extProcFilter    = "gateway.ext_proc"
 	allowListsFilter = "gateway.allow_lists"
 	requestIDFilter  = "gateway.request_id"
 	extProcCluster   = "gateway/ext_proc"
 	apiCluster       = "gateway/api"
+	nowhere          = "gateway/nowhere" // a cluster without endpoints
 )
 
 // Namespaces of the dynamic metadata that the ext_proc service sets with a plan.
 const (
-	planNamespace   = "aigw"        // intent, request_id, path
+	planNamespace   = "aigw"        // id, request_id, path, and what attempts need of the model's names
 	routeNamespace  = "aigw.route"  // priority_groups
 	clientNamespace = "aigw.client" // authorization: the client's own
 )
+
+// seenNamespace is what the script of each attempt notes: tries and usage.
+const seenNamespace = "aigw.seen"
 
 const (
 	idleTimeout     = 15 * time.Minute // a stream without a byte in either direction
@@ -42,13 +48,13 @@ const (
 )
 
 func (c Config) listener() (*listener.Listener, error) {
-	var e encoder
+	e := encoder{static: c.static}
 	manager := &hcm.HttpConnectionManager{
-		StatPrefix:     "gateway",
-		RouteSpecifier: &hcm.HttpConnectionManager_Rds{Rds: &hcm.Rds{RouteConfigName: routeConfigName, ConfigSource: ads()}},
+		StatPrefix: "gateway",
 		HttpFilters: []*hcm.HttpFilter{
+			e.filter(corsFilter, &cors.Cors{}), // first, so that its headers come after the allow list
 			e.filter(requestIDFilter, validRequestID(&e)),
-			e.filter(extProcFilter, c.extProc()),
+			e.disabled(extProcFilter, c.extProc()), // enabled by the routes of what is planned
 			e.filter(allowListsFilter, allowLists()),
 			e.filter("envoy.filters.http.router", &router.Router{SuppressEnvoyHeaders: true}),
 		},
@@ -74,16 +80,33 @@ func (c Config) listener() (*listener.Listener, error) {
 		Http2ProtocolOptions:         &core.Http2ProtocolOptions{MaxConcurrentStreams: wrapperspb.UInt32(1000)},
 		PathWithEscapedSlashesAction: hcm.HttpConnectionManager_KEEP_UNCHANGED, // model ids hold slashes; metered paths match exactly
 	}
+	if err := c.setRoutes(&e, manager); err != nil {
+		return nil, err
+	}
 	l := &listener.Listener{
 		Name:                          listenerName,
 		Address:                       tcpAddress(c.Bind, c.Port),
 		PerConnectionBufferLimitBytes: wrapperspb.UInt32(uint32(c.MaxBody + bufferSlack)),
-		FilterChains: []*listener.FilterChain{{Filters: []*listener.Filter{{
-			Name:       "envoy.filters.network.http_connection_manager",
-			ConfigType: &listener.Filter_TypedConfig{TypedConfig: e.any(manager)},
-		}}}},
+		FilterChains: []*listener.FilterChain{{
+			Filters: []*listener.Filter{{
+				Name:       "envoy.filters.network.http_connection_manager",
+				ConfigType: &listener.Filter_TypedConfig{TypedConfig: e.any(manager)},
+			}},
+			TransportSocket: c.transport(&e),
+		}},
 	}
 	return l, e.err
+}
+
+// setRoutes has the routes come over ADS or, where all is static, puts them in.
+func (c Config) setRoutes(e *encoder, manager *hcm.HttpConnectionManager) error {
+	if !c.static {
+		manager.RouteSpecifier = &hcm.HttpConnectionManager_Rds{Rds: &hcm.Rds{RouteConfigName: routeConfigName, ConfigSource: e.ads()}}
+		return nil
+	}
+	routes, err := c.routes()
+	manager.RouteSpecifier = &hcm.HttpConnectionManager_RouteConfig{RouteConfig: routes}
+	return err
 }
 
 // extProc configures the gateway role.
@@ -100,7 +123,7 @@ func (c Config) extProc() *extproc.ExternalProcessor {
 			RequestBodyMode:     extproc.ProcessingMode_BUFFERED,
 			RequestTrailerMode:  extproc.ProcessingMode_SKIP,
 			ResponseHeaderMode:  extproc.ProcessingMode_SEND,
-			ResponseBodyMode:    extproc.ProcessingMode_BUFFERED_PARTIAL, // SSE: overridden with STREAMED
+			ResponseBodyMode:    extproc.ProcessingMode_BUFFERED, // SSE: overridden with STREAMED
 			ResponseTrailerMode: extproc.ProcessingMode_SKIP,
 		},
 		ForwardRules: &extproc.HeaderForwardingRules{AllowedHeaders: exactly(":method", ":path", ":authority", ":status",

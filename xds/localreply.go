@@ -2,6 +2,7 @@ package xds
 
 import (
 	"net/http"
+	"strconv"
 
 	accesslog "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -46,6 +47,9 @@ var envoyReplies = []localReply{
 		text: "The gateway is out of memory for more requests. Try again in a moment."},
 	{status: http.StatusRequestEntityTooLarge, kind: "invalid_request_error", code: "request_too_large",
 		text: "The request body is larger than this gateway accepts."},
+	{status: http.StatusNotFound, kind: unknownPath.Type, code: unknownPath.Code, text: unknownPath.Message},
+	{status: http.StatusUpgradeRequired, kind: "invalid_request_error", code: "http_version_not_supported",
+		text: "This gateway speaks HTTP/1.1 and HTTP/2. A proxy before it has to be told (nginx: proxy_http_version 1.1)."},
 	{status: http.StatusForbidden, kind: "invalid_request_error", code: "upgrade_not_supported",
 		text: "This gateway does not upgrade connections (WebSocket, CONNECT). Send a plain HTTP request."},
 	{status: http.StatusRequestTimeout, kind: "invalid_request_error", code: "request_timeout",
@@ -59,26 +63,36 @@ var envoyReplies = []localReply{
 
 // localReplies turns every answer that Envoy makes itself into OpenAI's envelope.
 func localReplies(e *encoder) *hcm.LocalReplyConfig {
-	config := &hcm.LocalReplyConfig{Mappers: []*hcm.ResponseMapper{{
-		Filter: &accesslog.AccessLogFilter{FilterSpecifier: &accesslog.AccessLogFilter_ExtensionFilter{
-			ExtensionFilter: &accesslog.ExtensionFilter{
-				Name:       "envoy.access_loggers.extension_filters.cel",
-				ConfigType: &accesslog.ExtensionFilter_TypedConfig{TypedConfig: e.any(&cel.ExpressionFilter{Expression: ownDetails})},
-			},
-		}},
-		BodyFormatOverride: &core.SubstitutionFormatString{
-			Format:      &core.SubstitutionFormatString_TextFormatSource{TextFormatSource: inline("%LOCAL_REPLY_BODY%")},
-			ContentType: "application/json",
-		},
-	}}}
+	config := &hcm.LocalReplyConfig{Mappers: []*hcm.ResponseMapper{
+		{Filter: satisfying(e, ownDetails), BodyFormatOverride: jsonText("%LOCAL_REPLY_BODY%")},
+		{Filter: satisfying(e, "xds.route_name.startsWith('"+unplannedName+"')"), BodyFormatOverride: jsonText(string(restarting.JSON())),
+			HeadersToAdd: []*core.HeaderValueOption{setHeader("retry-after", strconv.Itoa(restarting.RetryAfter))}},
+	}}
 	for _, reply := range envoyReplies {
 		config.Mappers = append(config.Mappers, reply.mapper())
 	}
 	return config
 }
 
+// satisfying is a filter of requests by a CEL expression.
+func satisfying(e *encoder, expression string) *accesslog.AccessLogFilter {
+	return &accesslog.AccessLogFilter{FilterSpecifier: &accesslog.AccessLogFilter_ExtensionFilter{
+		ExtensionFilter: &accesslog.ExtensionFilter{
+			Name:       "envoy.access_loggers.extension_filters.cel",
+			ConfigType: &accesslog.ExtensionFilter_TypedConfig{TypedConfig: e.any(&cel.ExpressionFilter{Expression: expression})},
+		},
+	}}
+}
+
+func jsonText(format string) *core.SubstitutionFormatString {
+	return &core.SubstitutionFormatString{
+		Format:      &core.SubstitutionFormatString_TextFormatSource{TextFormatSource: inline(format)},
+		ContentType: "application/json",
+	}
+}
+
 func (r localReply) mapper() *hcm.ResponseMapper {
-	return &hcm.ResponseMapper{
+	m := &hcm.ResponseMapper{
 		Filter: r.filter(),
 		BodyFormatOverride: &core.SubstitutionFormatString{
 			Format: &core.SubstitutionFormatString_JsonFormat{JsonFormat: r.envelope()},
@@ -86,6 +100,10 @@ func (r localReply) mapper() *hcm.ResponseMapper {
 		// Once a plan exists the request has lost the header that Envoy would echo.
 		HeadersToAdd: []*core.HeaderValueOption{setHeader("x-request-id", plannedRequestID)},
 	}
+	if r.status != 0 && r.status != http.StatusRequestTimeout {
+		m.HeadersToAdd = append(m.HeadersToAdd, setHeader("x-should-retry", "false")) // a repetition meets the same refusal
+	}
+	return m
 }
 
 func (r localReply) envelope() *structpb.Struct {

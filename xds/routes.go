@@ -2,12 +2,12 @@ package xds
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	extproc "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	priority "github.com/envoyproxy/go-control-plane/envoy/extensions/router/cluster_specifiers/priority_group/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -38,10 +38,17 @@ var retriedStatuses = []uint32{
 // routes is the one route configuration: requests with a plan go to their
 // model's group; requests that should have one and do not go nowhere.
 func (c Config) routes() (*route.RouteConfiguration, error) {
-	var e encoder
-	hosts := []*route.VirtualHost{{Name: "gateway", Domains: c.hostNames(), Routes: c.table(&e), RequestBodyBufferLimit: wrapperspb.UInt64(uint64(c.MaxBody + bufferSlack))}}
+	e := encoder{static: c.static}
+	served := &route.VirtualHost{
+		Name: "gateway", Domains: c.hostNames(), Routes: c.table(&e),
+		RequestBodyBufferLimit: wrapperspb.UInt64(uint64(c.MaxBody + bufferSlack)),
+	}
+	if len(c.Origins) > 0 {
+		served.TypedPerFilterConfig = map[string]*anypb.Any{corsFilter: e.any(c.cors())}
+	}
+	hosts := []*route.VirtualHost{served}
 	if !c.AnyHost {
-		hosts = append(hosts, &route.VirtualHost{Name: "elsewhere", Domains: []string{"*"}, Routes: []*route.Route{refuseAll(&e, wrongHost)}})
+		hosts = append(hosts, &route.VirtualHost{Name: "elsewhere", Domains: []string{"*"}, Routes: []*route.Route{refuseAll(wrongHost)}})
 	}
 	return &route.RouteConfiguration{
 		Name:                           routeConfigName,
@@ -73,7 +80,7 @@ func (c Config) hostNames() []string {
 
 func (c Config) table(e *encoder) []*route.Route {
 	routes := []*route.Route{
-		refusal(e, "two hosts", &route.RouteMatch{
+		refusal("two hosts", &route.RouteMatch{
 			PathSpecifier: prefix("/"),
 			Headers: []*route.HeaderMatcher{{Name: ":authority", HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{
 				StringMatch: &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Contains{Contains: ","}},
@@ -81,17 +88,17 @@ func (c Config) table(e *encoder) []*route.Route {
 		}, twoHosts),
 		c.planned(e),
 	}
+	routes = append(routes, c.preflights()...)
 	for _, endpoint := range gateway.Endpoints() {
 		match := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path())}
-		post := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path()), Headers: []*route.HeaderMatcher{{
-			Name: ":method", HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{
-				StringMatch: &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Exact{Exact: http.MethodPost}},
-			},
-		}}}
-		routes = append(routes, unplanned(endpoint, post), refusal(e, "not POST "+endpoint.Path(), match, notPost))
+		post := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path()), Headers: []*route.HeaderMatcher{method(http.MethodPost)}}
+		routes = append(routes, unplanned(e, endpoint, post), refusal("not POST "+endpoint.Path(), match, notPost))
 	}
 	return append(routes, apiRoutes(e)...)
 }
+
+// unplannedName is what the names of the unplanned routes begin with.
+const unplannedName = "unplanned "
 
 // planned carries every request that has a plan. Its group, and thereby its
 // cluster, is chosen anew for each attempt.
@@ -103,6 +110,8 @@ func (c Config) planned(e *encoder) *route.Route {
 	return &route.Route{
 		Name:  "planned",
 		Match: &route.RouteMatch{PathSpecifier: prefix("/"), DynamicMetadata: []*matcher.MetadataMatcher{hasPlan()}},
+
+		TypedPerFilterConfig: planning(e),
 		Action: &route.Route_Route{Route: &route.RouteAction{
 			ClusterSpecifier: &route.RouteAction_InlineClusterSpecifierPlugin{
 				InlineClusterSpecifierPlugin: &route.ClusterSpecifierPlugin{Extension: e.extension("priority_group", specifier)},
@@ -115,19 +124,15 @@ func (c Config) planned(e *encoder) *route.Route {
 	}
 }
 
-// groups are the models' ordered backends, by the names that plans use.
+// groups are the backends, by the names that plans use. Envoy takes the first one for a
+// name that it does not know, so that one leads nowhere.
 func (c Config) groups() []*priority.PriorityGroup {
-	group := func(name, backend string) *priority.PriorityGroup {
-		return &priority.PriorityGroup{Name: name, Clusters: []*priority.ClusterWeight{{
-			ClusterName: clusterName(backend), Weight: wrapperspb.UInt32(1),
-		}}}
+	group := func(name string) *priority.PriorityGroup {
+		return &priority.PriorityGroup{Name: name, Clusters: []*priority.ClusterWeight{{ClusterName: name, Weight: wrapperspb.UInt32(1)}}}
 	}
-	var groups []*priority.PriorityGroup
-	if c.Routes.Default != "" {
-		groups = append(groups, group(gateway.DefaultGroup, c.Routes.Default))
-	}
-	for _, r := range c.Routes.Models {
-		groups = append(groups, group(r.Model.Group(), r.Backend))
+	groups := []*priority.PriorityGroup{group(nowhere)}
+	for _, b := range c.Routes.Backends {
+		groups = append(groups, group(b.Name))
 	}
 	return groups
 }
@@ -153,11 +158,12 @@ func (c Config) retryPolicy() *route.RetryPolicy {
 }
 
 // unplanned is where a metered request is until its plan is answered, and where
-// it ends when the gateway process is dead: nothing passes unmetered.
-func unplanned(endpoint gateway.Endpoint, match *route.RouteMatch) *route.Route {
+// it ends when the gateway process is dead: nothing passes unmetered. It leads to a
+// cluster, though to one without endpoints, because Envoy's filter for CORS ignores
+// routes that do not; localReplies knows it by its name.
+func unplanned(e *encoder, endpoint gateway.Endpoint, match *route.RouteMatch) *route.Route {
 	return &route.Route{
-		Name: "unplanned " + endpoint.Path(), Match: match, Action: direct(restarting),
-		ResponseHeadersToAdd: []*core.HeaderValueOption{setHeader("retry-after", strconv.Itoa(restarting.RetryAfter))},
+		Name: unplannedName + endpoint.Path(), Match: match, Action: toNowhere(), TypedPerFilterConfig: planning(e),
 	}
 }
 
@@ -172,30 +178,38 @@ func apiRoutes(e *encoder) []*route.Route {
 	var routes []*route.Route
 	for _, m := range match {
 		routes = append(routes, &route.Route{
-			Name: "api", Match: m, TypedPerFilterConfig: unfiltered(e, extProcFilter, allowListsFilter),
+			Name: "api", Match: m, TypedPerFilterConfig: unfiltered(e, allowListsFilter),
 			Action: &route.Route_Route{Route: &route.RouteAction{
 				ClusterSpecifier: &route.RouteAction_Cluster{Cluster: apiCluster},
 				Timeout:          durationpb.New(apiTimeout),
 			}},
 		})
 	}
-	return append(routes, refuseAll(e, unknownPath))
+	return append(routes, refuseAll(unknownPath))
 }
 
-func refuseAll(e *encoder, because *gateway.Error) *route.Route {
-	return refusal(e, "all others", &route.RouteMatch{PathSpecifier: prefix("/")}, because)
+func refuseAll(because *gateway.Error) *route.Route {
+	return refusal("all others", &route.RouteMatch{PathSpecifier: prefix("/")}, because)
 }
 
-func refusal(e *encoder, name string, match *route.RouteMatch, because *gateway.Error) *route.Route {
+func refusal(name string, match *route.RouteMatch, because *gateway.Error) *route.Route {
 	r := &route.Route{
 		Name: name, Match: match, Action: direct(because),
-		TypedPerFilterConfig: unfiltered(e, extProcFilter),
 		ResponseHeadersToAdd: []*core.HeaderValueOption{setHeader("x-should-retry", "false")},
 	}
 	if because == notPost {
 		r.ResponseHeadersToAdd = append(r.ResponseHeadersToAdd, setHeader("allow", http.MethodPost))
 	}
 	return r
+}
+
+// planning switches the ext_proc filter on for a route. Everywhere else it is off: also
+// where Envoy's codec refuses a request, which would close the connection before the
+// filter has let the refusal pass.
+func planning(e *encoder) map[string]*anypb.Any {
+	return map[string]*anypb.Any{extProcFilter: e.any(&route.FilterConfig{
+		Config: e.any(&extproc.ExtProcPerRoute{Override: &extproc.ExtProcPerRoute_Overrides{Overrides: &extproc.ExtProcOverrides{}}}),
+	})}
 }
 
 // unfiltered switches filters off for a route.

@@ -22,6 +22,7 @@ const NodeID = "ai-gateway"
 
 const (
 	stopTimeout   = time.Second
+	askEvery      = 5 * time.Millisecond
 	pingTime      = 30 * time.Second
 	maxSnapshotMB = 64
 )
@@ -38,16 +39,15 @@ type Server struct {
 	cache cache.SnapshotCache
 	log   *slog.Logger
 
-	mu     sync.Mutex
-	status Status
+	mu        sync.Mutex
+	status    Status
+	published time.Time
+	asked     map[int64]map[string]bool // the types that each stream has asked for
 }
 
 // New makes a server that has nothing to publish yet.
 func New(log *slog.Logger) *Server {
-	return &Server{
-		cache: cache.NewSnapshotCache(true, oneNode{}, nil),
-		log:   log,
-	}
+	return &Server{cache: cache.NewSnapshotCache(true, oneNode{}, nil), log: log, asked: map[int64]map[string]bool{}}
 }
 
 // oneNode gives every Envoy the same snapshot.
@@ -58,9 +58,46 @@ func (oneNode) ID(*core.Node) string { return NodeID }
 // Publish makes a snapshot the one in force.
 func (s *Server) Publish(ctx context.Context, snapshot *cache.Snapshot) error {
 	s.mu.Lock()
-	s.status.Version = Version(snapshot)
+	s.status.Version, s.published = Version(snapshot), time.Now()
 	s.mu.Unlock()
 	return s.cache.SetSnapshot(ctx, NodeID, snapshot)
+}
+
+// ErrRejected says that an Envoy refused what was published.
+var ErrRejected = errors.New("envoy refused the configuration")
+
+// Accepted waits until every Envoy that is connected has accepted what was published
+// last. It returns ErrRejected, with Envoy's reason, as soon as one has refused it.
+func (s *Server) Accepted(ctx context.Context) error {
+	tick := time.NewTicker(askEvery)
+	defer tick.Stop()
+	for {
+		if done, err := s.accepted(); done || err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for envoy to accept the configuration: %w", ctx.Err())
+		}
+	}
+}
+
+// accepted reports whether no Envoy owes us a word. Each has a watch in the cache for
+// every type that it asked for; one is gone from the moment that it is answered by
+// changed resources until Envoy has said what it thinks of them.
+func (s *Server) accepted() (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.status.Rejected; r != nil && r.At.After(s.published) {
+		return false, fmt.Errorf("%w: %s", ErrRejected, r.Reason)
+	}
+	asked := 0
+	for _, types := range s.asked {
+		asked += len(types)
+	}
+	info := s.cache.GetStatusInfo(NodeID)
+	return asked == 0 || info != nil && info.GetNumDeltaWatches() == asked, nil
 }
 
 // Status is what is known of the Envoys that listen.
@@ -106,30 +143,41 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 func (s *Server) callbacks() xdsserver.Callbacks {
 	return xdsserver.CallbackFuncs{
-		DeltaStreamOpenFunc: func(context.Context, int64, string) error {
-			s.count(1)
+		DeltaStreamOpenFunc: func(_ context.Context, id int64, _ string) error {
+			s.opened(id)
 			return nil
 		},
-		DeltaStreamClosedFunc: func(int64, *core.Node) { s.count(-1) },
-		StreamDeltaRequestFunc: func(_ int64, r *discovery.DeltaDiscoveryRequest) error {
-			s.heard(r)
+		DeltaStreamClosedFunc: func(id int64, _ *core.Node) { s.closed(id) },
+		StreamDeltaRequestFunc: func(id int64, r *discovery.DeltaDiscoveryRequest) error {
+			s.heard(id, r)
 			return nil
 		},
 	}
 }
 
-func (s *Server) count(n int) {
+func (s *Server) opened(id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.status.Envoys += n
+	s.asked[id] = map[string]bool{}
+	s.status.Envoys = len(s.asked)
+}
+
+func (s *Server) closed(id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.asked, id)
+	s.status.Envoys = len(s.asked)
 }
 
 // heard notes what Envoy said to the last resources of a type: nothing yet, yes or no.
-func (s *Server) heard(r *discovery.DeltaDiscoveryRequest) {
+func (s *Server) heard(id int64, r *discovery.DeltaDiscoveryRequest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v := r.GetNode().GetUserAgentBuildVersion().GetVersion(); v != nil {
 		s.status.EnvoyVersion = fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
+	}
+	if types := s.asked[id]; types != nil {
+		types[r.GetTypeUrl()] = true
 	}
 	if r.GetResponseNonce() == "" {
 		return

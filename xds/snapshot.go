@@ -30,10 +30,16 @@ type Config struct {
 	Retry    Retry
 	MaxBody  int64 // bytes a request body may have
 
+	Certificate string   // PEM chain of the listener; "" speaks plain HTTP
+	Key         string   // its PEM key
+	Origins     []string // of web pages that may call: "https://app.example.com"; "*" is any
+
 	ExtProcSocket string // Unix socket of the ext_proc service
 	APISocket     string // Unix socket of the HTTP API
 	Journal       string // path of the access log
 	CAFile        string // PEM bundle that providers' certificates are checked with
+
+	static bool // for Static
 }
 
 // Retry says how often and when a failed call is repeated.

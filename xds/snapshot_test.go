@@ -32,7 +32,7 @@ func twoBackends(t testing.TB) Config {
 		ExtProcSocket: "/run/e", APISocket: "/run/a", Journal: "/run/j", CAFile: "/ca.pem",
 		Routes: gateway.Routes{
 			Backends: []gateway.Backend{upstream, backend(t, "local", "http://127.0.0.1:11434/v1")},
-			Models:   []gateway.Route{{Model: "llama3:8b", Backend: "local"}},
+			Models:   []gateway.Route{{Model: "llama3:8b", Steps: []gateway.Step{{Backend: "local", UpstreamModel: "llama3:8b"}}}},
 			Default:  "upstream",
 		},
 	}
@@ -60,18 +60,34 @@ func TestOnlyTheTypesThatChangedGetANewVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := twoBackends(t)
-	c.Routes.Models = append(c.Routes.Models, gateway.Route{Model: "another", Backend: "local"})
+	c.Routes.Backends[0].Secret = "sk-another"
 	after, err := Build(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for typeURL, changed := range map[string]bool{
-		resource.RouteType: true, resource.ListenerType: false, resource.ClusterType: false,
-		resource.EndpointType: false, resource.SecretType: false,
+		resource.RouteType: false, resource.ListenerType: false, resource.ClusterType: false,
+		resource.EndpointType: false, resource.SecretType: true,
 	} {
 		if got := before.GetVersion(typeURL) != after.GetVersion(typeURL); got != changed {
 			t.Errorf("%s changed: %v, want %v", typeURL, got, changed)
 		}
+	}
+}
+
+func TestAModelOfBackendsThatAreThereChangesNothingInEnvoy(t *testing.T) {
+	before, err := Build(twoBackends(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := twoBackends(t)
+	c.Routes.Models = append(c.Routes.Models, gateway.Route{Model: "another", Steps: []gateway.Step{{Backend: "local", UpstreamModel: "another"}}})
+	after, err := Build(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if Version(before) != Version(after) {
+		t.Errorf("version %s became %s", Version(before), Version(after))
 	}
 }
 
@@ -101,7 +117,7 @@ func TestASecretIsInNoResourceButItsOwn(t *testing.T) {
 func TestARefusalIsShownUntilTheSameTypeIsAccepted(t *testing.T) {
 	s := New(slog.New(slog.DiscardHandler))
 	say := func(typeURL string, refusal *rpc.Status) {
-		s.heard(&discovery.DeltaDiscoveryRequest{TypeUrl: typeURL, ResponseNonce: "1", ErrorDetail: refusal})
+		s.heard(1, &discovery.DeltaDiscoveryRequest{TypeUrl: typeURL, ResponseNonce: "1", ErrorDetail: refusal})
 	}
 	say(resource.RouteType, &rpc.Status{Message: "unknown cluster"})
 	say(resource.ClusterType, nil)

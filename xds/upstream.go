@@ -2,6 +2,7 @@ package xds
 
 import (
 	_ "embed"
+	"strconv"
 	"strings"
 
 	mutationrules "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
@@ -21,14 +22,14 @@ import (
 // backends that may have it.
 const clientCredential = "%DYNAMIC_METADATA(" + clientNamespace + ":authorization)%"
 
-//go:embed path.lua
-var pathScript string
+//go:embed attempt.lua
+var attemptScript string
 
 // upstreamFilters run once for every attempt at a backend, in Envoy alone, so
 // they hold while the gateway process is dead. What an attempt adds would still be
 // there for the next one at another backend: so credentials are removed first.
 func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter {
-	headers := []*mutationrules.HeaderMutation{remove("authorization")}
+	headers := []*mutationrules.HeaderMutation{remove("authorization"), remove(azureKeyHeader)}
 	for _, name := range ownRequestHeaders {
 		headers = append(headers, remove(name))
 	}
@@ -38,35 +39,67 @@ func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter
 	filters := []*hcm.HttpFilter{e.filter("gateway.headers", &headermutation.HeaderMutation{
 		Mutations: &headermutation.Mutations{RequestMutations: headers},
 	})}
-	if c.rewritesPaths() {
-		filters = append(filters, e.filter("gateway.path", &lua.Lua{DefaultSourceCode: pathSource(b)}))
-	}
-	if b.Secret != "" && b.Credential != gateway.NoCredential {
+	filters = append(filters, e.filter("gateway.attempt", &lua.Lua{DefaultSourceCode: attemptSource(b, c.rewrites())}))
+	if hasKey(b) {
 		filters = append(filters, e.filter("gateway.own_key", &injector.CredentialInjector{
-			Credential: e.extension("envoy.http.injected_credentials.generic", &generic.Generic{
-				Credential:        &tls.SdsSecretConfig{Name: secretName(b), SdsConfig: ads()},
-				Header:            "authorization",
-				HeaderValuePrefix: "Bearer ",
-			}),
+			Credential: e.extension("envoy.http.injected_credentials.generic", ownKey(e, b)),
 		}))
 	}
 	return append(filters, upstreamCodec(e))
 }
 
-// rewritesPaths reports whether any backend serves the API below another base
-// than the gateway does. Then every attempt sets its path, as an earlier one may
-// have set another.
-func (c Config) rewritesPaths() bool {
+// azureKeyHeader carries a key of Azure's; a client's Authorization there is a token.
+const azureKeyHeader = "api-key"
+
+// hasKey reports whether Envoy adds a key of the backend's own.
+func hasKey(b gateway.Backend) bool { return b.Secret != "" && b.Credential != gateway.NoCredential }
+
+// ownKey says which header carries a backend's own key.
+func ownKey(e *encoder, b gateway.Backend) *generic.Generic {
+	key := &generic.Generic{Credential: &tls.SdsSecretConfig{Name: secretName(b), SdsConfig: e.ads()}}
+	if b.Kind == gateway.Azure {
+		key.Header = azureKeyHeader
+	} else {
+		key.Header, key.HeaderValuePrefix = "authorization", "Bearer "
+	}
+	return key
+}
+
+// rewrites reports whether any backend serves the API below another base than the
+// gateway does, or a model by several names. Then every attempt sets its path and its
+// body's length, as an earlier one may have set others.
+func (c Config) rewrites() bool {
 	for _, b := range c.Routes.Backends {
-		if b.BaseURL.Path != gateway.BasePath {
+		if basePath(b) != gateway.BasePath || b.APIVersion != "" {
 			return true
+		}
+	}
+	for _, r := range c.Routes.Models {
+		for _, step := range r.Steps {
+			if step.UpstreamModel != r.Steps[0].UpstreamModel {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-func pathSource(b gateway.Backend) *core.DataSource {
-	return inline(strings.ReplaceAll(pathScript, "BASE_PATH", luaString(b.BaseURL.EscapedPath())))
+// basePath is the path below which a backend serves its API.
+// Source: https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
+func basePath(b gateway.Backend) string {
+	switch {
+	case b.Kind != gateway.Azure:
+		return b.BaseURL.EscapedPath()
+	case b.APIVersion == "":
+		return b.BaseURL.EscapedPath() + "/openai/v1"
+	}
+	return b.BaseURL.EscapedPath() + "/openai"
+}
+
+// attemptSource is the script of a backend's attempts.
+func attemptSource(b gateway.Backend, rewrites bool) *core.DataSource {
+	return inline(strings.NewReplacer("BASE_PATH", luaString(basePath(b)), "API_VERSION", luaString(b.APIVersion),
+		"DEPLOYMENT", luaString(b.Deployment), "BACKEND", luaString(b.Name), "REWRITES", strconv.FormatBool(rewrites)).Replace(attemptScript))
 }
 
 // luaString quotes a string for Lua, bytes outside plain ASCII as decimal escapes.
@@ -85,18 +118,29 @@ func luaString(s string) string {
 	return b.String()
 }
 
-func secretName(b gateway.Backend) string { return "backend/" + b.Name + "/key" }
+func secretName(b gateway.Backend) string { return b.Name + "/key" }
 
-// secrets are the backends' own keys. They reach Envoy by SDS and nothing else.
+// secrets are the backends' own keys and the listener's. They reach Envoy by SDS and
+// by nothing else.
 func (c Config) secrets() []types.Resource {
 	var secrets []types.Resource
+	if c.Certificate != "" {
+		secrets = append(secrets, c.certificate())
+	}
 	for _, b := range c.Routes.Backends {
-		if b.Secret == "" || b.Credential == gateway.NoCredential {
-			continue
+		if hasKey(b) {
+			secrets = append(secrets, &tls.Secret{Name: secretName(b), Type: &tls.Secret_GenericSecret{
+				GenericSecret: &tls.GenericSecret{Secret: inline(b.Secret)},
+			}})
 		}
-		secrets = append(secrets, &tls.Secret{Name: secretName(b), Type: &tls.Secret_GenericSecret{
-			GenericSecret: &tls.GenericSecret{Secret: inline(b.Secret)},
-		}})
+		if b.Authorities != "" {
+			secrets = append(secrets, &tls.Secret{Name: authoritiesName(b), Type: &tls.Secret_ValidationContext{
+				ValidationContext: &tls.CertificateValidationContext{TrustedCa: inline(b.Authorities)},
+			}})
+		}
 	}
 	return secrets
 }
+
+// authoritiesName is the name of what a backend's certificate is checked with.
+func authoritiesName(b gateway.Backend) string { return b.Name + "/authorities" }

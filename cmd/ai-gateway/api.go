@@ -8,17 +8,20 @@ import (
 	dashboardapi "ai-gateway/dashboard-api"
 	"ai-gateway/gateway"
 	"ai-gateway/usage"
-	"ai-gateway/xds"
 )
 
 const pingTimeout = time.Second
 
 // api hands the rooms' figures to the HTTP API.
-func (s *service) api(store *usage.Store, settler *usage.Settler, control *xds.Server, routes gateway.Routes) dashboardapi.Config {
+func (s *service) api(tables *usage.Tables, ledger *usage.Ledger) dashboardapi.Config {
 	return dashboardapi.Config{
-		Health: func(ctx context.Context) dashboardapi.Health { return s.health(ctx, store, settler, control) },
-		Models: models(routes, s.started),
+		Health: func(ctx context.Context) dashboardapi.Health { return s.health(ctx, tables, ledger) },
+		Models: func() []dashboardapi.Model { return models(s.live.now.Load()) },
 		Costs: func(ctx context.Context) ([]dashboardapi.Costs, error) {
+			store, err := tables.Store(ctx)
+			if err != nil {
+				return nil, err
+			}
 			keys, err := store.Costs(ctx)
 			costs := make([]dashboardapi.Costs, len(keys))
 			for i, k := range keys {
@@ -27,6 +30,10 @@ func (s *service) api(store *usage.Store, settler *usage.Settler, control *xds.S
 			return costs, err
 		},
 		KeyCosts: func(ctx context.Context, id gateway.KeyID) (dashboardapi.Costs, error) {
+			store, err := tables.Store(ctx)
+			if err != nil {
+				return dashboardapi.Costs{}, err
+			}
 			k, err := store.KeyCosts(ctx, id)
 			if errors.Is(err, usage.ErrNoKey) {
 				err = dashboardapi.ErrNoKey
@@ -34,6 +41,10 @@ func (s *service) api(store *usage.Store, settler *usage.Settler, control *xds.S
 			return keyCosts(k), err
 		},
 		Prompts: func(ctx context.Context, limit int) ([]dashboardapi.Prompt, error) {
+			store, err := tables.Store(ctx)
+			if err != nil {
+				return nil, err
+			}
 			rows, err := store.Prompts(ctx, limit)
 			prompts := make([]dashboardapi.Prompt, len(rows))
 			for i, r := range rows {
@@ -46,34 +57,52 @@ func (s *service) api(store *usage.Store, settler *usage.Settler, control *xds.S
 	}
 }
 
-func (s *service) health(ctx context.Context, store *usage.Store, settler *usage.Settler, control *xds.Server) dashboardapi.Health {
+func (s *service) health(ctx context.Context, tables *usage.Tables, ledger *usage.Ledger) dashboardapi.Health {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	stats := settler.Stats()
-	heard := control.Status()
+	stats := ledger.Stats()
+	heard, now := s.live.xds.Status(), s.live.now.Load()
 	h := dashboardapi.Health{
-		Status: "ok", Ready: true, Version: version, Storage: s.cfg.Storage(),
+		Status: "ok", Ready: true, Version: version, Storage: now.cfg.Storage(),
 		UptimeSeconds: int64(time.Since(s.started).Seconds()),
-		Parts:         map[string]string{"serve": "ok", "store": "ok", "usage": "ok", "envoy": "ok"},
+		Parts:         map[string]string{"serve": "ok", "config": "ok", "store": "ok", "usage": "ok", "envoy": "ok"},
 		Envoy:         dashboardapi.EnvoyHealth{Version: heard.EnvoyVersion, Connected: heard.Envoys, ConfigVersion: heard.Version},
-		Usage: dashboardapi.UsageHealth{Queued: stats.Queued, Waiting: stats.Waiting, Unwritten: stats.Unwritten,
-			Written: stats.Written, Overflown: stats.Overflown, Unread: stats.Unread},
+		Usage:         usageHealth(stats),
 	}
 	if r := heard.Rejected; r != nil {
 		h.Parts["envoy"] = "refused a configuration; the one before it is in force"
 		h.Envoy.RejectedConfig = &dashboardapi.Rejection{At: r.At, Type: r.TypeURL, Reason: r.Reason}
 	}
-	fault := func(part, what string) { h.Status, h.Ready, h.Parts[part] = "unavailable", false, what }
-	if heard.Envoys == 0 {
-		fault("envoy", "not connected")
-	}
-	if err := store.Ping(ctx); err != nil {
-		fault("store", err.Error())
+	degraded := func(part, what string) { h.Status, h.Parts[part] = "degraded", what }
+	if err := ping(ctx, tables); err != nil {
+		degraded("store", err.Error()) // requests go on, their rows wait
 	}
 	if stats.LastError != "" {
-		fault("usage", stats.LastError)
+		degraded("usage", stats.LastError)
+	}
+	h.Config = dashboardapi.ConfigHealth{File: s.configFile(), Since: now.since.UTC(), Fault: s.live.lastFault()}
+	if h.Config.Fault != "" {
+		degraded("config", "what the files hold now is refused; what was before is in force")
+	}
+	if heard.Envoys == 0 {
+		h.Status, h.Ready, h.Parts["envoy"] = "unavailable", false, "not connected"
 	}
 	return h
+}
+
+func ping(ctx context.Context, tables *usage.Tables) error {
+	store, err := tables.Store(ctx)
+	if err != nil {
+		return err
+	}
+	return store.Ping(ctx)
+}
+
+func usageHealth(s usage.Stats) dashboardapi.UsageHealth {
+	return dashboardapi.UsageHealth{
+		Open: s.Open, Unwritten: s.Unwritten, Written: s.Written, Unpriced: s.Unpriced, Unread: s.Unread, SpoolBytes: s.Spool.Bytes, SpoolSegments: s.Spool.Segments,
+		OldestSeconds: s.OldestAge.Seconds(), Refused: s.Spool.Refused, Repaired: s.Spool.Repaired, Lost: s.Spool.Lost,
+	}
 }
 
 func keyCosts(k usage.KeyCosts) dashboardapi.Costs {
@@ -94,10 +123,12 @@ func costs(s usage.Sums) dashboardapi.Costs {
 	}
 }
 
-func models(routes gateway.Routes, since time.Time) []dashboardapi.Model {
-	list := make([]dashboardapi.Model, len(routes.Models))
-	for i, r := range routes.Models {
-		list[i] = dashboardapi.Model{ID: r.Model, Object: "model", Created: since.Unix(), OwnedBy: r.Backend}
+func models(now *settings) []dashboardapi.Model {
+	list := []dashboardapi.Model{}
+	for _, r := range now.routes.Models {
+		for _, name := range append([]gateway.Model{r.Model}, r.Aliases...) {
+			list = append(list, dashboardapi.Model{ID: name, Object: "model", Created: now.since.Unix(), OwnedBy: r.Steps[0].Backend})
+		}
 	}
 	return list
 }

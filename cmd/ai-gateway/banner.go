@@ -6,6 +6,7 @@ import (
 
 	"ai-gateway/config"
 	"ai-gateway/envoy"
+	"ai-gateway/gateway"
 )
 
 // baseURL is where people on this machine reach the gateway.
@@ -45,9 +46,13 @@ func curl(cfg config.Config) string {
 		`-d '{"model":"%s","stream":true,"messages":[{"role":"user","content":"Hello!"}]}'`, baseURL(cfg), tryModel(cfg))
 }
 
-func tryModel(cfg config.Config) string {
-	if len(cfg.Routes.Models) > 0 {
-		return string(cfg.Routes.Models[0].Model)
+// tryModel is a model that answers without more than what is configured.
+func tryModel(cfg config.Config) gateway.Model {
+	switch {
+	case cfg.Demo:
+		return config.DemoModel
+	case len(cfg.Routes.Models) > 0:
+		return cfg.Routes.Models[0].Model
 	}
 	return "gpt-4o-mini"
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 )
@@ -19,6 +20,9 @@ var caFiles = []string{
 // SSL_CERT_FILE names another one, as for OpenSSL and Go.
 func caFile(getenv func(string) string) (string, error) {
 	if path := getenv("SSL_CERT_FILE"); path != "" {
+		if _, err := os.Stat(path); err != nil {
+			return "", fmt.Errorf("looking at SSL_CERT_FILE: %w: set it to a PEM bundle, or unset it", err)
+		}
 		return path, nil
 	}
 	for _, path := range caFiles {

@@ -14,10 +14,12 @@ const (
 	maxReadback = 1 << 20 // bytes of an answer of ours
 )
 
-// tcpClient asks without any proxy of the environment: the gateway is on this machine.
-func tcpClient() *http.Client {
-	return &http.Client{Timeout: askTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+// direct asks as Envoy does: without any proxy of the environment.
+func direct(timeout time.Duration) *http.Client {
+	return &http.Client{Timeout: timeout, Transport: &http.Transport{DisableKeepAlives: true}}
 }
+
+func tcpClient() *http.Client { return direct(askTimeout) }
 
 func unixClient(socket string) *http.Client {
 	return &http.Client{Timeout: askTimeout, Transport: &http.Transport{
@@ -28,9 +30,13 @@ func unixClient(socket string) *http.Client {
 	}}
 }
 
-// get returns the body of a 200 answer. Any other answer is an error, with its body.
 func get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	return ask(ctx, client, http.MethodGet, url)
+}
+
+// ask returns the body of a 200 answer. Any other answer is an error, with its body.
+func ask(ctx context.Context, client *http.Client, method, url string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
 		return nil, err
 	}

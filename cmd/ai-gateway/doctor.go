@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,16 +38,14 @@ type finding struct {
 
 // doctor prints a line a check and fails if any of them did.
 func (w world) doctor(ctx context.Context) error {
-	cfg, err := config.FromEnv(w.getenv)
+	cfg, err := w.load()
 	if err != nil {
 		return err
 	}
-	findings := []finding{{about: "config", good: "the environment's values are valid"}, w.checkEnvoy(ctx), checkPort(ctx, cfg),
+	findings := []finding{{about: "config", good: cmp.Or(w.configFile(), "the environment") + " is valid"}, w.checkEnvoy(ctx), checkPort(ctx, cfg),
 		checkStore(cfg), w.checkAuthorities(), checkKey(cfg)}
 	for _, b := range cfg.Routes.Backends {
-		if b.Name != "demo" {
-			findings = append(findings, checkBackend(ctx, b))
-		}
+		findings = append(findings, checkBackend(ctx, b).adviceIf(cfg.Demo))
 	}
 	bad := 0
 	for _, f := range findings {
@@ -59,6 +58,15 @@ func (w world) doctor(ctx context.Context) error {
 		return fmt.Errorf("%d of %d checks failed", bad, len(findings))
 	}
 	return nil
+}
+
+// adviceIf makes a failure an advice: while nothing real is configured, nothing real
+// need be reached.
+func (f finding) adviceIf(demo bool) finding {
+	if demo && f.err != nil {
+		f.good, f.err = "not reached, as only the demo model is in use: "+f.err.Error(), nil
+	}
+	return f
 }
 
 // String is the finding's line, and its advice on the next.
@@ -125,8 +133,6 @@ func checkKey(cfg config.Config) finding {
 // checkBackend asks a backend for its models: any answer means that it is reached.
 func checkBackend(ctx context.Context, b gateway.Backend) finding {
 	f := finding{about: "backend " + b.Name}
-	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
-	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, b.BaseURL.JoinPath("models").String(), nil)
 	if err != nil {
 		f.err = err
@@ -135,7 +141,7 @@ func checkBackend(ctx context.Context, b gateway.Backend) finding {
 	if b.Secret != "" {
 		request.Header.Set("Authorization", "Bearer "+b.Secret)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := direct(upstreamTimeout).Do(request)
 	if err != nil {
 		f.err = err
 		f.hint = "check the address, the network and that the server runs"

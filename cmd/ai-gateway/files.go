@@ -14,10 +14,12 @@ func (d runFiles) xdsSocket() string   { return d.path("xds.sock") }
 func (d runFiles) extProc() string     { return d.path("extproc.sock") }
 func (d runFiles) apiSocket() string   { return d.path("api.sock") }
 func (d runFiles) demoSocket() string  { return d.path("demo.sock") }
+func (d runFiles) goodConfig() string  { return d.path("good.yaml") }
 func (d runFiles) database() string    { return d.path("gateway.db") }
 
 // stateFiles are the names in the folder of what a next `run` goes on with.
 type stateFiles string
 
+func (d stateFiles) spool() string   { return filepath.Join(string(d), "spool") }
 func (d stateFiles) journal() string { return filepath.Join(string(d), "journal.log") }
 func (d stateFiles) secret() string  { return filepath.Join(string(d), "key-id.secret") }

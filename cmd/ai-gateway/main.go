@@ -10,13 +10,15 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"ai-gateway/config"
 )
 
 // version is set by the linker.
 var version = "dev"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintf(os.Stderr, "ai-gateway: %v\n", err)
@@ -28,10 +30,11 @@ func main() {
 type world struct {
 	getenv         func(string) string
 	stdout, stderr io.Writer
+	file           *string // that --config names; "" for none
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	w := world{getenv, stdout, stderr}
+	w := world{getenv, stdout, stderr, new(string)}
 	root := &cobra.Command{
 		Use:           "ai-gateway",
 		Short:         "An OpenAI-compatible AI gateway on a stock Envoy",
@@ -43,6 +46,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(w.runCommand(), w.serveCommand(), w.statusCommand(), w.doctorCommand())
+	root.PersistentFlags().StringVar(w.file, "config", "", "configuration file; else the one that "+config.FileVariable+" names, if any")
+	root.AddCommand(w.runCommand(), w.serveCommand(), w.statusCommand(), w.doctorCommand(), w.configCommand(), w.checkCommand(),
+		w.repriceCommand(), w.reconcileCommand())
 	return root.ExecuteContext(ctx)
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -19,10 +18,12 @@ import (
 	"ai-gateway/demo"
 	"ai-gateway/envoy"
 	"ai-gateway/supervisor"
+	"ai-gateway/usage"
 )
 
 const (
 	serveHungAfter = 3 * time.Second
+	envoyHungAfter = 10 * time.Second
 	envoyStopGrace = time.Second
 	serveStopGrace = 3 * time.Second
 	readyWithin    = 30 * time.Second
@@ -45,13 +46,16 @@ func (w world) runCommand() *cobra.Command {
 
 // runGateway checks what can be checked before anything starts, then supervises
 // Envoy and serve until ctx ends.
-func (w world) runGateway(ctx context.Context) error {
-	cfg, err := config.FromEnv(w.getenv)
+func (w world) runGateway(ctx context.Context) (err error) {
+	cfg, err := w.load()
 	if err != nil {
 		return err
 	}
 	binary, err := envoy.Find(ctx, w.getenv)
 	if err != nil {
+		return err
+	}
+	if _, err := caFile(w.getenv); err != nil {
 		return err
 	}
 	if err := portFree(ctx, cfg); err != nil {
@@ -61,14 +65,30 @@ func (w world) runGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer folder.Remove()
+	defer func() { err = errors.Join(err, folder.Remove()) }()
 	files := runFiles(folder.Path(""))
 	state, release, err := lockState(cfg, files)
 	if err != nil {
 		return err
 	}
 	defer release()
+	if err := tablesOpen(ctx, cfg); err != nil {
+		return err
+	}
 	return w.supervise(ctx, cfg, binary, files, state)
+}
+
+// tablesOpen reports early what serve, which runs on without them, would only tell in its
+// log: that the tables cannot be opened. It also brings them up to date.
+func tablesOpen(ctx context.Context, cfg config.Config) error {
+	if cfg.DatabasePath == "" {
+		return nil
+	}
+	store, err := usage.Open(ctx, cfg.DatabasePath)
+	if err != nil {
+		return err
+	}
+	return store.Close()
 }
 
 // portFree reports early and clearly what Envoy, which shares its port with
@@ -89,16 +109,15 @@ func address(cfg config.Config) string {
 // lockState returns the folder of what outlives this run, locked: beside the
 // database, or in the run's own folder where nothing shall outlive it.
 func lockState(cfg config.Config, files runFiles) (stateFiles, func(), error) {
-	dir := files.path("state")
+	state := stateFiles(files.path("state"))
 	if cfg.DatabasePath != "" {
-		abs, err := filepath.Abs(cfg.DatabasePath)
-		if err != nil {
-			return "", nil, fmt.Errorf("finding DATABASE_PATH %q: %w", cfg.DatabasePath, err)
+		var err error
+		if state, err = stateOf(cfg); err != nil {
+			return "", nil, err
 		}
-		dir = abs + ".state"
 	}
-	release, err := supervisor.LockState(dir)
-	return stateFiles(dir), release, err
+	release, err := supervisor.LockState(string(state))
+	return state, release, err
 }
 
 func (w world) supervise(ctx context.Context, cfg config.Config, binary envoy.Binary, files runFiles, state stateFiles) error {
@@ -151,6 +170,8 @@ func (w world) envoyProcess(binary envoy.Binary, files runFiles) supervisor.Proc
 			cmd.Stdout, cmd.Stderr = w.stderr, w.stderr
 			return cmd
 		},
+		Healthy:   answers(files.adminSocket()),
+		HungAfter: envoyHungAfter,
 		StopGrace: envoyStopGrace,
 	}
 }
@@ -159,7 +180,7 @@ func (w world) serveProcess(self string, files runFiles, state stateFiles) super
 	p := supervisor.Process{
 		Name: "serve",
 		Command: func() *exec.Cmd {
-			cmd := exec.Command(self, "serve", "--run-folder", string(files), "--state-folder", string(state))
+			cmd := exec.Command(self, "serve", "--config", w.configFile(), "--run-folder", string(files), "--state-folder", string(state))
 			cmd.Stdout, cmd.Stderr = w.stderr, w.stderr
 			return cmd
 		},
@@ -173,6 +194,19 @@ func (w world) serveProcess(self string, files runFiles, state stateFiles) super
 	return p
 }
 
+// answers reports whether anything is answered on Envoy's admin socket: it says 503 while
+// it waits for its configuration, which is no reason to end it.
+func answers(socket string) func(context.Context) error {
+	client := unixClient(socket)
+	return func(ctx context.Context) error {
+		body, err := get(ctx, client, "http://envoy/ready")
+		if body != nil {
+			return nil
+		}
+		return err
+	}
+}
+
 func healthy(files runFiles) func(context.Context) error {
 	client := unixClient(files.apiSocket())
 	return func(ctx context.Context) error {
@@ -182,7 +216,7 @@ func healthy(files runFiles) func(context.Context) error {
 }
 
 func serveDemo(ctx context.Context, files runFiles) error {
-	l, err := net.Listen("unix", files.demoSocket())
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", files.demoSocket())
 	if err != nil {
 		return fmt.Errorf("listening for the demo model: %w", err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,10 +27,10 @@ import (
 )
 
 const (
-	maxBody      = 32 << 20  // bytes of one request's body
-	maxInFlight  = 512 << 20 // bytes of all requests' bodies at one time
-	previewRunes = 500       // of a prompt and an answer in the prompt log
+	maxEvents    = 256 << 20 // bytes of all streams' unfinished events
 	witnessGrace = 2 * time.Second
+	journalSize  = 64 << 20  // bytes from which on the journal is rotated
+	journalsKept = 256 << 20 // bytes of rotated journals, for comparisons
 )
 
 func (w world) serveCommand() *cobra.Command {
@@ -40,11 +41,7 @@ func (w world) serveCommand() *cobra.Command {
 		Args:   cobra.NoArgs,
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.FromEnv(w.getenv)
-			if err != nil {
-				return err
-			}
-			s := &service{world: w, cfg: cfg, files: runFiles(runFolder), state: stateFiles(stateFolder),
+			s := &service{world: w, files: runFiles(runFolder), state: stateFiles(stateFolder),
 				log: slog.New(slog.NewTextHandler(w.stderr, nil)), started: time.Now()}
 			return s.run(cmd.Context())
 		},
@@ -62,76 +59,73 @@ func (w world) serveCommand() *cobra.Command {
 // service is all of our services in one process.
 type service struct {
 	world
-	cfg     config.Config
 	files   runFiles
 	state   stateFiles
 	log     *slog.Logger
 	started time.Time
+	live    *live
 }
 
-func (s *service) run(ctx context.Context) error {
-	database := s.cfg.DatabasePath
-	if database == "" {
-		database = s.files.database()
-	}
-	store, err := usage.Open(ctx, database)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
+func (s *service) run(ctx context.Context) (err error) {
 	identifier, err := auth.LoadIdentifier(s.state.secret())
 	if err != nil {
 		return err
 	}
-	routes := s.routes()
-	prices := pricing.Default()
-	settler := usage.NewSettler(usage.SettlerConfig{
-		Store: store, Journal: s.followed(), Price: prices.Price, Grace: witnessGrace, Log: s.log,
-	})
-	control := xds.New(s.log)
-	if err := s.publish(ctx, control, routes); err != nil {
+	s.live = &live{world: s.world, files: s.files, state: s.state, xds: xds.New(s.log), book: pricing.Default(), memory: provider.NewMemory(maxEvents)}
+	if err := s.live.start(ctx); err != nil {
 		return err
 	}
-	exchanges := extproc.New(extproc.Config{
-		Dialect:     dialect{provider.OpenAI{Preview: s.preview()}},
-		Plan:        routes.Table().Plan,
-		Identify:    identifier.Identify,
-		Price:       prices.Price,
-		Settle:      settler.Settle,
-		MaxBody:     maxBody,
-		MaxInFlight: maxInFlight,
-		Now:         time.Now,
-		Log:         s.log,
+	cfg := s.live.now.Load().cfg
+	tables := usage.NewTables(cmp.Or(cfg.DatabasePath, s.files.database()))
+	defer func() { err = errors.Join(err, tables.Close()) }()
+	spool, err := usage.OpenSpool(usage.SpoolConfig{Dir: s.state.spool(), MaxBytes: cfg.Spool.MaxBytes, MaxAge: cfg.Spool.MaxAge, Sync: cfg.Spool.Sync, Log: s.log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, spool.Close()) }()
+	ledger := usage.NewLedger(usage.LedgerConfig{
+		Store: tables.Store, Spool: spool, Journal: s.followed(), Grace: witnessGrace, OrphanGrace: cfg.OrphanGrace, Log: s.log,
+		Rotation: usage.Rotation{At: journalSize, Keep: journalsKept, Reopen: s.reopenJournal},
+		Keep:     func() time.Duration { return s.live.now.Load().cfg.PromptLog.Keep },
 	})
-	api := dashboardapi.Handler(s.api(store, settler, control, routes))
-	return s.serve(ctx, settler, map[string]serveFunc{
-		s.files.xdsSocket(): control.Serve,
+	exchanges := extproc.New(extproc.Config{
+		Rules:    s.live.rules,
+		Identify: identifier.Identify,
+		Begin:    s.beginning(spool),
+		Settle:   spool.Settle,
+		Now:      s.now,
+		Log:      s.log,
+	})
+	api := dashboardapi.Handler(s.api(tables, ledger))
+	return s.serve(ctx, spool, ledger, map[string]serveFunc{
+		s.files.xdsSocket(): s.live.xds.Serve,
 		s.files.extProc():   exchanges.Serve,
-		s.files.apiSocket(): func(ctx context.Context, l net.Listener) error { return serveHTTP(ctx, l, api) },
+		s.files.apiSocket(): func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, api) },
 	})
 }
 
 type serveFunc func(context.Context, net.Listener) error
 
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
-	return dashboardapi.Serve(ctx, l, h)
-}
-
-// serve runs every service on its socket, and the settler until they have ended:
-// what the last exchanges settle is still written.
-func (s *service) serve(ctx context.Context, settler *usage.Settler, services map[string]serveFunc) error {
-	settling, stopSettling := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopSettling()
-	settled := make(chan error, 1)
-	go func() { settled <- settler.Run(settling) }()
+// serve runs every service on its socket, and the books until they have ended: what the
+// last exchanges settle is still written.
+func (s *service) serve(ctx context.Context, spool *usage.Spool, ledger *usage.Ledger, services map[string]serveFunc) error {
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopKeeping()
+	var books errgroup.Group
+	books.Go(func() error { return ledger.Run(keeping) })
+	books.Go(func() error { return spool.Run(keeping) })
 
 	group, ctx := errgroup.WithContext(ctx)
 	for socket, serve := range services {
 		group.Go(func() error { return serveSocket(ctx, socket, serve) })
 	}
+	group.Go(func() error {
+		config.Watch(ctx, s.live.watched, func() { s.reload(ctx) })
+		return nil
+	})
 	err := group.Wait()
-	stopSettling()
-	return errors.Join(err, <-settled)
+	stopKeeping()
+	return errors.Join(err, books.Wait())
 }
 
 // serveSocket takes over the socket's name, which a killed predecessor may have left.
@@ -146,6 +140,28 @@ func serveSocket(ctx context.Context, path string, serve serveFunc) error {
 	return serve(ctx, l)
 }
 
+// now is the time of the clock on the wall, which may be set forth and back.
+func (s *service) now() time.Time {
+	if s.sabotaged("clock") {
+		return time.Now().Add(time.Hour * time.Duration(time.Now().Second()/2%3-1)).Round(0)
+	}
+	return time.Now()
+}
+
+// beginning is how a request is recorded before it goes out.
+func (s *service) beginning(spool *usage.Spool) func(*gateway.Intent) error {
+	if s.sabotaged("no-intent") {
+		return func(*gateway.Intent) error { return nil }
+	}
+	return spool.Begin
+}
+
+// reopenJournal has Envoy open its journal anew, after the old one was moved away.
+func (s *service) reopenJournal(ctx context.Context) error {
+	_, err := ask(ctx, unixClient(s.files.adminSocket()), http.MethodPost, "http://envoy/reopen_logs")
+	return err
+}
+
 // followed is the journal that rows are made from.
 func (s *service) followed() string {
 	if s.sabotaged("no-journal") {
@@ -154,49 +170,20 @@ func (s *service) followed() string {
 	return s.state.journal()
 }
 
-// routes are the configured ones, the demo's with its socket.
-func (s *service) routes() gateway.Routes {
-	routes := s.cfg.Routes
-	if s.cfg.Demo {
-		routes = s.cfg.RoutesWithDemo(s.files.demoSocket())
-	}
-	return routes
-}
-
-func (s *service) preview() int {
-	if s.cfg.PromptLogging {
-		return previewRunes
-	}
-	return 0
-}
-
-func (s *service) publish(ctx context.Context, control *xds.Server, routes gateway.Routes) error {
-	ca, err := caFile(s.getenv)
+// reload takes over files that have changed.
+func (s *service) reload(ctx context.Context) {
+	err := s.live.reload(ctx)
+	s.live.setFault(err)
 	if err != nil {
-		return err
+		s.log.Error("the changed configuration is refused; the one before stays in force", "error", err)
+		return
 	}
-	snapshot, err := xds.Build(xds.Config{
-		Bind:          s.cfg.Bind,
-		Port:          s.cfg.Port,
-		AnyHost:       s.cfg.Open,
-		FailOpen:      !s.sabotaged("fail-closed"),
-		Routes:        routes,
-		Retry:         xds.Retry{Attempts: s.cfg.Retry.Attempts, Delay: s.cfg.Retry.Delay},
-		MaxBody:       maxBody,
-		ExtProcSocket: s.files.extProc(),
-		APISocket:     s.files.apiSocket(),
-		Journal:       s.state.journal(),
-		CAFile:        ca,
-	})
-	if err != nil {
-		return err
-	}
-	return control.Publish(ctx, snapshot)
+	s.log.Info("the changed configuration is in force")
 }
 
 // dialect gives provider's streams the interface that extproc asks for.
 type dialect struct{ provider.OpenAI }
 
-func (d dialect) NewStream(e gateway.Endpoint, dropUsage bool) extproc.Stream {
-	return d.OpenAI.NewStream(e, dropUsage)
+func (d dialect) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bool) extproc.Stream {
+	return d.OpenAI.NewStream(i, p, dropUsage)
 }

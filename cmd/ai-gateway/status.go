@@ -6,8 +6,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"ai-gateway/config"
 )
 
 func (w world) statusCommand() *cobra.Command {
@@ -16,7 +14,7 @@ func (w world) statusCommand() *cobra.Command {
 		Short: "Show the health of the gateway that runs here, Envoy's last refusal included",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.FromEnv(w.getenv)
+			cfg, err := w.load()
 			if err != nil {
 				return err
 			}

@@ -15,7 +15,8 @@ const maxChunks = 100_000
 
 // generator makes answers without a scenario, for load. Its model names tell how:
 // "gen-chunks=50-delay=20ms-usage" streams 50 chunks, 20 ms apart, and reports its
-// usage when asked for it; without "usage" it never does in a stream.
+// usage when asked for it; without "usage" it never does in a stream. "id=7" means
+// nothing, and tells a model from others of its kind.
 type generator struct {
 	chunks int
 	delay  time.Duration
@@ -38,6 +39,7 @@ func parseGenerator(model string) (generator, bool) {
 			g.delay, err = time.ParseDuration(value)
 		case "usage":
 			g.usage = true
+		case "id":
 		default:
 			return generator{}, false
 		}

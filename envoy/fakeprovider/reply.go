@@ -17,6 +17,7 @@ type Field struct {
 
 // Reply is one answer.
 type Reply struct {
+	Wait    time.Duration // before the first byte
 	Status  int
 	Header  []Field // sent in this order; "content-length: auto" is computed
 	Body    []Piece
@@ -62,6 +63,7 @@ const (
 //	«close»         the connection is closed before its time
 //	«trailer a: b»  a trailer behind a chunked body
 //
+// A «wait» on a line of its own before the status holds the whole reply back.
 // The text's last line break is not part of the body. Without a content-length the
 // body is chunked, or ends with the connection if there is "connection: close".
 // The text «never» alone is a reply that does not come.
@@ -69,10 +71,13 @@ func ParseReply(text string) (Reply, error) {
 	if strings.TrimSpace(text) == "«never»" {
 		return Reply{Never: true}, nil
 	}
-	head, body, _ := strings.Cut(strings.TrimSuffix(text, "\n")+"\n", "\n\n")
-	status, fields, _ := strings.Cut(head, "\n")
 	var r Reply
 	var err error
+	if text, err = r.parseWait(text); err != nil {
+		return Reply{}, err
+	}
+	head, body, _ := strings.Cut(strings.TrimSuffix(text, "\n")+"\n", "\n\n")
+	status, fields, _ := strings.Cut(head, "\n")
 	if r.Status, err = parseStatus(status); err != nil {
 		return Reply{}, err
 	}
@@ -81,6 +86,19 @@ func ParseReply(text string) (Reply, error) {
 	}
 	err = r.parseBody(strings.TrimSuffix(body, "\n"))
 	return r, err
+}
+
+// parseWait reads what may stand before the status and returns what follows.
+func (r *Reply) parseWait(text string) (rest string, err error) {
+	wait, marked := strings.CutPrefix(text, markOpen+"wait ")
+	if !marked {
+		return text, nil
+	}
+	wait, rest, _ = strings.Cut(wait, markClose+"\n")
+	if r.Wait, err = time.ParseDuration(wait); err != nil {
+		return "", fmt.Errorf("wait before the status: %w", err)
+	}
+	return rest, nil
 }
 
 func parseStatus(line string) (int, error) {

@@ -26,6 +26,9 @@ func (w *writer) reply(r Reply) error {
 		<-w.ctx.Done()
 		return errLeft
 	}
+	if !w.wait(r.Wait) {
+		return errLeft
+	}
 	head, chunked, closes := r.head()
 	w.chunked = chunked
 	if err := w.write(head); err != nil {
@@ -150,7 +153,7 @@ func (w *writer) reset() {
 	}
 	if t, ok := conn.(*net.TCPConn); ok {
 		_ = t.SetLinger(0) // the connection may have ended already
-		t.Close()
+		conn.Close()
 	}
 }
 

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ai-gateway/config"
+	"ai-gateway/gateway"
+	"ai-gateway/pricing"
+	"ai-gateway/usage"
+)
+
+// span is the time that a command looks at.
+type span struct{ from, to string }
+
+func (s *span) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.from, "from", "24h", "start: a time (2026-01-31 or 2026-01-31T12:00:00Z) or how long ago (24h)")
+	cmd.Flags().StringVar(&s.to, "to", "1m", "end, likewise; what started then is not looked at any more")
+}
+
+func (s *span) times(now time.Time) (from, to time.Time, err error) {
+	from, fault := parseTime("--from", s.from, now)
+	to, err = parseTime("--to", s.to, now)
+	if err = errors.Join(fault, err); err == nil && !from.Before(to) {
+		err = fmt.Errorf("--from %s is not before --to %s", s.from, s.to)
+	}
+	return from, to, err
+}
+
+func parseTime(flag, text string, now time.Time) (time.Time, error) {
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%s %q is neither a time (2026-01-31 or 2026-01-31T12:00:00Z) nor how long ago (24h)", flag, text)
+}
+
+// openBooks opens the tables that persist.
+func (w world) openBooks(ctx context.Context) (config.Config, *usage.Store, error) {
+	cfg, err := w.load()
+	if err != nil {
+		return cfg, nil, err
+	}
+	if cfg.DatabasePath == "" {
+		return cfg, nil, errors.New("there are no tables that persist: set DATABASE_PATH to the gateway's")
+	}
+	store, err := usage.Open(ctx, cfg.DatabasePath)
+	return cfg, store, err
+}
+
+func (w world) repriceCommand() *cobra.Command {
+	var at span
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "reprice",
+		Short: "Compute the costs of past requests anew: show the difference, then write it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return w.reprice(cmd.Context(), at, dryRun)
+		},
+	}
+	at.flags(cmd)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show the difference and write nothing")
+	return cmd
+}
+
+func (w world) reprice(ctx context.Context, at span, dryRun bool) (err error) {
+	from, to, err := at.times(time.Now())
+	if err != nil {
+		return err
+	}
+	_, store, err := w.openBooks(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	sums, err := store.Reprice(ctx, from, to, pricing.Default().Price, false)
+	if err != nil {
+		return err
+	}
+	changed := w.showRepriced(sums)
+	switch {
+	case changed == 0:
+		fmt.Fprintln(w.stdout, "Nothing changes.")
+		return nil
+	case dryRun:
+		fmt.Fprintf(w.stdout, "%d rows would change.\n", changed)
+		return nil
+	}
+	if _, err = store.Reprice(ctx, from, to, pricing.Default().Price, true); err == nil {
+		fmt.Fprintf(w.stdout, "%d rows are written.\n", changed)
+	}
+	return err
+}
+
+// showRepriced prints a line a model that changes, and returns how many rows do.
+func (w world) showRepriced(sums []usage.Repriced) (changed int64) {
+	table := tabwriter.NewWriter(w.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "model\trows\tchanged\tUSD before\tUSD now\tunpriced before\tunpriced now")
+	var before, after gateway.Money
+	for _, s := range sums {
+		before, after, changed = before+s.Before, after+s.After, changed+s.Changed
+		if s.Changed > 0 {
+			fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\t%d\t%d\n", s.Model, s.Rows, s.Changed, s.Before, s.After, s.Rows-s.PricedBefore, s.Rows-s.PricedNow)
+		}
+	}
+	fmt.Fprintf(table, "all\t\t%d\t%s\t%s\t\t\n", changed, before, after)
+	_ = table.Flush() // an error is the reader leaving
+	return changed
+}
+
+func (w world) reconcileCommand() *cobra.Command {
+	var at span
+	cmd := &cobra.Command{
+		Use:   "reconcile",
+		Short: "Compare what both witnesses wrote with the tables, and fail if anything is missing, doubled or different",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return w.reconcile(cmd.Context(), at)
+		},
+	}
+	at.flags(cmd)
+	return cmd
+}
+
+func (w world) reconcile(ctx context.Context, at span) (err error) {
+	from, to, err := at.times(time.Now())
+	if err != nil {
+		return err
+	}
+	cfg, store, err := w.openBooks(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	state, err := stateOf(cfg)
+	if err != nil {
+		return err
+	}
+	found, err := usage.Reconcile(ctx, store, state.journal(), state.spool(), from, to)
+	if err != nil {
+		return err
+	}
+	for _, f := range found.Findings {
+		fmt.Fprintf(w.stdout, "%s  %s\n", f.ID, f.What)
+	}
+	fmt.Fprintf(w.stdout, "%d rows were compared with %d lines of the journal and %d records of the spool: %d findings\n",
+		found.Rows, found.Lines, found.Records, len(found.Findings))
+	if len(found.Findings) > 0 {
+		return fmt.Errorf("%d requests are missing, doubled or different", len(found.Findings))
+	}
+	return nil
+}
+
+// stateOf is the folder of what outlives a run, beside the database.
+func stateOf(cfg config.Config) (stateFiles, error) {
+	abs, err := filepath.Abs(cfg.DatabasePath)
+	if err != nil {
+		return "", fmt.Errorf("finding DATABASE_PATH %q: %w", cfg.DatabasePath, err)
+	}
+	return stateFiles(abs + ".state"), nil
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ai-gateway/config"
+	"ai-gateway/envoy"
+	"ai-gateway/pricing"
+	"ai-gateway/provider"
+	"ai-gateway/xds"
+)
+
+const validateWithin = 30 * time.Second
+
+func (w world) checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE",
+		Short: "Check a configuration file, and what is made of it by Envoy itself; fails if anything is wrong",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return w.check(cmd.Context(), args[0])
+		},
+	}
+}
+
+func (w world) check(ctx context.Context, file string) error {
+	cfg, err := config.Load(file, w.getenv)
+	if err != nil {
+		return err
+	}
+	binary, err := envoy.Find(ctx, w.getenv)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "ai-gateway-check-")
+	if err != nil {
+		return fmt.Errorf("making a folder for what is rendered: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	rendered, err := w.render(cfg, dir)
+	if err != nil {
+		return err
+	}
+	if err := validate(ctx, binary.Path, filepath.Join(dir, "envoy.json"), rendered); err != nil {
+		return err
+	}
+	fmt.Fprintf(w.stdout, "%s is valid: %d backends, %d models; Envoy %s accepts what is made of it\n",
+		file, len(cfg.Routes.Backends), len(cfg.Routes.Models), binary.Version)
+	return nil
+}
+
+// render makes of a configuration what Envoy would be told.
+func (w world) render(cfg config.Config, dir string) ([]byte, error) {
+	l := &live{world: w, files: runFiles(dir), state: stateFiles(dir), book: pricing.Default(), memory: provider.NewMemory(maxEvents)}
+	s, err := l.settings(cfg)
+	if err != nil {
+		return nil, err
+	}
+	c, err := l.envoyConfig(s, s.routes.Backends)
+	if err != nil {
+		return nil, err
+	}
+	return xds.Static(c)
+}
+
+// validate has Envoy look at a file, which holds keys and goes with its folder.
+func validate(ctx context.Context, binary, path string, content []byte) error {
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		return fmt.Errorf("writing what is rendered: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, validateWithin)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, "--mode", "validate", "--config-path", path, "--config-yaml", envoy.Runtime, "--log-level", "error", "--log-format", "%v")
+	cmd.Env = []string{}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return errors.Join(fmt.Errorf("envoy refuses what is made of it: %w", err), errors.New(strings.TrimSpace(string(out))))
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"ai-gateway/config"
+)
+
+func (w world) configCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "config", Short: "Show the configuration, its file and the environment together"}
+	cmd.AddCommand(w.configShowCommand(), w.configDocsCommand())
+	return cmd
+}
+
+// configFile is the configuration file, "" for none.
+func (w world) configFile() string { return cmp.Or(*w.file, w.getenv(config.FileVariable)) }
+
+func (w world) load() (config.Config, error) { return config.Load(w.configFile(), w.getenv) }
+
+func (w world) configShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show",
+		Short: "Print the effective configuration, each value with its source",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			text, err := config.Show(w.configFile(), w.getenv)
+			fmt.Fprintf(w.stdout, "%s", text)
+			return err
+		},
+	}
+}
+
+func (w world) configDocsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "docs DIR",
+		Short:  "Write the schema and the tables of the documentation; for developers",
+		Args:   cobra.ExactArgs(1),
+		Hidden: true,
+		RunE:   func(_ *cobra.Command, args []string) error { return writeDocs(args[0]) },
+	}
+}
+
+func writeDocs(dir string) error {
+	schema, err := config.Schema()
+	if err != nil {
+		return err
+	}
+	page := filepath.Join(dir, "configuration.md")
+	text, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	filled, err := config.Document(string(text))
+	if err != nil {
+		return fmt.Errorf("filling in %s: %w", page, err)
+	}
+	if err := os.WriteFile(page, []byte(filled), 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "ai-gateway.schema.json"), schema, 0o644)
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ai-gateway/config"
+)
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(root, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// cells returns, for each row of a document's tables that begins with a cell in
+// backquotes, what its first cells hold in backquotes, "" for nothing.
+func cells(document string, columns int) [][]string {
+	var rows [][]string
+	for line := range strings.Lines(document) {
+		parts := strings.Split(strings.Trim(line, "|\n"), "|")
+		if !strings.HasPrefix(line, "| `") || len(parts) < columns {
+			continue
+		}
+		row := make([]string, columns)
+		for i := range columns {
+			row[i] = strings.Trim(parts[i], " `")
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func TestTheTableOfVariablesIsWhatIsRead(t *testing.T) {
+	asked, described := map[string]bool{}, map[string]string{}
+	unset, err := config.Load("", func(name string) string { asked[name] = true; return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked[config.FileVariable] = true // by the commands
+	_, table, _ := strings.Cut(read(t, "docs/configuration.md"), "\n<!-- variables: ")
+	table, _, _ = strings.Cut(table, "\n<!-- end of variables")
+	for _, row := range cells(table, 2) {
+		described[row[0]] = row[1]
+		if !asked[row[0]] {
+			t.Errorf("%s is described and not read", row[0])
+		}
+	}
+	for name := range asked {
+		if _, ok := described[name]; !ok {
+			t.Errorf("%s is read and not described", name)
+		}
+	}
+	defaults, err := config.Load("", func(name string) string { return described[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults.Demo = unset.Demo // which depends on what is set at all
+	if diff := cmp.Diff(unset, defaults); diff != "" {
+		t.Errorf("nothing set (-) and the described defaults (+) differ:\n%s", diff)
+	}
+}
+
+func TestTheReadmesCommandsExist(t *testing.T) {
+	readme, makefile := read(t, "README.md"), read(t, "Makefile")
+	cfg, err := config.Load("", func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(readme, "\n"+curl(cfg)+"\n") {
+		t.Errorf("the README has not the line that is printed to be pasted: %s", curl(cfg))
+	}
+	for _, target := range regexp.MustCompile("(?m)(?:^|`)make ([a-z-]+)").FindAllStringSubmatch(readme, -1) {
+		if !strings.Contains(makefile, "\n"+target[1]+":") {
+			t.Errorf("make %s is no target", target[1])
+		}
+	}
+	for _, command := range regexp.MustCompile("`bin/ai-gateway ([a-z]+)").FindAllStringSubmatch(readme, -1) {
+		if err := run(t.Context(), []string{command[1], "--help"}, os.Getenv, io.Discard, io.Discard); err != nil {
+			t.Errorf("ai-gateway %s: %v", command[1], err)
+		}
+	}
+}
+
+func TestTheTableOfRoomsIsTheOneThatIsHeld(t *testing.T) {
+	var described []string
+	_, table, _ := strings.Cut(read(t, "docs/architecture.md"), "\n## Rooms\n")
+	for _, row := range cells(table, 1) {
+		described = append(described, row[0])
+	}
+	if slices.Sort(described); !slices.Equal(described, rooms) {
+		t.Errorf("described are %v, there are %v", described, rooms)
+	}
+}
+
+func TestEveryDependencyHasItsReason(t *testing.T) {
+	rationale := read(t, "RATIONALE.md")
+	for line := range strings.Lines(read(t, "go.mod")) {
+		words := strings.Fields(line)
+		if len(words) != 2 || !strings.HasPrefix(words[1], "v") {
+			continue // an indirect one has a comment
+		}
+		name := strings.Replace(words[0], "github.com/envoyproxy/go-control-plane/", "…/", 1)
+		if !strings.Contains(rationale, "`"+name+"`") {
+			t.Errorf("RATIONALE.md gives no reason for %s", words[0])
+		}
+	}
+}
+
+func TestLinksBetweenDocumentsLead(t *testing.T) {
+	documents, err := filepath.Glob(filepath.Join(root, "docs/*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range append(documents, filepath.Join(root, "README.md")) {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range regexp.MustCompile(`\]\(([a-zA-Z./-]+)`).FindAllStringSubmatch(string(b), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), link[1])); err != nil {
+				t.Errorf("%s: %v", filepath.Base(path), err)
+			}
+		}
+	}
+}

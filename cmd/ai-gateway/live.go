@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
+
+	"ai-gateway/config"
+	"ai-gateway/extproc"
+	"ai-gateway/gateway"
+	"ai-gateway/pricing"
+	"ai-gateway/provider"
+	"ai-gateway/xds"
+)
+
+// acceptWithin is how long Envoy may take to say what it thinks of a configuration.
+const acceptWithin = 5 * time.Second
+
+// live is the configuration in force, which changes while the gateway runs.
+type live struct {
+	world
+	files  runFiles
+	state  stateFiles
+	xds    *xds.Server
+	book   pricing.Book
+	memory *provider.Memory
+
+	now atomic.Pointer[settings]
+
+	mu    sync.Mutex
+	fault string // why what the files say now is not in force; "" if it is
+}
+
+// settings are one configuration, ready for use.
+type settings struct {
+	cfg    config.Config
+	routes gateway.Routes
+	rules  extproc.Rules
+	since  time.Time
+}
+
+// rules are those in force.
+func (l *live) rules() *extproc.Rules { return &l.now.Load().rules }
+
+// watched are the files that the configuration is made from.
+func (l *live) watched() []string { return l.now.Load().cfg.Files }
+
+func (l *live) setFault(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fault = ""; err != nil {
+		l.fault = err.Error()
+	}
+}
+
+func (l *live) lastFault() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fault
+}
+
+// start puts the configuration in force that the files hold or, if that is bad by now,
+// the last one that was in force in this run.
+func (l *live) start(ctx context.Context) error {
+	cfg, err := l.load()
+	if err != nil {
+		text, fault := os.ReadFile(l.files.goodConfig())
+		if fault != nil {
+			return err // there is none
+		}
+		l.setFault(err)
+		if cfg, fault = config.LoadText(l.configFile(), text, l.getenv); fault != nil {
+			return errors.Join(err, fault)
+		}
+	}
+	next, err := l.settings(cfg)
+	if err != nil {
+		return err
+	}
+	return l.publish(ctx, next, next.routes.Backends)
+}
+
+// settings makes a configuration ready for use.
+func (l *live) settings(cfg config.Config) (*settings, error) {
+	book, err := l.book.With(overrides(cfg.Prices))
+	if err != nil {
+		return nil, fmt.Errorf("taking over prices: %w", err)
+	}
+	routes := cfg.RoutesWithDemo(l.files.demoSocket())
+	return &settings{
+		cfg: cfg, routes: routes, since: time.Now(),
+		rules: extproc.Rules{
+			Dialect: dialect{provider.OpenAI{Preview: cfg.PromptLog.Look(), Memory: l.memory}},
+			Plan:    routes.Table().Plan, Price: book.Price, Clean: cfg.PromptLog.Clean,
+			MaxBody: cfg.MaxBody, MaxInFlight: cfg.MaxInFlight,
+		},
+	}, nil
+}
+
+// overrides are the configuration's prices as the price book takes them.
+func overrides(prices []config.Price) []pricing.Override {
+	var all []pricing.Override
+	for _, p := range prices {
+		o := pricing.Override{Model: p.Model, From: p.From, Rates: gateway.Rates(p.Rates)}
+		for _, t := range p.Tiers {
+			o.Tiers = append(o.Tiers, gateway.Tier{Above: t.AbovePromptTokens, Rates: gateway.Rates(t.Rates)})
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
+// reload puts in force what the files hold now. What is bad, in itself or to Envoy, is
+// refused, and what was in force stays so.
+func (l *live) reload(ctx context.Context) error {
+	cfg, err := l.load()
+	if err != nil {
+		return err
+	}
+	before := l.now.Load()
+	next, err := l.settings(cfg)
+	if err != nil {
+		return err
+	}
+	// Backends that are gone stay until no plan names them any more.
+	union := slices.Clone(next.routes.Backends)
+	for _, b := range before.routes.Backends {
+		if !slices.ContainsFunc(union, func(n gateway.Backend) bool { return n.Name == b.Name }) {
+			union = append(union, b)
+		}
+	}
+	if err := l.publish(ctx, next, union); err != nil {
+		return errors.Join(err, l.publishOnly(ctx, before, before.routes.Backends))
+	}
+	if len(union) > len(next.routes.Backends) {
+		return l.publishOnly(ctx, next, next.routes.Backends)
+	}
+	return nil
+}
+
+// publish tells Envoy of a configuration with some backends and, when Envoy has it, puts
+// it in force for plans. Where no Envoy is there, nobody can refuse.
+func (l *live) publish(ctx context.Context, next *settings, backends []gateway.Backend) error {
+	if err := l.publishOnly(ctx, next, backends); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, acceptWithin)
+	defer cancel()
+	if err := l.xds.Accepted(ctx); errors.Is(err, xds.ErrRejected) {
+		return err
+	}
+	l.now.Store(next)
+	return l.saveGood(next.cfg.Text)
+}
+
+func (l *live) publishOnly(ctx context.Context, s *settings, backends []gateway.Backend) error {
+	snapshot, err := l.snapshot(s, backends)
+	if err != nil {
+		return err
+	}
+	return l.xds.Publish(ctx, snapshot)
+}
+
+func (l *live) snapshot(s *settings, backends []gateway.Backend) (*cache.Snapshot, error) {
+	c, err := l.envoyConfig(s, backends)
+	if err != nil {
+		return nil, err
+	}
+	return xds.Build(c)
+}
+
+func (l *live) envoyConfig(s *settings, backends []gateway.Backend) (xds.Config, error) {
+	ca, err := caFile(l.getenv)
+	routes := s.routes
+	routes.Backends = backends
+	return xds.Config{
+		Bind:          s.cfg.Bind,
+		Port:          s.cfg.Port,
+		AnyHost:       s.cfg.Open,
+		FailOpen:      !l.sabotaged("fail-closed"),
+		Routes:        routes,
+		Retry:         xds.Retry{Attempts: s.cfg.Retry.Attempts, Delay: s.cfg.Retry.Delay},
+		MaxBody:       s.cfg.MaxBody,
+		Certificate:   s.cfg.TLS.Certificate,
+		Key:           s.cfg.TLS.Key,
+		Origins:       s.cfg.CORSOrigins,
+		ExtProcSocket: l.files.extProc(),
+		APISocket:     l.files.apiSocket(),
+		Journal:       l.state.journal(),
+		CAFile:        ca,
+	}, err
+}
+
+// saveGood keeps the text of the file for a serve that finds a bad one when it is started
+// again. It holds no secrets, only where they are.
+func (l *live) saveGood(text []byte) error {
+	if l.configFile() == "" {
+		return nil
+	}
+	path := l.files.goodConfig()
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+		return nil
+	}
+	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+		return fmt.Errorf("keeping the configuration: %w", err)
+	}
+	return os.Rename(path+".new", path)
+}

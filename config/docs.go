@@ -1,0 +1,141 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Document fills in the tables of docs/configuration.md, each between its markers.
+func Document(markdown string) (string, error) {
+	for _, table := range []struct{ name, text string }{{"fields", fieldTable()}, {"variables", variableTable()}} {
+		begin := "<!-- " + table.name + ": made by `make docs` -->\n"
+		end := "<!-- end of " + table.name + " -->"
+		before, rest, begins := strings.Cut(markdown, begin)
+		_, after, ends := strings.Cut(rest, end)
+		if !begins || !ends {
+			return "", fmt.Errorf("the markers %q and %q are not both there", begin, end)
+		}
+		markdown = before + begin + "\n" + table.text + "\n" + end + after
+	}
+	return markdown, nil
+}
+
+func fieldTable() string {
+	var b strings.Builder
+	b.WriteString("| field | value | default | variable | meaning |\n|---|---|---|---|---|\n")
+	writeFields(&b, new(document), "")
+	return b.String()
+}
+
+func writeFields(b *strings.Builder, o object, under string) {
+	for _, f := range o.fields() {
+		path := under + f.name
+		unset := code(f.unset)
+		if f.required {
+			unset = "required"
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", path, words(f), unset, strings.Join(codes(f.variables), ", "), f.doc)
+		switch into := f.into.(type) {
+		case sequence:
+			if item, ok := into.add().(object); ok {
+				writeFields(b, item, path+"[].")
+			}
+		case object:
+			writeFields(b, into, path+".")
+		}
+	}
+}
+
+// words say what a field's value is.
+func words(f field) string {
+	switch into := f.into.(type) {
+	case leaf:
+		return into.shape(f).words
+	case sequence:
+		return listWords(into, f)
+	case alternative:
+		return "one of its fields"
+	}
+	return "fields"
+}
+
+func listWords(into sequence, f field) string {
+	item := f
+	item.into = into.add()
+	switch _, short := item.into.(shortened); {
+	case short:
+		return "list of fields or texts"
+	case f.lone:
+		return "fields, or a list of them"
+	}
+	return "list of " + words(item)
+}
+
+func variableTable() string {
+	var b strings.Builder
+	b.WriteString("| variable | default | field | meaning |\n|---|---|---|---|\n")
+	fmt.Fprintf(&b, "| `%s` | | | the configuration file, where no `--config` names one |\n", FileVariable)
+	fmt.Fprintf(&b, "| `%s` | `%s` | | base URL of the backend `%s`, which serves every model without a route; beside a file there is no default |\n",
+		upstreamVariable, DefaultUpstream, UpstreamBackend)
+	fmt.Fprintf(&b, "| `%s` | | | key for the upstream, used for clients that send none |\n", keyVariable)
+	fmt.Fprintf(&b, "| `%s` | | | the same, if `%s` is not set |\n", otherKeyVariable, keyVariable)
+	fmt.Fprintf(&b, "| `%s` | | | `modelId:baseUrl,modelId2:baseUrl2`: models that are served elsewhere, without a key; "+
+		"ids may hold colons (`llama3:8b:http://localhost:11434/v1`) |\n", routesVariable)
+	writeVariables(&b, new(document), "")
+	return b.String()
+}
+
+// writeVariables writes a row for each variable that wins over a field.
+func writeVariables(b *strings.Builder, o object, under string) {
+	for _, f := range o.fields() {
+		path := under + f.name
+		if into, ok := f.into.(object); ok {
+			writeVariables(b, into, path+".")
+		}
+		for i, name := range f.variables {
+			doc := f.meaning()
+			if i > 0 {
+				doc = fmt.Sprintf("the same, if `%s` is not set", f.variables[0])
+			}
+			fmt.Fprintf(b, "| `%s` | %s | `%s` | %s |\n", name, code(f.plainUnset()), path, doc)
+		}
+	}
+}
+
+// meaning is a field's sentence for the number that its variable holds.
+func (f field) meaning() string {
+	if f.unit == "" {
+		return f.doc
+	}
+	return "in " + f.unit + ": " + f.doc
+}
+
+// plainUnset is the default as the field's variable would say it.
+func (f field) plainUnset() string {
+	if f.unit == "" {
+		return f.unset
+	}
+	of, err := time.ParseDuration("1" + f.unit)
+	unset, errUnset := time.ParseDuration(f.unset)
+	if err != nil || errUnset != nil {
+		panic("a default with a unit is a duration") // a test writes all tables
+	}
+	return strconv.FormatInt(int64(unset/of), 10)
+}
+
+func code(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "`" + text + "`"
+}
+
+func codes(texts []string) []string {
+	var all []string
+	for _, text := range texts {
+		all = append(all, code(text))
+	}
+	return all
+}

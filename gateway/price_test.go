@@ -1,0 +1,143 @@
+package gateway
+
+import (
+	"math"
+	"math/big"
+	"testing"
+)
+
+var tiered = Price{
+	Rates: Rates{Input: 2 * USD, CachedInput: USD / 2, CacheWrite: 3 * USD, Output: 10 * USD, Reasoning: 12 * USD},
+	Tiers: []Tier{
+		{Above: 1000, Rates: Rates{Input: 4 * USD, CachedInput: USD, CacheWrite: 6 * USD, Output: 15 * USD, Reasoning: 18 * USD}},
+		{Above: 2000, Rates: Rates{Input: 8 * USD}},
+	},
+}
+
+func TestEachPartOfAUsageHasItsOwnRate(t *testing.T) {
+	for _, c := range []struct {
+		usage Usage
+		want  Money
+	}{
+		{Usage{}, 0},
+		{Usage{Prompt: 100}, 200_000},
+		{Usage{Prompt: 100, Cached: 100}, 50_000},
+		{Usage{Prompt: 100, CacheWrite: 100}, 300_000},
+		{Usage{Prompt: 100, Cached: 30, CacheWrite: 20}, 100_000 + 15_000 + 60_000},
+		{Usage{Completion: 100}, 1_000_000},
+		{Usage{Completion: 100, Reasoning: 40}, 600_000 + 480_000},
+	} {
+		if got := tiered.Cost(c.usage); got != c.want {
+			t.Errorf("cost of %+v is %d, want %d", c.usage, got, c.want)
+		}
+	}
+}
+
+func TestNoPartIsBilledBeyondItsWhole(t *testing.T) {
+	for _, c := range []struct {
+		usage Usage
+		want  Money
+	}{
+		{Usage{Prompt: 1, Cached: 5}, 500},
+		{Usage{Prompt: 10, Cached: 6, CacheWrite: 6}, 3_000 + 12_000},
+		{Usage{Completion: 1, Reasoning: 5}, 12_000},
+		{Usage{Prompt: -1, Cached: -1, CacheWrite: -1, Completion: -1, Reasoning: -1}, 0},
+		{Usage{Prompt: 1, Cached: -5}, 2_000},
+	} {
+		if got := tiered.Cost(c.usage); got != c.want {
+			t.Errorf("cost of %+v is %d, want %d", c.usage, got, c.want)
+		}
+	}
+}
+
+func TestALongPromptPutsItsWholeRequestInATier(t *testing.T) {
+	for _, c := range []struct {
+		usage Usage
+		want  Money
+	}{
+		{Usage{Prompt: 1000, Cached: 400, Completion: 10, Reasoning: 5}, 1_200_000 + 200_000 + 50_000 + 60_000},
+		{Usage{Prompt: 1001, Cached: 400, Completion: 10, Reasoning: 5}, 2_404_000 + 400_000 + 75_000 + 90_000},
+		{Usage{Prompt: 2000}, 8_000_000},
+		{Usage{Prompt: 2001}, 16_008_000},
+	} {
+		if got := tiered.Cost(c.usage); got != c.want {
+			t.Errorf("cost of %+v is %d, want %d", c.usage, got, c.want)
+		}
+	}
+}
+
+func TestACostIsRoundedOnceToTheNearestNanoDollar(t *testing.T) {
+	input := Price{Rates: Rates{Input: 1}}
+	for prompt, want := range map[int64]Money{499_999: 0, 500_000: 1, 1_499_999: 1, 1_500_000: 2} {
+		if got := input.Cost(Usage{Prompt: prompt}); got != want {
+			t.Errorf("%d tokens cost %d, want %d", prompt, got, want)
+		}
+	}
+	both := Price{Rates: Rates{Input: 1, Output: 1}}
+	if got := both.Cost(Usage{Prompt: 300_000, Completion: 300_000}); got != 1 {
+		t.Errorf("six tenths of a nano-dollar in two parts cost %d", got)
+	}
+}
+
+func TestACostBeyondAllBoundsIsTheLargest(t *testing.T) {
+	for _, c := range []struct {
+		price Money
+		usage Usage
+		want  Money
+	}{
+		{math.MaxInt64, Usage{Prompt: math.MaxInt64, Completion: math.MaxInt64}, math.MaxInt64},
+		{math.MaxInt64, Usage{Completion: 1_000_001}, math.MaxInt64},
+		{math.MaxInt64, Usage{Completion: 1_000_000}, math.MaxInt64},
+		{math.MaxInt64 - 1, Usage{Completion: 1_000_000}, math.MaxInt64 - 1},
+		{-1, Usage{Prompt: 1_000_000, Completion: 1_000_000}, 0},
+	} {
+		if got := (Price{Rates: Rates{Input: c.price, Output: c.price}}).Cost(c.usage); got != c.want {
+			t.Errorf("cost of %+v at %d is %d, want %d", c.usage, c.price, got, c.want)
+		}
+	}
+}
+
+func FuzzACostIsWhatUnboundedArithmeticSays(f *testing.F) {
+	f.Add(int64(1000), int64(400), int64(100), int64(50), int64(10), int64(2_500_000_000), int64(1))
+	f.Add(int64(math.MaxInt64), int64(math.MaxInt64), int64(0), int64(math.MaxInt64), int64(1), int64(math.MaxInt64), int64(math.MaxInt64))
+	f.Fuzz(func(t *testing.T, prompt, cached, written, completion, reasoning, a, b int64) {
+		u := Usage{Prompt: prompt, Cached: cached, CacheWrite: written, Completion: completion, Reasoning: reasoning}
+		for _, n := range []int64{prompt, cached, written, completion, reasoning, a, b} {
+			if n < 0 {
+				t.Skip("covered by tests of their own")
+			}
+		}
+		if cached > prompt || written > prompt-cached || reasoning > completion {
+			t.Skip("covered by tests of their own")
+		}
+		r := Rates{Input: Money(a), CachedInput: Money(b), CacheWrite: Money(a), Output: Money(b), Reasoning: Money(a)}
+		if got, want := (Price{Rates: r}).Cost(u), unbounded(r, u); got != want {
+			t.Errorf("cost of %+v at %+v is %d, want %d", u, r, got, want)
+		}
+	})
+}
+
+func unbounded(r Rates, u Usage) Money {
+	sum := big.NewInt(million / 2)
+	for _, p := range []struct {
+		tokens int64
+		rate   Money
+	}{
+		{u.Prompt - u.Cached - u.CacheWrite, r.Input}, {u.Cached, r.CachedInput}, {u.CacheWrite, r.CacheWrite},
+		{u.Completion - u.Reasoning, r.Output}, {u.Reasoning, r.Reasoning},
+	} {
+		sum.Add(sum, new(big.Int).Mul(big.NewInt(p.tokens), big.NewInt(int64(p.rate))))
+	}
+	sum.Div(sum, big.NewInt(million))
+	if !sum.IsInt64() {
+		return math.MaxInt64
+	}
+	return Money(sum.Int64())
+}
+
+func BenchmarkCost(b *testing.B) {
+	u := Usage{Prompt: 1500, Cached: 400, Completion: 300, Reasoning: 100}
+	for b.Loop() {
+		tiered.Cost(u)
+	}
+}

@@ -1,0 +1,153 @@
+package gateway
+
+import (
+	"net/url"
+	"time"
+)
+
+// Credential says which key a backend is called with.
+type Credential uint8
+
+// The credentials of a backend.
+const (
+	NoCredential  Credential = iota // none, and the client's never passes
+	OwnCredential                   // the backend's own, by Envoy from SDS
+	ClientFirst                     // the client's own, else the backend's own if it has one
+)
+
+// Kind says how a backend is spoken to.
+type Kind uint8
+
+// The kinds of backends.
+const (
+	OpenAI Kind = iota // OpenAI's API below BaseURL
+	Azure              // Azure OpenAI: deployments in the path, or its v1 surface
+	Local              // OpenAI's API at a server of one's own
+)
+
+var kindNames = [...]string{OpenAI: "openai", Azure: "azure", Local: "local"}
+
+// String returns the name used in the configuration.
+func (k Kind) String() string { return nameOf(kindNames[:], k) }
+
+// Backend is a place where models are served.
+type Backend struct {
+	Name    string // unique, without a slash; also that of its cluster in Envoy
+	Kind    Kind
+	BaseURL *url.URL // http or https, no query: "https://api.openai.com/v1"; of Azure the resource alone
+	Socket  string   // path of a Unix socket to dial instead of BaseURL's host; "" for none
+
+	Deployment string // Azure: in the path of every model; "" takes the upstream model's name
+	APIVersion string // Azure: "2024-10-21"; "" is the v1 surface, which needs none
+
+	Credential Credential
+	Secret     string `json:"-"` // the backend's own key, "" for none; never printed
+
+	ConnectTimeout time.Duration // 0 is DefaultConnectTimeout
+	IdleTimeout    time.Duration // how long an unused connection is kept; 0 is DefaultIdleTimeout
+	MaxConnections int           // at one time; 0 sets no bound
+	Authorities    string        // PEM bundle its certificate is checked with; "" is the system's
+}
+
+// Timeouts of backends that name none. Providers keep unused connections for a minute
+// or longer, so a request is seldom sent into one that is just being closed.
+const (
+	DefaultConnectTimeout = 5 * time.Second
+	DefaultIdleTimeout    = 55 * time.Second
+)
+
+// String returns the backend's name, so that printing one shows no secret.
+func (b Backend) String() string { return b.Name }
+
+// GoString hides the secret from %#v.
+func (b Backend) GoString() string { return "gateway.Backend{" + b.Name + "}" }
+
+// Step is one of the ordered backends of a model.
+type Step struct {
+	Backend       string `json:"backend"`
+	UpstreamModel Model  `json:"upstream_model"` // the model's name there
+}
+
+// Route says who serves a model.
+type Route struct {
+	Model   Model
+	Aliases []Model // other names by which clients ask for it
+	Steps   []Step  // at least one, each of another backend
+}
+
+// Routes are all routes in force.
+type Routes struct {
+	Backends []Backend
+	Models   []Route // each name and alias at most once
+	Default  string  // the backend of every other model; "" refuses them
+}
+
+// Plan says which backends serve a request, in order, and as what.
+type Plan struct {
+	Model     Model  // its name here: an alias counts as its model
+	Steps     []Step // at least one
+	ClientKey bool   // a backend among them may have the client's own key
+	Renamed   bool   // the steps differ in the model's name, or have it in their path
+}
+
+// Table finds plans. It is made once a change of routes and then only read.
+type Table struct {
+	plans    map[Model]*Plan
+	fallback *Plan // without a model; nil refuses
+}
+
+// Table indexes the routes. Steps at unknown backends are left out: config refuses
+// them.
+func (r Routes) Table() *Table {
+	backends := make(map[string]*Backend, len(r.Backends))
+	for i, b := range r.Backends {
+		backends[b.Name] = &r.Backends[i]
+	}
+	t := &Table{plans: make(map[Model]*Plan, len(r.Models))}
+	for _, route := range r.Models {
+		plan := newPlan(route.Model, route.Steps, backends)
+		if len(plan.Steps) == 0 {
+			continue
+		}
+		for _, name := range append([]Model{route.Model}, route.Aliases...) {
+			t.plans[name] = plan
+		}
+	}
+	if fallback := newPlan("", []Step{{Backend: r.Default}}, backends); len(fallback.Steps) > 0 {
+		t.fallback = fallback
+	}
+	return t
+}
+
+func newPlan(m Model, steps []Step, backends map[string]*Backend) *Plan {
+	p := &Plan{Model: m}
+	for _, step := range steps {
+		b, ok := backends[step.Backend]
+		if !ok {
+			continue
+		}
+		p.Steps = append(p.Steps, step)
+		p.ClientKey = p.ClientKey || b.Credential == ClientFirst
+		p.Renamed = p.Renamed || b.hasModelInPath() || step.UpstreamModel != p.Steps[0].UpstreamModel
+	}
+	return p
+}
+
+// hasModelInPath reports whether the path at a backend names the model.
+func (b *Backend) hasModelInPath() bool {
+	return b.Kind == Azure && b.APIVersion != "" && b.Deployment == ""
+}
+
+// Plan returns the plan of a model, or false where nothing serves it.
+func (t *Table) Plan(m Model) (Plan, bool) {
+	if p, ok := t.plans[m]; ok {
+		return *p, true
+	}
+	if t.fallback == nil {
+		return Plan{}, false
+	}
+	p := *t.fallback
+	p.Model = m
+	p.Steps = []Step{{Backend: p.Steps[0].Backend, UpstreamModel: m}}
+	return p, true
+}

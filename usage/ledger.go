@@ -1,0 +1,570 @@
+package usage
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ai-gateway/gateway"
+)
+
+// LedgerConfig is what a Ledger needs.
+type LedgerConfig struct {
+	Store   func(context.Context) (*Store, error) // may fail for a while
+	Spool   *Spool
+	Journal string // path of Envoy's access log; it need not exist yet
+	// Grace is how long the gateway's word waits for Envoy's before its row is written
+	// without it. Envoy's comes later by as much as its log is buffered.
+	Grace time.Duration
+	// OrphanGrace is how long a request that a killed process left waits for Envoy's word
+	// before it is closed with an estimate. Envoy may still carry it: a later word
+	// replaces the estimate.
+	OrphanGrace time.Duration
+	Rotation    Rotation             // zero lets the journal grow
+	Keep        func() time.Duration // age at which prompts are removed; 0 keeps them, as does no func
+	Log         *slog.Logger
+}
+
+const (
+	maxReady     = 20_000 // rows that wait for the tables; with more, no more is read
+	maxBatch     = 1000   // rows of one transaction
+	round        = 100 * time.Millisecond
+	writeTimeout = 10 * time.Second
+	drainTimeout = 2 * time.Second
+	retryAfter   = time.Second // when the tables cannot be written
+	// A request whose row was written without Envoy's word is remembered in case that
+	// still comes: late by a hanging disk, or at the end of a stream that Envoy carries on
+	// for a process that died.
+	keepSettled = time.Minute
+	keepOrphan  = 24 * time.Hour
+	// keepAfter is the age of a closed segment at which the intents in it that are still
+	// open are written again, so that it can be forgotten.
+	keepAfter = time.Minute
+)
+
+// Ledger makes the rows. It reads what both witnesses of a request wrote, the gateway's
+// spool and Envoy's journal, as logs, whether their writers live or were killed: there is
+// no other way for good days.
+type Ledger struct {
+	c LedgerConfig
+
+	spool   place
+	journal journal
+	at      position // in the journal, behind the last line that needs no second look
+	kept    position // what the tables have of it
+
+	open     map[uuid.UUID]*entry
+	waiting  []wait // in the order in which they began to wait
+	lines    []heard
+	ready    []*entry
+	broken   []uuid.UUID        // whose settlement could not be written
+	segments map[int64]*closing // what keeps the segments of the spool
+
+	started   bool
+	notBefore time.Time
+	looked    time.Time // at the journal's size
+	removed   time.Time // when old prompts were
+
+	mu    sync.Mutex
+	stats Stats
+}
+
+// entry is what is known of a request that is not over for the ledger.
+type entry struct {
+	intent     *gateway.Intent
+	settlement *gateway.Settlement
+	line       *gateway.JournalLine
+	orphan     bool // the process that planned it died before it could settle it
+
+	state    entryState
+	row      row
+	segments []int64 // in which its records are
+}
+
+// entryState says how far an entry is.
+type entryState uint8
+
+const (
+	isOpen    entryState = iota
+	isReady              // its row waits for the tables
+	isWritten            // its row is in the tables, and Envoy may still have its say
+	isDone               // nothing more will come of it
+)
+
+// wait is an entry that has waited for more since a time.
+type wait struct {
+	of    *entry
+	since time.Time
+	until time.Duration // from since on
+}
+
+// heard is a line of the journal.
+type heard struct {
+	of *entry // nil for a line that means nothing
+	at position
+}
+
+// closing is what keeps a segment of the spool.
+type closing struct {
+	records int // that belong to entries which are not done
+	since   time.Time
+}
+
+// Stats are figures for people and health checks.
+type Stats struct {
+	Open      int           // requests that are out, or of which one witness has spoken
+	Unwritten int           // rows that are not in the tables yet
+	OldestAge time.Duration // of what the spool keeps
+	Written   int64         // rows since the start
+	Unpriced  int64         // of them, those whose model has no price
+	Unread    int64         // records and lines that made no sense
+	LastError string        // of writing or reading; "" when all is well
+	Spool     SpoolStats
+}
+
+// NewLedger makes a ledger.
+func NewLedger(c LedgerConfig) *Ledger {
+	return &Ledger{c: c, open: map[uuid.UUID]*entry{}, segments: map[int64]*closing{}, journal: journal{path: c.Journal}}
+}
+
+// Stats returns figures of a moment ago.
+func (l *Ledger) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	stats := l.stats
+	stats.Spool = l.c.Spool.Stats()
+	return stats
+}
+
+// Run makes rows until ctx ends, and then writes what it has.
+func (l *Ledger) Run(ctx context.Context) error {
+	defer func() { _ = l.journal.close() }() // it was only read
+	tick := time.NewTicker(round)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return l.drain(context.WithoutCancel(ctx))
+		case <-tick.C:
+			l.turn(ctx)
+		}
+	}
+}
+
+// start goes to where the tables have the journal. Until then nothing is read.
+func (l *Ledger) start(ctx context.Context) error {
+	store, err := l.c.Store(ctx)
+	if err != nil {
+		return err
+	}
+	at, err := store.position(ctx)
+	if err == nil {
+		err = l.journal.open(at)
+	}
+	if err != nil {
+		return err
+	}
+	l.at, l.kept, l.started = at, at, true
+	return nil
+}
+
+// drain writes what is there. Envoy flushes its last lines when it ends, which is before
+// us; what still misses its word goes without. Requests of which nobody saw the end stay
+// in the spool.
+func (l *Ledger) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	l.notBefore = time.Time{}
+	l.turn(ctx)
+	if !l.started {
+		return errors.New("the usage tables could not be opened: the spool keeps what is not in them: " + l.Stats().LastError)
+	}
+	for _, e := range l.open {
+		if e.state == isOpen && e.settlement != nil {
+			l.finish(e)
+		}
+	}
+	l.write(ctx)
+	l.tidy(time.Now())
+	if len(l.ready) > 0 {
+		return errors.New("usage of some requests is not in the tables yet: the spool keeps it for the next start: " + l.Stats().LastError)
+	}
+	return nil
+}
+
+// turn takes in all that is there and writes what is ready.
+func (l *Ledger) turn(ctx context.Context) {
+	if !l.started && !l.begun(ctx) {
+		return
+	}
+	for more := true; more && len(l.ready) < maxReady; {
+		more = l.readOn()
+	}
+	l.expire(time.Now())
+	l.write(ctx)
+	l.tidy(time.Now())
+	if err := errors.Join(l.rotate(ctx, time.Now()), l.removeOld(ctx, time.Now())); err != nil {
+		l.fail(err)
+	}
+	l.note(time.Now())
+}
+
+// begun starts, if that is due, and reports whether it could.
+func (l *Ledger) begun(ctx context.Context) bool {
+	if time.Now().Before(l.notBefore) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if err := l.start(ctx); err != nil {
+		l.refused(err)
+		return false
+	}
+	return true
+}
+
+// refused notes that the tables took nothing.
+func (l *Ledger) refused(err error) {
+	l.c.Spool.progress(false)
+	l.fail(err)
+	l.notBefore = time.Now().Add(retryAfter)
+}
+
+// readOn takes in a piece of the journal. All of the spool comes before it is looked at:
+// an intent is written before its request goes out, so before Envoy can speak of it.
+func (l *Ledger) readOn() (more bool) {
+	lines, more, err := l.journal.next()
+	if err == nil {
+		err = l.readSpool()
+	}
+	if err != nil {
+		l.fail(err)
+		return false
+	}
+	l.abandon()
+	for _, line := range lines {
+		l.readLine(line)
+	}
+	return more
+}
+
+// abandon makes orphans of requests whose settlement could not be written.
+func (l *Ledger) abandon() {
+	l.broken = append(l.broken, l.c.Spool.unsettled()...)
+	l.broken = slices.DeleteFunc(l.broken, func(id uuid.UUID) bool {
+		e := l.open[id]
+		if e != nil {
+			l.orphaned(e, time.Now())
+		}
+		return e != nil
+	})
+}
+
+func (l *Ledger) readSpool() error {
+	for {
+		records, segment, err := l.c.Spool.read(&l.spool)
+		if err != nil || records == nil {
+			return err
+		}
+		for _, r := range records {
+			if err := l.take(r, segment); err != nil {
+				l.unread(err)
+			}
+		}
+	}
+}
+
+// take takes in a record of the spool.
+func (l *Ledger) take(r record, segment int64) error {
+	if l.segments[segment] == nil {
+		l.segments[segment] = &closing{since: time.Now()}
+	}
+	switch r.kind {
+	case processStart:
+		l.begin(time.Now())
+	case intentMade, orphanKept:
+		i, err := readIntent(r.payload)
+		if err != nil {
+			return err
+		}
+		l.planned(i, r.kind == orphanKept, segment)
+	case settled:
+		s, err := readSettlement(r.payload)
+		if err != nil {
+			return err
+		}
+		l.settled(s, segment)
+	}
+	return nil
+}
+
+// begin makes orphans of all that earlier processes planned and did not settle.
+func (l *Ledger) begin(now time.Time) {
+	for _, e := range l.open {
+		l.orphaned(e, now)
+	}
+}
+
+func (l *Ledger) orphaned(e *entry, now time.Time) {
+	if e.settlement != nil || e.orphan {
+		return
+	}
+	e.orphan = true
+	l.await(e, now, l.c.OrphanGrace)
+	l.judge(e)
+}
+
+func (l *Ledger) planned(i *gateway.Intent, orphan bool, segment int64) {
+	e := l.open[i.ID]
+	if e == nil {
+		e = &entry{intent: i}
+		l.open[i.ID] = e
+	}
+	l.hold(e, segment)
+	if orphan {
+		l.orphaned(e, time.Now())
+	}
+}
+
+// settled takes the gateway's word. Without an intent, the row was written before.
+func (l *Ledger) settled(s *gateway.Settlement, segment int64) {
+	e := l.open[s.ID]
+	if e == nil || e.settlement != nil {
+		return
+	}
+	e.settlement = s
+	l.hold(e, segment)
+	l.await(e, time.Now(), l.c.Grace)
+	l.judge(e)
+}
+
+// readLine takes Envoy's word. Without an intent, the row was written before.
+func (l *Ledger) readLine(at lineAt) {
+	line, err := parseLine(at.bytes)
+	if err != nil {
+		l.unread(err)
+	}
+	e := l.open[line.ID]
+	l.lines = append(l.lines, heard{e, position{l.journal.inode, at.end}})
+	if err != nil || e == nil || e.line != nil {
+		return
+	}
+	e.line = &line
+	l.judge(e)
+}
+
+// judge makes a row of an entry of which all is known that will be: Envoy's word, and
+// the gateway's unless nobody is left to say it.
+func (l *Ledger) judge(e *entry) {
+	if e.line != nil && (e.settlement != nil || e.orphan) && e.state != isReady {
+		l.finish(e)
+	}
+}
+
+// await has an entry looked at again after a while.
+func (l *Ledger) await(e *entry, now time.Time, d time.Duration) {
+	l.waiting = append(l.waiting, wait{e, now, d})
+}
+
+// expire makes rows of what has waited long enough, and forgets what was kept open.
+func (l *Ledger) expire(now time.Time) {
+	still := l.waiting[:0]
+	for _, w := range l.waiting {
+		switch {
+		case w.of.state == isDone:
+		case now.Sub(w.since) < w.until:
+			still = append(still, w)
+		case w.of.state == isOpen:
+			l.finish(w.of)
+		case w.of.state == isWritten:
+			l.done(w.of)
+		case w.of.state == isReady:
+			still = append(still, w)
+		}
+	}
+	clear(l.waiting[len(still):])
+	l.waiting = still
+}
+
+// finish makes a row of what is known.
+func (l *Ledger) finish(e *entry) {
+	e.row = newRow(e.intent, e.settlement, e.line)
+	e.state = isReady
+	l.ready = append(l.ready, e)
+}
+
+// hold notes that a segment of the spool is needed as long as an entry is not done.
+func (l *Ledger) hold(e *entry, segment int64) {
+	e.segments = append(e.segments, segment)
+	l.segments[segment].records++
+}
+
+func (l *Ledger) done(e *entry) {
+	e.state = isDone
+	delete(l.open, e.intent.ID)
+	l.release(e)
+}
+
+func (l *Ledger) release(e *entry) {
+	for _, segment := range e.segments {
+		l.segments[segment].records--
+	}
+	e.segments = nil
+}
+
+// write writes the rows that are ready, and the journal's position, which moves over
+// lines that have become rows only.
+func (l *Ledger) write(ctx context.Context) {
+	if time.Now().Before(l.notBefore) {
+		return
+	}
+	l.advance()
+	for len(l.ready) > 0 || l.at != l.kept {
+		n := min(len(l.ready), maxBatch)
+		at := l.kept
+		if n == len(l.ready) {
+			at = l.at // the position is behind the last row
+		}
+		if err := l.writeBatch(ctx, l.ready[:n], at); err != nil {
+			l.refused(err)
+			return
+		}
+		l.wrote(n, at)
+	}
+}
+
+func (l *Ledger) writeBatch(ctx context.Context, batch []*entry, at position) error {
+	rows := make([]*row, len(batch))
+	for i, e := range batch {
+		rows[i] = &e.row
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	store, err := l.c.Store(ctx)
+	if err != nil {
+		return err
+	}
+	return store.write(ctx, rows, at)
+}
+
+func (l *Ledger) wrote(n int, at position) {
+	now, unpriced := time.Now(), 0
+	for _, e := range l.ready[:n] {
+		if e.row.CostNanoUSD == nil {
+			unpriced++
+		}
+		if e.line != nil {
+			l.done(e)
+			continue
+		}
+		e.state = isWritten
+		if e.settlement == nil {
+			l.await(e, now, keepOrphan)
+			continue
+		}
+		l.release(e) // the row has all that the gateway knows
+		l.await(e, now, keepSettled)
+	}
+	clear(l.ready[:n])
+	if l.ready = l.ready[n:]; len(l.ready) == 0 {
+		l.ready = nil
+	}
+	l.kept = at
+	l.c.Spool.progress(true)
+	l.written(n, unpriced)
+}
+
+// advance moves the position over the lines whose rows are in the tables or about to be.
+func (l *Ledger) advance() {
+	for len(l.lines) > 0 {
+		first := l.lines[0]
+		if first.of != nil && first.of.state == isOpen {
+			return
+		}
+		l.at = first.at
+		l.lines = l.lines[1:]
+	}
+}
+
+// tidy forgets the segments of the spool that nothing needs. Of an old one that is needed
+// by a few, those are written again.
+func (l *Ledger) tidy(now time.Time) {
+	for number, segment := range l.segments {
+		if number >= l.spool.segment {
+			continue // it is being read
+		}
+		if segment.records > 0 && now.Sub(segment.since) > keepAfter {
+			segment.since = now
+			l.keep(number)
+			continue
+		}
+		if segment.records > 0 {
+			continue
+		}
+		if err := l.c.Spool.forget(number); err != nil {
+			l.fail(err)
+			continue
+		}
+		delete(l.segments, number)
+	}
+}
+
+// keep writes the intents again that hold a segment. Settled ones are about to be done.
+func (l *Ledger) keep(segment int64) {
+	for _, e := range l.open {
+		if e.settlement != nil || len(e.segments) == 0 || e.segments[0] != segment {
+			continue
+		}
+		if err := l.c.Spool.keep(e.intent, e.orphan); err != nil {
+			l.fail(err)
+			return
+		}
+		l.release(e) // it is held again when the spool is read on
+	}
+}
+
+func (l *Ledger) written(n, unpriced int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Written += int64(n)
+	l.stats.Unpriced += int64(unpriced)
+	if l.stats.LastError != "" {
+		l.stats.LastError = ""
+		l.c.Log.Info("usage is written again")
+	}
+}
+
+func (l *Ledger) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stats.LastError == "" {
+		l.c.Log.Error("usage cannot be written; it is kept and tried again", "error", err)
+	}
+	l.stats.LastError = err.Error()
+}
+
+func (l *Ledger) unread(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Unread++
+	if l.stats.Unread == 1 {
+		l.c.Log.Error("a record makes no sense and is left out; more of them are only counted", "error", err)
+	}
+}
+
+func (l *Ledger) note(now time.Time) {
+	oldest := now
+	for _, segment := range l.segments {
+		if segment.records > 0 && segment.since.Before(oldest) {
+			oldest = segment.since
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Open, l.stats.Unwritten, l.stats.OldestAge = len(l.open), len(l.ready), now.Sub(oldest)
+}

@@ -1,0 +1,801 @@
+package usage
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ai-gateway/gateway"
+)
+
+// books are a store, a spool, a journal and a ledger in a folder that outlives restarts.
+type books struct {
+	t     testing.TB
+	dir   string
+	store *Store
+	spool *Spool
+	*Ledger
+	grace, orphanGrace time.Duration
+	away               error // what opening the tables says
+	rotation           Rotation
+	keep               time.Duration
+	stop               func()
+}
+
+func newBooks(t testing.TB) *books {
+	b := &books{t: t, dir: t.TempDir(), grace: 50 * time.Millisecond, orphanGrace: time.Hour}
+	b.start()
+	return b
+}
+
+func (b *books) journalPath() string { return filepath.Join(b.dir, "journal.log") }
+
+// start opens the store and the spool, and runs a ledger.
+func (b *books) start() {
+	b.t.Helper()
+	store, err := Open(b.t.Context(), filepath.Join(b.dir, "gateway.db"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.store, b.spool = store, openSpool(b.t, filepath.Join(b.dir, "spool"))
+	b.Ledger = NewLedger(LedgerConfig{Store: func(context.Context) (*Store, error) { return store, b.away }, Spool: b.spool, Journal: b.journalPath(), Grace: b.grace, OrphanGrace: b.orphanGrace, Rotation: b.rotation, Keep: func() time.Duration { return b.keep },
+		Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(b.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	var once sync.Once
+	b.stop = func() {
+		once.Do(func() {
+			cancel()
+			if err := <-done; err != nil {
+				b.t.Errorf("Run returned %v", err)
+			}
+			store.Close()
+			_ = b.spool.Close()
+		})
+	}
+	b.t.Cleanup(b.stop)
+}
+
+// restart ends the process in good order and starts the next one.
+func (b *books) restart() {
+	b.t.Helper()
+	b.stop()
+	b.start()
+}
+
+// crash starts the next process on what is on disk now, as after a kill -9.
+func (b *books) crash() {
+	b.t.Helper()
+	left := b.t.TempDir()
+	if err := os.CopyFS(left, os.DirFS(b.dir)); err != nil {
+		b.t.Fatal(err)
+	}
+	b.stop()
+	b.dir = left
+	b.start()
+}
+
+// plan records a request that goes out.
+func (b *books) plan(i gateway.Intent) {
+	b.t.Helper()
+	begin(b.t, b.spool, i)
+}
+
+func (b *books) settle(i gateway.Intent) {
+	s := settlement(i)
+	b.spool.Settle(&s)
+}
+
+// whole is a request that both witnesses saw from beginning to end.
+func (b *books) whole(i gateway.Intent, changes ...string) {
+	b.t.Helper()
+	b.plan(i)
+	b.settle(i)
+	b.journalize(line(i, changes...))
+}
+
+// price is that of gpt-4o: 2.5 and 10 dollars a million tokens.
+func price() *gateway.Price {
+	return &gateway.Price{Rates: gateway.Rates{Input: 2_500_000_000, CachedInput: 1_250_000_000, Output: 10_000_000_000, Reasoning: 10_000_000_000}, Version: "v1"}
+}
+
+func intent() gateway.Intent {
+	return gateway.Intent{
+		ID: uuid.Must(uuid.NewV7()), RequestID: "label", StartedAt: time.Now().UTC().Truncate(time.Microsecond),
+		KeyID: "k_0123456789abcdef", KeyLabel: "sk-…wxyz", ClientIP: "127.0.0.1", Endpoint: gateway.ChatCompletions, Price: price(),
+		Model: "gpt-4o", Steps: []gateway.Step{{Backend: "upstream", UpstreamModel: "gpt-4o"}}, Stream: true, PromptTokens: 9,
+	}
+}
+
+func settlement(i gateway.Intent) gateway.Settlement {
+	return gateway.Settlement{
+		ID: i.ID, Duration: time.Second, TTFT: 100 * time.Millisecond, Status: 200, Finished: true, Prompt: "hi",
+		Answer: gateway.Answer{Usage: gateway.Usage{Prompt: 1000, Completion: 100}, Source: gateway.FromProvider, Text: "hello"},
+	}
+}
+
+// line is what Envoy writes of a request; changes are names and values.
+func line(i gateway.Intent, changes ...string) string {
+	fields := map[string]any{"id": i.ID.String(), "status": 200, "duration_ms": 1234, "ttft_ms": 210, "attempts": 2, "backend": "upstream",
+		"bytes_sent": 4000, "bytes_received": 20, "flags": "-", "details": "via_upstream", "usage": nil,
+		"tries": "|upstream 1700000000000 503 1700000000050|upstream 1700000000200 200 1700000000300"}
+	for n := 0; n < len(changes); n += 2 {
+		fields[changes[n]] = changes[n+1]
+	}
+	b, err := json.Marshal(fields)
+	if err != nil {
+		panic(err)
+	}
+	return string(b) + "\n"
+}
+
+func (b *books) journalize(text string) {
+	b.t.Helper()
+	f, err := os.OpenFile(b.journalPath(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := f.WriteString(text); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// written is a row of requests as it is in the table.
+type written struct {
+	ID               string  `db:"id"`
+	StartedAt        string  `db:"started_at"`
+	Endpoint         string  `db:"endpoint"`
+	Backend          string  `db:"backend"`
+	Stream           bool    `db:"stream"`
+	DurationMS       int64   `db:"duration_ms"`
+	TTFTMS           *int64  `db:"ttft_ms"`
+	Status           int     `db:"status"`
+	Outcome          string  `db:"outcome"`
+	Attempts         int     `db:"attempts"`
+	PromptTokens     int64   `db:"prompt_tokens"`
+	CachedTokens     int64   `db:"cached_tokens"`
+	CompletionTokens int64   `db:"completion_tokens"`
+	UsageSource      string  `db:"usage_source"`
+	Witness          string  `db:"witness"`
+	CostNanoUSD      *int64  `db:"cost_nanousd"`
+	PriceVersion     *string `db:"price_version"`
+	ErrorCode        *string `db:"error_code"`
+}
+
+// requests waits until there are n rows and returns them in the order of their start.
+func (b *books) requests(n int) []written {
+	b.t.Helper()
+	var rows []written
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		rows = nil
+		if err := b.store.db.Unsafe().Select(&rows, `SELECT * FROM requests ORDER BY started_at, id`); err != nil {
+			b.t.Fatal(err)
+		}
+		if len(rows) >= n {
+			break
+		}
+	}
+	if len(rows) != n {
+		b.t.Fatalf("%d rows, want %d", len(rows), n)
+	}
+	return rows
+}
+
+func do(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits until a condition holds.
+func (b *books) eventually(what string, holds func() bool) {
+	b.t.Helper()
+	for end := time.Now().Add(5 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.t.Fatalf("not within 5 s: %s", what)
+		}
+	}
+}
+
+func TestBothWitnessesMakeOneRowWhicheverSpeaksFirst(t *testing.T) {
+	for _, journalFirst := range []bool{true, false} {
+		b := newBooks(t)
+		i := intent()
+		b.plan(i)
+		say := []func(){func() { b.settle(i) }, func() { b.journalize(line(i)) }}
+		if journalFirst {
+			say[0], say[1] = say[1], say[0]
+		}
+		say[0]()
+		time.Sleep(3 * round / 2)
+		say[1]()
+		b.eventually("both are heard", func() bool { return b.requests(1)[0].Witness == "both" })
+		r := b.requests(1)[0]
+		if r.UsageSource != "provider" || r.Outcome != "ok" || r.Attempts != 2 || r.DurationMS != 1234 ||
+			*r.TTFTMS != 100 || r.PromptTokens != 1000 || r.CompletionTokens != 100 || *r.CostNanoUSD != 3_500_000 || *r.PriceVersion != "v1" ||
+			r.ID != i.ID.String() || r.StartedAt != stamp(i.StartedAt) || r.Endpoint != "/v1/chat/completions" || !r.Stream || r.ErrorCode != nil {
+			t.Errorf("journal first: %v: row %+v", journalFirst, r)
+		}
+	}
+}
+
+func TestARequestThatRunsHasNoRow(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	b.plan(i)
+	b.journalize(line(i)) // the gateway is about to speak
+	time.Sleep(b.grace + 3*round)
+	b.requests(0)
+	b.settle(i)
+	b.requests(1)
+}
+
+func TestARequestThatEnvoyAloneSawEndIsEstimated(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	b.plan(i)
+	b.crash()
+	b.journalize(line(i))
+	r := b.requests(1)[0]
+	if r.Witness != "envoy" || r.UsageSource != "estimated" || r.PromptTokens != 9 || r.CompletionTokens != 4000/eventBytesPerToken || r.Outcome != "ok" {
+		t.Errorf("row %+v", r)
+	}
+}
+
+func TestTheUsageThatEnvoyAloneSawIsTheProviders(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	b.plan(i)
+	b.crash()
+	b.journalize(line(i, "usage", "1000 400 100 7"))
+	r := b.requests(1)[0]
+	if r.Witness != "envoy" || r.UsageSource != "envoy" || r.PromptTokens != 1000 || r.CachedTokens != 400 || r.CompletionTokens != 100 || *r.CostNanoUSD != 3_000_000 {
+		t.Errorf("row %+v", r)
+	}
+}
+
+func TestARequestThatTheGatewayAloneSawEndHasItsUsage(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	b.plan(i)
+	b.settle(i)
+	if r := b.requests(1)[0]; r.Witness != "gateway" || r.UsageSource != "provider" || r.Outcome != "ok" || r.PromptTokens != 1000 {
+		t.Errorf("row %+v", r)
+	}
+}
+
+func TestARequestThatNobodySawEndIsClosedAsEstimated(t *testing.T) {
+	b := newBooks(t)
+	b.orphanGrace = 50 * time.Millisecond
+	i := intent()
+	b.plan(i)
+	time.Sleep(b.orphanGrace + 3*round)
+	b.requests(0) // it may still run
+	b.crash()
+	if r := b.requests(1)[0]; r.Witness != "none" || r.UsageSource != "estimated" || r.Outcome != "unknown" || r.PromptTokens != 9 || r.Status != 0 {
+		t.Errorf("row %+v", r)
+	}
+	b.crash()
+	b.journalize(line(i, "usage", "1000 0 100 0")) // Envoy had carried it on
+	b.eventually("Envoy's word replaces the estimate", func() bool { return b.requests(1)[0].UsageSource == "envoy" })
+	if r := b.requests(1)[0]; r.Witness != "envoy" || r.Outcome != "ok" || r.Attempts != 2 {
+		t.Errorf("row %+v", r)
+	}
+}
+
+func TestALateWordCompletesARow(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	b.plan(i)
+	b.settle(i)
+	if r := b.requests(1)[0]; r.Witness != "gateway" || r.Attempts != 1 {
+		t.Fatalf("row %+v", r)
+	}
+	b.journalize(line(i, "usage", "5 0 5 0"))
+	b.eventually("both are heard", func() bool { return b.requests(1)[0].Witness == "both" })
+	if r := b.requests(1)[0]; r.UsageSource != "provider" || r.PromptTokens != 1000 || r.Attempts != 2 || *r.CostNanoUSD != 3_500_000 {
+		t.Errorf("row %+v", r)
+	}
+}
+
+func TestTheBackendThatWasCalledLastServedIt(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	i.Steps = append(i.Steps, gateway.Step{Backend: "second", UpstreamModel: "m"})
+	b.whole(i, "backend", "second")
+	if r := b.requests(1)[0]; r.Backend != "second" {
+		t.Errorf("row %+v", r)
+	}
+}
+
+func TestEachTryHasARow(t *testing.T) {
+	b := newBooks(t)
+	b.whole(intent())
+	b.requests(1)
+	var tries []struct {
+		Attempt, Status, StartMS, DurationMS, Bytes int64
+		Backend                                     string
+		Cost                                        *int64
+	}
+	err := b.store.db.Select(&tries, `SELECT attempt, status, start_ms AS startms, duration_ms AS durationms, response_bytes AS bytes, backend,
+		cost_nanousd AS cost FROM attempts ORDER BY attempt`)
+	if err != nil || len(tries) != 2 {
+		t.Fatalf("tries %+v, %v", tries, err)
+	}
+	first, second := tries[0], tries[1]
+	if first.Status != 503 || first.StartMS != 0 || first.DurationMS != 50 || first.Bytes != 0 || first.Cost != nil {
+		t.Errorf("first try %+v", first)
+	}
+	if second.Status != 200 || second.StartMS != 200 || second.DurationMS != 1034 || second.Bytes != 4000 || second.Cost == nil || *second.Cost != 3_500_000 {
+		t.Errorf("second try %+v", second)
+	}
+}
+
+func TestARestartReadsNothingTwiceAndLosesNothing(t *testing.T) {
+	for name, next := range map[string]func(*books){"restart": (*books).restart, "crash": (*books).crash} {
+		b := newBooks(t)
+		for range 20 {
+			b.whole(intent())
+		}
+		b.requests(20)
+		b.stop()
+		half := intent()
+		b.start()
+		b.plan(half)
+		next(b)
+		b.journalize(line(half))
+		for range 5 {
+			b.whole(intent())
+		}
+		b.requests(26)
+		next(b)
+		time.Sleep(3 * round)
+		b.requests(26)
+		at, err := b.store.position(t.Context())
+		info, statErr := os.Stat(b.journalPath())
+		if err != nil || statErr != nil || at.Offset != info.Size() {
+			t.Errorf("%s: position %+v, %v; the journal has %d bytes", name, at, err, info.Size())
+		}
+		if stats := b.Stats(); stats.Spool.Segments > 2 {
+			t.Errorf("%s: stats %+v", name, stats)
+		}
+	}
+}
+
+func TestAPositionNeverPassesALineThatHasNoRow(t *testing.T) {
+	b := newBooks(t)
+	first, second := intent(), intent()
+	b.plan(first)
+	b.journalize(line(first)) // waits for the gateway's word
+	b.whole(second)
+	b.requests(1)
+	at, err := b.store.position(t.Context())
+	if err != nil || at.Offset != 0 {
+		t.Errorf("position %+v, %v; the first line has no row yet", at, err)
+	}
+}
+
+func TestATornLineWaitsForItsEnd(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	b.plan(i)
+	b.settle(i)
+	text := line(i)
+	for piece := range strings.SplitAfterSeq(text, "\"") {
+		b.journalize(piece)
+	}
+	b.journalize(text[:10])
+	b.eventually("both are heard", func() bool { return b.requests(1)[0].Witness == "both" })
+}
+
+func TestARotatedOrTruncatedJournalLosesNothing(t *testing.T) {
+	b := newBooks(t)
+	b.grace = time.Hour
+	b.restart()
+	b.whole(intent())
+	b.requests(1)
+	b.whole(intent())
+	for n := range 3 {
+		if err := os.Rename(b.journalPath(), fmt.Sprintf("%s.%06d", b.journalPath(), n)); err != nil {
+			t.Fatal(err)
+		}
+		b.whole(intent())
+		b.whole(intent())
+		if n == 1 {
+			b.crash()
+		}
+	}
+	b.requests(8)
+	if err := os.Truncate(b.journalPath(), 0); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * round)
+	b.whole(intent())
+	b.requests(9)
+}
+
+// TestALargeJournalIsRotatedAndBounded has an Envoy that goes on with the old file until
+// it is told to open the journal anew, which fails at first.
+func TestALargeJournalIsRotatedAndBounded(t *testing.T) {
+	b := newBooks(t)
+	b.stop()
+	var asked atomic.Int64
+	var log atomic.Pointer[os.File]
+	open := func() error {
+		f, err := os.OpenFile(b.journalPath(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if old := log.Swap(f); old != nil {
+			old.Close()
+		}
+		return err
+	}
+	do(t, open())
+	b.rotation = Rotation{At: 2000, Keep: 5000, Reopen: func(context.Context) error {
+		if asked.Add(1)%2 == 1 {
+			return errors.New("it is busy")
+		}
+		return open()
+	}}
+	b.start()
+	const rows = 60
+	for range rows {
+		i := intent()
+		b.plan(i)
+		b.settle(i)
+		for {
+			if _, err := log.Load().WriteString(line(i)); err == nil {
+				break // else it was just closed
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	b.requests(rows)
+	b.eventually("both are heard of all", func() bool {
+		for _, r := range b.requests(rows) {
+			if r.Witness != "both" {
+				return false
+			}
+		}
+		return true
+	})
+	files, err := filepath.Glob(b.journalPath() + ".*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("rotated files %v, %v", files, err)
+	}
+	total := int64(0)
+	for _, path := range files {
+		if info, err := os.Stat(path); err == nil {
+			total += info.Size()
+		}
+	}
+	if asked.Load() < 2 || total > 5000+20_000 {
+		t.Errorf("asked %d times, %d bytes of rotated files", asked.Load(), total)
+	}
+}
+
+func TestLinesThatMakeNoSenseAreCountedAndLeftOut(t *testing.T) {
+	b := newBooks(t)
+	b.journalize("not json\n{}\n\n" + strings.Repeat("x", longestLine+pieceSize) + "\n")
+	b.whole(intent())
+	b.requests(1)
+	time.Sleep(2 * round)
+	if stats := b.Stats(); stats.Unread != 3 {
+		t.Errorf("%d lines were unread, want 3", stats.Unread)
+	}
+}
+
+func TestALineOfARequestThatIsNotKnownIsLeftOut(t *testing.T) {
+	b := newBooks(t)
+	b.journalize(line(intent()))
+	b.whole(intent())
+	b.requests(1)
+}
+
+func TestASettlementThatCouldNotBeWrittenLeavesTheWordToEnvoy(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	b.plan(i)
+	b.spool.mu.Lock()
+	b.spool.broken = append(b.spool.broken, i.ID)
+	b.spool.mu.Unlock()
+	b.journalize(line(i))
+	if r := b.requests(1)[0]; r.Witness != "envoy" {
+		t.Errorf("row %+v", r)
+	}
+}
+
+func TestAnOldSegmentIsForgottenThoughARequestInItStillRuns(t *testing.T) {
+	b := newBooks(t)
+	running := intent()
+	b.plan(running)
+	large := intent()
+	large.RequestID = strings.Repeat("x", 1<<20)
+	for range 2 * segmentSize >> 20 {
+		large.ID = uuid.Must(uuid.NewV7())
+		b.whole(large)
+	}
+	b.requests(2 * segmentSize >> 20)
+	b.stop()
+	first := b.segments
+	if len(first) == 0 {
+		t.Fatal("no segment is held")
+	}
+	for _, segment := range first {
+		segment.since = time.Now().Add(-2 * keepAfter)
+	}
+	b.spool = openSpool(t, filepath.Join(b.dir, "spool"))
+	b.c.Spool = b.spool
+	b.tidy(time.Now())
+	if err := b.readSpool(); err != nil {
+		t.Fatal(err)
+	}
+	b.tidy(time.Now())
+	if err := b.spool.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	if stats := b.spool.Stats(); stats.Bytes > segmentSize/2 {
+		t.Errorf("the spool still has %d bytes", stats.Bytes)
+	}
+	b.journalize(line(running))
+	b.requests(2*segmentSize>>20 + 1)
+}
+
+func TestTheEndOfARequestIsToldByStatusAndFlags(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		flags  string
+		want   gateway.Outcome
+	}{
+		{200, "-", gateway.OK}, {200, "DC", gateway.ClientClosed}, {200, "UC", gateway.ProviderClosed}, {200, "UPE,UC", gateway.ProviderClosed},
+		{503, "UF,URX", gateway.ProviderError}, {429, "-", gateway.ProviderError}, {0, "DC", gateway.ClientClosed}, {200, "", gateway.OK},
+	} {
+		if got := ending(c.status, c.flags); got != c.want {
+			t.Errorf("status %d, flags %q: %s, want %s", c.status, c.flags, got, c.want)
+		}
+	}
+}
+
+func TestRefusedRequestsCostNothingAndUnpricedOnesCostNull(t *testing.T) {
+	b := newBooks(t)
+	refused, unpriced := intent(), intent()
+	refused.Price, unpriced.Price = nil, nil
+	b.plan(refused)
+	b.crash()
+	b.journalize(line(refused, "status", "503", "flags", "UF"))
+	if r := b.requests(1)[0]; r.CostNanoUSD == nil || *r.CostNanoUSD != 0 || r.PromptTokens != 0 || r.Outcome != "provider_error" {
+		t.Errorf("row of a refused request %+v", r)
+	}
+	b.whole(unpriced)
+	if r := b.requests(2)[1]; r.CostNanoUSD != nil || r.PriceVersion != nil {
+		t.Errorf("row of a request without a price %+v", r)
+	}
+	b.eventually("it is counted", func() bool { return b.Stats().Unpriced == 1 })
+}
+
+func TestCostsAddUpByKeyAndModel(t *testing.T) {
+	b := newBooks(t)
+	for _, model := range []gateway.Model{"gpt-4o", "gpt-4o", "unknown"} {
+		i := intent()
+		i.Model = model
+		if model == "unknown" {
+			i.Price = nil
+		}
+		b.whole(i)
+	}
+	other := intent()
+	other.KeyID, other.KeyLabel = gateway.AnonymousKey, "no key"
+	b.whole(other)
+	b.requests(4)
+	all, err := b.store.Costs(t.Context())
+	if err != nil || len(all) != 2 || all[0].Key.Label != "no key" {
+		t.Fatalf("costs %+v, %v", all, err)
+	}
+	one, err := b.store.KeyCosts(t.Context(), intent().KeyID)
+	if err != nil || one.Requests != 3 || one.Cost != 7_000_000 || one.Unpriced != 1 || len(one.Models) != 2 || one.PromptTokens != 3000 {
+		t.Errorf("costs of one key %+v, %v", one, err)
+	}
+	if _, err := b.store.KeyCosts(t.Context(), "k_none"); !errors.Is(err, ErrNoKey) {
+		t.Errorf("costs of an unknown key: %v", err)
+	}
+}
+
+func TestThePromptLogIsNewestFirstAndLimited(t *testing.T) {
+	b := newBooks(t)
+	for n := range 4 {
+		i := intent()
+		s := settlement(i)
+		s.Prompt = fmt.Sprint("prompt ", n)
+		if n == 3 {
+			s.Prompt, s.Answer.Text = "", ""
+		}
+		b.plan(i)
+		b.spool.Settle(&s)
+		b.journalize(line(i))
+		time.Sleep(2 * time.Millisecond)
+	}
+	b.requests(4)
+	prompts, err := b.store.Prompts(t.Context(), 2)
+	if err != nil || len(prompts) != 2 || prompts[0].Prompt != "prompt 2" || prompts[1].Answer != "hello" || prompts[0].Label != "sk-…wxyz" {
+		t.Errorf("prompts %+v, %v", prompts, err)
+	}
+}
+
+func TestPromptsAreRemovedWhenTheyAreOld(t *testing.T) {
+	b := newBooks(t)
+	b.stop()
+	b.keep = time.Hour
+	b.start()
+	old, young := intent(), intent()
+	old.StartedAt = old.StartedAt.Add(-2 * time.Hour)
+	b.whole(old)
+	b.whole(young)
+	b.requests(2)
+	b.restart() // it is looked at once an hour, and at the start
+	b.eventually("the old one is removed", func() bool {
+		prompts, err := b.store.Prompts(t.Context(), 10)
+		return err == nil && len(prompts) == 1 && prompts[0].ID == young.ID.String()
+	})
+	b.requests(2)
+}
+
+func TestManyRequestsWithTheSameLabelHaveARowEach(t *testing.T) {
+	b := newBooks(t)
+	const n = 2000
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range n / 4 {
+				i := intent()
+				b.plan(i)
+				b.settle(i)
+			}
+		})
+	}
+	all.Wait()
+	b.requests(n)
+}
+
+func TestStoppingWritesWhatIsThere(t *testing.T) {
+	b := newBooks(t)
+	b.grace = time.Hour
+	b.restart()
+	i := intent()
+	b.plan(i)
+	b.settle(i)
+	b.whole(intent())
+	b.plan(intent())
+	b.restart()
+	b.requests(2)
+}
+
+func TestTablesThatCannotBeOpenedYetAreTriedAgain(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "away", "gateway.db")
+	tables, spool := NewTables(path), openSpool(t, filepath.Join(dir, "spool"))
+	l := NewLedger(LedgerConfig{Store: tables.Store, Spool: spool, Journal: filepath.Join(dir, "journal"), Log: slog.New(slog.DiscardHandler)})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.Run(ctx) }()
+	i := intent()
+	begin(t, spool, i)
+	s := settlement(i)
+	spool.Settle(&s)
+	for l.Stats().LastError == "" {
+		time.Sleep(10 * time.Millisecond)
+	}
+	do(t, os.Mkdir(filepath.Dir(path), 0o700))
+	for end := time.Now().Add(5 * time.Second); l.Stats().Written == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("nothing is written: %+v", l.Stats())
+		}
+	}
+	stop()
+	do(t, <-done)
+	do(t, tables.Close())
+}
+
+func TestWhileTheTablesTakeNothingRequestsAreKept(t *testing.T) {
+	b := newBooks(t)
+	b.whole(intent())
+	b.requests(1)
+	other, err := Open(t.Context(), filepath.Join(b.dir, "gateway.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	other.db.MustExec(`ALTER TABLE requests RENAME TO hidden`)
+	for range 10 {
+		b.whole(intent())
+	}
+	b.eventually("the failure is told", func() bool { return b.Stats().LastError != "" })
+	other.db.MustExec(`ALTER TABLE hidden RENAME TO requests`)
+	b.requests(11)
+	b.eventually("the failure is over", func() bool { return b.Stats().LastError == "" })
+}
+
+func TestAStoreThatCannotBeOpenedSaysWhy(t *testing.T) {
+	dir := t.TempDir()
+	text := filepath.Join(dir, "text.db")
+	if err := os.WriteFile(text, []byte(strings.Repeat("no database ", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	newer := filepath.Join(dir, "newer.db")
+	store, err := Open(t.Context(), newer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.db.MustExec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`)
+	store.Close()
+	for path, want := range map[string]string{filepath.Join(dir, "no", "such.db"): "make the folder", text: "SQLite", newer: "version 99", dir: "is a directory"} {
+		if _, err := Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("opening %s: %v, want an error that names it and has %q", path, err, want)
+		}
+	}
+}
+
+func TestAStoreWithOddCharactersInItsPathIsThere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a b?c#d%41.db")
+	store, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.Close()
+	if info, err := os.Stat(path); err != nil || info.Size() == 0 || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+func FuzzJournalLinesNeverPanic(f *testing.F) {
+	f.Add(line(intent()))
+	f.Add(`{"id":"0","status":"-","duration_ms":null,"attempts":-1,"usage":"1 2 3 4","tries":"|a 1|b 2 3 4"}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		l, err := parseLine([]byte(text))
+		if err == nil && (l.Status < 0 || l.Attempts < 0 || l.BytesSent < 0 || l.Usage != nil && !l.Usage.Plausible()) {
+			t.Errorf("%q gives %+v", text, l)
+		}
+	})
+}
+
+func BenchmarkRow(b *testing.B) {
+	k := newBooks(b)
+	k.stop()
+	store, err := Open(b.Context(), filepath.Join(k.dir, "bench.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	rows := make([]*row, maxBatch)
+	for b.Loop() {
+		for n := range rows {
+			i := intent()
+			s := settlement(i)
+			l, err := parseLine(bytes.TrimSpace([]byte(line(i))))
+			if err != nil {
+				b.Fatal(err)
+			}
+			r := newRow(&i, &s, &l)
+			rows[n] = &r
+		}
+		if err := store.write(b.Context(), rows, position{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*maxBatch), "µs/row")
+}

@@ -1,0 +1,310 @@
+package usage
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"ai-gateway/gateway"
+)
+
+func openSpool(t testing.TB, dir string) *Spool {
+	t.Helper()
+	s, err := OpenSpool(SpoolConfig{Dir: dir, MaxBytes: 1 << 30, MaxAge: time.Hour, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() }) // a test may have closed it
+	return s
+}
+
+// kinds reads the spool from its beginning and returns the kinds of its records.
+func kinds(t testing.TB, s *Spool) string {
+	t.Helper()
+	var at place
+	var all []byte
+	for {
+		records, _, err := s.read(&at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if records == nil {
+			return string(all)
+		}
+		for _, r := range records {
+			all = append(all, byte(r.kind))
+		}
+	}
+}
+
+func begin(t testing.TB, s *Spool, i gateway.Intent) {
+	t.Helper()
+	if err := s.Begin(&i); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRecordsComeBackAsTheyWereWritten(t *testing.T) {
+	full := intent()
+	full.UserID = "u"
+	full.Steps = append(full.Steps, gateway.Step{Backend: "b", UpstreamModel: "m"})
+	full.Price = &gateway.Price{Rates: gateway.Rates{Input: 1, CachedInput: 2, CacheWrite: 3, Output: 4, Reasoning: 5}, Version: "v",
+		Tiers: []gateway.Tier{{Above: 7, Rates: gateway.Rates{Output: 9}}, {Above: 8}}}
+	for _, want := range []gateway.Intent{full, intent()} {
+		got, err := readIntent(appendIntent(nil, &want))
+		if diff := cmp.Diff(&want, got); err != nil || diff != "" {
+			t.Errorf("%v, intent (-want +got):\n%s", err, diff)
+		}
+	}
+	want := settlement(full)
+	want.Answer.Usage = gateway.Usage{Prompt: 10, Cached: 2, CacheWrite: 3, Completion: 5, Reasoning: 1}
+	want.Answer.ErrorCode = "e"
+	got, err := readSettlement(appendSettlement(nil, &want))
+	if diff := cmp.Diff(&want, got); err != nil || diff != "" {
+		t.Errorf("%v, settlement (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestASpoolIsReadInTheOrderInWhichItWasWritten(t *testing.T) {
+	s := openSpool(t, t.TempDir())
+	i := intent()
+	begin(t, s, i)
+	settled := settlement(i)
+	s.Settle(&settled)
+	begin(t, s, intent())
+	if got := kinds(t, s); got != "PISI" {
+		t.Errorf("kinds %s", got)
+	}
+}
+
+func TestAnotherProcessGoesOnWithWhatTheFirstOneLeft(t *testing.T) {
+	dir := t.TempDir()
+	s := openSpool(t, dir)
+	begin(t, s, intent())
+	if _, err := OpenSpool(s.c); err == nil || !strings.Contains(err.Error(), "another process uses the spool") {
+		t.Errorf("a second process gets %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := kinds(t, openSpool(t, dir)); got != "PIP" {
+		t.Errorf("kinds %s", got)
+	}
+}
+
+// TestATornEndCostsNoOtherRecord cuts the spool at every byte, and puts junk at its end.
+func TestATornEndCostsNoOtherRecord(t *testing.T) {
+	dir := t.TempDir()
+	s := openSpool(t, dir)
+	begin(t, s, intent())
+	whole := s.segments[0].size
+	begin(t, s, intent())
+	path := segmentPath(dir, 1)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := whole; cut < int64(len(data)); cut += 7 {
+		for _, junk := range []string{"", "\xa7", "\xa7\xff\x00\x00\x00", strings.Repeat("\x00", 5000), strings.Repeat("\xa7\x09\x00\x00\x00abcd", 50)} {
+			if err := os.WriteFile(path, append(bytes.Clone(data[:cut]), junk...), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			again := openSpool(t, dir)
+			if got := kinds(t, again); got != "PIP" {
+				t.Fatalf("cut at %d of %d, %q behind: kinds %s", cut, len(data), junk, got)
+			}
+			if cut > whole && again.Stats().Repaired == 0 {
+				t.Errorf("cut at %d: nothing was repaired", cut)
+			}
+			last := segmentPath(dir, again.segments[len(again.segments)-1].number)
+			if err := errors.Join(again.Close(), os.Remove(last)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestDamageInTheMiddleCostsOnlyWhatItHit(t *testing.T) {
+	dir := t.TempDir()
+	s := openSpool(t, dir)
+	begin(t, s, intent())
+	from := s.segments[0].size
+	begin(t, s, intent())
+	to := s.segments[0].size
+	begin(t, s, intent())
+	path := segmentPath(dir, 1)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := from; i < to; i++ {
+		damaged := bytes.Clone(data)
+		damaged[i] ^= 0xff
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		again := openSpool(t, dir)
+		if got := kinds(t, again); got != "PIIP" {
+			t.Fatalf("byte %d damaged: kinds %s", i, got)
+		}
+		if again.Stats().Repaired == 0 {
+			t.Errorf("byte %d: no damage was counted", i)
+		}
+		last := segmentPath(dir, again.segments[len(again.segments)-1].number)
+		if err := errors.Join(again.Close(), os.Remove(last)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAFullSpoolRefusesRequestsAndStillSettlesThoseThatAreOut(t *testing.T) {
+	s := openSpool(t, t.TempDir())
+	i := intent()
+	begin(t, s, i)
+	s.c.MaxBytes = s.total
+	if err := s.Begin(&i); !errors.Is(err, ErrSpoolFull) {
+		t.Errorf("a request beyond the bound is %v", err)
+	}
+	settled := settlement(i)
+	s.Settle(&settled)
+	if stats := s.Stats(); stats.Refused != 1 || stats.Lost != 0 || kinds(t, s) != "PIS" {
+		t.Errorf("stats %+v, kinds %s", stats, kinds(t, s))
+	}
+}
+
+func TestTablesThatTakeNothingForTooLongRefuseRequests(t *testing.T) {
+	s := openSpool(t, t.TempDir())
+	s.c.MaxAge = 10 * time.Millisecond
+	s.progress(false)
+	time.Sleep(20 * time.Millisecond)
+	s.progress(false)
+	i := intent()
+	if err := s.Begin(&i); !errors.Is(err, ErrSpoolFull) {
+		t.Errorf("a request is %v", err)
+	}
+	s.progress(true)
+	begin(t, s, i)
+}
+
+func TestSegmentsAreClosedAndForgotten(t *testing.T) {
+	dir := t.TempDir()
+	s := openSpool(t, dir)
+	large := intent()
+	large.RequestID = strings.Repeat("x", 1<<20)
+	for range 20 {
+		begin(t, s, large)
+	}
+	if len(s.segments) < 3 || kinds(t, s) != "P"+strings.Repeat("I", 20) {
+		t.Fatalf("%d segments, kinds %s", len(s.segments), kinds(t, s))
+	}
+	before := s.Stats().Bytes
+	for _, segment := range append([]*segment(nil), s.segments...) {
+		if err := s.forget(segment.number); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if stats := s.Stats(); stats.Segments != 1 || stats.Bytes >= before || stats.Bytes != s.segments[0].size {
+		t.Errorf("stats %+v", stats)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"+segmentName))
+	if err != nil || len(files) != 1 {
+		t.Errorf("files %v, %v", files, err)
+	}
+}
+
+func TestManyWritersAndAReaderAtOnce(t *testing.T) {
+	s := openSpool(t, t.TempDir())
+	const writers, each = 8, 500
+	var all sync.WaitGroup
+	for range writers {
+		all.Go(func() {
+			for range each {
+				i := intent()
+				if err := s.Begin(&i); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	ids := map[uuid.UUID]bool{}
+	var at place
+	for deadline := time.Now().Add(10 * time.Second); len(ids) < writers*each && time.Now().Before(deadline); {
+		records, _, err := s.read(&at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range records {
+			if r.kind != intentMade {
+				continue
+			}
+			i, err := readIntent(r.payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids[i.ID] = true
+		}
+	}
+	all.Wait()
+	if len(ids) != writers*each {
+		t.Errorf("%d of %d intents were read", len(ids), writers*each)
+	}
+}
+
+func FuzzNoBytesOfASegmentPanicOrHang(f *testing.F) {
+	i := intent()
+	frame := closeFrame(appendIntent(openFrame(nil, intentMade), &i))
+	f.Add(frame, 3)
+	f.Add(append(frame, frame...), len(frame))
+	f.Fuzz(func(t *testing.T, data []byte, at int) {
+		good := closeFrame(openFrame(nil, processStart))
+		at = max(0, min(at, len(data)))
+		whole := append(append(append([]byte{}, data[:at]...), good...), data[at:]...)
+		var c cursor
+		found, end := false, int64(0)
+		for {
+			records, _, err := c.read(bytes.NewReader(whole), int64(len(whole)))
+			for _, r := range records {
+				found = found || r.kind == processStart && r.end == int64(at+len(good))
+				if r.end <= end {
+					t.Fatal("a record ends before the one before it")
+				}
+				end = r.end
+				_, _ = readIntent(r.payload)
+				_, _ = readSettlement(r.payload)
+			}
+			if err != nil {
+				break
+			}
+		}
+		// Bytes before it may, by chance, be a record that covers it.
+		if !found && frameSize(whole) <= 0 && !bytes.Contains(data[:at], []byte{frameMagic}) {
+			t.Errorf("a whole record was not found in %q", whole)
+		}
+	})
+}
+
+func BenchmarkBegin(b *testing.B) {
+	s := openSpool(b, b.TempDir())
+	i := intent()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Begin(&i); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

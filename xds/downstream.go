@@ -1,0 +1,89 @@
+package xds
+
+import (
+	"net/http"
+	"strings"
+
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	cors "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
+	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// certificateSecret is the name of the listener's certificate.
+const certificateSecret = "gateway/certificate"
+
+// preflights are the routes of what browsers ask before they call. The filter for CORS
+// answers them, but only on a route that leads to a cluster.
+func (c Config) preflights() []*route.Route {
+	if len(c.Origins) == 0 {
+		return nil
+	}
+	return []*route.Route{{
+		Name: "preflight", Action: toNowhere(),
+		Match: &route.RouteMatch{PathSpecifier: prefix("/"), Headers: []*route.HeaderMatcher{
+			method(http.MethodOptions), present("origin"), present("access-control-request-method"),
+		}},
+	}}
+}
+
+func toNowhere() *route.Route_Route {
+	return &route.Route_Route{Route: &route.RouteAction{ClusterSpecifier: &route.RouteAction_Cluster{Cluster: nowhere}}}
+}
+
+func present(name string) *route.HeaderMatcher {
+	return &route.HeaderMatcher{Name: name, HeaderMatchSpecifier: &route.HeaderMatcher_PresentMatch{PresentMatch: true}}
+}
+
+func method(name string) *route.HeaderMatcher {
+	return &route.HeaderMatcher{Name: ":method", HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{
+		StringMatch: &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Exact{Exact: name}},
+	}}
+}
+
+// corsMaxAge is how long, in seconds, a browser may keep what a preflight told it.
+const corsMaxAge = "600"
+
+// transport is how the listener speaks TLS; nil for plain HTTP. The certificate comes
+// by SDS, so that a new one ends no connection.
+func (c Config) transport(e *encoder) *core.TransportSocket {
+	if c.Certificate == "" {
+		return nil
+	}
+	context := &tls.DownstreamTlsContext{CommonTlsContext: &tls.CommonTlsContext{
+		TlsParams:                      &tls.TlsParameters{TlsMinimumProtocolVersion: tls.TlsParameters_TLSv1_2, TlsMaximumProtocolVersion: tls.TlsParameters_TLSv1_3},
+		AlpnProtocols:                  []string{"h2", "http/1.1"},
+		TlsCertificateSdsSecretConfigs: []*tls.SdsSecretConfig{{Name: certificateSecret, SdsConfig: e.ads()}},
+	}}
+	return &core.TransportSocket{
+		Name:       "envoy.transport_sockets.tls",
+		ConfigType: &core.TransportSocket_TypedConfig{TypedConfig: e.any(context)},
+	}
+}
+
+// certificate is the secret that the listener asks for.
+func (c Config) certificate() *tls.Secret {
+	return &tls.Secret{Name: certificateSecret, Type: &tls.Secret_TlsCertificate{TlsCertificate: &tls.TlsCertificate{
+		CertificateChain: inline(c.Certificate), PrivateKey: inline(c.Key),
+	}}}
+}
+
+// cors lets pages of the configured origins call the gateway from browsers.
+func (c Config) cors() *cors.CorsPolicy {
+	policy := &cors.CorsPolicy{
+		AllowMethods:  strings.Join([]string{http.MethodGet, http.MethodPost, http.MethodOptions}, ","),
+		AllowHeaders:  "*, authorization",
+		ExposeHeaders: "x-request-id, x-response-time-ms, x-cost-usd, x-should-retry, retry-after, retry-after-ms",
+		MaxAge:        corsMaxAge,
+
+		ForwardNotMatchingPreflights: wrapperspb.Bool(false),
+	}
+	for _, origin := range c.Origins {
+		// "*" is to Envoy's filter, as an exact match, any origin.
+		policy.AllowOriginStringMatch = append(policy.AllowOriginStringMatch,
+			&matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Exact{Exact: origin}})
+	}
+	return policy
+}
