@@ -12,7 +12,7 @@ import (
 func sabotaged(insert, onConflict string) string {
 	switch os.Getenv("AI_GATEWAY_SABOTAGE") {
 	case "no-dedupe":
-		return strings.Replace(insert, "(?, ?,", "(?, ? || '-' || hex(randomblob(4)),", 1)
+		return strings.ReplaceAll(insert, "(?, ?,", "(?, ? || '-' || hex(randomblob(4)),")
 	case "estimate-first":
 		return insert + " ON CONFLICT (started_at, id) DO NOTHING"
 	}

@@ -97,8 +97,8 @@ func endRank(table string) string {
 		table, gateway.ByBoth, gateway.ByEnvoy, gateway.ByGateway)
 }
 
-// insertRequest writes a row, or completes the one that is there. It never makes a second.
-func insertRequest() string {
+// insertRequests writes rows, or completes those that are there. It never makes a second.
+func insertRequests(rows int) string {
 	var set []string
 	better := func(rank func(string) string, columns []string) {
 		for _, c := range columns {
@@ -113,32 +113,66 @@ func insertRequest() string {
 		WHEN excluded.witness = requests.witness OR excluded.witness = '%[2]s' THEN requests.witness
 		WHEN requests.witness = '%[2]s' THEN excluded.witness
 		ELSE '%[1]s' END`, gateway.ByBoth, gateway.ByNone))
-	return sabotaged(insert("requests", requestColumns...), fmt.Sprintf(` ON CONFLICT (started_at, id) DO UPDATE SET %s
+	return sabotaged(insert(rows, "requests", requestColumns...), fmt.Sprintf(` ON CONFLICT (started_at, id) DO UPDATE SET %s
 		WHERE (%s > %s) OR (%s > %s) OR (excluded.witness <> requests.witness AND requests.witness <> '%s' AND excluded.witness <> '%s')`,
 		strings.Join(set, ", "), sourceRank("excluded"), sourceRank("requests"), endRank("excluded"), endRank("requests"),
 		gateway.ByBoth, gateway.ByNone))
 }
 
-func insert(table string, columns ...string) string {
-	return "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(columns)-1) + ")"
+// insert is an INSERT of so many rows.
+func insert(rows int, table string, columns ...string) string {
+	row := "(?" + strings.Repeat(", ?", len(columns)-1) + ")"
+	return "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES " + row + strings.Repeat(", "+row, rows-1)
+}
+
+// bulkRows is how many rows a statement for many inserts: a call costs as much as a few rows.
+const bulkRows = 25
+
+// bulk inserts rows of one table.
+type bulk struct{ many, one *sqlx.Stmt }
+
+// exec inserts rows, whose values stand one after another.
+func (b bulk) exec(ctx context.Context, values []any, columns int) error {
+	for len(values) > 0 {
+		statement, n := b.one, columns
+		if len(values) >= bulkRows*columns {
+			statement, n = b.many, bulkRows*columns
+		}
+		if _, err := statement.ExecContext(ctx, values[:n]...); err != nil {
+			return err
+		}
+		values = values[n:]
+	}
+	return nil
 }
 
 // statements are the prepared inserts.
-type statements struct{ request, prompt, key, attempt *sqlx.Stmt }
+type statements struct{ requests, prompts, keys, attempts bulk }
 
-func (s *Store) prepare(ctx context.Context) (err error) {
+var (
+	promptColumns  = []string{"started_at", "id", "key_id", "model", "prompt", "answer", "prompt_tokens", "completion_tokens"}
+	keyColumns     = []string{"key_id", "label", "first_seen"}
+	attemptColumns = []string{"started_at", "id", "attempt", "backend", "status", "start_ms", "duration_ms", "response_bytes", "cost_nanousd"}
+)
+
+func (s *Store) prepare(ctx context.Context) error {
 	for _, p := range []struct {
-		statement **sqlx.Stmt
-		text      string
+		into *bulk
+		text func(rows int) string
 	}{
-		{&s.insert.request, insertRequest()},
-		{&s.insert.prompt, insert("prompts", "started_at", "id", "key_id", "model", "prompt", "answer", "prompt_tokens", "completion_tokens") +
-			" ON CONFLICT (started_at, id) DO NOTHING"},
-		{&s.insert.key, insert("keys", "key_id", "label", "first_seen") + " ON CONFLICT (key_id) DO NOTHING"},
-		{&s.insert.attempt, insert("attempts", "started_at", "id", "attempt", "backend", "status", "start_ms", "duration_ms", "response_bytes",
-			"cost_nanousd") + " ON CONFLICT (started_at, id, attempt) DO NOTHING"},
+		{&s.insert.requests, insertRequests},
+		{&s.insert.prompts, func(n int) string {
+			return insert(n, "prompts", promptColumns...) + " ON CONFLICT (started_at, id) DO NOTHING"
+		}},
+		{&s.insert.keys, func(n int) string { return insert(n, "keys", keyColumns...) + " ON CONFLICT (key_id) DO NOTHING" }},
+		{&s.insert.attempts, func(n int) string {
+			return insert(n, "attempts", attemptColumns...) + " ON CONFLICT (started_at, id, attempt) DO NOTHING"
+		}},
 	} {
-		if *p.statement, err = s.db.PreparexContext(ctx, s.db.Rebind(p.text)); err != nil {
+		var err, fault error
+		p.into.many, err = s.db.PreparexContext(ctx, s.db.Rebind(p.text(bulkRows)))
+		p.into.one, fault = s.db.PreparexContext(ctx, s.db.Rebind(p.text(1)))
+		if err := errors.Join(err, fault); err != nil {
 			return err
 		}
 	}
@@ -175,39 +209,32 @@ func (s *Store) write(ctx context.Context, rows []*row, at position) error {
 }
 
 func (s *Store) writeRows(ctx context.Context, tx *sqlx.Tx, rows []*row) error {
-	in := statements{tx.StmtxContext(ctx, s.insert.request), tx.StmtxContext(ctx, s.insert.prompt), tx.StmtxContext(ctx, s.insert.key),
-		tx.StmtxContext(ctx, s.insert.attempt)}
-	keys := map[string]bool{}
+	var requests, prompts, keys, attempts []any
+	known := map[string]bool{}
 	for _, r := range rows {
-		if err := in.write(ctx, r); err != nil {
-			return err
+		requests = append(requests, r.request()...)
+		for _, a := range r.Tries {
+			attempts = append(attempts, a.StartedAt, a.ID, a.Attempt, a.Backend, a.Status, a.StartMS, a.DurationMS, a.Bytes, a.CostNanoUSD)
 		}
-		if keys[r.KeyID] {
-			continue
+		if r.Prompt != "" || r.Answer != "" {
+			prompts = append(prompts, r.StartedAt, r.ID, r.KeyID, r.Model, r.Prompt, r.Answer, r.PromptTokens, r.CompletionTokens)
 		}
-		keys[r.KeyID] = true
-		if _, err := in.key.ExecContext(ctx, r.KeyID, r.Label, r.StartedAt); err != nil {
-			return err
+		if !known[r.KeyID] {
+			known[r.KeyID] = true
+			keys = append(keys, r.KeyID, r.Label, r.StartedAt)
 		}
 	}
-	return nil
+	return errors.Join(
+		s.insert.requests.in(ctx, tx).exec(ctx, requests, len(requestColumns)),
+		s.insert.attempts.in(ctx, tx).exec(ctx, attempts, len(attemptColumns)),
+		s.insert.prompts.in(ctx, tx).exec(ctx, prompts, len(promptColumns)),
+		s.insert.keys.in(ctx, tx).exec(ctx, keys, len(keyColumns)),
+	)
 }
 
-func (in statements) write(ctx context.Context, r *row) error {
-	if _, err := in.request.ExecContext(ctx, r.request()...); err != nil {
-		return err
-	}
-	for _, a := range r.Tries {
-		if _, err := in.attempt.ExecContext(ctx, a.StartedAt, a.ID, a.Attempt, a.Backend, a.Status, a.StartMS, a.DurationMS, a.Bytes,
-			a.CostNanoUSD); err != nil {
-			return err
-		}
-	}
-	if r.Prompt == "" && r.Answer == "" {
-		return nil
-	}
-	_, err := in.prompt.ExecContext(ctx, r.StartedAt, r.ID, r.KeyID, r.Model, r.Prompt, r.Answer, r.PromptTokens, r.CompletionTokens)
-	return err
+// in is the same within a transaction.
+func (b bulk) in(ctx context.Context, tx *sqlx.Tx) bulk {
+	return bulk{tx.StmtxContext(ctx, b.many), tx.StmtxContext(ctx, b.one)}
 }
 
 // position returns up to where the journal is in rows.

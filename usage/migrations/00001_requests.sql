@@ -27,7 +27,7 @@ CREATE TABLE requests (
   cost_nanousd      BIGINT,               -- 1 USD is 1000000000; null if the model has no price
   error_code        TEXT,
   PRIMARY KEY (started_at, id)
-);
+) WITHOUT ROWID;
 
 CREATE INDEX requests_by_key ON requests (key_id, started_at);
 
@@ -41,7 +41,7 @@ CREATE TABLE prompts (
   prompt_tokens     BIGINT      NOT NULL,
   completion_tokens BIGINT      NOT NULL,
   PRIMARY KEY (started_at, id)
-);
+) WITHOUT ROWID;
 
 CREATE TABLE keys (
   key_id     TEXT        NOT NULL PRIMARY KEY,
