@@ -27,28 +27,37 @@ func Run(ctx context.Context, b Binaries, progress io.Writer) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if r.Samples, err = measure(ctx, b, Figures(), Targets(), rounds, progress); err != nil {
+	take := func(figures []Figure, targets []Target, rounds int) error {
+		return onStand(ctx, b, func(s *stand) error {
+			samples, err := s.measure(ctx, figures, targets, rounds, progress)
+			r.Samples = append(r.Samples, samples...)
+			return err
+		})
+	}
+	if err := take(Figures(), Targets(), rounds); err != nil {
 		return Result{}, err
 	}
 	slow := slowStreams()
-	for round := range slowRounds {
-		samples, err := measure(ctx, b, []Figure{slow}, rotated([]Target{Bare, Gateway}, round), 1, progress)
-		if err != nil {
+	for round := range slowRounds { // each in processes that did nothing before
+		if err := take([]Figure{slow}, rotated([]Target{Bare, Gateway}, round), 1); err != nil {
 			return Result{}, err
 		}
-		r.Samples = append(r.Samples, samples...)
 	}
 	r.Rows = rows(append(Figures(), slow), r.Samples)
 	return r, nil
 }
 
-// measure makes rounds × figures × targets samples in one stand.
-func measure(ctx context.Context, b Binaries, figures []Figure, targets []Target, rounds int, progress io.Writer) (samples []Sample, err error) {
+// onStand does something with a stand that is there as long.
+func onStand(ctx context.Context, b Binaries, do func(*stand) error) error {
 	s, err := newStand(ctx, b)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
+	return errors.Join(do(s), s.close())
+}
+
+// measure makes rounds × figures × targets samples.
+func (s *stand) measure(ctx context.Context, figures []Figure, targets []Target, rounds int, progress io.Writer) (samples []Sample, err error) {
 	for round := range rounds {
 		fmt.Fprintf(progress, "round %d of %d\n", round+1, rounds)
 		for _, f := range figures {

@@ -35,11 +35,20 @@ const (
 	tolerance   = 4.0 / 3 // of what was recorded
 )
 
-// Short measures in a few seconds what Bounds hold.
-func Short(ctx context.Context, b Binaries) (Bounds, error) {
-	request, chunk := loop("JSON", 16, 0, shortTime, nil), pacedStreams(shortTime)
-	figures := []Figure{request, chunk}
-	samples, err := measure(ctx, b, figures, []Target{Bare, Gateway}, shortRounds, io.Discard)
+// Short holds a gateway to its bounds, which takes a quarter of a minute if it keeps
+// them, and returns the best that was measured.
+func (b Bounds) Short(ctx context.Context, programs Binaries) (best Bounds, err error) {
+	err = onStand(ctx, programs, func(s *stand) error {
+		best, err = b.hold(func() (Bounds, error) { return s.short(ctx) })
+		return err
+	})
+	return best, err
+}
+
+// short measures in a few seconds what bounds hold.
+func (s *stand) short(ctx context.Context) (Bounds, error) {
+	figures := []Figure{loop("JSON", 16, 0, shortTime, nil), pacedStreams(shortTime)}
+	samples, err := s.measure(ctx, figures, []Target{Bare, Gateway}, shortRounds, io.Discard)
 	if err != nil {
 		return Bounds{}, err
 	}
@@ -50,21 +59,21 @@ func Short(ctx context.Context, b Binaries) (Bounds, error) {
 	return Bounds{Request: found[cost+"request"], Chunk: found[cost+"chunk"]}, nil
 }
 
-// Hold measures until each bound was kept once, at most three times: what else a
+// hold measures until each bound was kept once, at most three times: what else a
 // machine does makes a measurement worse, and seldom three in a row.
-func (b Bounds) Hold(measure func() (Bounds, error)) (err error) {
-	best := Bounds{Request: math.Inf(1), Chunk: math.Inf(1)}
+func (b Bounds) hold(measure func() (Bounds, error)) (best Bounds, err error) {
+	best = Bounds{Request: math.Inf(1), Chunk: math.Inf(1)}
 	for range tries {
 		m, failed := measure()
 		if failed != nil {
-			return failed
+			return best, failed
 		}
 		best = Bounds{Request: min(best.Request, m.Request), Chunk: min(best.Chunk, m.Chunk)}
 		if err = b.compare(best); err == nil {
-			return nil
+			break
 		}
 	}
-	return err
+	return best, err
 }
 
 // compare returns an error if a ratio is more than a third worse than its bound.
