@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -145,19 +146,39 @@ func TestANameMayHoldAnything(t *testing.T) {
 }
 
 func TestAProcessIsEndedWithWhatItPrinted(t *testing.T) {
-	p, err := start(self("/bin/sh", "-c", "echo hello; exec sleep 60"))
-	if err != nil {
-		t.Fatal(err)
+	for script, want := range map[string]string{
+		"trap 'exit 0' TERM; echo hello; while :; do sleep 0.01; done": "",
+		"echo hello; exec sleep 60":                                    "ended with signal: terminated; it printed:\nhello",
+		"echo hello; exit 3":                                           "ended with exit status 3; it printed:\nhello",
+	} {
+		p, err := start(self(t.Context(), "/bin/sh", "-c", script))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(5 * time.Second); p.logs.String() != "hello" && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		for range 2 { // ending it again changes nothing
+			if err := p.stop(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", script, err, want)
+			}
+		}
 	}
-	for deadline := time.Now().Add(5 * time.Second); p.logs.String() != "hello" && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-	}
-	if err := p.stop(); err != nil || p.logs.String() != "hello" {
-		t.Errorf("%v, %q", err, p.logs)
-	}
-	if err := p.stop(); err == nil {
-		t.Error("a process that had ended is none that was ended in time")
-	}
-	if _, err := start(self("/nowhere")); err == nil {
+	if _, err := start(self(t.Context(), "/nowhere")); err == nil {
 		t.Error("nothing is a process")
+	}
+}
+
+func TestWhatIsNotReadyInTimeOrDiesIsAnError(t *testing.T) {
+	never := errors.New("never ready")
+	for script, want := range map[string]string{"exec sleep 60": "never ready", "exit 3": "exit status 3"} {
+		p, err := start(self(t.Context(), "/bin/sh", "-c", script))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := until(t.Context(), 100*time.Millisecond, p, func(context.Context) error { return never }); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", script, err)
+		}
+		_ = p.stop() // it ends by a signal, or has ended
 	}
 }

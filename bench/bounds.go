@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 )
 
@@ -49,21 +50,21 @@ func Short(ctx context.Context, b Binaries) (Bounds, error) {
 	return Bounds{Request: found[cost+"request"], Chunk: found[cost+"chunk"]}, nil
 }
 
-// Hold measures until the bounds are kept, at most three times: what else a machine
-// does makes a measurement worse, and seldom three in a row.
-func (b Bounds) Hold(measure func() (Bounds, error)) error {
-	var failures []error
+// Hold measures until each bound was kept once, at most three times: what else a
+// machine does makes a measurement worse, and seldom three in a row.
+func (b Bounds) Hold(measure func() (Bounds, error)) (err error) {
+	best := Bounds{Request: math.Inf(1), Chunk: math.Inf(1)}
 	for range tries {
-		m, err := measure()
-		if err != nil {
-			return err
+		m, failed := measure()
+		if failed != nil {
+			return failed
 		}
-		if err = b.compare(m); err == nil {
+		best = Bounds{Request: min(best.Request, m.Request), Chunk: min(best.Chunk, m.Chunk)}
+		if err = b.compare(best); err == nil {
 			return nil
 		}
-		failures = append(failures, err)
 	}
-	return errors.Join(failures...)
+	return err
 }
 
 // compare returns an error if a ratio is more than a third worse than its bound.

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -45,8 +46,9 @@ func (l *logs) String() string {
 	return string(bytes.TrimSpace(l.b))
 }
 
-// start starts a process. The kernel ends it if this one dies, which it takes for
-// the death of the thread that started it: so a goroutine holds on to that.
+// start starts a process, whose command's context asks it to end. So does the kernel
+// if this process dies, which it takes for the death of the thread that started the
+// other: a goroutine holds on to that.
 // Source: https://go.dev/issue/27505
 func start(cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, logs: &logs{}, ended: make(chan struct{})}
@@ -54,7 +56,8 @@ func start(cmd *exec.Cmd) (*process, error) {
 		cmd.Stdout = p.logs
 	}
 	cmd.Stderr = p.logs
-	cmd.WaitDelay = time.Second
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopWithin
 	cmd.SysProcAttr = childAttributes()
 	began := make(chan error, 1)
 	go func() {
@@ -89,35 +92,30 @@ func startTalking(cmd *exec.Cmd) (*process, *os.File, error) {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// gone returns an error if the process has ended.
-func (p *process) gone() error {
-	select {
-	case <-p.ended:
-		return fmt.Errorf("%q ended with %s; it printed:\n%s", p.cmd.Path, p.cmd.ProcessState, p.logs)
-	default:
-		return nil
-	}
-}
-
 const stopWithin = 10 * time.Second
 
-// stop asks the process to end, and makes it.
+// stop asks the process to end, and makes it. It returns an error unless the process
+// has ended well, be it now or before.
 func (p *process) stop() error {
 	if p == nil {
 		return nil
 	}
-	if err := p.gone(); err != nil {
-		return err
-	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may just have ended
+	_ = p.cmd.Cancel() // it may have ended
 	select {
 	case <-p.ended:
-		return nil
 	case <-time.After(stopWithin):
+		_ = syscall.Kill(-p.pid(), syscall.SIGKILL)
+		<-p.ended
 	}
-	_ = syscall.Kill(-p.pid(), syscall.SIGKILL)
-	<-p.ended
-	return fmt.Errorf("%q did not end within %s", p.cmd.Path, stopWithin)
+	if p.cmd.ProcessState.Success() {
+		return nil
+	}
+	return p.failure()
+}
+
+// failure tells how the process ended.
+func (p *process) failure() error {
+	return fmt.Errorf("%q ended with %s; it printed:\n%s", p.cmd.Path, p.cmd.ProcessState, p.logs)
 }
 
 // raiseFileLimit lets the processes that are started here open as many files as
@@ -136,10 +134,10 @@ func raiseFileLimit() error {
 
 // freeAddress is below the range that systems give to outgoing connections, so that
 // none of those takes it meanwhile.
-func freeAddress() (string, error) {
+func freeAddress(ctx context.Context) (string, error) {
 	for range 100 {
 		address := fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(20_000))
-		if l, err := net.Listen("tcp", address); err == nil {
+		if l, err := new(net.ListenConfig).Listen(ctx, "tcp", address); err == nil {
 			return address, l.Close()
 		}
 	}
@@ -148,8 +146,8 @@ func freeAddress() (string, error) {
 
 // self is a command that runs this program in another of its roles, on one
 // processor: it never needs more, and it leaves the rest to what is measured.
-func self(binary string, args ...string) *exec.Cmd {
-	cmd := exec.Command(binary, args...)
+func self(ctx context.Context, binary string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
 	return cmd
 }

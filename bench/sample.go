@@ -33,13 +33,11 @@ func (s *stand) sample(ctx context.Context, f Figure, to Target) (Sample, error)
 	if err != nil {
 		return Sample{}, err
 	}
-	generator, out, err := startTalking(self(s.Self, "load", string(told)))
+	generator, out, err := startTalking(self(ctx, s.Self, "load", string(told)))
 	if err != nil {
 		return Sample{}, err
 	}
 	defer out.Close()
-	stop := context.AfterFunc(ctx, func() { _ = generator.stop() }) // the reading below ends with it
-	defer stop()
 	m := meter{pids: with(s.pids[to], map[string]int{loadPart: generator.pid()}), memory: f.Memory}
 	m.Figure, m.Target = f.Name, to
 	err = m.follow(json.NewDecoder(out))

@@ -40,8 +40,8 @@ func TestTheGatewayCostsWhatIsRecorded(t *testing.T) {
 		t.Error(err)
 	}
 	impossible := Bounds{Request: 0.1, Chunk: 0.1}
-	if impossible.compare(last) == nil {
-		t.Errorf("%+v passes for %+v: no gateway could fail", last, impossible)
+	if impossible.Hold(func() (Bounds, error) { return last, nil }) == nil {
+		t.Errorf("%+v holds the bounds %+v: no gateway could fail", last, impossible)
 	}
 }
 
@@ -74,6 +74,7 @@ func TestABoundIsMissedOnlyByThreeMeasurementsInARow(t *testing.T) {
 		{[]Bounds{good}, true},
 		{[]Bounds{bad, good}, true},
 		{[]Bounds{bad, bad, good}, true},
+		{[]Bounds{{3, 9}, bad, {9, 1.5}}, true},
 		{[]Bounds{bad, bad, bad}, false},
 	} {
 		n := 0

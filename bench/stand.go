@@ -61,7 +61,10 @@ type stand struct {
 	answered            map[Target]int64          // requests so far
 }
 
-const readyWithin = 30 * time.Second
+const (
+	readyWithin = 30 * time.Second
+	rowsWithin  = 15 * time.Second
+)
 
 // newStand starts everything and waits until it answers.
 func newStand(ctx context.Context, b Binaries) (*stand, error) {
@@ -78,8 +81,6 @@ func newStand(ctx context.Context, b Binaries) (*stand, error) {
 }
 
 func (s *stand) start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyWithin)
-	defer cancel()
 	for _, start := range []func(context.Context) error{s.startFake, s.startBare, s.startGateway} {
 		if err := start(ctx); err != nil {
 			return err
@@ -93,8 +94,8 @@ func (s *stand) close() error {
 	return errors.Join(s.gateway.stop(), s.bare.stop(), s.fake.stop(), os.RemoveAll(s.dir))
 }
 
-func (s *stand) startFake(context.Context) error {
-	fake, out, err := startTalking(self(s.Self, "fake"))
+func (s *stand) startFake(ctx context.Context) error {
+	fake, out, err := startTalking(self(ctx, s.Self, "fake"))
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ var bareTemplate string
 
 // startBare starts an Envoy with as many workers as the gateway's has: one a processor.
 func (s *stand) startBare(ctx context.Context) error {
-	address, err := freeAddress()
+	address, err := freeAddress(ctx)
 	if err != nil {
 		return err
 	}
@@ -122,13 +123,13 @@ func (s *stand) startBare(ctx context.Context) error {
 	if err := s.writeBare(config, address); err != nil {
 		return fmt.Errorf("configuring the bare Envoy: %w", err)
 	}
-	s.bare, err = start(exec.Command(s.Envoy, "--config-path", config, "--disable-hot-restart", "--log-level", "warning"))
+	s.bare, err = start(exec.CommandContext(ctx, s.Envoy, "--config-path", config, "--disable-hot-restart", "--log-level", "warning"))
 	if err != nil {
 		return err
 	}
 	s.address[Bare] = address
 	s.pids[Bare] = with(s.pids[Direct], map[string]int{envoyPart: s.bare.pid()})
-	return until(ctx, s.bare, func() error {
+	return until(ctx, readyWithin, s.bare, func(ctx context.Context) error {
 		c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 		if err != nil {
 			return err
@@ -154,23 +155,23 @@ func (s *stand) writeBare(path, address string) error {
 // startGateway starts the gateway as people do, with nothing set but what tells it
 // where to be and whom to ask.
 func (s *stand) startGateway(ctx context.Context) error {
-	address, err := freeAddress()
+	address, err := freeAddress(ctx)
 	if err != nil {
 		return err
 	}
 	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.Command(s.Gateway, "run")
+	cmd := exec.CommandContext(ctx, s.Gateway, "run")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + s.dir, "ENVOY_PATH=" + s.Envoy, "PORT=" + port,
 		"DATABASE_PATH=" + filepath.Join(s.dir, "gateway.db"), "AI_GATEWAY_UPSTREAM=http://" + s.address[Direct] + "/v1"}
 	if s.gateway, err = start(cmd); err != nil {
 		return err
 	}
 	s.address[Gateway] = address
-	ready := func() error {
+	ready := func(ctx context.Context) error {
 		_, err := s.health(ctx)
 		return err
 	}
-	if err := until(ctx, s.gateway, ready); err != nil {
+	if err := until(ctx, readyWithin, s.gateway, ready); err != nil {
 		return err
 	}
 	return s.findGateway()
@@ -192,7 +193,7 @@ func (s *stand) findGateway() error {
 
 // health is what is looked at of the gateway's own account.
 type health struct {
-	Usage struct{ Written, Overflown, Unread int64 }
+	Usage struct{ Written, Unread, Refused, Lost int64 }
 }
 
 func (s *stand) health(ctx context.Context) (h health, err error) {
@@ -213,34 +214,36 @@ func (s *stand) health(ctx context.Context) (h health, err error) {
 	return h, err
 }
 
-const rowsWithin = 15 * time.Second
-
 // checkRows holds the gateway to what it was measured with: each request is in its
-// books, once, by both witnesses' word.
+// books, once.
 func (s *stand) checkRows(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, rowsWithin)
-	defer cancel()
-	return until(ctx, s.gateway, func() error {
+	return until(ctx, rowsWithin, s.gateway, func(ctx context.Context) error {
 		h, err := s.health(ctx)
-		if want := s.answered[Gateway]; err == nil && (h.Usage.Written != want || h.Usage.Overflown+h.Usage.Unread > 0) {
-			err = fmt.Errorf("%d requests were answered, and of the usage %+v", want, h.Usage)
+		u, want := h.Usage, s.answered[Gateway]
+		if err == nil && (u.Written != want || u.Unread+u.Refused+u.Lost > 0) {
+			err = fmt.Errorf("%d requests were answered, and of the usage %+v", want, u)
 		}
 		return err
 	})
 }
 
 // until waits until a process is ready.
-func until(ctx context.Context, p *process, ready func() error) error {
+func until(ctx context.Context, within time.Duration, p *process, ready func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
 	for {
-		err := ready()
+		err := ready(ctx)
 		if err == nil {
 			return nil
 		}
-		if err := p.gone(); err != nil {
-			return err
-		}
-		if !sleep(ctx, 20*time.Millisecond) {
+		select {
+		case <-p.ended:
+			return p.failure()
+		case <-ctx.Done():
 			return fmt.Errorf("waiting for %q: %w; it printed:\n%s", p.cmd.Path, err, p.logs)
+		case <-tick.C:
 		}
 	}
 }

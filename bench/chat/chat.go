@@ -15,8 +15,8 @@ import (
 // Ask is what a request asks the fake provider for. It travels in the request's
 // "user", as the one field that no gateway has a reason to read.
 type Ask struct {
-	Chunks int           `json:"chunks"` // of a stream; 0 for one JSON answer
-	Pace   time.Duration `json:"pace"`   // between two chunks; 0 writes them one after another
+	Chunks int           // of a stream; 0 for one JSON answer
+	Pace   time.Duration // between two chunks; 0 writes them one after another
 }
 
 // words are what both sides say, with a price in every price list by the model's name.

@@ -44,7 +44,7 @@ type Report struct {
 	Mark     Mark
 	Requests int64   // answered since Began; at Began, before; at Done, in all
 	Chunks   float64 // arrived since Began; at Began, before
-	Seconds  float64 // since Began
+	Seconds  float64 // the same of time
 
 	// Of the answers between Began and Ended; told at Done.
 	Latency    Quantiles // to the last byte
@@ -130,7 +130,7 @@ func (g *generator) report(at Mark, before Report) Report {
 		Mark:     at,
 		Requests: g.requests.Load() - before.Requests,
 		Chunks:   float64(g.bytes.Load())/float64(g.chunk) - before.Chunks,
-		Seconds:  time.Since(g.begin).Seconds(),
+		Seconds:  time.Since(g.begin).Seconds() - before.Seconds,
 	}
 }
 

@@ -65,14 +65,11 @@ func TestALoopAsksUntilItsTimeIsOver(t *testing.T) {
 }
 
 func TestPacedStreamsAllRunWhileTheyAreMeasured(t *testing.T) {
-	const streams, pace = 20, 10 * time.Millisecond
-	all := run(t, Plan{Ask: chat.Ask{Chunks: 60, Pace: pace}, Connections: streams, Once: true,
-		Ramp: 50 * time.Millisecond, WarmUp: 50 * time.Millisecond, For: 200 * time.Millisecond})
-	if all[2].Errors > 0 || all[2].Requests != streams {
-		t.Errorf("%+v", all[2])
-	}
-	if want := streams * float64(200*time.Millisecond/pace); all[1].Chunks < want/2 || all[1].Chunks > want*2 {
-		t.Errorf("%v chunks came, want about %v", all[1].Chunks, want)
+	const streams = 20
+	all := run(t, Plan{Ask: chat.Ask{Chunks: 150, Pace: 10 * time.Millisecond}, Connections: streams, Once: true,
+		Ramp: 50 * time.Millisecond, WarmUp: 500 * time.Millisecond, For: 200 * time.Millisecond})
+	if all[2].Errors > 0 || all[2].Requests != streams || all[1].Requests != 0 || all[1].Chunks == 0 {
+		t.Errorf("%+v", all)
 	}
 }
 
