@@ -20,9 +20,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-const (
-	longestLine = 1 << 20 // bytes; a longer line is skipped
-)
+const longestLine = 1 << 20 // bytes; a longer line is skipped
 
 var errLine = errors.New("line is no journal line")
 
