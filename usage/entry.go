@@ -58,6 +58,9 @@ func (l *Ledger) planned(i *gateway.Intent, orphan bool, segment int64) {
 		l.open[i.ID] = e
 	}
 	l.hold(e, segment)
+	if e.settlement != nil {
+		l.c.Spool.Settle(e.settlement) // it was written just before the intent was kept: it comes after it again
+	}
 	if orphan {
 		l.orphaned(e, time.Now())
 	}
@@ -78,7 +81,10 @@ func (l *Ledger) settled(s *gateway.Settlement, segment int64) {
 // judge makes a row of an entry of which all is known that will be: Envoy's word, and
 // the gateway's unless nobody is left to say it.
 func (l *Ledger) judge(e *entry) {
-	if e.line != nil && (e.settlement != nil || e.orphan) && e.state != isReady {
+	switch {
+	case e.state == isReady: // its row still waits for the tables
+		e.row = newRow(e.intent, e.settlement, e.line)
+	case e.line != nil && (e.settlement != nil || e.orphan):
 		l.finish(e)
 	}
 }

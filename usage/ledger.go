@@ -57,7 +57,8 @@ type Ledger struct {
 	kept    position // what the tables have of it
 
 	open     map[uuid.UUID]*entry
-	waiting  []wait // in the order in which they began to wait
+	waiting  []wait   // in the order in which they began to wait
+	unheard  []lineAt // of the journal, while the spool cannot be read
 	lines    []heard
 	ready    []*entry
 	broken   []uuid.UUID        // whose settlement could not be written
@@ -173,6 +174,8 @@ func (l *Ledger) begun(ctx context.Context) bool {
 		l.refused(err)
 		return false
 	}
+	l.c.Spool.progress(true)
+	l.written(0, 0)
 	return true
 }
 
@@ -186,7 +189,10 @@ func (l *Ledger) refused(err error) {
 // readOn takes in a piece of the journal. All of the spool comes before it is looked at:
 // an intent is written before its request goes out, so before Envoy can speak of it.
 func (l *Ledger) readOn() (more bool) {
-	lines, more, err := l.journal.next()
+	var err error
+	if len(l.unheard) == 0 {
+		l.unheard, more, err = l.journal.next()
+	}
 	if err == nil {
 		err = l.readSpool()
 	}
@@ -195,9 +201,10 @@ func (l *Ledger) readOn() (more bool) {
 		return false
 	}
 	l.abandon()
-	for _, line := range lines {
+	for _, line := range l.unheard {
 		l.readLine(line)
 	}
+	l.unheard = nil
 	return more
 }
 
@@ -313,7 +320,7 @@ func (l *Ledger) wrote(n int, at position) {
 		}
 		e.state = isWritten
 		if e.settlement == nil {
-			l.await(e, now, keepOrphan)
+			l.await(e, now, keepOrphan-min(max(now.Sub(e.intent.StartedAt), 0), keepOrphan))
 			continue
 		}
 		l.release(e) // the row has all that the gateway knows
