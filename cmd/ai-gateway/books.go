@@ -74,7 +74,7 @@ func (w world) repriceCommand() *cobra.Command {
 The prices are the built-in ones and those of the configuration file, so give it the
 gateway's --config. It may run beside a running gateway. Its exit status is 0 if all
 went well, also when nothing changes, and 1 if not.`,
-		Args:  cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return w.reprice(cmd.Context(), at, dryRun)
 		},
@@ -143,7 +143,7 @@ func (w world) reconcileCommand() *cobra.Command {
 It lists what is missing, doubled or different. It changes no row and may run beside a
 running gateway. Its exit status is 0 if all agrees, and 1 if anything does not or if
 it could not look.`,
-		Args:  cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return w.reconcile(cmd.Context(), at)
 		},
