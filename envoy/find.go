@@ -48,7 +48,11 @@ const setupPath = "../.tools/envoy/envoy/_bin/envoy"
 // on PATH and the one that `make setup` installs.
 func Find(ctx context.Context, getenv func(string) string) (Binary, error) {
 	if path := getenv("ENVOY_PATH"); path != "" {
-		return check(ctx, path)
+		binary, err := check(ctx, path)
+		if err != nil {
+			err = fmt.Errorf("ENVOY_PATH: %w", err)
+		}
+		return binary, err
 	}
 	err := fmt.Errorf("envoy is neither at ENVOY_PATH (not set) nor on PATH: "+
 		"set ENVOY_PATH to an Envoy of at least %s, or run `make setup`, which installs one", minVersion)
@@ -89,7 +93,7 @@ func check(ctx context.Context, path string) (Binary, error) {
 	}
 	version, err := parseVersion(string(out))
 	if err != nil {
-		return Binary{}, fmt.Errorf("reading the version of %q: %w", path, err)
+		return Binary{}, fmt.Errorf("reading the version of %q: %w: set ENVOY_PATH to an Envoy of at least %s", path, err, minVersion)
 	}
 	if version.older(minVersion) {
 		return Binary{}, fmt.Errorf("envoy at %q is version %s: at least %s is needed; set ENVOY_PATH to a newer one, or run `make setup`",
