@@ -242,7 +242,7 @@ func (p *promptLog) fields() []field {
 		{name: "mode", into: &p.mode, unset: "preview", variables: []string{"AI_GATEWAY_PROMPT_LOGGING"},
 			doc: "what is kept of the last user message and of the answer: nothing, their first 500 characters, or up to 32768 of each; " +
 				"the variable may also be true (preview) or false (off)"},
-		{name: "redact", into: &p.redact, doc: "regular expressions (RE2); what they match is replaced before anything is written to disk"},
+		{name: "redact", into: &p.redact, doc: "regular expressions (RE2); what they match is replaced before anything is written to disk; a match of more than 16,384 characters may not be seen"},
 		{name: "keep", into: &p.keep, unset: "720h", high: int64(10 * 365 * 24 * time.Hour),
 			doc: "age at which prompts and answers are removed; zero keeps them"},
 	}

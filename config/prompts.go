@@ -1,7 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -37,7 +40,7 @@ const (
 	fullRunes    = 32_768
 	// margin is how much more is looked at than is kept, so that what is to be redacted is
 	// found although it is cut.
-	margin   = 1024
+	margin   = 16_384
 	redacted = "[redacted]"
 )
 
@@ -58,20 +61,56 @@ func (p PromptLog) Look() int {
 }
 
 // Clean replaces what is to be redacted in a text of Look runes, and cuts it to Runes.
+// What begins behind the first Runes of the text itself is never kept: a match shortens
+// it, and what moves up may be half of another one.
 func (p PromptLog) Clean(text string) string {
 	if len(p.Redact) == 0 {
 		return text
 	}
+	end := runes(text, p.Runes())
+	var clean strings.Builder
+	at := 0
+	for _, m := range p.matches(text) {
+		if m[0] >= end {
+			break
+		}
+		if m[1] <= at {
+			continue // it lies in another one
+		}
+		clean.WriteString(text[at:max(m[0], at)])
+		if m[0] >= at {
+			clean.WriteString(redacted)
+		}
+		at = m[1]
+	}
+	clean.WriteString(text[at:max(end, at)])
+	kept := clean.String()
+	if cut := runes(kept, p.Runes()); cut < len(kept) {
+		return kept[:cut] + "…"
+	}
+	if max(end, at) < len(text) {
+		return kept + "…"
+	}
+	return kept
+}
+
+// matches are where what is to be redacted begins and ends, the earliest first, and of
+// those that begin together the longest.
+func (p PromptLog) matches(text string) [][]int {
+	var all [][]int
 	for _, expression := range p.Redact {
-		text = expression.ReplaceAllLiteralString(text, redacted)
+		all = append(all, expression.FindAllStringIndex(text, -1)...)
 	}
-	if utf8.RuneCountInString(text) <= p.Runes() {
-		return text
-	}
+	slices.SortFunc(all, func(a, b []int) int { return cmp.Or(a[0]-b[0], b[1]-a[1]) })
+	return all
+}
+
+// runes is how many bytes a text's first n runes have.
+func runes(text string, n int) int {
 	end := 0
-	for range p.Runes() {
+	for ; n > 0 && end < len(text); n-- {
 		_, size := utf8.DecodeRuneInString(text[end:])
 		end += size
 	}
-	return text[:end] + "…"
+	return end
 }

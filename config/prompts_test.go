@@ -30,3 +30,15 @@ func TestWithoutRulesATextIsAsItCame(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsRedactedBringsNothingUpThatIsCut(t *testing.T) {
+	p := PromptLog{Mode: PromptPreviews, Redact: []Expression{{regexp.MustCompile(`sk-[a-z0-9]{48}`)}, {regexp.MustCompile(`(?s)-----BEGIN KEY-----.*?-----END KEY-----`)}}}
+	for _, text := range []string{
+		strings.Repeat("sk-"+strings.Repeat("abcdef", 8)+" ", 1000),
+		"key: -----BEGIN KEY-----\n" + strings.Repeat("abcdefghijklmnopqrstuvwx\n", 500) + "-----END KEY-----" + strings.Repeat("x", margin),
+	} {
+		if got := p.Clean(string([]rune(text)[:p.Look()])); strings.Contains(got, "abcdef") || !strings.HasSuffix(got, "…") {
+			t.Errorf("kept %q", got)
+		}
+	}
+}

@@ -15,15 +15,15 @@ import (
 // Version is an Envoy release.
 type Version struct{ Major, Minor, Patch int }
 
-// MinVersion is the oldest Envoy that has all we stand on: priority_group,
+// minVersion is the oldest Envoy that has all we stand on: priority_group,
 // refresh_cluster_on_retry and the fix of CVE-2026-26330.
-var MinVersion = Version{1, 40, 0}
+var minVersion = Version{1, 40, 0}
 
 // String returns "1.40.0".
 func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch) }
 
-// Less reports whether v is older than w.
-func (v Version) Less(w Version) bool {
+// older reports whether v is older than w.
+func (v Version) older(w Version) bool {
 	if v.Major != w.Major {
 		return v.Major < w.Major
 	}
@@ -48,10 +48,14 @@ const setupPath = "../.tools/envoy/envoy/_bin/envoy"
 // on PATH and the one that `make setup` installs.
 func Find(ctx context.Context, getenv func(string) string) (Binary, error) {
 	if path := getenv("ENVOY_PATH"); path != "" {
-		return check(ctx, path)
+		binary, err := check(ctx, path)
+		if err != nil {
+			err = fmt.Errorf("ENVOY_PATH: %w", err)
+		}
+		return binary, err
 	}
 	err := fmt.Errorf("envoy is neither at ENVOY_PATH (not set) nor on PATH: "+
-		"set ENVOY_PATH to an Envoy of at least %s, or run `make setup`, which installs one", MinVersion)
+		"set ENVOY_PATH to an Envoy of at least %s, or run `make setup`, which installs one", minVersion)
 	for _, path := range candidates() {
 		binary, fault := check(ctx, path)
 		if fault == nil {
@@ -85,22 +89,22 @@ func check(ctx context.Context, path string) (Binary, error) {
 	defer cancel()
 	out, err := exec.CommandContext(ctx, path, "--version").Output()
 	if err != nil {
-		return Binary{}, fmt.Errorf("asking %q for its version: %w: set ENVOY_PATH to a working Envoy of at least %s", path, err, MinVersion)
+		return Binary{}, fmt.Errorf("asking %q for its version: %w: set ENVOY_PATH to a working Envoy of at least %s", path, err, minVersion)
 	}
-	version, err := ParseVersion(string(out))
+	version, err := parseVersion(string(out))
 	if err != nil {
-		return Binary{}, fmt.Errorf("reading the version of %q: %w", path, err)
+		return Binary{}, fmt.Errorf("reading the version of %q: %w: set ENVOY_PATH to an Envoy of at least %s", path, err, minVersion)
 	}
-	if version.Less(MinVersion) {
+	if version.older(minVersion) {
 		return Binary{}, fmt.Errorf("envoy at %q is version %s: at least %s is needed; set ENVOY_PATH to a newer one, or run `make setup`",
-			path, version, MinVersion)
+			path, version, minVersion)
 	}
 	return Binary{Path: path, Version: version}, nil
 }
 
-// ParseVersion reads the answer to `envoy --version`:
+// parseVersion reads the answer to `envoy --version`:
 // "envoy  version: 9e55…/1.40.0/Clean/RELEASE/BoringSSL".
-func ParseVersion(s string) (Version, error) {
+func parseVersion(s string) (Version, error) {
 	parts := regexp.MustCompile(`version: [^/]*/(\d{1,6})\.(\d{1,6})\.(\d{1,6})`).FindStringSubmatch(s)
 	if parts == nil {
 		return Version{}, errors.New("no version in the answer of --version")

@@ -90,7 +90,7 @@ func (x *exchange) onResponseBody(m message, reply []byte) ([]byte, error) {
 func (x *exchange) onJSON(m message, reply []byte) []byte {
 	x.state, x.partial = awaitNothing, !m.end
 	x.readAnswer(m.body)
-	return appendChange(reply, m.kind, changes{headers: []setHeader{x.elapsed(), x.costOf(m.end)}})
+	return appendChange(reply, m.kind, changes{headers: []setHeader{x.elapsed(), x.cost()}})
 }
 
 func (x *exchange) onEvents(m message, reply []byte) []byte {
@@ -107,15 +107,11 @@ func (x *exchange) elapsed() setHeader {
 	return setHeader{responseTime, strconv.AppendInt(nil, ms, 10)}
 }
 
-// costOf is the cost of a body, unknown where only its beginning was read.
-func (x *exchange) costOf(complete bool) setHeader {
-	if !complete {
+// cost is what the answer cost, unknown where only its beginning was read.
+func (x *exchange) cost() setHeader {
+	if x.partial {
 		return setHeader{costHeader, unknownCost}
 	}
-	return x.cost()
-}
-
-func (x *exchange) cost() setHeader {
 	used := x.completed().Usage
 	if used == (gateway.Usage{}) && x.status >= http.StatusBadRequest {
 		return setHeader{costHeader, []byte("0")}

@@ -136,17 +136,9 @@ func (s *Server) carrier() *grpc.Server {
 
 // stop lets the exchanges end by themselves for a while, then breaks them off.
 func stop(g *grpc.Server) {
-	stopped := make(chan struct{})
-	go func() {
-		g.GracefulStop()
-		close(stopped)
-	}()
-	select {
-	case <-stopped:
-	case <-time.After(stopTimeout):
-		g.Stop()
-		<-stopped
-	}
+	hard := time.AfterFunc(stopTimeout, g.Stop)
+	defer hard.Stop()
+	g.GracefulStop()
 }
 
 // process carries the messages of one exchange, and settles it whatever its end.

@@ -4,10 +4,7 @@
 // neither Envoy, SQL nor any provider's dialect.
 package gateway
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Model is a model id as clients name it, "gpt-4o-mini" or "llama3:8b". It may
 // hold any characters that a JSON string can, so it is quoted wherever it is shown.
@@ -70,16 +67,4 @@ func EndpointOf(path string) Endpoint {
 		}
 	}
 	return 0
-}
-
-// MarshalText writes the endpoint as its gateway path.
-func (e Endpoint) MarshalText() ([]byte, error) { return []byte(e.Path()), nil }
-
-// UnmarshalText reads a gateway path.
-func (e *Endpoint) UnmarshalText(b []byte) error {
-	*e = EndpointOf(string(b))
-	if *e == 0 {
-		return fmt.Errorf("endpoint %q is none of the metered ones", b)
-	}
-	return nil
 }

@@ -64,8 +64,8 @@ func (b Backend) GoString() string { return "gateway.Backend{" + b.Name + "}" }
 
 // Step is one of the ordered backends of a model.
 type Step struct {
-	Backend       string `json:"backend"`
-	UpstreamModel Model  `json:"upstream_model"` // the model's name there
+	Backend       string
+	UpstreamModel Model // the model's name there
 }
 
 // Route says who serves a model.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 	case "worker":
 		work()
 	case "stubborn":
-		ignoreTERM()
+		signal.Ignore(syscall.SIGTERM)
 		work()
 	case "failing":
 		fmt.Fprintln(os.Stderr, "cannot work")

@@ -20,9 +20,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-const (
-	longestLine = 1 << 20 // bytes; a longer line is skipped
-)
+const longestLine = 1 << 20 // bytes; a longer line is skipped
 
 var errLine = errors.New("line is no journal line")
 
@@ -156,11 +154,15 @@ type journal struct {
 
 // files are the journal's files that are there, oldest first, with their inodes.
 func (j *journal) files() (paths []string, inodes []int64, err error) {
-	paths, err = filepath.Glob(j.path + ".[0-9]*")
-	if err != nil {
+	entries, err := os.ReadDir(filepath.Dir(j.path)) // sorted
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("looking for the journal: %w", err)
 	}
-	slices.Sort(paths)
+	for _, entry := range entries {
+		if number, ok := strings.CutPrefix(entry.Name(), filepath.Base(j.path)+"."); ok && number != "" && number[0] >= '0' && number[0] <= '9' {
+			paths = append(paths, filepath.Join(filepath.Dir(j.path), entry.Name()))
+		}
+	}
 	there := paths[:0]
 	for _, path := range append(paths, j.path) {
 		info, err := os.Stat(path)

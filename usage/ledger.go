@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"ai-gateway/gateway"
 )
 
 // LedgerConfig is what a Ledger needs.
@@ -59,7 +57,8 @@ type Ledger struct {
 	kept    position // what the tables have of it
 
 	open     map[uuid.UUID]*entry
-	waiting  []wait // in the order in which they began to wait
+	waiting  []wait   // in the order in which they began to wait
+	unheard  []lineAt // of the journal, while the spool cannot be read
 	lines    []heard
 	ready    []*entry
 	broken   []uuid.UUID        // whose settlement could not be written
@@ -74,35 +73,6 @@ type Ledger struct {
 	stats Stats
 }
 
-// entry is what is known of a request that is not over for the ledger.
-type entry struct {
-	intent     *gateway.Intent
-	settlement *gateway.Settlement
-	line       *gateway.JournalLine
-	orphan     bool // the process that planned it died before it could settle it
-
-	state    entryState
-	row      row
-	segments []int64 // in which its records are
-}
-
-// entryState says how far an entry is.
-type entryState uint8
-
-const (
-	isOpen    entryState = iota
-	isReady              // its row waits for the tables
-	isWritten            // its row is in the tables, and Envoy may still have its say
-	isDone               // nothing more will come of it
-)
-
-// wait is an entry that has waited for more since a time.
-type wait struct {
-	of    *entry
-	since time.Time
-	until time.Duration // from since on
-}
-
 // heard is a line of the journal.
 type heard struct {
 	of *entry // nil for a line that means nothing
@@ -115,30 +85,9 @@ type closing struct {
 	since   time.Time
 }
 
-// Stats are figures for people and health checks.
-type Stats struct {
-	Open      int           // requests that are out, or of which one witness has spoken
-	Unwritten int           // rows that are not in the tables yet
-	OldestAge time.Duration // of what the spool keeps
-	Written   int64         // rows since the start
-	Unpriced  int64         // of them, those whose model has no price
-	Unread    int64         // records and lines that made no sense
-	LastError string        // of writing or reading; "" when all is well
-	Spool     SpoolStats
-}
-
 // NewLedger makes a ledger.
 func NewLedger(c LedgerConfig) *Ledger {
 	return &Ledger{c: c, open: map[uuid.UUID]*entry{}, segments: map[int64]*closing{}, journal: journal{path: c.Journal}}
-}
-
-// Stats returns figures of a moment ago.
-func (l *Ledger) Stats() Stats {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	stats := l.stats
-	stats.Spool = l.c.Spool.Stats()
-	return stats
 }
 
 // Run makes rows until ctx ends, and then writes what it has.
@@ -225,6 +174,8 @@ func (l *Ledger) begun(ctx context.Context) bool {
 		l.refused(err)
 		return false
 	}
+	l.c.Spool.progress(true)
+	l.written(0, 0)
 	return true
 }
 
@@ -238,7 +189,10 @@ func (l *Ledger) refused(err error) {
 // readOn takes in a piece of the journal. All of the spool comes before it is looked at:
 // an intent is written before its request goes out, so before Envoy can speak of it.
 func (l *Ledger) readOn() (more bool) {
-	lines, more, err := l.journal.next()
+	var err error
+	if len(l.unheard) == 0 {
+		l.unheard, more, err = l.journal.next()
+	}
 	if err == nil {
 		err = l.readSpool()
 	}
@@ -247,9 +201,10 @@ func (l *Ledger) readOn() (more bool) {
 		return false
 	}
 	l.abandon()
-	for _, line := range lines {
+	for _, line := range l.unheard {
 		l.readLine(line)
 	}
+	l.unheard = nil
 	return more
 }
 
@@ -303,46 +258,6 @@ func (l *Ledger) take(r record, segment int64) error {
 	return nil
 }
 
-// begin makes orphans of all that earlier processes planned and did not settle.
-func (l *Ledger) begin(now time.Time) {
-	for _, e := range l.open {
-		l.orphaned(e, now)
-	}
-}
-
-func (l *Ledger) orphaned(e *entry, now time.Time) {
-	if e.settlement != nil || e.orphan {
-		return
-	}
-	e.orphan = true
-	l.await(e, now, l.c.OrphanGrace)
-	l.judge(e)
-}
-
-func (l *Ledger) planned(i *gateway.Intent, orphan bool, segment int64) {
-	e := l.open[i.ID]
-	if e == nil {
-		e = &entry{intent: i}
-		l.open[i.ID] = e
-	}
-	l.hold(e, segment)
-	if orphan {
-		l.orphaned(e, time.Now())
-	}
-}
-
-// settled takes the gateway's word. Without an intent, the row was written before.
-func (l *Ledger) settled(s *gateway.Settlement, segment int64) {
-	e := l.open[s.ID]
-	if e == nil || e.settlement != nil {
-		return
-	}
-	e.settlement = s
-	l.hold(e, segment)
-	l.await(e, time.Now(), l.c.Grace)
-	l.judge(e)
-}
-
 // readLine takes Envoy's word. Without an intent, the row was written before.
 func (l *Ledger) readLine(at lineAt) {
 	line, err := parseLine(at.bytes)
@@ -356,65 +271,6 @@ func (l *Ledger) readLine(at lineAt) {
 	}
 	e.line = &line
 	l.judge(e)
-}
-
-// judge makes a row of an entry of which all is known that will be: Envoy's word, and
-// the gateway's unless nobody is left to say it.
-func (l *Ledger) judge(e *entry) {
-	if e.line != nil && (e.settlement != nil || e.orphan) && e.state != isReady {
-		l.finish(e)
-	}
-}
-
-// await has an entry looked at again after a while.
-func (l *Ledger) await(e *entry, now time.Time, d time.Duration) {
-	l.waiting = append(l.waiting, wait{e, now, d})
-}
-
-// expire makes rows of what has waited long enough, and forgets what was kept open.
-func (l *Ledger) expire(now time.Time) {
-	still := l.waiting[:0]
-	for _, w := range l.waiting {
-		switch {
-		case w.of.state == isDone:
-		case now.Sub(w.since) < w.until:
-			still = append(still, w)
-		case w.of.state == isOpen:
-			l.finish(w.of)
-		case w.of.state == isWritten:
-			l.done(w.of)
-		case w.of.state == isReady:
-			still = append(still, w)
-		}
-	}
-	clear(l.waiting[len(still):])
-	l.waiting = still
-}
-
-// finish makes a row of what is known.
-func (l *Ledger) finish(e *entry) {
-	e.row = newRow(e.intent, e.settlement, e.line)
-	e.state = isReady
-	l.ready = append(l.ready, e)
-}
-
-// hold notes that a segment of the spool is needed as long as an entry is not done.
-func (l *Ledger) hold(e *entry, segment int64) {
-	e.segments = append(e.segments, segment)
-	l.segments[segment].records++
-}
-
-func (l *Ledger) done(e *entry) {
-	e.state = isDone
-	delete(l.open, e.intent.ID)
-	l.release(e)
-}
-
-func (l *Ledger) release(e *entry) {
-	for _, segment := range e.segments {
-		l.segments[segment].records--
-	}
-	e.segments = nil
 }
 
 // write writes the rows that are ready, and the journal's position, which moves over
@@ -464,7 +320,7 @@ func (l *Ledger) wrote(n int, at position) {
 		}
 		e.state = isWritten
 		if e.settlement == nil {
-			l.await(e, now, keepOrphan)
+			l.await(e, now, keepOrphan-min(max(now.Sub(e.intent.StartedAt), 0), keepOrphan))
 			continue
 		}
 		l.release(e) // the row has all that the gateway knows
@@ -526,45 +382,4 @@ func (l *Ledger) keep(segment int64) {
 		}
 		l.release(e) // it is held again when the spool is read on
 	}
-}
-
-func (l *Ledger) written(n, unpriced int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stats.Written += int64(n)
-	l.stats.Unpriced += int64(unpriced)
-	if l.stats.LastError != "" {
-		l.stats.LastError = ""
-		l.c.Log.Info("usage is written again")
-	}
-}
-
-func (l *Ledger) fail(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.stats.LastError == "" {
-		l.c.Log.Error("usage cannot be written; it is kept and tried again", "error", err)
-	}
-	l.stats.LastError = err.Error()
-}
-
-func (l *Ledger) unread(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stats.Unread++
-	if l.stats.Unread == 1 {
-		l.c.Log.Error("a record makes no sense and is left out; more of them are only counted", "error", err)
-	}
-}
-
-func (l *Ledger) note(now time.Time) {
-	oldest := now
-	for _, segment := range l.segments {
-		if segment.records > 0 && segment.since.Before(oldest) {
-			oldest = segment.since
-		}
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stats.Open, l.stats.Unwritten, l.stats.OldestAge = len(l.open), len(l.ready), now.Sub(oldest)
 }

@@ -28,7 +28,6 @@ type books struct {
 	spool *Spool
 	*Ledger
 	grace, orphanGrace time.Duration
-	away               error // what opening the tables says
 	rotation           Rotation
 	keep               time.Duration
 	stop               func()
@@ -50,7 +49,7 @@ func (b *books) start() {
 		b.t.Fatal(err)
 	}
 	b.store, b.spool = store, openSpool(b.t, filepath.Join(b.dir, "spool"))
-	b.Ledger = NewLedger(LedgerConfig{Store: func(context.Context) (*Store, error) { return store, b.away }, Spool: b.spool, Journal: b.journalPath(), Grace: b.grace, OrphanGrace: b.orphanGrace, Rotation: b.rotation, Keep: func() time.Duration { return b.keep },
+	b.Ledger = NewLedger(LedgerConfig{Store: func(context.Context) (*Store, error) { return store, nil }, Spool: b.spool, Journal: b.journalPath(), Grace: b.grace, OrphanGrace: b.orphanGrace, Rotation: b.rotation, Keep: func() time.Duration { return b.keep },
 		Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(b.t.Context())
 	done := make(chan error, 1)
@@ -494,7 +493,7 @@ func TestLinesThatMakeNoSenseAreCountedAndLeftOut(t *testing.T) {
 	b.journalize("not json\n{}\n\n" + strings.Repeat("x", longestLine+pieceSize) + "\n")
 	b.whole(intent())
 	b.requests(1)
-	time.Sleep(2 * round)
+	b.eventually("the line behind them is read", func() bool { return b.requests(1)[0].Witness == "both" })
 	if stats := b.Stats(); stats.Unread != 3 {
 		t.Errorf("%d lines were unread, want 3", stats.Unread)
 	}
@@ -620,6 +619,7 @@ func TestThePromptLogIsNewestFirstAndLimited(t *testing.T) {
 	b := newBooks(t)
 	for n := range 4 {
 		i := intent()
+		i.StartedAt = i.StartedAt.Add(time.Duration(n) * time.Second)
 		s := settlement(i)
 		s.Prompt = fmt.Sprint("prompt ", n)
 		if n == 3 {
@@ -628,7 +628,6 @@ func TestThePromptLogIsNewestFirstAndLimited(t *testing.T) {
 		b.plan(i)
 		b.spool.Settle(&s)
 		b.journalize(line(i))
-		time.Sleep(2 * time.Millisecond)
 	}
 	b.requests(4)
 	prompts, err := b.store.Prompts(t.Context(), 2)
@@ -689,23 +688,18 @@ func TestTablesThatCannotBeOpenedYetAreTriedAgain(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "away", "gateway.db")
 	tables, spool := NewTables(path), openSpool(t, filepath.Join(dir, "spool"))
-	l := NewLedger(LedgerConfig{Store: tables.Store, Spool: spool, Journal: filepath.Join(dir, "journal"), Log: slog.New(slog.DiscardHandler)})
+	b := &books{t: t}
+	b.Ledger = NewLedger(LedgerConfig{Store: tables.Store, Spool: spool, Journal: filepath.Join(dir, "journal"), Log: slog.New(slog.DiscardHandler)})
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- l.Run(ctx) }()
+	go func() { done <- b.Run(ctx) }()
 	i := intent()
 	begin(t, spool, i)
 	s := settlement(i)
 	spool.Settle(&s)
-	for l.Stats().LastError == "" {
-		time.Sleep(10 * time.Millisecond)
-	}
+	b.eventually("the failure is told", func() bool { return b.Stats().LastError != "" })
 	do(t, os.Mkdir(filepath.Dir(path), 0o700))
-	for end := time.Now().Add(5 * time.Second); l.Stats().Written == 0; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("nothing is written: %+v", l.Stats())
-		}
-	}
+	b.eventually("the row is written", func() bool { return b.Stats().Written > 0 })
 	stop()
 	do(t, <-done)
 	do(t, tables.Close())

@@ -2,6 +2,7 @@ package usage
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,20 +39,11 @@ var clientFlags = []string{"DC", "DR", "DPE"}
 // ending says how a request ended by Envoy's account.
 func ending(status int, flags string) gateway.Outcome {
 	has := func(names []string) bool {
-		for flag := range strings.SplitSeq(flags, ",") {
-			for _, name := range names {
-				if flag == name {
-					return true
-				}
-			}
-		}
-		return false
+		return slices.ContainsFunc(strings.Split(flags, ","), func(flag string) bool { return slices.Contains(names, flag) })
 	}
 	switch {
-	case has(clientFlags):
+	case has(clientFlags), status == 0: // 0: nothing was answered, and nobody else broke off
 		return gateway.ClientClosed
-	case status == 0:
-		return gateway.ClientClosed // nothing was answered, and nobody else broke off
 	case status >= http.StatusBadRequest:
 		return gateway.ProviderError
 	case has(upstreamFlags):

@@ -44,26 +44,50 @@ function envoy_on_request(handle)
   if model ~= nil then rename(handle, plan, model) end
 end
 
--- count is what a usage object says of a count, whatever it is; "-" for nothing.
-local function count(usage, name)
-  return string.match(usage, '"' .. name .. '"%s*:%s*([^%s,}]+)') or "-"
+-- count is what a usage object says of a count: "-" for nothing, nil for what is none.
+local function count(object, name)
+  local value = string.match(object, '"' .. name .. '"%s*:%s*([^%s,}]+)')
+  if value == nil or value == "null" then return "-" end
+  return #value <= 15 and string.match(value, "^%d+$") or nil
 end
 
--- scan looks for the last whole usage object, and returns what may be the beginning of
--- one that the next bytes end. In a JSON string its quotes would be escaped.
+-- counts are those of a whole usage object, nil if it has none. One that a brace in a
+-- string cut short has a quote too many, or a backslash.
+local function counts(object)
+  local _, quotes = string.gsub(object, '"', '"')
+  if quotes % 2 == 1 or string.find(object, "\\", 1, true) then return nil end
+  local prompt, cached = count(object, "prompt_tokens"), count(object, "cached_tokens")
+  local completion, reasoning = count(object, "completion_tokens"), count(object, "reasoning_tokens")
+  if not (prompt and cached and completion and reasoning) or prompt == "-" then return nil end
+  return prompt .. " " .. cached .. " " .. completion .. " " .. reasoning
+end
+
+-- What is looked at is bounded, whatever a provider writes: an object's bytes, and how
+-- many objects of a piece.
+local LONGEST, MOST = 2048, 4
+
+-- scan looks for the last usage object with counts, and returns what may be the beginning
+-- of one that the next bytes end. In a JSON string its quotes would be escaped.
 local function scan(handle, bytes)
-  local at = string.find(bytes, '"usage"', 1, true)
-  local usage, last = nil, nil
+  local rest, found, at = nil, {}, string.find(bytes, '"usage"', 1, true)
   while at do
-    usage = string.match(bytes, '^"usage"%s*:%s*(%b{})', at) or usage
-    last, at = at, string.find(bytes, '"usage"', at + 7, true)
+    found[#found + 1] = at
+    at = string.find(bytes, '"usage"', at + 7, true)
   end
-  if usage then
-    handle:streamInfo():dynamicMetadata():set("aigw.seen", "usage", count(usage, "prompt_tokens") .. " " ..
-      count(usage, "cached_tokens") .. " " .. count(usage, "completion_tokens") .. " " .. count(usage, "reasoning_tokens"))
+  for i = #found, math.max(#found - MOST + 1, 1), -1 do
+    local piece = string.sub(bytes, found[i], found[i] + LONGEST - 1)
+    local object = string.match(piece, '^"usage"%s*:%s*(%b{})')
+    local text = object and counts(object)
+    if text then
+      handle:streamInfo():dynamicMetadata():set("aigw.seen", "usage", text)
+      break
+    end
+    local open = string.find(piece, '^"usage"%s*:%s*{') or string.find(piece, '^"usage"%s*:?%s*$')
+    if open and not object and i == #found and #piece < LONGEST then rest = piece end
   end
+  if rest then return rest end
   if string.byte(bytes, -1) == 10 then return "" end
-  return string.sub(bytes, last and last > #bytes - 2048 and last or -7)
+  return string.sub(bytes, -7)
 end
 
 function envoy_on_response(handle)

@@ -15,7 +15,6 @@ import (
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	upstreamhttp "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
-	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -71,10 +70,7 @@ func (c Config) backend(e *encoder, b gateway.Backend) (*cluster.Cluster, *endpo
 	}
 	assignment := load(b.Name, address, b.BaseURL.Host)
 	if b.BaseURL.Scheme == "https" {
-		cl.TransportSocket = &core.TransportSocket{
-			Name:       "envoy.transport_sockets.tls",
-			ConfigType: &core.TransportSocket_TypedConfig{TypedConfig: e.any(c.tls(e, b))},
-		}
+		cl.TransportSocket = e.tlsSocket(c.tls(e, b))
 	}
 	if isName(b) {
 		cl.ClusterDiscoveryType = &cluster.Cluster_Type{Type: cluster.Cluster_LOGICAL_DNS}
@@ -118,16 +114,14 @@ func portOf(u *url.URL) (int, error) {
 // and its host name.
 func (c Config) tls(e *encoder, b gateway.Backend) *tls.UpstreamTlsContext {
 	host := b.BaseURL.Hostname()
-	names := &tls.SubjectAltNameMatcher{SanType: tls.SubjectAltNameMatcher_DNS, Matcher: &matcher.StringMatcher{
-		MatchPattern: &matcher.StringMatcher_Exact{Exact: host},
-	}}
+	names := &tls.SubjectAltNameMatcher{SanType: tls.SubjectAltNameMatcher_DNS, Matcher: exactly(host)}
 	sni := host
 	if _, err := netip.ParseAddr(host); err == nil {
 		names.SanType, sni = tls.SubjectAltNameMatcher_IP_ADDRESS, ""
 	}
 	checks := &tls.CertificateValidationContext{MatchTypedSubjectAltNames: []*tls.SubjectAltNameMatcher{names}}
 	common := &tls.CommonTlsContext{
-		TlsParams: &tls.TlsParameters{TlsMinimumProtocolVersion: tls.TlsParameters_TLSv1_2, TlsMaximumProtocolVersion: tls.TlsParameters_TLSv1_3},
+		TlsParams: tlsVersions(),
 	}
 	if b.Authorities == "" {
 		checks.TrustedCa = &core.DataSource{Specifier: &core.DataSource_Filename{Filename: c.CAFile}}
@@ -141,6 +135,11 @@ func (c Config) tls(e *encoder, b gateway.Backend) *tls.UpstreamTlsContext {
 		}
 	}
 	return &tls.UpstreamTlsContext{Sni: sni, CommonTlsContext: common}
+}
+
+// tlsVersions are those that are spoken, with clients and with providers.
+func tlsVersions() *tls.TlsParameters {
+	return &tls.TlsParameters{TlsMinimumProtocolVersion: tls.TlsParameters_TLSv1_2, TlsMaximumProtocolVersion: tls.TlsParameters_TLSv1_3}
 }
 
 func edsCluster(e *encoder, name string, options *upstreamhttp.HttpProtocolOptions) *cluster.Cluster {

@@ -8,7 +8,6 @@ import (
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	cors "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
-	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
@@ -38,9 +37,7 @@ func present(name string) *route.HeaderMatcher {
 }
 
 func method(name string) *route.HeaderMatcher {
-	return &route.HeaderMatcher{Name: ":method", HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{
-		StringMatch: &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Exact{Exact: name}},
-	}}
+	return &route.HeaderMatcher{Name: ":method", HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{StringMatch: exactly(name)}}
 }
 
 // corsMaxAge is how long, in seconds, a browser may keep what a preflight told it.
@@ -52,15 +49,11 @@ func (c Config) transport(e *encoder) *core.TransportSocket {
 	if c.Certificate == "" {
 		return nil
 	}
-	context := &tls.DownstreamTlsContext{CommonTlsContext: &tls.CommonTlsContext{
-		TlsParams:                      &tls.TlsParameters{TlsMinimumProtocolVersion: tls.TlsParameters_TLSv1_2, TlsMaximumProtocolVersion: tls.TlsParameters_TLSv1_3},
+	return e.tlsSocket(&tls.DownstreamTlsContext{CommonTlsContext: &tls.CommonTlsContext{
+		TlsParams:                      tlsVersions(),
 		AlpnProtocols:                  []string{"h2", "http/1.1"},
 		TlsCertificateSdsSecretConfigs: []*tls.SdsSecretConfig{{Name: certificateSecret, SdsConfig: e.ads()}},
-	}}
-	return &core.TransportSocket{
-		Name:       "envoy.transport_sockets.tls",
-		ConfigType: &core.TransportSocket_TypedConfig{TypedConfig: e.any(context)},
-	}
+	}})
 }
 
 // certificate is the secret that the listener asks for.
@@ -82,8 +75,7 @@ func (c Config) cors() *cors.CorsPolicy {
 	}
 	for _, origin := range c.Origins {
 		// "*" is to Envoy's filter, as an exact match, any origin.
-		policy.AllowOriginStringMatch = append(policy.AllowOriginStringMatch,
-			&matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Exact{Exact: origin}})
+		policy.AllowOriginStringMatch = append(policy.AllowOriginStringMatch, exactly(origin))
 	}
 	return policy
 }

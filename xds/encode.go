@@ -42,6 +42,13 @@ func (e *encoder) requestID(m proto.Message) *hcm.RequestIDExtension {
 	return &hcm.RequestIDExtension{TypedConfig: e.any(m)}
 }
 
+func (e *encoder) tlsSocket(m proto.Message) *core.TransportSocket {
+	return &core.TransportSocket{
+		Name:       "envoy.transport_sockets.tls",
+		ConfigType: &core.TransportSocket_TypedConfig{TypedConfig: e.any(m)},
+	}
+}
+
 // ads says that a resource comes over the one aggregated stream.
 func (e *encoder) ads() *core.ConfigSource {
 	if e.static {

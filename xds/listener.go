@@ -126,7 +126,7 @@ func (c Config) extProc() *extproc.ExternalProcessor {
 			ResponseBodyMode:    extproc.ProcessingMode_BUFFERED, // SSE: overridden with STREAMED
 			ResponseTrailerMode: extproc.ProcessingMode_SKIP,
 		},
-		ForwardRules: &extproc.HeaderForwardingRules{AllowedHeaders: exactly(":method", ":path", ":authority", ":status",
+		ForwardRules: &extproc.HeaderForwardingRules{AllowedHeaders: anyOf(":method", ":path", ":authority", ":status",
 			"authorization", "content-type", "content-length", "content-encoding", "x-request-id", "x-envoy-external-address")},
 		MetadataOptions: &extproc.MetadataOptions{ReceivingNamespaces: &extproc.MetadataOptions_MetadataNamespaces{
 			Untyped: []string{planNamespace, routeNamespace, clientNamespace},
@@ -134,10 +134,14 @@ func (c Config) extProc() *extproc.ExternalProcessor {
 	}
 }
 
-func exactly(names ...string) *matcher.ListStringMatcher {
+func anyOf(names ...string) *matcher.ListStringMatcher {
 	list := &matcher.ListStringMatcher{}
 	for _, name := range names {
-		list.Patterns = append(list.Patterns, &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Exact{Exact: name}})
+		list.Patterns = append(list.Patterns, exactly(name))
 	}
 	return list
+}
+
+func exactly(text string) *matcher.StringMatcher {
+	return &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Exact{Exact: text}}
 }

@@ -2,6 +2,7 @@ package xds
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,8 +36,8 @@ var retriedStatuses = []uint32{
 	http.StatusServiceUnavailable, http.StatusGatewayTimeout, 529, // 529: overloaded, said by some providers
 }
 
-// routes is the one route configuration: requests with a plan go to their
-// model's group; requests that should have one and do not go nowhere.
+// routes is the one route configuration: requests with a plan go to the backends that it
+// names; requests that should have one and do not go nowhere.
 func (c Config) routes() (*route.RouteConfiguration, error) {
 	e := encoder{static: c.static}
 	served := &route.VirtualHost{
@@ -70,10 +71,8 @@ func (c Config) hostNames() []string {
 	if strings.Contains(bind, ":") {
 		bind = "[" + bind + "]"
 	}
-	for _, name := range names {
-		if name == bind {
-			return names
-		}
+	if slices.Contains(names, bind) {
+		return names
 	}
 	return append(names, bind)
 }
@@ -178,7 +177,7 @@ func apiRoutes(e *encoder) []*route.Route {
 	var routes []*route.Route
 	for _, m := range match {
 		routes = append(routes, &route.Route{
-			Name: "api", Match: m, TypedPerFilterConfig: unfiltered(e, allowListsFilter),
+			Name: "api", Match: m, TypedPerFilterConfig: without(e, allowListsFilter),
 			Action: &route.Route_Route{Route: &route.RouteAction{
 				ClusterSpecifier: &route.RouteAction_Cluster{Cluster: apiCluster},
 				Timeout:          durationpb.New(apiTimeout),
@@ -212,13 +211,9 @@ func planning(e *encoder) map[string]*anypb.Any {
 	})}
 }
 
-// unfiltered switches filters off for a route.
-func unfiltered(e *encoder, filters ...string) map[string]*anypb.Any {
-	off := make(map[string]*anypb.Any, len(filters))
-	for _, name := range filters {
-		off[name] = e.any(&route.FilterConfig{Disabled: true})
-	}
-	return off
+// without switches a filter off for a route.
+func without(e *encoder, filter string) map[string]*anypb.Any {
+	return map[string]*anypb.Any{filter: e.any(&route.FilterConfig{Disabled: true})}
 }
 
 func exactPath(path string) *route.RouteMatch_Path { return &route.RouteMatch_Path{Path: path} }

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/grpc/keepalive"
 )
 
-// NodeID is the node id of every Envoy of this gateway; all get the same snapshot.
-const NodeID = "ai-gateway"
+// nodeID is what the cache knows every Envoy by, whatever it calls itself.
+const nodeID = "ai-gateway"
 
 const (
 	stopTimeout   = time.Second
@@ -53,14 +53,14 @@ func New(log *slog.Logger) *Server {
 // oneNode gives every Envoy the same snapshot.
 type oneNode struct{}
 
-func (oneNode) ID(*core.Node) string { return NodeID }
+func (oneNode) ID(*core.Node) string { return nodeID }
 
 // Publish makes a snapshot the one in force.
 func (s *Server) Publish(ctx context.Context, snapshot *cache.Snapshot) error {
 	s.mu.Lock()
 	s.status.Version, s.published = Version(snapshot), time.Now()
 	s.mu.Unlock()
-	return s.cache.SetSnapshot(ctx, NodeID, snapshot)
+	return s.cache.SetSnapshot(ctx, nodeID, snapshot)
 }
 
 // ErrRejected says that an Envoy refused what was published.
@@ -96,7 +96,7 @@ func (s *Server) accepted() (bool, error) {
 	for _, types := range s.asked {
 		asked += len(types)
 	}
-	info := s.cache.GetStatusInfo(NodeID)
+	info := s.cache.GetStatusInfo(nodeID)
 	return asked == 0 || info != nil && info.GetNumDeltaWatches() == asked, nil
 }
 

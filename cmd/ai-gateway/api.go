@@ -101,7 +101,7 @@ func ping(ctx context.Context, tables *usage.Tables) error {
 func usageHealth(s usage.Stats) dashboardapi.UsageHealth {
 	return dashboardapi.UsageHealth{
 		Open: s.Open, Unwritten: s.Unwritten, Written: s.Written, Unpriced: s.Unpriced, Unread: s.Unread, SpoolBytes: s.Spool.Bytes, SpoolSegments: s.Spool.Segments,
-		OldestSeconds: s.OldestAge.Seconds(), Refused: s.Spool.Refused, Repaired: s.Spool.Repaired, Lost: s.Spool.Lost,
+		OldestSeconds: s.OldestAge.Round(time.Millisecond).Seconds(), Refused: s.Spool.Refused, Repaired: s.Spool.Repaired, Lost: s.Spool.Lost,
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"text/tabwriter"
 	"time"
@@ -45,14 +47,17 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%s %q is neither a time (2026-01-31 or 2026-01-31T12:00:00Z) nor how long ago (24h)", flag, text)
 }
 
-// openBooks opens the tables that persist.
+// openBooks opens the tables that persist. It makes none.
 func (w world) openBooks(ctx context.Context) (config.Config, *usage.Store, error) {
 	cfg, err := w.load()
 	if err != nil {
 		return cfg, nil, err
 	}
 	if cfg.DatabasePath == "" {
-		return cfg, nil, errors.New("there are no tables that persist: set DATABASE_PATH to the gateway's")
+		return cfg, nil, errors.New("there are no tables that persist: set DATABASE_PATH to the gateway's, or give --config FILE")
+	}
+	if _, err := os.Stat(cfg.DatabasePath); errors.Is(err, fs.ErrNotExist) {
+		return cfg, nil, fmt.Errorf("DATABASE_PATH %q: no such file: name the gateway's, or give --config FILE", cfg.DatabasePath)
 	}
 	store, err := usage.Open(ctx, cfg.DatabasePath)
 	return cfg, store, err
@@ -64,7 +69,12 @@ func (w world) repriceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reprice",
 		Short: "Compute the costs of past requests anew: show the difference, then write it",
-		Args:  cobra.NoArgs,
+		Long: `Compute the costs of past requests anew: show the difference, then write it.
+
+The prices are the built-in ones and those of the configuration file, so give it the
+gateway's --config. It may run beside a running gateway. Its exit status is 0 if all
+went well, also when nothing changes, and 1 if not.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return w.reprice(cmd.Context(), at, dryRun)
 		},
@@ -79,12 +89,16 @@ func (w world) reprice(ctx context.Context, at span, dryRun bool) (err error) {
 	if err != nil {
 		return err
 	}
-	_, store, err := w.openBooks(ctx)
+	cfg, store, err := w.openBooks(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	sums, err := store.Reprice(ctx, from, to, pricing.Default().Price, false)
+	book, err := pricing.Default().With(overrides(cfg.Prices))
+	if err != nil {
+		return fmt.Errorf("taking over prices: %w", err)
+	}
+	sums, err := store.Reprice(ctx, from, to, book.Price, false)
 	if err != nil {
 		return err
 	}
@@ -97,7 +111,7 @@ func (w world) reprice(ctx context.Context, at span, dryRun bool) (err error) {
 		fmt.Fprintf(w.stdout, "%d rows would change.\n", changed)
 		return nil
 	}
-	if _, err = store.Reprice(ctx, from, to, pricing.Default().Price, true); err == nil {
+	if _, err = store.Reprice(ctx, from, to, book.Price, true); err == nil {
 		fmt.Fprintf(w.stdout, "%d rows are written.\n", changed)
 	}
 	return err
@@ -124,7 +138,12 @@ func (w world) reconcileCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reconcile",
 		Short: "Compare what both witnesses wrote with the tables, and fail if anything is missing, doubled or different",
-		Args:  cobra.NoArgs,
+		Long: `Compare what both witnesses wrote with the tables.
+
+It lists what is missing, doubled or different. It changes no row and may run beside a
+running gateway. Its exit status is 0 if all agrees, and 1 if anything does not or if
+it could not look.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return w.reconcile(cmd.Context(), at)
 		},

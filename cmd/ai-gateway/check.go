@@ -23,11 +23,18 @@ const validateWithin = 30 * time.Second
 
 func (w world) checkCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "check FILE",
+		Use:   "check [FILE]",
 		Short: "Check a configuration file, and what is made of it by Envoy itself; fails if anything is wrong",
-		Args:  cobra.ExactArgs(1),
+		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return w.check(cmd.Context(), args[0])
+			file := w.configFile()
+			if len(args) > 0 {
+				file = args[0]
+			}
+			if file == "" {
+				return errors.New("name the file: ai-gateway check FILE")
+			}
+			return w.check(cmd.Context(), file)
 		},
 	}
 }

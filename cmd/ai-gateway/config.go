@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,7 +13,14 @@ import (
 )
 
 func (w world) configCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Show the configuration, its file and the environment together"}
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Show the configuration, its file and the environment together",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return errors.New("config has the command show: ai-gateway config show")
+		},
+	}
 	cmd.AddCommand(w.configShowCommand(), w.configDocsCommand())
 	return cmd
 }

@@ -122,12 +122,16 @@ func (w world) checkAuthorities() finding {
 }
 
 func checkKey(cfg config.Config) finding {
+	f := finding{about: "key", good: "none is needed"}
 	for _, b := range cfg.Routes.Backends {
 		if b.Secret != "" {
 			return finding{about: "key", good: "set; used for " + b.Name + " when a client sends none"}
 		}
+		if b.Credential != gateway.NoCredential {
+			f.good, f.hint = "none set", "set OPENAI_API_KEY, or let every client send its own"
+		}
 	}
-	return finding{about: "key", good: "none set", hint: "set OPENAI_API_KEY, or let every client send its own"}
+	return f
 }
 
 // checkBackend asks a backend for its models: any answer means that it is reached.

@@ -130,7 +130,8 @@ func (l *live) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Backends that are gone stay until no plan names them any more.
+	// Requests that are out still name backends that are gone now: those stay until the
+	// next change.
 	union := slices.Clone(next.routes.Backends)
 	for _, b := range before.routes.Backends {
 		if !slices.ContainsFunc(union, func(n gateway.Backend) bool { return n.Name == b.Name }) {
@@ -139,9 +140,6 @@ func (l *live) reload(ctx context.Context) error {
 	}
 	if err := l.publish(ctx, next, union); err != nil {
 		return errors.Join(err, l.publishOnly(ctx, before, before.routes.Backends))
-	}
-	if len(union) > len(next.routes.Backends) {
-		return l.publishOnly(ctx, next, next.routes.Backends)
 	}
 	return nil
 }
@@ -157,8 +155,11 @@ func (l *live) publish(ctx context.Context, next *settings, backends []gateway.B
 	if err := l.xds.Accepted(ctx); errors.Is(err, xds.ErrRejected) {
 		return err
 	}
+	if err := l.saveGood(next.cfg.Text); err != nil {
+		return err
+	}
 	l.now.Store(next)
-	return l.saveGood(next.cfg.Text)
+	return nil
 }
 
 func (l *live) publishOnly(ctx context.Context, s *settings, backends []gateway.Backend) error {

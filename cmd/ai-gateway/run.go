@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -117,6 +119,9 @@ func lockState(cfg config.Config, files runFiles) (stateFiles, func(), error) {
 		}
 	}
 	release, err := supervisor.LockState(string(state))
+	if errors.Is(err, fs.ErrNotExist) && cfg.DatabasePath != "" {
+		err = fmt.Errorf("DATABASE_PATH %q: %w: make the folder %q first", cfg.DatabasePath, err, filepath.Dir(string(state)))
+	}
 	return state, release, err
 }
 

@@ -172,6 +172,7 @@ func (s *service) followed() string {
 
 // reload takes over files that have changed.
 func (s *service) reload(ctx context.Context) {
+	before := s.live.now.Load().cfg
 	err := s.live.reload(ctx)
 	s.live.setFault(err)
 	if err != nil {
@@ -179,6 +180,10 @@ func (s *service) reload(ctx context.Context) {
 		return
 	}
 	s.log.Info("the changed configuration is in force")
+	now := s.live.now.Load().cfg
+	if now.DatabasePath != before.DatabasePath || now.Spool != before.Spool || now.OrphanGrace != before.OrphanGrace {
+		s.log.Warn("storage has changed in the configuration: that takes effect when the gateway is started again")
+	}
 }
 
 // dialect gives provider's streams the interface that extproc asks for.

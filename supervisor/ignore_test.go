@@ -1,8 +1,0 @@
-package supervisor
-
-import (
-	"os/signal"
-	"syscall"
-)
-
-func ignoreTERM() { signal.Ignore(syscall.SIGTERM) }

@@ -1,0 +1,141 @@
+package usage
+
+import (
+	"time"
+
+	"ai-gateway/gateway"
+)
+
+// entry is what is known of a request that is not over for the ledger.
+type entry struct {
+	intent     *gateway.Intent
+	settlement *gateway.Settlement
+	line       *gateway.JournalLine
+	orphan     bool // the process that planned it died before it could settle it
+
+	state    entryState
+	row      row
+	segments []int64 // in which its records are
+}
+
+// entryState says how far an entry is.
+type entryState uint8
+
+const (
+	isOpen    entryState = iota
+	isReady              // its row waits for the tables
+	isWritten            // its row is in the tables, and Envoy may still have its say
+	isDone               // nothing more will come of it
+)
+
+// wait is an entry that has waited for more since a time.
+type wait struct {
+	of    *entry
+	since time.Time
+	until time.Duration // from since on
+}
+
+// begin makes orphans of all that earlier processes planned and did not settle.
+func (l *Ledger) begin(now time.Time) {
+	for _, e := range l.open {
+		l.orphaned(e, now)
+	}
+}
+
+func (l *Ledger) orphaned(e *entry, now time.Time) {
+	if e.settlement != nil || e.orphan {
+		return
+	}
+	e.orphan = true
+	l.await(e, now, l.c.OrphanGrace)
+	l.judge(e)
+}
+
+func (l *Ledger) planned(i *gateway.Intent, orphan bool, segment int64) {
+	e := l.open[i.ID]
+	if e == nil {
+		e = &entry{intent: i}
+		l.open[i.ID] = e
+	}
+	l.hold(e, segment)
+	if e.settlement != nil {
+		l.c.Spool.Settle(e.settlement) // it was written just before the intent was kept: it comes after it again
+	}
+	if orphan {
+		l.orphaned(e, time.Now())
+	}
+}
+
+// settled takes the gateway's word. Without an intent, the row was written before.
+func (l *Ledger) settled(s *gateway.Settlement, segment int64) {
+	e := l.open[s.ID]
+	if e == nil || e.settlement != nil {
+		return
+	}
+	e.settlement = s
+	l.hold(e, segment)
+	l.await(e, time.Now(), l.c.Grace)
+	l.judge(e)
+}
+
+// judge makes a row of an entry of which all is known that will be: Envoy's word, and
+// the gateway's unless nobody is left to say it.
+func (l *Ledger) judge(e *entry) {
+	switch {
+	case e.state == isReady: // its row still waits for the tables
+		e.row = newRow(e.intent, e.settlement, e.line)
+	case e.line != nil && (e.settlement != nil || e.orphan):
+		l.finish(e)
+	}
+}
+
+// await has an entry looked at again after a while.
+func (l *Ledger) await(e *entry, now time.Time, d time.Duration) {
+	l.waiting = append(l.waiting, wait{e, now, d})
+}
+
+// expire makes rows of what has waited long enough, and forgets what was kept open.
+func (l *Ledger) expire(now time.Time) {
+	still := l.waiting[:0]
+	for _, w := range l.waiting {
+		switch {
+		case w.of.state == isDone:
+		case now.Sub(w.since) < w.until:
+			still = append(still, w)
+		case w.of.state == isOpen:
+			l.finish(w.of)
+		case w.of.state == isWritten:
+			l.done(w.of)
+		case w.of.state == isReady:
+			still = append(still, w)
+		}
+	}
+	clear(l.waiting[len(still):])
+	l.waiting = still
+}
+
+// finish makes a row of what is known.
+func (l *Ledger) finish(e *entry) {
+	e.row = newRow(e.intent, e.settlement, e.line)
+	e.state = isReady
+	l.ready = append(l.ready, e)
+}
+
+// hold notes that a segment of the spool is needed as long as an entry is not done.
+func (l *Ledger) hold(e *entry, segment int64) {
+	e.segments = append(e.segments, segment)
+	l.segments[segment].records++
+}
+
+func (l *Ledger) done(e *entry) {
+	e.state = isDone
+	delete(l.open, e.intent.ID)
+	l.release(e)
+}
+
+func (l *Ledger) release(e *entry) {
+	for _, segment := range e.segments {
+		l.segments[segment].records--
+	}
+	e.segments = nil
+}

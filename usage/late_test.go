@@ -1,0 +1,123 @@
+package usage
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"ai-gateway/gateway"
+)
+
+func TestEnvoysWordCountsThatComesWhileTheRowWaits(t *testing.T) {
+	for _, orphan := range []bool{true, false} {
+		b := newBooks(t)
+		b.orphanGrace = 200 * time.Millisecond
+		i := intent()
+		b.plan(i)
+		if orphan {
+			b.crash()
+		} else {
+			s := settlement(i)
+			s.Finished, s.Answer.Source = false, gateway.Counted
+			b.spool.Settle(&s)
+		}
+		other, err := Open(t.Context(), filepath.Join(b.dir, "gateway.db"))
+		do(t, err)
+		defer other.Close()
+		other.db.MustExec(`ALTER TABLE requests RENAME TO hidden`)
+		b.eventually("the row waits", func() bool { return b.Stats().Unwritten == 1 })
+		b.journalize(line(i, "usage", "5000 0 700 0"))
+		time.Sleep(3 * round)
+		other.db.MustExec(`ALTER TABLE hidden RENAME TO requests`)
+		if r := b.requests(1)[0]; r.UsageSource != "envoy" || r.PromptTokens != 5000 || r.CompletionTokens != 700 {
+			t.Errorf("orphan %t: row %+v", orphan, r)
+		}
+	}
+}
+
+func TestTablesThatOpenLateTakeRequestsThoughNoneCame(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "away", "gateway.db")
+	tables := NewTables(path)
+	spool, err := OpenSpool(SpoolConfig{Dir: filepath.Join(dir, "spool"), MaxBytes: 1 << 30, MaxAge: retryAfter / 2, Log: slog.New(slog.DiscardHandler)})
+	do(t, err)
+	l := NewLedger(LedgerConfig{Store: tables.Store, Spool: spool, Journal: filepath.Join(dir, "journal"), Log: slog.New(slog.DiscardHandler)})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.Run(ctx) }()
+	for l.Stats().LastError == "" {
+		time.Sleep(round)
+	}
+	do(t, os.Mkdir(filepath.Dir(path), 0o700))
+	for i, since := intent(), time.Now(); spool.Begin(&i) != nil || l.Stats().LastError != ""; i = intent() {
+		if time.Since(since) > 10*time.Second {
+			t.Fatalf("requests are refused: %v, %q", spool.Begin(&i), l.Stats().LastError)
+		}
+		time.Sleep(retryAfter)
+	}
+	stop()
+	do(t, <-done)
+	do(t, spool.Close())
+	do(t, tables.Close())
+}
+
+func TestAnIntentThatIsKeptAfterItsSettlementKeepsThat(t *testing.T) {
+	dir := t.TempDir()
+	spool := openSpool(t, dir)
+	l := NewLedger(LedgerConfig{Spool: spool, Log: slog.New(slog.DiscardHandler)})
+	i := intent()
+	begin(t, spool, i)
+	do(t, l.readSpool())
+	s := settlement(i)
+	spool.Settle(&s)
+	do(t, spool.keep(&i, false))
+	do(t, l.readSpool())
+	do(t, spool.Close())
+
+	var kinds []recordKind
+	next := openSpool(t, dir)
+	for at := (place{}); ; {
+		records, _, err := next.read(&at)
+		do(t, err)
+		if records == nil {
+			break
+		}
+		for _, r := range records {
+			kinds = append(kinds, r.kind)
+		}
+	}
+	last := len(kinds) - 1
+	if kinds[last] == processStart {
+		last--
+	}
+	if kinds[last] != settled || kinds[last-1] != intentMade {
+		t.Errorf("the spool holds %v: a next process would take the request for one that never ended", kinds)
+	}
+}
+
+func TestAnOldOrphanIsForgottenWhateverRestarts(t *testing.T) {
+	b := newBooks(t)
+	b.orphanGrace = 50 * time.Millisecond
+	i := intent()
+	i.StartedAt = time.Now().Add(-2 * keepOrphan).UTC()
+	b.plan(i)
+	b.crash()
+	b.requests(1)
+	b.eventually("it is forgotten", func() bool { return b.Stats().Open == 0 })
+}
+
+func TestRotatedJournalsAreFoundInAnyFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a[1]*?")
+	do(t, os.Mkdir(dir, 0o700))
+	j := journal{path: filepath.Join(dir, "journal.log")}
+	for _, name := range []string{"", ".000000002", ".000000001", ".bak"} {
+		do(t, os.WriteFile(j.path+name, []byte("x\n"), 0o600))
+	}
+	paths, inodes, err := j.files()
+	if err != nil || len(paths) != 3 || len(inodes) != 3 || paths[0] != j.path+".000000001" || paths[2] != j.path {
+		t.Errorf("%v, %v", paths, err)
+	}
+}

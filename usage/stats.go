@@ -1,0 +1,65 @@
+package usage
+
+import "time"
+
+// Stats are figures for people and health checks.
+type Stats struct {
+	Open      int           // requests that are out, or of which one witness has spoken
+	Unwritten int           // rows that are not in the tables yet
+	OldestAge time.Duration // of what the spool keeps
+	Written   int64         // rows since the start
+	Unpriced  int64         // of them, those whose model has no price
+	Unread    int64         // records and lines that made no sense
+	LastError string        // of writing or reading; "" when all is well
+	Spool     SpoolStats
+}
+
+// Stats returns figures of a moment ago.
+func (l *Ledger) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	stats := l.stats
+	stats.Spool = l.c.Spool.Stats()
+	return stats
+}
+
+func (l *Ledger) written(n, unpriced int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Written += int64(n)
+	l.stats.Unpriced += int64(unpriced)
+	if l.stats.LastError != "" {
+		l.stats.LastError = ""
+		l.c.Log.Info("usage is written again")
+	}
+}
+
+func (l *Ledger) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stats.LastError == "" {
+		l.c.Log.Error("usage cannot be written; it is kept and tried again", "error", err)
+	}
+	l.stats.LastError = err.Error()
+}
+
+func (l *Ledger) unread(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Unread++
+	if l.stats.Unread == 1 {
+		l.c.Log.Error("a record makes no sense and is left out; more of them are only counted", "error", err)
+	}
+}
+
+func (l *Ledger) note(now time.Time) {
+	oldest := now
+	for _, segment := range l.segments {
+		if segment.records > 0 && segment.since.Before(oldest) {
+			oldest = segment.since
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Open, l.stats.Unwritten, l.stats.OldestAge = len(l.open), len(l.ready), now.Sub(oldest)
+}
