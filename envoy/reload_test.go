@@ -106,6 +106,30 @@ func TestAChangedFileIsInForceWithoutARestartAndEndsNoStream(t *testing.T) {
 	}
 }
 
+func TestRowsStayInTheTablesOfTheRunWhateverTheFileSays(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	storage := func(name string) string {
+		return fmt.Sprintf("%sstorage: {database_path: %q}\n", oneModel, filepath.Join(dir, name))
+	}
+	g := configure(t, storage("first.db"), "DATABASE_PATH=")
+	g.database = filepath.Join(dir, "first.db")
+	g.becomes(t, "gen-chunks=1", http.StatusOK, changesWithin)
+	g.write(t, storage("second.db"))
+	time.Sleep(changesWithin)
+	if err := g.signal("serve", syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(changesWithin)
+	g.becomes(t, "gen-chunks=1", http.StatusOK, changesWithin)
+	if _, err := g.waitRows(2); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "second.db")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("there are other tables: %v", err)
+	}
+}
+
 func TestABadChangeIsRefusedToldAndLeavesTheOldOne(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ text, told string }{

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -141,7 +142,7 @@ func (w world) supervise(ctx context.Context, cfg config.Config, binary envoy.Bi
 		return fmt.Errorf("finding our own binary: %w", err)
 	}
 	// Envoy ends first, so that serve sees the end of every stream and settles it.
-	s := supervisor.New(log, w.envoyProcess(binary, files), w.serveProcess(self, files, state))
+	s := supervisor.New(log, w.envoyProcess(binary, files), w.serveProcess(self, files, state, cmp.Or(cfg.DatabasePath, files.database())))
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ended(s.Run(ctx)) })
 	if cfg.Demo {
@@ -181,11 +182,11 @@ func (w world) envoyProcess(binary envoy.Binary, files runFiles) supervisor.Proc
 	}
 }
 
-func (w world) serveProcess(self string, files runFiles, state stateFiles) supervisor.Process {
+func (w world) serveProcess(self string, files runFiles, state stateFiles, database string) supervisor.Process {
 	p := supervisor.Process{
 		Name: "serve",
 		Command: func() *exec.Cmd {
-			cmd := exec.Command(self, "serve", "--config", w.configFile(), "--run-folder", string(files), "--state-folder", string(state))
+			cmd := exec.Command(self, "serve", "--config", w.configFile(), "--run-folder", string(files), "--state-folder", string(state), "--database", database)
 			cmd.Stdout, cmd.Stderr = w.stderr, w.stderr
 			return cmd
 		},

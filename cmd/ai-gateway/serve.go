@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,21 +33,22 @@ const (
 )
 
 func (w world) serveCommand() *cobra.Command {
-	var runFolder, stateFolder string
+	var runFolder, stateFolder, database string
 	cmd := &cobra.Command{
 		Use:    "serve",
 		Short:  "Run our services behind an Envoy; `run` starts it",
 		Args:   cobra.NoArgs,
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s := &service{world: w, files: runFiles(runFolder), state: stateFiles(stateFolder),
+			s := &service{world: w, files: runFiles(runFolder), state: stateFiles(stateFolder), database: database,
 				log: slog.New(slog.NewTextHandler(w.stderr, nil)), started: time.Now()}
 			return s.run(cmd.Context())
 		},
 	}
 	cmd.Flags().StringVar(&runFolder, "run-folder", "", "private folder with the sockets of this run")
 	cmd.Flags().StringVar(&stateFolder, "state-folder", "", "private folder with what outlives this run")
-	for _, name := range []string{"run-folder", "state-folder"} {
+	cmd.Flags().StringVar(&database, "database", "", "file of the usage tables of this run, to which the state folder belongs")
+	for _, name := range []string{"run-folder", "state-folder", "database"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(err) // the flag is defined above
 		}
@@ -59,11 +59,12 @@ func (w world) serveCommand() *cobra.Command {
 // service is all of our services in one process.
 type service struct {
 	world
-	files   runFiles
-	state   stateFiles
-	log     *slog.Logger
-	started time.Time
-	live    *live
+	files    runFiles
+	state    stateFiles
+	database string // that the state belongs to, whatever the configuration says by now
+	log      *slog.Logger
+	started  time.Time
+	live     *live
 }
 
 func (s *service) run(ctx context.Context) (err error) {
@@ -76,7 +77,7 @@ func (s *service) run(ctx context.Context) (err error) {
 		return err
 	}
 	cfg := s.live.now.Load().cfg
-	tables := usage.NewTables(cmp.Or(cfg.DatabasePath, s.files.database()))
+	tables := usage.NewTables(s.database)
 	defer func() { err = errors.Join(err, tables.Close()) }()
 	spool, err := usage.OpenSpool(usage.SpoolConfig{Dir: s.state.spool(), MaxBytes: cfg.Spool.MaxBytes, MaxAge: cfg.Spool.MaxAge, Sync: cfg.Spool.Sync, Log: s.log})
 	if err != nil {
