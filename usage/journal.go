@@ -148,6 +148,7 @@ type journal struct {
 	inode   int64
 	offset  int64  // of the first byte of rest
 	rest    []byte // read, but no whole line yet
+	piece   []byte // what is read into, at each look
 	skipped bool   // the line that is being read is too long
 	over    bool   // another file follows this one, which then gets no more lines
 }
@@ -160,7 +161,7 @@ func (j *journal) files() (paths []string, inodes []int64, err error) {
 	}
 	for _, entry := range entries {
 		if number, ok := strings.CutPrefix(entry.Name(), filepath.Base(j.path)+"."); ok && number != "" && number[0] >= '0' && number[0] <= '9' {
-			paths = append(paths, filepath.Join(filepath.Dir(j.path), entry.Name()))
+			paths = append(paths, j.path+"."+number)
 		}
 	}
 	there := paths[:0]
@@ -186,13 +187,15 @@ func (j *journal) next() (lines []lineAt, more bool, err error) {
 			return nil, false, err
 		}
 	}
-	piece := make([]byte, pieceSize)
-	n, err := j.file.Read(piece)
+	if j.piece == nil {
+		j.piece = make([]byte, pieceSize)
+	}
+	n, err := j.file.Read(j.piece)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, false, fmt.Errorf("reading the journal: %w", err)
 	}
 	if n > 0 {
-		j.rest = append(j.rest, piece[:n]...)
+		j.rest = append(j.rest, j.piece[:n]...)
 		return j.cut(), true, nil
 	}
 	more, err = j.goOn()
