@@ -8,25 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestEachValueIsShownWithItsSource(t *testing.T) {
-	path := file(t, `listen: {port: 3003}
-backends:
-- name: b
-  base_url: HTTPS://Example.com/v1/
-  api_key: {env: A_KEY}
-- {name: c, base_url: "https://example.com", api_key: {file: key}}
-models:
-- name: "1"
-  backends: [b]
-  price: {input: 2.50, output: 10}
-cors: {origins: ["*"]}
-`)
-	t.Chdir(filepath.Dir(path))
-	shown, err := Show("ai-gateway.yaml", env("A_KEY", "sk-very-secret-9f2c", "OPENAI_API_KEY", "sk-not-used-0123", "PORT", "3004", "AI_GATEWAY_RETRY_DELAY_MS", "0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `# OPENAI_API_KEY is set and not used: no backend names it.
+const shownWithSources = `# OPENAI_API_KEY is set and not used: no backend names it.
 listen:
   bind: 127.0.0.1 # default
   port: 3004 # PORT
@@ -78,7 +60,26 @@ storage:
     max_age: 24h # default
   orphan_grace: 10s # default
 `
-	if diff := cmp.Diff(want, strings.ReplaceAll(string(shown), filepath.Dir(path), "$DIR")); diff != "" {
+
+func TestEachValueIsShownWithItsSource(t *testing.T) {
+	path := file(t, `listen: {port: 3003}
+backends:
+- name: b
+  base_url: HTTPS://Example.com/v1/
+  api_key: {env: A_KEY}
+- {name: c, base_url: "https://example.com", api_key: {file: key}}
+models:
+- name: "1"
+  backends: [b]
+  price: {input: 2.50, output: 10}
+cors: {origins: ["*"]}
+`)
+	t.Chdir(filepath.Dir(path))
+	shown, err := Show("ai-gateway.yaml", env("A_KEY", "sk-very-secret-9f2c", "OPENAI_API_KEY", "sk-not-used-0123", "PORT", "3004", "AI_GATEWAY_RETRY_DELAY_MS", "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(shownWithSources, strings.ReplaceAll(string(shown), filepath.Dir(path), "$DIR")); diff != "" {
 		t.Errorf("wanted (-) and shown (+) differ:\n%s", diff)
 	}
 }

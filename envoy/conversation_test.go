@@ -173,6 +173,9 @@ func (c conversation) hold(t *testing.T, p *process, fake *fakeprovider.Provider
 	compare(t, "the client's answer", c.answer, got.String())
 	if c.seen != "" {
 		calls := fake.Books().Of(c.model())
+		if len(calls) == 0 {
+			t.Error("the provider saw no request")
+		}
 		for _, call := range calls {
 			compare(t, "the provider's request", strings.ReplaceAll(c.seen, "${PROVIDER}", base), asText(call))
 		}

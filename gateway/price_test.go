@@ -104,11 +104,11 @@ func FuzzACostIsWhatUnboundedArithmeticSays(f *testing.F) {
 		u := Usage{Prompt: prompt, Cached: cached, CacheWrite: written, Completion: completion, Reasoning: reasoning}
 		for _, n := range []int64{prompt, cached, written, completion, reasoning, a, b} {
 			if n < 0 {
-				t.Skip("covered by tests of their own")
+				return // a usage is plausible before it has a price
 			}
 		}
 		if cached > prompt || written > prompt-cached || reasoning > completion {
-			t.Skip("covered by tests of their own")
+			return
 		}
 		r := Rates{Input: Money(a), CachedInput: Money(b), CacheWrite: Money(a), Output: Money(b), Reasoning: Money(a)}
 		if got, want := (Price{Rates: r}).Cost(u), unbounded(r, u); got != want {

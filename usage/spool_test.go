@@ -101,6 +101,19 @@ func TestAnotherProcessGoesOnWithWhatTheFirstOneLeft(t *testing.T) {
 	}
 }
 
+// closed is what a segment of a spool holds when that is closed.
+func closed(t *testing.T, s *Spool, path string) []byte {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
 // TestATornEndCostsNoOtherRecord cuts the spool at every byte, and puts junk at its end.
 func TestATornEndCostsNoOtherRecord(t *testing.T) {
 	dir := t.TempDir()
@@ -109,13 +122,7 @@ func TestATornEndCostsNoOtherRecord(t *testing.T) {
 	whole := s.segments[0].size
 	begin(t, s, intent())
 	path := segmentPath(dir, 1)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := closed(t, s, path)
 	for cut := whole; cut < int64(len(data)); cut += 7 {
 		for _, junk := range []string{"", "\xa7", "\xa7\xff\x00\x00\x00", strings.Repeat("\x00", 5000), strings.Repeat("\xa7\x09\x00\x00\x00abcd", 50)} {
 			if err := os.WriteFile(path, append(bytes.Clone(data[:cut]), junk...), 0o600); err != nil {
@@ -145,13 +152,7 @@ func TestDamageInTheMiddleCostsOnlyWhatItHit(t *testing.T) {
 	to := s.segments[0].size
 	begin(t, s, intent())
 	path := segmentPath(dir, 1)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := closed(t, s, path)
 	for i := from; i < to; i++ {
 		damaged := bytes.Clone(data)
 		damaged[i] ^= 0xff
