@@ -30,7 +30,7 @@ func BenchmarkJSONExchange(b *testing.B) {
 		marshal(b, responseHeadersOf(false, ":status", "200", "content-type", "application/json")),
 		marshal(b, responseBodyOf(string(make([]byte, 1024)), true)),
 	}
-	reply := make([]byte, 0, smallestReply)
+	reply := make([]byte, 0, 2048)
 	b.ReportAllocs()
 	for b.Loop() {
 		x := s.newExchange()
@@ -50,7 +50,7 @@ func BenchmarkChunk(b *testing.B) {
 		say(b, x, m)
 	}
 	chunk := marshal(b, responseBodyOf(`data: {"choices":[{"delta":{"content":"hello"}}]}`+"\n\n", false))
-	reply := make([]byte, 0, smallestReply)
+	reply := make([]byte, 0, 2048)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := x.answer(chunk, reply[:0]); err != nil {

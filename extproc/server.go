@@ -9,19 +9,15 @@ package extproc
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"math"
 	"net"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"ai-gateway/gateway"
 )
@@ -77,8 +73,6 @@ type Config struct {
 type Server struct {
 	config   Config
 	inFlight atomic.Int64
-	replies  replyPool
-	inboxes  inboxPool
 }
 
 // New makes a server.
@@ -88,103 +82,73 @@ func (s *Server) newExchange() *exchange {
 	return &exchange{c: &s.config, rules: s.config.Rules(), inFlight: &s.inFlight}
 }
 
-const (
-	// stopTimeout is how long exchanges may take to end once the server is told to.
-	stopTimeout = 2 * time.Second
-	// maxMessage bounds nothing that Envoy's buffers do not: they are set by MaxBody.
-	maxMessage   = math.MaxInt32
-	streamWindow = 1 << 20
-	connWindow   = 16 << 20
-)
+// stopTimeout is how long exchanges may take to end once the server is told to.
+const stopTimeout = 2 * time.Second
 
 // Serve answers Envoy on l until ctx ends and every exchange has been settled.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	g := s.carrier()
-	served := make(chan error, 1)
-	go func() { served <- g.Serve(l) }()
-	select {
-	case err := <-served:
-		g.Stop()
-		return fmt.Errorf("serving ext_proc: %w", err)
-	case <-ctx.Done():
-	}
-	stop(g)
-	if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-		return fmt.Errorf("serving ext_proc: %w", err)
-	}
-	return nil
-}
-
-// carrier is the grpc server that carries the bytes.
-func (s *Server) carrier() *grpc.Server {
-	g := grpc.NewServer(
-		grpc.ForceServerCodecV2(rawCodec{}),
-		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
-		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow),
-		grpc.WaitForHandlers(true),
-	)
-	g.RegisterService(&grpc.ServiceDesc{
-		ServiceName: "envoy.service.ext_proc.v3.ExternalProcessor",
-		HandlerType: (*any)(nil),
-		Streams: []grpc.StreamDesc{{
-			StreamName: "Process", ServerStreams: true, ClientStreams: true,
-			Handler: func(_ any, stream grpc.ServerStream) error { return s.process(stream) },
-		}},
-	}, s)
-	return g
-}
-
-// stop lets the exchanges end by themselves for a while, then breaks them off.
-func stop(g *grpc.Server) {
-	hard := time.AfterFunc(stopTimeout, g.Stop)
-	defer hard.Stop()
-	g.GracefulStop()
-}
-
-// process carries the messages of one exchange, and settles it whatever its end.
-// Envoy ends the stream of a finished request with Canceled, that of a client that
-// hung up with EOF.
-func (s *Server) process(stream grpc.ServerStream) (err error) {
-	x := s.newExchange()
-	defer s.recovered(x, &err)
-	defer x.end()
-	defer s.recovered(x, &err) // before the end, so that it may still settle
-	return s.answerAll(x, stream)
-}
-
-// recovered keeps a panic within its exchange: the others run on.
-func (s *Server) recovered(x *exchange, err *error) {
-	if fault := recover(); fault != nil {
-		s.config.Log.Error("an exchange panicked", "request_id", x.head.requestID, "fault", fault, "stack", string(debug.Stack()))
-		*err = status.Error(codes.Internal, "the exchange panicked")
-	}
-}
-
-func (s *Server) answerAll(x *exchange, stream grpc.ServerStream) error {
-	in := s.inboxes.get()
-	defer s.inboxes.put(in)
+	var connections sync.WaitGroup
+	defer connections.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { l.Close() })()
 	for {
-		err := stream.RecvMsg(in)
-		if errors.Is(err, io.EOF) {
+		peer, err := l.Accept()
+		if ctx.Err() != nil {
+			if err == nil {
+				peer.Close()
+			}
 			return nil
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("serving ext_proc: %w", err)
 		}
-		if err := s.answerOne(x, in.bytes, stream); err != nil {
-			return err
-		}
-		in.trim()
+		connections.Go(func() { s.carry(ctx, peer) })
 	}
 }
 
-// answerOne sends the reply to a message. What cannot be answered ends the stream.
-func (s *Server) answerOne(x *exchange, msg []byte, stream grpc.ServerStream) error {
-	r := s.replies.get()
-	var err error
-	if r.bytes, err = x.answer(msg, r.bytes); err != nil {
-		s.config.Log.Warn("a message of Envoy's cannot be answered", "request_id", x.head.requestID, "error", err)
-		return status.Error(codes.InvalidArgument, err.Error())
+// carry serves a connection to its end, and ends it some time after ctx has ended.
+func (s *Server) carry(ctx context.Context, peer net.Conn) {
+	c := newConnection(s, peer)
+	ctx, cancel := context.WithCancel(ctx)
+	var leaving sync.WaitGroup
+	leaving.Go(func() {
+		<-ctx.Done()
+		_ = peer.SetDeadline(time.Now().Add(stopTimeout)) // it may be closed
+		c.leave()
+	})
+	err := c.run(peer)
+	if err != nil && ctx.Err() == nil {
+		s.config.Log.Warn("a connection of Envoy's broke", "error", err)
 	}
-	return stream.SendMsg(r)
+	peer.Close()
+	cancel()
+	leaving.Wait()
+}
+
+// answer appends the reply to a message. A panic stays within its exchange: the
+// others run on.
+func (s *Server) answer(x *exchange, msg, reply []byte) (out []byte, code codes.Code) {
+	defer s.recovered(x, &code)
+	out, err := x.answer(msg, reply)
+	if err != nil {
+		s.config.Log.Warn("a message of Envoy's cannot be answered", "request_id", x.head.requestID, "error", err)
+		return nil, codes.InvalidArgument
+	}
+	return out, codes.OK
+}
+
+// end settles an exchange, whatever its end: Envoy resets the stream of a finished
+// request, and half-closes that of a client that hung up.
+func (s *Server) end(x *exchange) (code codes.Code) {
+	defer s.recovered(x, &code)
+	x.end()
+	return codes.OK
+}
+
+func (s *Server) recovered(x *exchange, code *codes.Code) {
+	if fault := recover(); fault != nil {
+		s.config.Log.Error("an exchange panicked", "request_id", x.head.requestID, "fault", fault, "stack", string(debug.Stack()))
+		*code = codes.Internal
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -165,11 +166,16 @@ func ended(err error) error {
 	return err
 }
 
+// envoyWorkers leaves half of the processors to serve: it has to answer each worker's
+// questions, and workers that wait for it wake more often for less.
+func envoyWorkers() int { return max(runtime.GOMAXPROCS(0)/2, 1) }
+
 func (w world) envoyProcess(binary envoy.Binary, files runFiles) supervisor.Process {
 	return supervisor.Process{
 		Name: "envoy",
 		Command: func() *exec.Cmd {
 			cmd := exec.Command(binary.Path, "--config-path", files.bootstrap(), "--disable-hot-restart", "--log-level", "warning",
+				"--concurrency", strconv.Itoa(envoyWorkers()),
 				"--component-log-level", "ext_proc:error", // else each stream of a dead serve is a line
 				"--file-flush-interval-msec", strconv.FormatInt(journalFlush.Milliseconds(), 10))
 			cmd.Env = []string{} // it needs nothing, least of all our keys

@@ -1,0 +1,427 @@
+package extproc
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"sync"
+
+	"google.golang.org/grpc/codes"
+)
+
+// connection carries exchanges over HTTP/2: one goroutine reads what has come, answers
+// all of it in place, and writes the answers at once. That is where most of a message's
+// cost goes with a goroutine for each stream: into waking it. What takes longer has a
+// goroutine of its own, so that others need not wait for it.
+type connection struct {
+	s    *Server
+	peer io.Writer
+
+	mu       sync.Mutex // of all below, and of what is written
+	streams  map[uint32]*stream
+	last     uint32 // the newest stream
+	out      []byte // what is to be written
+	writing  error  // what became of writing
+	window   int64  // what may be sent on all streams
+	initial  int64  // what may be sent on a new stream
+	maxFrame int
+	taken    uint32 // bytes that came and were not given back to the peer's window
+	leaving  bool   // it ends with its last stream
+	beside   sync.WaitGroup
+}
+
+const (
+	// readSize is what is read at one time. It holds a whole frame.
+	readSize = 256 << 10
+	// inPlace is the largest message that is answered in place, in bytes.
+	inPlace = 32 << 10
+	// keptBuffer is the largest buffer that is kept for what comes next, in bytes.
+	keptBuffer = 64 << 10
+	// maxWaiting is how many messages of a stream may wait for the answer to an earlier
+	// one. Envoy waits for that itself, except with the end of an answer that it makes.
+	maxWaiting = 4
+)
+
+func newConnection(s *Server, peer io.Writer) *connection {
+	return &connection{s: s, peer: peer, streams: map[uint32]*stream{}, window: defaultWindow, initial: defaultWindow, maxFrame: defaultMaxFrame}
+}
+
+// run carries what comes to its end, and settles what is unfinished then. Writing does not
+// wait for a peer that does not read for ever: it is killed for that, or run's caller
+// closes the connection.
+func (c *connection) run(from io.Reader) error {
+	defer c.beside.Wait()
+	defer c.abandon()
+	buffer := make([]byte, readSize)
+	if _, err := io.ReadFull(from, buffer[:len(preface)]); err != nil || string(buffer[:len(preface)]) != preface {
+		return errors.Join(errPreface, ended(err))
+	}
+	if err := c.hello(); err != nil {
+		return err
+	}
+	have := 0
+	for {
+		n, err := from.Read(buffer[have:])
+		if err != nil {
+			return ended(err)
+		}
+		rest, err := c.take(buffer[:have+n])
+		if err != nil {
+			return err
+		}
+		have = copy(buffer, rest)
+	}
+}
+
+// ended is nil for an end that is none of the connection's faults.
+func ended(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (c *connection) hello() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out = appendHello(c.out)
+	return c.write()
+}
+
+// take answers the frames in b and returns the beginning of one that is not whole.
+func (c *connection) take(b []byte) (rest []byte, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		f, rest, ok, err := nextFrame(b)
+		if ok {
+			err = c.on(f)
+		}
+		if !ok || err != nil {
+			return rest, errors.Join(err, c.write())
+		}
+		b = rest
+	}
+}
+
+// write writes what is to be written. After an error nothing more is.
+func (c *connection) write() error {
+	if c.taken >= ourStreamWindow {
+		c.out = appendWindow(c.out, 0, c.taken)
+		c.taken = 0
+	}
+	if len(c.out) > 0 && c.writing == nil {
+		_, c.writing = c.peer.Write(c.out)
+	}
+	c.out = kept(c.out)
+	return ended(c.writing)
+}
+
+// kept is an empty buffer: b, unless it is a large one.
+func kept(b []byte) []byte {
+	if cap(b) > keptBuffer {
+		return nil
+	}
+	return b[:0]
+}
+
+// leave asks the peer to begin no more streams, and ends the connection with its last.
+func (c *connection) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leaving = true
+	c.out = appendGoodbye(c.out)
+	_ = c.write() // whoever reads learns it too
+	c.closeIfDone()
+}
+
+func (c *connection) closeIfDone() {
+	if closer, ok := c.peer.(io.Closer); ok && c.leaving && len(c.streams) == 0 {
+		_ = closer.Close() // only to end the reading
+	}
+}
+
+// abandon ends the exchanges of a connection that has ended.
+func (c *connection) abandon() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = net.ErrClosed
+	for _, st := range c.streams {
+		c.forget(st)
+		c.end(st)
+	}
+}
+
+// on takes in a frame.
+func (c *connection) on(f frame) error {
+	switch f.kind {
+	case frameHeaders:
+		return c.onHeaders(f)
+	case frameData:
+		return c.onData(f)
+	case frameResetStream:
+		if st := c.streams[f.stream]; st != nil {
+			c.forget(st)
+			c.end(st)
+		}
+	case frameSettings:
+		return c.onSettings(f)
+	case framePing:
+		if f.flags&flagAck == 0 {
+			c.out = appendFrame(c.out, framePing, flagAck, 0, f.payload)
+		}
+	case frameWindowUpdate:
+		return c.onWindowUpdate(f)
+	}
+	return nil
+}
+
+// onHeaders begins a stream, or ends it where they are trailers.
+func (c *connection) onHeaders(f frame) error {
+	st := c.streams[f.stream]
+	if st == nil {
+		if f.stream%2 == 0 {
+			return errStreamID
+		}
+		if f.stream <= c.last {
+			return nil // trailers of a stream that has ended here
+		}
+		c.last = f.stream
+		st = &stream{id: f.stream, x: c.s.newExchange(), window: c.initial}
+		c.streams[f.stream] = st
+	}
+	if f.flags&flagEndStream != 0 {
+		c.end(st)
+	}
+	return nil
+}
+
+// onData takes in a piece of a stream's messages.
+func (c *connection) onData(f frame) error {
+	c.taken += uint32(len(f.payload))
+	data, err := f.data()
+	st := c.streams[f.stream]
+	if err != nil || st == nil {
+		return err
+	}
+	if st.taken += uint32(len(f.payload)); st.taken >= ourStreamWindow/2 {
+		c.out = appendWindow(c.out, st.id, st.taken)
+		st.taken = 0
+	}
+	for len(data) > 0 && !st.ending {
+		var msg []byte
+		var err error
+		if msg, data, err = st.next(data); err != nil {
+			c.s.config.Log.Warn("what Envoy sent cannot be read", "request_id", st.x.head.requestID, "error", err)
+			c.fail(st, codes.Internal)
+		} else if msg != nil {
+			c.do(st, job{msg: msg})
+			st.in = kept(st.in)
+		}
+	}
+	if f.flags&flagEndStream != 0 {
+		c.end(st)
+	}
+	return nil
+}
+
+func (c *connection) onSettings(f frame) error {
+	if f.flags&flagAck != 0 {
+		return nil
+	}
+	if len(f.payload)%6 != 0 {
+		return errFrameSize
+	}
+	for p := f.payload; len(p) > 0; p = p[6:] {
+		value := binary.BigEndian.Uint32(p[2:])
+		switch binary.BigEndian.Uint16(p) {
+		case settingInitialWindowSize:
+			if err := c.setInitialWindow(int64(value)); err != nil {
+				return err
+			}
+		case settingMaxFrameSize:
+			if value < defaultMaxFrame || value >= 1<<24 {
+				return errFrameSize
+			}
+			c.maxFrame = int(value)
+		}
+	}
+	c.out = appendFrame(c.out, frameSettings, flagAck, 0, nil)
+	return nil
+}
+
+// setInitialWindow changes the windows of running streams as well.
+// Source: https://www.rfc-editor.org/rfc/rfc9113#section-6.9.2
+func (c *connection) setInitialWindow(n int64) error {
+	if n > largestWindow {
+		return errWindow
+	}
+	for _, st := range c.streams {
+		st.window += n - c.initial
+		c.flush(st)
+	}
+	c.initial = n
+	return nil
+}
+
+func (c *connection) onWindowUpdate(f frame) error {
+	if len(f.payload) != 4 {
+		return errFrameSize
+	}
+	n := int64(binary.BigEndian.Uint32(f.payload) & largestWindow)
+	if f.stream != 0 {
+		if st := c.streams[f.stream]; st != nil {
+			st.window += n
+			c.flush(st)
+		}
+		return nil
+	}
+	if c.window += n; c.window > largestWindow {
+		return errWindow
+	}
+	for _, st := range c.streams {
+		c.flush(st)
+	}
+	return nil
+}
+
+// do does a stream's next job: in place, or beside after those that are done there.
+func (c *connection) do(st *stream, j job) {
+	switch {
+	case st.beside && len(st.waiting) == maxWaiting && !j.end:
+		c.fail(st, codes.ResourceExhausted)
+	case st.beside:
+		st.waiting = append(st.waiting, st.owned(j))
+	case st.quick(j):
+		c.doInPlace(st, j)
+	default:
+		st.beside = true
+		j = st.owned(j)
+		c.beside.Go(func() { c.doBeside(st, j) })
+	}
+}
+
+// doInPlace appends the reply where it is written from.
+func (c *connection) doInPlace(st *stream, j job) {
+	if j.end {
+		c.finish(st, c.s.end(st.x))
+		return
+	}
+	c.begin(st)
+	at := len(c.out)
+	out, code := c.s.answer(st.x, j.msg, append(c.out, noHeaders[:]...))
+	if code != codes.OK {
+		c.fail(st, code)
+		return
+	}
+	c.out = out
+	setLength(out[at+frameHeader:])
+	if n := len(out) - at - frameHeader; len(st.unsent) == 0 && n <= c.sendable(st) {
+		appendFrameHeader(out[at:at], n, frameData, 0, st.id)
+		st.window -= int64(n)
+		c.window -= int64(n)
+		return
+	}
+	st.unsent = append(st.unsent, out[at+frameHeader:]...)
+	c.out = out[:at]
+	c.flush(st)
+}
+
+// noHeaders are the place of the headers of a frame and of its one message.
+var noHeaders [frameHeader + messageHeader]byte
+
+// doBeside does a stream's jobs until none waits.
+func (c *connection) doBeside(st *stream, j job) {
+	for more := true; more; {
+		var reply []byte
+		var code codes.Code
+		if j.end {
+			code = c.s.end(st.x)
+		} else {
+			reply, code = c.s.answer(st.x, j.msg, make([]byte, messageHeader))
+		}
+		j, more = c.didBeside(st, j.end, reply, code)
+	}
+}
+
+// didBeside sends what became of a job, and returns the next.
+func (c *connection) didBeside(st *stream, end bool, reply []byte, code codes.Code) (next job, more bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case end:
+		c.finish(st, code)
+	case code != codes.OK:
+		c.fail(st, code)
+	case !st.gone:
+		c.begin(st)
+		setLength(reply)
+		st.unsent = append(st.unsent, reply...)
+		c.flush(st)
+	}
+	_ = c.write() // whoever reads learns it too
+	if st.beside = len(st.waiting) > 0; !st.beside {
+		return job{}, false
+	}
+	next, st.waiting = st.waiting[0], st.waiting[1:]
+	return next, true
+}
+
+// begin sends the headers of the answer, once.
+func (c *connection) begin(st *stream) {
+	if !st.begun {
+		st.begun = true
+		c.out = append(appendFrameHeader(c.out, len(responseBlock), frameHeaders, flagEndHeaders, st.id), responseBlock...)
+	}
+}
+
+// sendable is how many bytes one frame of a stream may have now.
+func (c *connection) sendable(st *stream) int {
+	return int(max(min(int64(c.maxFrame), st.window, c.window), 0))
+}
+
+// flush sends what the windows allow of what was not sent.
+func (c *connection) flush(st *stream) {
+	for len(st.unsent) > 0 {
+		n := min(len(st.unsent), c.sendable(st))
+		if n == 0 {
+			return
+		}
+		c.out = appendFrame(c.out, frameData, 0, st.id, st.unsent[:n])
+		st.window -= int64(n)
+		c.window -= int64(n)
+		st.unsent = st.unsent[n:]
+	}
+	st.unsent = nil
+}
+
+// end ends a stream's exchange, once.
+func (c *connection) end(st *stream) {
+	if !st.ending {
+		st.ending = true
+		c.do(st, job{end: true})
+	}
+}
+
+// fail breaks a stream off.
+func (c *connection) fail(st *stream, code codes.Code) {
+	c.finish(st, code)
+	st.waiting, st.ending = nil, false
+	c.end(st)
+}
+
+// finish tells the peer the status of a stream, unless it has ended it.
+func (c *connection) finish(st *stream, code codes.Code) {
+	if !st.gone {
+		c.out = appendTrailers(c.out, st.id, st.begun, code)
+		c.forget(st)
+	}
+}
+
+// forget sends and hears no more of a stream.
+func (c *connection) forget(st *stream) {
+	st.gone, st.unsent, st.in = true, nil, nil
+	delete(c.streams, st.id)
+	c.closeIfDone()
+}

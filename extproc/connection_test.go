@@ -1,0 +1,366 @@
+package extproc
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"golang.org/x/net/http2"
+	"google.golang.org/protobuf/proto"
+
+	"ai-gateway/gateway"
+)
+
+// peer is the other side of a connection, frame by frame.
+type peer struct {
+	*http2.Framer
+	t     testing.TB
+	ended chan error // what run returned
+}
+
+// connect runs a connection over a pipe that has no buffer: what is not read blocks.
+func connect(t testing.TB, config Config) *peer {
+	t.Helper()
+	ours, its := net.Pipe()
+	p := &peer{Framer: http2.NewFramer(ours, ours), t: t, ended: make(chan error, 1)}
+	p.SetMaxReadFrameSize(1 << 20)
+	go func() { p.ended <- newConnection(New(config), its).run(its) }()
+	t.Cleanup(func() {
+		ours.Close()
+		its.Close()
+		<-p.ended
+	})
+	if err := ours.SetDeadline(time.Now().Add(testTimeout)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(ours, preface); err != nil {
+		t.Fatal(err)
+	}
+	p.expect("SETTINGS")
+	p.expect("WINDOW_UPDATE")
+	return p
+}
+
+// expect reads the next frame, which has to be of a kind.
+func (p *peer) expect(kind string) http2.Frame {
+	p.t.Helper()
+	f, err := p.ReadFrame()
+	if err != nil {
+		p.t.Fatalf("%s expected: %v", kind, err)
+	}
+	if f.Header().Type.String() != kind {
+		p.t.Fatalf("%v came, %s expected", f, kind)
+	}
+	return f
+}
+
+func (p *peer) must(err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// open begins a stream, with headers that nobody is to read.
+func (p *peer) open(stream uint32) {
+	p.t.Helper()
+	p.must(p.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: []byte("no HPACK"), EndHeaders: true}))
+}
+
+// packed is a gRPC message.
+func packed(t testing.TB, m proto.Message) []byte {
+	b := marshal(t, m)
+	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(b))), b...)
+}
+
+// reply is the message in a data frame's payload.
+func (p *peer) reply(payload []byte) *extprocv3.ProcessingResponse {
+	p.t.Helper()
+	if len(payload) < messageHeader || payload[0] != 0 || int(binary.BigEndian.Uint32(payload[1:])) != len(payload)-messageHeader {
+		p.t.Fatalf("%q is no message", payload)
+	}
+	m := &extprocv3.ProcessingResponse{}
+	p.must(proto.Unmarshal(payload[messageHeader:], m))
+	return m
+}
+
+func TestAMessageThatComesByteByByteIsAnsweredWhenItIsWhole(t *testing.T) {
+	p := connect(t, fakeConfig(&books{}))
+	p.open(1)
+	message := packed(t, chatHeaders())
+	for i := range message {
+		p.must(p.WriteDataPadded(1, false, message[i:i+1], []byte{0, 0, 0}))
+	}
+	p.expect("HEADERS")
+	if r := p.reply(p.expect("DATA").(*http2.DataFrame).Data()); r.GetRequestHeaders() == nil {
+		t.Errorf("answered %v", r)
+	}
+}
+
+func TestTwoMessagesInOneFrameAreAnsweredInTheirOrder(t *testing.T) {
+	p := connect(t, fakeConfig(&books{}))
+	p.open(1)
+	p.must(p.WriteData(1, false, append(packed(t, chatHeaders()), packed(t, requestBodyOf("gpt", true))...)))
+	p.expect("HEADERS")
+	if r := p.reply(p.expect("DATA").(*http2.DataFrame).Data()); r.GetRequestHeaders() == nil {
+		t.Errorf("answered %v first", r)
+	}
+	if r := p.reply(p.expect("DATA").(*http2.DataFrame).Data()); r.GetRequestBody() == nil {
+		t.Errorf("answered %v second", r)
+	}
+}
+
+func TestAReplyIsSentAsThePeersWindowsAllow(t *testing.T) {
+	p := connect(t, fakeConfig(&books{}))
+	p.must(p.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}))
+	p.expect("SETTINGS")
+	p.open(1)
+	p.must(p.WriteData(1, false, packed(t, chatHeaders())))
+	p.expect("HEADERS")
+	var got []byte
+	for len(got) < messageHeader+2 { // the smallest reply
+		p.must(p.WriteWindowUpdate(1, 3))
+		piece := p.expect("DATA").(*http2.DataFrame).Data()
+		if len(piece) > 3 {
+			t.Errorf("%d bytes came, the window was 3", len(piece))
+		}
+		got = append(got, piece...)
+	}
+	p.reply(got)
+	p.must(p.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20}))
+	p.expect("SETTINGS")
+	p.must(p.WriteData(1, false, packed(t, requestBodyOf("gpt", true))))
+	p.reply(p.expect("DATA").(*http2.DataFrame).Data())
+}
+
+func TestALargeReplyComesInFramesOfTheSizeThatThePeerTakes(t *testing.T) {
+	config := fakeConfig(&books{})
+	config.Rules().MaxBody, config.Rules().MaxInFlight = 1<<20, 1<<20
+	p := connect(t, config)
+	p.open(1)
+	body := "gpt stream" + strings.Repeat(" ", 30_000) // small enough to be answered in place
+	p.must(p.WriteData(1, false, append(packed(t, chatHeaders()), packed(t, requestBodyOf(body, true))...)))
+	p.expect("HEADERS")
+	p.expect("DATA")
+	var got []byte
+	for len(got) < len(body) {
+		piece := p.expect("DATA").(*http2.DataFrame).Data()
+		if len(piece) > defaultMaxFrame {
+			t.Errorf("a frame has %d bytes", len(piece))
+		}
+		got = append(got, piece...)
+	}
+	p.reply(got)
+}
+
+// slowOn is a dialect that takes its time for bodies that begin with "slow".
+func slowOn(config Config, until <-chan struct{}) {
+	d := wordDialect()
+	read := d.readRequest
+	d.readRequest = func(e gateway.Endpoint, body []byte) (gateway.Request, error) {
+		if bytes.HasPrefix(body, []byte("slow")) {
+			<-until
+		}
+		return read(e, body)
+	}
+	config.Rules().Dialect = d
+	config.Rules().MaxBody, config.Rules().MaxInFlight = 1<<20, 1<<24
+}
+
+var slowBody = requestBodyOf("slow "+strings.Repeat("x", inPlace), true)
+
+func TestALargeMessageDoesNotHoldUpOtherStreams(t *testing.T) {
+	var b books
+	config, quickAnswered := fakeConfig(&b), make(chan struct{})
+	slowOn(config, quickAnswered)
+	r := run(t, config)
+	slow, _ := r.open(t)
+	if _, err := exchangeAll(slow, chatHeaders()); err != nil {
+		t.Fatal(err)
+	}
+	if err := slow.Send(slowBody); err != nil {
+		t.Fatal(err)
+	}
+	quick, _ := r.open(t)
+	if _, err := exchangeAll(quick, streamed(1)...); err != nil {
+		t.Fatal(err)
+	}
+	close(quickAnswered)
+	if reply, err := slow.Recv(); err != nil || reply.GetRequestBody() == nil {
+		t.Errorf("the large message was answered %v, %v", reply, err)
+	}
+}
+
+func TestAResetWhileAMessageIsBeingAnsweredSettlesOnceAndSaysNothing(t *testing.T) {
+	var b books
+	config, goOn := fakeConfig(&b), make(chan struct{})
+	slowOn(config, goOn)
+	p := connect(t, config)
+	p.open(1)
+	p.must(p.WriteData(1, false, append(packed(t, chatHeaders()), packed(t, slowBody)...)))
+	p.expect("HEADERS")
+	p.expect("DATA")
+	p.must(p.WriteRSTStream(1, http2.ErrCodeCancel))
+	p.must(p.WritePing(false, [8]byte{1}))
+	p.expect("PING") // the reset was read
+	close(goOn)
+	b.waitFor(t, 1)
+	p.must(p.WritePing(false, [8]byte{2}))
+	p.expect("PING")
+	if s := b.only(t); s.Finished {
+		t.Errorf("settled %+v", s)
+	}
+}
+
+func TestAStreamThatDoesNotWaitForAnswersIsBrokenOffAndSettledOnce(t *testing.T) {
+	var b books
+	config, goOn := fakeConfig(&b), make(chan struct{})
+	slowOn(config, goOn)
+	p := connect(t, config)
+	p.open(1)
+	p.must(p.WriteData(1, false, append(packed(t, chatHeaders()), packed(t, slowBody)...)))
+	p.expect("HEADERS")
+	p.expect("DATA")
+	for range maxWaiting + 1 {
+		p.must(p.WriteData(1, false, packed(t, responseBodyOf("x", false))))
+	}
+	if f := p.expect("HEADERS").(*http2.HeadersFrame); !f.StreamEnded() || !bytes.HasSuffix(f.HeaderBlockFragment(), []byte("grpc-status\x018")) {
+		t.Errorf("%v ended with %q", f, f.HeaderBlockFragment())
+	}
+	close(goOn)
+	b.waitFor(t, 1)
+	p.must(p.WritePing(false, [8]byte{}))
+	p.expect("PING")
+	b.only(t)
+}
+
+func TestWhatAStreamSendsOverItsLifeIsNotBounded(t *testing.T) {
+	config := fakeConfig(&books{})
+	r := run(t, config)
+	stream, _ := r.open(t)
+	if _, err := exchangeAll(stream, streamed(1)...); err != nil {
+		t.Fatal(err)
+	}
+	piece := responseBodyOf(strings.Repeat("x", 100_000), false)
+	for sent := 0; sent < 3*ourStreamWindow; sent += 100_000 {
+		if _, err := exchangeAll(stream, piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestACompressedMessageEndsItsStreamWithAnError(t *testing.T) {
+	p := connect(t, fakeConfig(&books{}))
+	p.open(1)
+	p.must(p.WriteData(1, false, []byte{1, 0, 0, 0, 0}))
+	if f := p.expect("HEADERS").(*http2.HeadersFrame); !f.StreamEnded() || !bytes.HasSuffix(f.HeaderBlockFragment(), []byte("grpc-status\x0213")) {
+		t.Errorf("%v ended with %q", f, f.HeaderBlockFragment())
+	}
+}
+
+func TestWhatIsNoHTTP2EndsTheConnection(t *testing.T) {
+	for name, c := range map[string]struct {
+		sent string
+		want error
+	}{
+		"another protocol":     {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", errPreface},
+		"a frame too long":     {preface + "\x01\x00\x01\x00\x00\x00\x00\x00\x01", errFrameSize},
+		"padding too long":     {preface + "\x00\x00\x02\x00\x08\x00\x00\x00\x01\x02x", errPadding},
+		"a stream of ours":     {preface + "\x00\x00\x00\x01\x04\x00\x00\x00\x02", errStreamID},
+		"cut off settings":     {preface + "\x00\x00\x05\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00", errFrameSize},
+		"a window too wide":    {preface + "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x80\x00\x00\x00", errWindow},
+		"a window widened":     {preface + "\x00\x00\x04\x08\x00\x00\x00\x00\x00\x7f\xff\xff\xff", errWindow},
+		"a short window":       {preface + "\x00\x00\x01\x08\x00\x00\x00\x00\x00\x7f", errFrameSize},
+		"frames too small":     {preface + "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x01", errFrameSize},
+		"nothing":              {"", errPreface},
+		"the start of a frame": {preface + "\x00\x00", nil},
+		"an unknown frame":     {preface + "\x00\x00\x01\x7f\xff\x00\x00\x00\x03x", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c0 := newConnection(New(fakeConfig(&books{})), io.Discard)
+			if err := c0.run(strings.NewReader(c.sent)); !errors.Is(err, c.want) || err != nil && c.want == nil {
+				t.Errorf("ended with %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+func TestServeAsksForNoMoreStreamsAndEndsWithTheLast(t *testing.T) {
+	var b books
+	r := run(t, fakeConfig(&b))
+	stream, cancel := r.open(t)
+	if _, err := exchangeAll(stream, streamed(1)...); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	if _, err := exchangeAll(stream, responseBodyOf("", true)); err != nil {
+		t.Fatalf("a running stream was cut: %v", err)
+	}
+	stopping := time.Now()
+	cancel()
+	<-r.ended
+	if took := time.Since(stopping); took > stopTimeout/2 {
+		t.Errorf("stopped %v after the last stream", took)
+	}
+	b.only(t)
+}
+
+// FuzzConnection reads any bytes as frames: nothing panics, nothing is left open, each
+// planned request is settled once, and how the bytes were cut makes no difference.
+func FuzzConnection(f *testing.F) {
+	var seed bytes.Buffer
+	w := http2.NewFramer(&seed, nil)
+	_ = w.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 40})
+	for _, id := range []uint32{1, 3} {
+		_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: []byte("x"), EndHeaders: true})
+		for _, m := range streamed(1) {
+			_ = w.WriteData(id, false, packed(f, m))
+		}
+	}
+	_ = w.WriteWindowUpdate(1, 1000)
+	_ = w.WriteRSTStream(1, http2.ErrCodeCancel)
+	_ = w.WriteData(3, true, nil)
+	_ = w.WritePing(false, [8]byte{})
+	f.Add(seed.Bytes(), uint16(9))
+	f.Fuzz(func(t *testing.T, sent []byte, cut uint16) {
+		at := min(int(cut), len(sent))
+		if whole, pieces := carried(t, sent), carried(t, sent[:at], sent[at:]); whole != pieces {
+			t.Errorf("%d settlements, in two pieces %d", whole, pieces)
+		}
+	})
+}
+
+// carried has a connection read pieces, and returns how many exchanges it settled. Those
+// that were begun are settled once each.
+func carried(t *testing.T, pieces ...[]byte) int {
+	var b books
+	c := newConnection(New(fakeConfig(&b)), io.Discard)
+	readers := []io.Reader{strings.NewReader(preface)}
+	for _, p := range pieces {
+		readers = append(readers, bytes.NewReader(p))
+	}
+	_ = c.run(io.MultiReader(readers...)) // whatever they say
+	if len(c.streams) != 0 {
+		t.Errorf("%d streams are left", len(c.streams))
+	}
+	var begun, settled []string
+	for _, i := range b.intents {
+		begun = append(begun, i.ID.String())
+	}
+	for _, s := range b.rows {
+		settled = append(settled, s.ID.String())
+	}
+	slices.Sort(begun)
+	slices.Sort(settled)
+	if !slices.Equal(begun, settled) {
+		t.Errorf("begun %v, settled %v", begun, settled)
+	}
+	return len(settled)
+}

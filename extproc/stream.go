@@ -1,0 +1,109 @@
+package extproc
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// stream is an exchange as its connection carries it.
+type stream struct {
+	id     uint32
+	x      *exchange
+	in     []byte // a message that is not whole, with its header
+	begun  bool   // the answer's headers were sent
+	gone   bool   // nothing is sent any more
+	taken  uint32 // bytes that came and were not given back to the peer's window
+	window int64  // what may be sent; below 0 after the peer made it smaller
+	unsent []byte // messages for which the windows have no room
+
+	ending  bool  // the exchange's end is one of the jobs, or was
+	beside  bool  // a goroutine does the jobs
+	waiting []job // for it
+}
+
+// job is a message to answer, or the end of the exchange.
+type job struct {
+	msg []byte
+	end bool
+}
+
+// maxMessage is above what Envoy's buffers hold, in bytes: MaxBody bounds those.
+const maxMessage = 1 << 30
+
+var (
+	errCompressed = errors.New("the message is compressed")
+	errMessage    = fmt.Errorf("the message is longer than %d bytes", maxMessage)
+)
+
+// next cuts the next message off data; it is nil while it is not whole. It is part of
+// data or of st.in, which grows with what comes, whatever length a message declares.
+func (st *stream) next(data []byte) (msg, rest []byte, err error) {
+	if len(st.in) == 0 {
+		n, err := length(data)
+		if err != nil {
+			return nil, nil, err
+		}
+		if n > 0 && len(data) >= n {
+			return data[messageHeader:n], data[n:], nil
+		}
+	}
+	if missing := messageHeader - len(st.in); missing > 0 {
+		data = st.collect(data, missing)
+	}
+	n, err := length(st.in)
+	if err != nil || n == 0 {
+		return nil, nil, err
+	}
+	data = st.collect(data, n-len(st.in))
+	if len(st.in) < n {
+		return nil, nil, nil
+	}
+	return st.in[messageHeader:], data, nil
+}
+
+// collect takes up to n bytes of data.
+func (st *stream) collect(data []byte, n int) (rest []byte) {
+	n = min(n, len(data))
+	st.in = append(st.in, data[:n]...)
+	return data[n:]
+}
+
+// length is that of a message with its header; 0 while it is not known.
+func length(b []byte) (int, error) {
+	switch {
+	case len(b) > 0 && b[0] != 0:
+		return 0, errCompressed
+	case len(b) < messageHeader:
+		return 0, nil
+	}
+	n := binary.BigEndian.Uint32(b[1:])
+	if n > maxMessage {
+		return 0, errMessage
+	}
+	return messageHeader + int(n), nil
+}
+
+// setLength fills in the header of a message.
+func setLength(b []byte) {
+	binary.BigEndian.PutUint32(b[1:], uint32(len(b)-messageHeader))
+}
+
+// quick reports whether a job takes no time worth noticing.
+func (st *stream) quick(j job) bool {
+	if j.end {
+		return st.x.light()
+	}
+	return len(j.msg) <= inPlace
+}
+
+// owned is a job that outlives what its message was read into.
+func (st *stream) owned(j job) job {
+	if len(st.in) > 0 {
+		st.in = nil // which the message is part of
+		return j
+	}
+	j.msg = bytes.Clone(j.msg)
+	return j
+}
