@@ -1,0 +1,8 @@
+//go:build !linux
+
+package extproc
+
+import "net"
+
+// unwatched is the connection as it is.
+func unwatched(c net.Conn) net.Conn { return c }
