@@ -46,19 +46,30 @@ end
 
 -- count is what a usage object says of a count: "-" for nothing, nil for what is none.
 local function count(object, name)
-  local value = string.match(object, '"' .. name .. '"%s*:%s*([^%s,}]+)')
-  if value == nil or value == "null" then return "-" end
-  return #value <= 15 and string.match(value, "^%d+$") or nil
+  local _, last = string.find(object, name, 1, true)
+  if not last then return "-" end
+  local value = string.match(object, "^%s*:%s*([^%s,}]+)", last + 1)
+  if value == "null" then return "-" end
+  return value and #value <= 15 and string.match(value, "^%d+$")
+end
+
+-- even reports whether an object has an even number of quotes.
+local function even(object)
+  local is, at = true, string.find(object, '"', 1, true)
+  while at do
+    is, at = not is, string.find(object, '"', at + 1, true)
+  end
+  return is
 end
 
 -- counts are those of a whole usage object, nil if it has none. One that a brace in a
 -- string cut short has a quote too many, or a backslash.
 local function counts(object)
-  local _, quotes = string.gsub(object, '"', '"')
-  if quotes % 2 == 1 or string.find(object, "\\", 1, true) then return nil end
-  local prompt, cached = count(object, "prompt_tokens"), count(object, "cached_tokens")
-  local completion, reasoning = count(object, "completion_tokens"), count(object, "reasoning_tokens")
-  if not (prompt and cached and completion and reasoning) or prompt == "-" then return nil end
+  local prompt = count(object, '"prompt_tokens"')
+  if not prompt or prompt == "-" or not even(object) or string.find(object, "\\", 1, true) then return nil end
+  local cached, completion = count(object, '"cached_tokens"'), count(object, '"completion_tokens"')
+  local reasoning = count(object, '"reasoning_tokens"')
+  if not (cached and completion and reasoning) then return nil end
   return prompt .. " " .. cached .. " " .. completion .. " " .. reasoning
 end
 
