@@ -24,7 +24,7 @@ type entryState uint8
 const (
 	isOpen    entryState = iota
 	isReady              // its row waits for the tables
-	isWritten            // its row is in the tables, and Envoy may still have its say
+	isWritten            // its row is in the tables, and a witness may still have its say
 	isDone               // nothing more will come of it
 )
 

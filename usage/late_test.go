@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ai-gateway/gateway"
@@ -36,6 +37,54 @@ func TestEnvoysWordCountsThatComesWhileTheRowWaits(t *testing.T) {
 			t.Errorf("orphan %t: row %+v", orphan, r)
 		}
 	}
+}
+
+// TestALineWhoseSettlementCannotBeReadHoldsTheJournalForAWhileOnly has a process that
+// lives on: nothing makes orphans of what it planned.
+func TestALineWhoseSettlementCannotBeReadHoldsTheJournalForAWhileOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBooks(t)
+		i := intent()
+		b.plan(i)
+		b.spool.mu.Lock()
+		err := b.spool.append(settled, func(frame []byte) []byte { return append(frame, "of another version"...) })
+		b.spool.mu.Unlock()
+		do(t, err)
+		b.journalize(line(i, "usage", "5 0 5 0"))
+		time.Sleep(lineGrace / 2)
+		b.requests(0) // it may still be said
+		time.Sleep(lineGrace)
+		r := b.requests(1)[0]
+		at, err := b.store.position(t.Context())
+		if r.Witness != "envoy" || r.PromptTokens != 5 || err != nil || at.Offset == 0 {
+			t.Errorf("row %+v; position %+v, %v", r, at, err)
+		}
+		time.Sleep(keepSettled)
+		if stats := b.Stats(); stats.Open != 0 || stats.Unread != 1 {
+			t.Errorf("stats %+v", stats)
+		}
+	})
+}
+
+func TestAVeryLateSettlementCompletesTheRowOfALine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBooks(t)
+		i := intent()
+		b.plan(i)
+		b.journalize(line(i, "usage", "5 0 5 0"))
+		time.Sleep(lineGrace + 3*round)
+		if r := b.requests(1)[0]; r.Witness != "envoy" {
+			t.Fatalf("row %+v", r)
+		}
+		b.settle(i)
+		time.Sleep(3 * round)
+		if r := b.requests(1)[0]; r.Witness != "both" || r.UsageSource != "provider" || r.PromptTokens != 1000 {
+			t.Errorf("row %+v", r)
+		}
+		b.crash()
+		time.Sleep(b.orphanGrace)
+		b.requests(1)
+	})
 }
 
 func TestTablesThatOpenLateTakeRequestsThoughNoneCame(t *testing.T) {

@@ -35,7 +35,10 @@ const (
 	writeTimeout = 10 * time.Second
 	drainTimeout = 2 * time.Second
 	retryAfter   = time.Second // when the tables cannot be written
-	// A request whose row was written without Envoy's word is remembered in case that
+	// lineGrace is how long Envoy's word waits for that of a gateway that lives on. It
+	// does not come if its record is damaged.
+	lineGrace = time.Minute
+	// A request whose row was written without a witness's word is remembered in case that
 	// still comes: late by a hanging disk, or at the end of a stream that Envoy carries on
 	// for a process that died.
 	keepSettled = time.Minute
@@ -270,6 +273,9 @@ func (l *Ledger) readLine(at lineAt) {
 		return
 	}
 	e.line = &line
+	if e.settlement == nil && !e.orphan {
+		l.await(e, time.Now(), lineGrace)
+	}
 	l.judge(e)
 }
 
@@ -314,17 +320,7 @@ func (l *Ledger) wrote(n int, at position) {
 		if e.row.CostNanoUSD == nil {
 			unpriced++
 		}
-		if e.line != nil {
-			l.done(e)
-			continue
-		}
-		e.state = isWritten
-		if e.settlement == nil {
-			l.await(e, now, keepOrphan-min(max(now.Sub(e.intent.StartedAt), 0), keepOrphan))
-			continue
-		}
-		l.release(e) // the row has all that the gateway knows
-		l.await(e, now, keepSettled)
+		l.keepOpen(e, now)
 	}
 	clear(l.ready[:n])
 	if l.ready = l.ready[n:]; len(l.ready) == 0 {
@@ -333,6 +329,22 @@ func (l *Ledger) wrote(n int, at position) {
 	l.kept = at
 	l.c.Spool.progress(true)
 	l.written(n, unpriced)
+}
+
+// keepOpen remembers an entry whose row is written as long as more may come of it.
+func (l *Ledger) keepOpen(e *entry, now time.Time) {
+	e.state = isWritten
+	switch {
+	case e.line != nil && (e.settlement != nil || e.orphan):
+		l.done(e)
+	case e.line != nil:
+		l.await(e, now, keepSettled)
+	case e.settlement != nil:
+		l.release(e) // the row has all that the gateway knows
+		l.await(e, now, keepSettled)
+	default:
+		l.await(e, now, keepOrphan-min(max(now.Sub(e.intent.StartedAt), 0), keepOrphan))
+	}
 }
 
 // advance moves the position over the lines whose rows are in the tables or about to be.
