@@ -3,6 +3,7 @@ package usage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -70,10 +71,11 @@ type Ledger struct {
 	started   bool
 	notBefore time.Time
 	looked    time.Time // at the journal's size
-	removed   time.Time // when old prompts were
+	removal   time.Time // when old prompts are removed next
 
-	mu    sync.Mutex
-	stats Stats
+	mu       sync.Mutex
+	stats    Stats
+	troubles [tasks]string // why each fails now; "" if it does not
 }
 
 // heard is a line of the journal.
@@ -160,9 +162,8 @@ func (l *Ledger) turn(ctx context.Context) {
 	l.expire(time.Now())
 	l.write(ctx)
 	l.tidy(time.Now())
-	if err := errors.Join(l.rotate(ctx, time.Now()), l.removeOld(ctx, time.Now())); err != nil {
-		l.fail(err)
-	}
+	l.rotate(ctx, time.Now())
+	l.removeOld(ctx, time.Now())
 	l.note(time.Now())
 }
 
@@ -177,15 +178,20 @@ func (l *Ledger) begun(ctx context.Context) bool {
 		l.refused(err)
 		return false
 	}
-	l.c.Spool.progress(true)
-	l.written(0, 0)
+	l.taken()
 	return true
+}
+
+// taken notes that the tables take what they are given.
+func (l *Ledger) taken() {
+	l.c.Spool.progress(true)
+	l.went(writing, nil)
 }
 
 // refused notes that the tables took nothing.
 func (l *Ledger) refused(err error) {
 	l.c.Spool.progress(false)
-	l.fail(err)
+	l.went(writing, err)
 	l.notBefore = time.Now().Add(retryAfter)
 }
 
@@ -199,8 +205,8 @@ func (l *Ledger) readOn() (more bool) {
 	if err == nil {
 		err = l.readSpool()
 	}
+	l.went(reading, err)
 	if err != nil {
-		l.fail(err)
 		return false
 	}
 	l.abandon()
@@ -327,7 +333,7 @@ func (l *Ledger) wrote(n int, at position) {
 		l.ready = nil
 	}
 	l.kept = at
-	l.c.Spool.progress(true)
+	l.taken()
 	l.written(n, unpriced)
 }
 
@@ -359,39 +365,47 @@ func (l *Ledger) advance() {
 	}
 }
 
-// tidy forgets the segments of the spool that nothing needs. Of an old one that is needed
-// by a few, those are written again.
+// tidy forgets the segments of the spool that nothing needs.
 func (l *Ledger) tidy(now time.Time) {
+	var first error
 	for number, segment := range l.segments {
 		if number >= l.spool.segment {
 			continue // it is being read
 		}
-		if segment.records > 0 && now.Sub(segment.since) > keepAfter {
-			segment.since = now
-			l.keep(number)
-			continue
+		if err := l.tidySegment(number, segment, now); first == nil {
+			first = err
 		}
-		if segment.records > 0 {
-			continue
-		}
+	}
+	l.went(tidying, first)
+}
+
+// tidySegment forgets a segment, or writes what an old one is needed for again.
+func (l *Ledger) tidySegment(number int64, segment *closing, now time.Time) error {
+	switch {
+	case segment.records == 0:
 		if err := l.c.Spool.forget(number); err != nil {
-			l.fail(err)
-			continue
+			return err
 		}
 		delete(l.segments, number)
+	case now.Sub(segment.since) > keepAfter:
+		if err := l.keep(number); err != nil {
+			return err
+		}
+		segment.since = now
 	}
+	return nil
 }
 
 // keep writes the intents again that hold a segment. Settled ones are about to be done.
-func (l *Ledger) keep(segment int64) {
+func (l *Ledger) keep(segment int64) error {
 	for _, e := range l.open {
 		if e.settlement != nil || len(e.segments) == 0 || e.segments[0] != segment {
 			continue
 		}
 		if err := l.c.Spool.keep(e.intent, e.orphan); err != nil {
-			l.fail(err)
-			return
+			return fmt.Errorf("keeping what is still open: %w", err)
 		}
 		l.release(e) // it is held again when the spool is read on
 	}
+	return nil
 }

@@ -8,16 +8,24 @@ import (
 
 const (
 	removeEvery   = time.Hour
+	removeAgain   = time.Minute // after what could not be removed
 	removeTimeout = 10 * time.Second
 	removeAtOnce  = 1000 // rows, so that others can write in between
 )
 
 // removeOld removes prompts that are older than they are to be kept, once an hour.
-func (l *Ledger) removeOld(ctx context.Context, now time.Time) error {
-	if l.c.Keep == nil || now.Sub(l.removed) < removeEvery || now.Before(l.notBefore) {
-		return nil
+func (l *Ledger) removeOld(ctx context.Context, now time.Time) {
+	if l.c.Keep == nil || now.Before(l.removal) || now.Before(l.notBefore) {
+		return
 	}
-	l.removed = now
+	err := l.removeNow(ctx, now)
+	if l.removal = now.Add(removeEvery); err != nil {
+		l.removal = now.Add(removeAgain)
+	}
+	l.went(removing, err)
+}
+
+func (l *Ledger) removeNow(ctx context.Context, now time.Time) error {
 	keep := l.c.Keep()
 	if keep == 0 {
 		return nil

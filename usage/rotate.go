@@ -27,11 +27,15 @@ const (
 )
 
 // rotate looks at the journal's size, once a second.
-func (l *Ledger) rotate(ctx context.Context, now time.Time) error {
+func (l *Ledger) rotate(ctx context.Context, now time.Time) {
 	if l.c.Rotation.At == 0 || now.Sub(l.looked) < lookEvery {
-		return nil
+		return
 	}
 	l.looked = now
+	l.went(rotating, l.rotateNow(ctx))
+}
+
+func (l *Ledger) rotateNow(ctx context.Context) error {
 	info, err := os.Stat(l.c.Journal)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -40,7 +44,7 @@ func (l *Ledger) rotate(ctx context.Context, now time.Time) error {
 		err = errors.Join(l.moveAway(), l.reopen(ctx))
 	}
 	if err != nil {
-		return fmt.Errorf("rotating the journal: %w", err)
+		return err
 	}
 	return l.dropOld()
 }

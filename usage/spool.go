@@ -383,10 +383,13 @@ func (s *Spool) forget(number int64) error {
 	if i < 0 {
 		return nil
 	}
+	if err := os.Remove(segmentPath(s.c.Dir, number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	gone := s.segments[i]
 	s.segments = slices.Delete(s.segments, i, i+1)
 	s.total -= gone.size
-	return errors.Join(gone.file.Close(), os.Remove(segmentPath(s.c.Dir, number)))
+	return gone.file.Close()
 }
 
 // keep writes an intent again, so that the segment which it was in can be forgotten.

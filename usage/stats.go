@@ -10,7 +10,7 @@ type Stats struct {
 	Written   int64         // rows since the start
 	Unpriced  int64         // of them, those whose model has no price
 	Unread    int64         // records and lines that made no sense
-	LastError string        // of writing or reading; "" when all is well
+	LastError string        // what the ledger cannot do now, and why; "" when all is well
 	Spool     SpoolStats
 }
 
@@ -19,7 +19,7 @@ func (l *Ledger) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	stats := l.stats
-	stats.Spool = l.c.Spool.Stats()
+	stats.Spool, stats.LastError = l.c.Spool.Stats(), l.lastError()
 	return stats
 }
 
@@ -28,19 +28,6 @@ func (l *Ledger) written(n, unpriced int) {
 	defer l.mu.Unlock()
 	l.stats.Written += int64(n)
 	l.stats.Unpriced += int64(unpriced)
-	if l.stats.LastError != "" {
-		l.stats.LastError = ""
-		l.c.Log.Info("usage is written again")
-	}
-}
-
-func (l *Ledger) fail(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.stats.LastError == "" {
-		l.c.Log.Error("usage cannot be written; it is kept and tried again", "error", err)
-	}
-	l.stats.LastError = err.Error()
 }
 
 func (l *Ledger) unread(err error) {
