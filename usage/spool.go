@@ -31,7 +31,7 @@ type SpoolConfig struct {
 }
 
 // ErrSpoolFull says that a request cannot be recorded, so it must not go out.
-var ErrSpoolFull = errors.New("the usage store is full")
+var ErrSpoolFull = errors.New("the spool takes no more requests")
 
 const (
 	segmentSize = 8 << 20 // bytes from which on a segment is closed
@@ -115,7 +115,6 @@ func (s *Spool) begin() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.prepare()
 	if err := s.roll(); err != nil {
 		return err
 	}
@@ -154,7 +153,6 @@ func (s *Spool) Begin(i *gateway.Intent) error {
 var (
 	errBytes = errors.New("it holds as many bytes as it may, as the tables do not take them")
 	errAge   = errors.New("the tables have not taken anything for too long")
-	errDisk  = errors.New("the disk is full")
 )
 
 // room reports why another request cannot be recorded, if so.
@@ -164,10 +162,8 @@ func (s *Spool) room() error {
 		return errBytes
 	case !s.behind.IsZero() && time.Since(s.behind) > s.c.MaxAge:
 		return errAge
-	case s.spare == nil && !s.prepare():
-		return errDisk
 	}
-	return nil
+	return s.prepare()
 }
 
 // Settle records how a request ended. It never refuses; what cannot be written is
@@ -213,39 +209,50 @@ const keptBuffer = 64 << 10
 
 // roll makes the spare the segment that is written to.
 func (s *Spool) roll() error {
-	number := int64(1)
+	number, err := int64(1), s.prepare()
 	if n := len(s.segments); n > 0 {
-		if s.spare == nil && !s.prepare() && s.segments[n-1].size < 2*segmentSize {
+		if err != nil && s.segments[n-1].size < 2*segmentSize {
 			return nil // go on in the old one, as far as the disk allows
 		}
 		number = s.segments[n-1].number + 1
 	}
-	if s.spare == nil {
-		return errDisk
+	if err != nil {
+		return err
 	}
 	if err := os.Rename(s.spare.Name(), segmentPath(s.c.Dir, number)); err != nil {
 		return err
 	}
 	s.segments = append(s.segments, &segment{number: number, file: s.spare})
 	s.spare, s.opened = nil, time.Now()
-	s.prepare()
+	_ = s.prepare() // what is wrong is told to the next request
 	return nil
 }
 
-// prepare makes a spare segment with its room on disk taken, and reports whether it could.
-func (s *Spool) prepare() bool {
+// prepare makes a spare segment with its room on disk taken, if there is none.
+func (s *Spool) prepare() error {
+	if s.spare != nil {
+		return nil
+	}
 	path := filepath.Join(s.c.Dir, spareName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return false
+		return noRoom(err)
 	}
 	if err := reserve(f, segmentSize); err != nil {
 		f.Close()
 		os.Remove(path)
-		return false
+		return noRoom(fmt.Errorf("reserving %d MiB for %q: %w", segmentSize>>20, path, err))
 	}
 	s.spare = f
-	return true
+	return nil
+}
+
+// noRoom says why a spare segment cannot be made, and what helps.
+func noRoom(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("the disk is full, or its quota is used up: make room there: %w", err)
+	}
+	return fmt.Errorf("its folder takes no new file, look at who may write there and how many files may be open: %w", err)
 }
 
 // Run makes what is written survive a power cut, until ctx ends.

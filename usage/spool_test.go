@@ -188,6 +188,18 @@ func TestAFullSpoolRefusesRequestsAndStillSettlesThoseThatAreOut(t *testing.T) {
 	}
 }
 
+func TestASpoolThatCannotTakeRoomSaysWhy(t *testing.T) {
+	s := openSpool(t, t.TempDir())
+	do(t, errors.Join(s.spare.Close(), os.Remove(s.spare.Name()), os.Mkdir(s.spare.Name(), 0o700)))
+	s.spare = nil
+	i := intent()
+	if err := s.Begin(&i); !errors.Is(err, ErrSpoolFull) || !strings.Contains(err.Error(), "is a directory") || strings.Contains(err.Error(), "disk is full") {
+		t.Errorf("a request is refused with %v", err)
+	}
+	do(t, os.Remove(filepath.Join(s.c.Dir, spareName)))
+	begin(t, s, i)
+}
+
 func TestTablesThatTakeNothingForTooLongRefuseRequests(t *testing.T) {
 	s := openSpool(t, t.TempDir())
 	s.c.MaxAge = 10 * time.Millisecond
