@@ -103,37 +103,87 @@ func (s *Store) migrate(ctx context.Context) error {
 type Tables struct {
 	path string
 
-	mu    sync.Mutex
-	store *Store
+	mu   sync.Mutex
+	last *opening // nil before the first
+}
+
+// opening is an attempt to open the store.
+type opening struct {
+	cancel context.CancelFunc
+	ended  chan struct{} // closed at its end; what follows holds from then on
+	store  *Store
+	err    error
 }
 
 // NewTables makes tables that are not opened yet.
 func NewTables(path string) *Tables { return &Tables{path: path} }
 
-// Store returns the open store.
+// Store returns the open store. It waits for it no longer than ctx, also where the disk
+// hangs; the attempt goes on for those who ask next.
 func (t *Tables) Store(ctx context.Context) (*Store, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.store != nil {
-		return t.store, nil
+	o := t.open(ctx)
+	select {
+	case <-o.ended:
+		return o.store, o.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the store %q to open: %w", t.path, ctx.Err())
 	}
-	store, err := Open(ctx, t.path)
-	t.store = store
-	return store, err
 }
 
-// Close closes the store if it was opened.
+// open returns the attempt that is under way or went well, or else begins one.
+func (t *Tables) open(ctx context.Context) *opening {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.last != nil && !t.last.failed() {
+		return t.last
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	o := &opening{cancel: cancel, ended: make(chan struct{})}
+	go func() {
+		defer close(o.ended)
+		defer cancel()
+		o.store, o.err = Open(ctx, t.path)
+	}()
+	t.last = o
+	return o
+}
+
+func (o *opening) failed() bool {
+	select {
+	case <-o.ended:
+		return o.err != nil
+	default:
+		return false
+	}
+}
+
+// Close closes the store if it was opened, and breaks off an attempt to open it.
 func (t *Tables) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.store == nil {
+	if t.last == nil {
 		return nil
 	}
-	return t.store.Close()
+	t.last.cancel()
+	<-t.last.ended
+	if t.last.store == nil {
+		return nil
+	}
+	return t.last.store.Close()
 }
 
-// Ping reports whether the store answers.
-func (s *Store) Ping(ctx context.Context) error { return s.db.PingContext(ctx) }
+// Ping reports whether the store answers, no later than ctx ends: the driver would wait
+// for a disk that hangs.
+func (s *Store) Ping(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- s.db.PingContext(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the store does not answer: %w", ctx.Err())
+	}
+}
 
 // Close closes the store.
 func (s *Store) Close() error { return s.db.Close() }

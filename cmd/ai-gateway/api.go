@@ -10,7 +10,7 @@ import (
 	"ai-gateway/usage"
 )
 
-const pingTimeout = time.Second
+const pingTimeout = 500 * time.Millisecond
 
 // api hands the rooms' figures to the HTTP API.
 func (s *service) api(tables *usage.Tables, ledger *usage.Ledger) dashboardapi.Config {
