@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,13 +42,20 @@ type Server struct {
 
 	mu        sync.Mutex
 	status    Status
-	published time.Time
-	asked     map[int64]map[string]bool // the types that each stream has asked for
+	published *cache.Snapshot             // nil before the first
+	asked     map[int64]map[string]*offer // the types that each stream has asked for
+}
+
+// offer is what an Envoy was sent last of a type, and what it said to it.
+type offer struct {
+	nonce   string // "" before the first
+	version string // of all that the type had then
+	refused string // why; "" if it did not say no
 }
 
 // New makes a server that has nothing to publish yet.
 func New(log *slog.Logger) *Server {
-	return &Server{cache: cache.NewSnapshotCache(true, oneNode{}, nil), log: log, asked: map[int64]map[string]bool{}}
+	return &Server{cache: cache.NewSnapshotCache(true, oneNode{}, nil), log: log, asked: map[int64]map[string]*offer{}}
 }
 
 // oneNode gives every Envoy the same snapshot.
@@ -58,16 +66,21 @@ func (oneNode) ID(*core.Node) string { return nodeID }
 // Publish makes a snapshot the one in force.
 func (s *Server) Publish(ctx context.Context, snapshot *cache.Snapshot) error {
 	s.mu.Lock()
-	s.status.Version, s.published = Version(snapshot), time.Now()
+	s.status.Version, s.published = Version(snapshot), snapshot
 	s.mu.Unlock()
 	return s.cache.SetSnapshot(ctx, nodeID, snapshot)
 }
 
-// ErrRejected says that an Envoy refused what was published.
-var ErrRejected = errors.New("envoy refused the configuration")
+var (
+	// ErrRejected says that an Envoy refused what was published.
+	ErrRejected = errors.New("envoy refused the configuration")
+	// ErrUnconfirmed says that an Envoy has not said yet what it thinks of it.
+	ErrUnconfirmed = errors.New("envoy has not confirmed the configuration")
+)
 
 // Accepted waits until every Envoy that is connected has accepted what was published
-// last. It returns ErrRejected, with Envoy's reason, as soon as one has refused it.
+// last. It returns ErrRejected, with Envoy's reason, as soon as one has refused it, and
+// ErrUnconfirmed if ctx ends before.
 func (s *Server) Accepted(ctx context.Context) error {
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
@@ -78,7 +91,7 @@ func (s *Server) Accepted(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for envoy to accept the configuration: %w", ctx.Err())
+			return fmt.Errorf("%w: %w", ErrUnconfirmed, ctx.Err())
 		}
 	}
 }
@@ -89,11 +102,13 @@ func (s *Server) Accepted(ctx context.Context) error {
 func (s *Server) accepted() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.status.Rejected; r != nil && r.At.After(s.published) {
-		return false, fmt.Errorf("%w: %s", ErrRejected, r.Reason)
-	}
 	asked := 0
 	for _, types := range s.asked {
+		for typeURL, o := range types {
+			if o.refused != "" && o.version == s.published.GetVersion(typeURL) {
+				return false, fmt.Errorf("%w: %s", ErrRejected, o.refused)
+			}
+		}
 		asked += len(types)
 	}
 	info := s.cache.GetStatusInfo(nodeID)
@@ -152,13 +167,16 @@ func (s *Server) callbacks() xdsserver.Callbacks {
 			s.heard(id, r)
 			return nil
 		},
+		StreamDeltaResponseFunc: func(id int64, _ *discovery.DeltaDiscoveryRequest, r *discovery.DeltaDiscoveryResponse) {
+			s.sent(id, r)
+		},
 	}
 }
 
 func (s *Server) opened(id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked[id] = map[string]bool{}
+	s.asked[id] = map[string]*offer{}
 	s.status.Envoys = len(s.asked)
 }
 
@@ -169,6 +187,15 @@ func (s *Server) closed(id int64) {
 	s.status.Envoys = len(s.asked)
 }
 
+// sent notes what Envoy is sent of a type that it has asked for.
+func (s *Server) sent(id int64, r *discovery.DeltaDiscoveryResponse) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if types := s.asked[id]; types != nil {
+		types[r.GetTypeUrl()] = &offer{nonce: r.GetNonce(), version: r.GetSystemVersionInfo()}
+	}
+}
+
 // heard notes what Envoy said to the last resources of a type: nothing yet, yes or no.
 func (s *Server) heard(id int64, r *discovery.DeltaDiscoveryRequest) {
 	s.mu.Lock()
@@ -176,13 +203,14 @@ func (s *Server) heard(id int64, r *discovery.DeltaDiscoveryRequest) {
 	if v := r.GetNode().GetUserAgentBuildVersion().GetVersion(); v != nil {
 		s.status.EnvoyVersion = fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
 	}
-	if types := s.asked[id]; types != nil {
-		types[r.GetTypeUrl()] = true
-	}
+	o := s.offered(id, r.GetTypeUrl())
 	if r.GetResponseNonce() == "" {
 		return
 	}
 	if detail := r.GetErrorDetail(); detail != nil {
+		if r.GetResponseNonce() == o.nonce {
+			o.refused = cmp.Or(detail.GetMessage(), "it gave no reason")
+		}
 		s.status.Rejected = &Rejection{At: time.Now(), TypeURL: r.GetTypeUrl(), Reason: detail.GetMessage()}
 		s.log.Error("envoy refused a configuration; the one before stays in force",
 			"type", r.GetTypeUrl(), "reason", detail.GetMessage())
@@ -191,4 +219,16 @@ func (s *Server) heard(id int64, r *discovery.DeltaDiscoveryRequest) {
 	if last := s.status.Rejected; last != nil && last.TypeURL == r.GetTypeUrl() {
 		s.status.Rejected = nil
 	}
+}
+
+// offered is what a stream was sent last of a type.
+func (s *Server) offered(id int64, typeURL string) *offer {
+	types := s.asked[id]
+	if types == nil {
+		return &offer{} // the stream is gone
+	}
+	if types[typeURL] == nil {
+		types[typeURL] = &offer{}
+	}
+	return types[typeURL]
 }
