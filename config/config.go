@@ -30,10 +30,10 @@ type Config struct {
 	Spool        Spool
 	OrphanGrace  time.Duration // that a request of a killed process may wait for word of its end
 	Routes       gateway.Routes
-	Prices       []Price  // that win over the built-in ones; of a model the earliest first
-	Demo         bool     // the built-in model is there, as nothing real is configured
-	Files        []string // absolute paths of all files that this was read from
-	Text         []byte   // of the configuration file; it holds no secret, only where they are
+	Prices       []Price // that win over the built-in ones; of a model the earliest first
+	Demo         bool    // the built-in model is there, as nothing real is configured
+	Files        Files   // that this was read from
+	Text         []byte  // of the configuration file; it holds no secret, only where they are
 }
 
 // TLS is what HTTPS is served with. Printing it shows nothing.
@@ -88,7 +88,7 @@ type Rates struct {
 
 // Load reads the configuration file and the environment, which wins where both speak.
 // Without a path there is the environment alone. The error holds all faults, a line
-// each.
+// each; with one, there are Files alone: those in which it may be mended.
 func Load(path string, getenv func(string) string) (Config, error) {
 	return LoadText(path, nil, getenv)
 }
@@ -97,7 +97,7 @@ func Load(path string, getenv func(string) string) (Config, error) {
 func LoadText(path string, before []byte, getenv func(string) string) (Config, error) {
 	r, d := load(path, before, getenv)
 	if err := r.err(); err != nil {
-		return Config{}, err
+		return Config{Files: r.files}, err
 	}
 	return r.config(d), nil
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"maps"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -229,7 +230,8 @@ func TestAWholeFileIsReadAsItIsMeant(t *testing.T) {
 		t.Errorf("credentials %v, %v; kind %v; authorities %q", openai.Credential, ollama.Credential, ollama.Kind, vault.Authorities)
 	}
 	wantFiles := []string{path, beside("tls/cert.pem"), beside("tls/key.pem"), beside("secrets/azure"), beside("tls/our-authority.pem")}
-	if !slices.Equal(c.Files, wantFiles) {
+	slices.Sort(wantFiles)
+	if !slices.Equal(slices.Sorted(maps.Keys(c.Files)), wantFiles) {
 		t.Errorf("read from %v, want %v", c.Files, wantFiles)
 	}
 }
@@ -474,7 +476,10 @@ func again(t *testing.T, dir string, shown []byte) {
 		t.Fatalf("%v: %s", err, shown)
 	}
 	first.Text, second.Text = nil, nil
-	if diff := cmp.Diff(first, second); diff != "" {
+	sameNames := cmp.Comparer(func(a, b Files) bool {
+		return slices.Equal(slices.Sorted(maps.Keys(a)), slices.Sorted(maps.Keys(b)))
+	})
+	if diff := cmp.Diff(first, second, sameNames); diff != "" {
 		t.Errorf("read (-) and shown (+) differ:\n%s", diff)
 	}
 }

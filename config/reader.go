@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -20,7 +19,7 @@ type reader struct {
 	file   string // as it was named; "" for the environment alone
 	text   []byte // of the file
 	folder string // of the file, to which the paths in it are relative
-	files  []string
+	files  Files
 	values int // of the file, read so far
 	faults []fault
 }
@@ -39,14 +38,18 @@ func (r *reader) first(names ...string) (name, text string) {
 	return "", ""
 }
 
-// content reads a file that the configuration is made from, and remembers it.
+// content reads a file that the configuration is made from, and remembers how it looked
+// before.
 func (r *reader) content(path string) ([]byte, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(r.files, path) {
-		r.files = append(r.files, path)
+	if r.files == nil {
+		r.files = Files{}
+	}
+	if _, ok := r.files[path]; !ok {
+		r.files[path] = appearanceOf(os.Stat(path))
 	}
 	content, err := readPlain(path)
 	if err != nil {

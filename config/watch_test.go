@@ -4,27 +4,37 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
 
-// watched is a file that is watched until the test ends.
+// watched are files that are watched until the test ends.
 type watched struct {
 	t       *testing.T
-	path    string
 	changes chan time.Time
 }
 
+// watch watches a file that nothing else is read from.
 func watch(t *testing.T, path string) watched {
-	w := watched{t, path, make(chan time.Time, 16)}
+	return watchAll(t, func() Files { return Files{path: {}}.look() }, func() bool { return true })
+}
+
+// watchAll watches what is read at once and after each change.
+func watchAll(t *testing.T, read func() Files, done func() bool) watched {
+	w := watched{t, make(chan time.Time, 16)}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
+	files := read()
 	go func() {
 		defer close(ended)
-		Watch(ctx, func() []string { return []string{path} }, func() { w.changes <- time.Now() })
+		Watch(ctx, func() Files { return files }, func() bool {
+			files = read()
+			w.changes <- time.Now()
+			return done()
+		})
 	}()
 	t.Cleanup(func() { stop(); <-ended })
-	time.Sleep(2 * watchEvery)
 	return w
 }
 
@@ -105,4 +115,47 @@ func TestAFileThatIsBeingWrittenIsNotTold(t *testing.T) {
 		}
 	}
 	w.told("written")
+}
+
+func TestAChangeBeforeTheFirstLookIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.yaml")
+	put(t, path, "1")
+	w := watch(t, path)
+	put(t, path, "22")
+	w.told("changed at once")
+}
+
+func TestAFileThatARefusedOneNamesIsWatchedAndToldOnce(t *testing.T) {
+	dir := t.TempDir()
+	path, key := filepath.Join(dir, "a.yaml"), filepath.Join(dir, "key")
+	good := "backends: [{name: a, base_url: \"https://example.com\"}]\ndefault_backend: a\n"
+	put(t, path, good)
+	var fault error
+	w := watchAll(t, func() Files {
+		c, err := Load(path, env())
+		fault = err
+		return c.Files
+	}, func() bool { return true })
+	put(t, path, strings.Replace(good, "com\"", "com\", api_key: {file: key}", 1))
+	w.told("a file that names a missing one")
+	if fault == nil {
+		t.Fatal("a key that is missing is no fault")
+	}
+	put(t, key, "sk-1")
+	w.told("the missing one is there")
+	if fault != nil {
+		t.Errorf("mended: %v", fault)
+	}
+}
+
+func TestWhatIsNotDoneIsTriedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.yaml")
+	put(t, path, "1")
+	tries := 0
+	w := watchAll(t, func() Files { return Files{path: {}}.look() }, func() bool { tries++; return tries == 3 })
+	put(t, path, "22")
+	for range 2 {
+		<-w.changes
+	}
+	w.told("the third time")
 }

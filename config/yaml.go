@@ -22,7 +22,12 @@ const (
 // readFile reads the configuration file into the document.
 func (r *reader) readFile(d *document) {
 	whole := place{from: inFile}
-	content, err := r.content(r.file)
+	path, err := filepath.Abs(r.file)
+	if err != nil {
+		r.fault(whole, "%v", err)
+		return
+	}
+	content, err := r.content(path)
 	switch {
 	case r.text != nil: // what the file holds now does not matter
 	case err != nil:
@@ -31,7 +36,7 @@ func (r *reader) readFile(d *document) {
 	default:
 		r.text = content
 	}
-	r.folder = filepath.Dir(r.files[0])
+	r.folder = filepath.Dir(path)
 	if root := r.parse(r.text, whole); root != nil {
 		r.read(root, field{into: d}, whole)
 	}

@@ -33,7 +33,8 @@ type live struct {
 	book   pricing.Book
 	memory *provider.Memory
 
-	now atomic.Pointer[settings]
+	now  atomic.Pointer[settings]
+	read config.Files // last, whether they were good or not
 
 	mu    sync.Mutex
 	fault string // why what the files say now is not in force; "" if it is
@@ -50,8 +51,12 @@ type settings struct {
 // rules are those in force.
 func (l *live) rules() *extproc.Rules { return &l.now.Load().rules }
 
-// watched are the files that the configuration is made from.
-func (l *live) watched() []string { return l.now.Load().cfg.Files }
+// fromFiles is what the files hold now.
+func (l *live) fromFiles() (config.Config, error) {
+	cfg, err := l.load()
+	l.read = cfg.Files
+	return cfg, err
+}
 
 func (l *live) setFault(err error) {
 	l.mu.Lock()
@@ -70,7 +75,7 @@ func (l *live) lastFault() string {
 // start puts the configuration in force that the files hold or, if that is bad by now,
 // the last one that was in force in this run.
 func (l *live) start(ctx context.Context) error {
-	cfg, err := l.load()
+	cfg, err := l.fromFiles()
 	if err != nil {
 		text, fault := os.ReadFile(l.files.goodConfig())
 		if fault != nil {
@@ -121,7 +126,7 @@ func overrides(prices []config.Price) []pricing.Override {
 // reload puts in force what the files hold now. What is bad, in itself or to Envoy, is
 // refused, and what was in force stays so.
 func (l *live) reload(ctx context.Context) error {
-	cfg, err := l.load()
+	cfg, err := l.fromFiles()
 	if err != nil {
 		return err
 	}

@@ -121,7 +121,10 @@ func (s *service) serve(ctx context.Context, spool *usage.Spool, ledger *usage.L
 		group.Go(func() error { return serveSocket(ctx, socket, serve) })
 	}
 	group.Go(func() error {
-		config.Watch(ctx, s.live.watched, func() { s.reload(ctx) })
+		config.Watch(ctx, func() config.Files { return s.live.read }, func() (done bool) {
+			s.reload(ctx)
+			return true
+		})
 		return nil
 	})
 	err := group.Wait()
