@@ -75,7 +75,7 @@ var (
 	// ErrRejected says that an Envoy refused what was published.
 	ErrRejected = errors.New("envoy refused the configuration")
 	// ErrUnconfirmed says that an Envoy has not said yet what it thinks of it.
-	ErrUnconfirmed = errors.New("envoy has not confirmed the configuration")
+	ErrUnconfirmed = errors.New("envoy has not confirmed the configuration yet")
 )
 
 // Accepted waits until every Envoy that is connected has accepted what was published
@@ -91,7 +91,7 @@ func (s *Server) Accepted(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ErrUnconfirmed, ctx.Err())
+			return ErrUnconfirmed
 		}
 	}
 }

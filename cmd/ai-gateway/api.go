@@ -82,7 +82,7 @@ func (s *service) health(ctx context.Context, tables *usage.Tables, ledger *usag
 	}
 	h.Config = dashboardapi.ConfigHealth{File: s.configFile(), Since: now.since.UTC(), Fault: s.live.lastFault()}
 	if h.Config.Fault != "" {
-		degraded("config", "what the files hold now is refused; what was before is in force")
+		degraded("config", "what the files hold now is not in force; what was before is")
 	}
 	if heard.Envoys == 0 {
 		h.Status, h.Ready, h.Parts["envoy"] = "unavailable", false, "not connected"

@@ -72,7 +72,7 @@ func (w world) render(cfg config.Config, dir string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := l.envoyConfig(s, s.routes.Backends)
+	c, err := l.envoyConfig(s)
 	if err != nil {
 		return nil, err
 	}

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
-
 	"ai-gateway/config"
 	"ai-gateway/extproc"
 	"ai-gateway/gateway"
@@ -21,7 +19,8 @@ import (
 	"ai-gateway/xds"
 )
 
-// acceptWithin is how long Envoy may take to say what it thinks of a configuration.
+// acceptWithin is how long Envoy may take to say what it thinks of a configuration, until
+// that is told.
 const acceptWithin = 5 * time.Second
 
 // live is the configuration in force, which changes while the gateway runs.
@@ -42,10 +41,11 @@ type live struct {
 
 // settings are one configuration, ready for use.
 type settings struct {
-	cfg    config.Config
-	routes gateway.Routes
-	rules  extproc.Rules
-	since  time.Time
+	cfg      config.Config
+	routes   gateway.Routes
+	backends []gateway.Backend // that Envoy is told of
+	rules    extproc.Rules
+	since    time.Time
 }
 
 // rules are those in force.
@@ -58,12 +58,17 @@ func (l *live) fromFiles() (config.Config, error) {
 	return cfg, err
 }
 
-func (l *live) setFault(err error) {
+// setFault notes why what the files say is not in force, and reports whether that is news.
+func (l *live) setFault(err error) (news bool) {
+	fault := ""
+	if err != nil {
+		fault = err.Error()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.fault = ""; err != nil {
-		l.fault = err.Error()
-	}
+	news = fault != l.fault
+	l.fault = fault
+	return news
 }
 
 func (l *live) lastFault() string {
@@ -90,7 +95,7 @@ func (l *live) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return l.publish(ctx, next, next.routes.Backends)
+	return l.publish(ctx, next)
 }
 
 // settings makes a configuration ready for use.
@@ -101,7 +106,7 @@ func (l *live) settings(cfg config.Config) (*settings, error) {
 	}
 	routes := cfg.RoutesWithDemo(l.files.demoSocket())
 	return &settings{
-		cfg: cfg, routes: routes, since: time.Now(),
+		cfg: cfg, routes: routes, backends: routes.Backends, since: time.Now(),
 		rules: extproc.Rules{
 			Dialect: dialect{provider.OpenAI{Preview: cfg.PromptLog.Look(), Memory: l.memory}},
 			Plan:    routes.Table().Plan, Price: book.Price, Clean: cfg.PromptLog.Clean,
@@ -124,40 +129,51 @@ func overrides(prices []config.Price) []pricing.Override {
 }
 
 // reload puts in force what the files hold now. What is bad, in itself or to Envoy, is
-// refused, and what was in force stays so.
+// refused, and what was in force stays so. It also does with xds.ErrUnconfirmed, but
+// Envoy is left with what it was told, as it may still accept that: its groups are also
+// those of the plans in force.
 func (l *live) reload(ctx context.Context) error {
+	before := l.now.Load()
+	err := l.change(ctx, before)
+	if err == nil || errors.Is(err, xds.ErrUnconfirmed) {
+		return err
+	}
+	return errors.Join(err, l.tell(ctx, before))
+}
+
+func (l *live) change(ctx context.Context, before *settings) error {
 	cfg, err := l.fromFiles()
 	if err != nil {
 		return err
 	}
-	before := l.now.Load()
 	next, err := l.settings(cfg)
 	if err != nil {
 		return err
 	}
-	// Requests that are out still name backends that are gone now: those stay until the
-	// next change.
-	union := slices.Clone(next.routes.Backends)
-	for _, b := range before.routes.Backends {
-		if !slices.ContainsFunc(union, func(n gateway.Backend) bool { return n.Name == b.Name }) {
-			union = append(union, b)
-		}
-	}
-	if err := l.publish(ctx, next, union); err != nil {
-		return errors.Join(err, l.publishOnly(ctx, before, before.routes.Backends))
-	}
-	return nil
+	next.outlive(before)
+	return l.publish(ctx, next)
 }
 
-// publish tells Envoy of a configuration with some backends and, when Envoy has it, puts
-// it in force for plans. Where no Envoy is there, nobody can refuse.
-func (l *live) publish(ctx context.Context, next *settings, backends []gateway.Backend) error {
-	if err := l.publishOnly(ctx, next, backends); err != nil {
+// outlive keeps the backends of the configuration before until the next change: requests
+// that are out still name them.
+func (s *settings) outlive(before *settings) {
+	s.backends = slices.Clone(s.backends)
+	for _, b := range before.routes.Backends {
+		if !slices.ContainsFunc(s.backends, func(n gateway.Backend) bool { return n.Name == b.Name }) {
+			s.backends = append(s.backends, b)
+		}
+	}
+}
+
+// publish tells Envoy of a configuration and, when Envoy has it, puts it in force for
+// plans. Where no Envoy is there, nobody can refuse: it gets the newest when it comes.
+func (l *live) publish(ctx context.Context, next *settings) error {
+	if err := l.tell(ctx, next); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, acceptWithin)
 	defer cancel()
-	if err := l.xds.Accepted(ctx); errors.Is(err, xds.ErrRejected) {
+	if err := l.xds.Accepted(ctx); err != nil {
 		return err
 	}
 	if err := l.saveGood(next.cfg.Text); err != nil {
@@ -167,26 +183,23 @@ func (l *live) publish(ctx context.Context, next *settings, backends []gateway.B
 	return nil
 }
 
-func (l *live) publishOnly(ctx context.Context, s *settings, backends []gateway.Backend) error {
-	snapshot, err := l.snapshot(s, backends)
+// tell tells Envoy of a configuration.
+func (l *live) tell(ctx context.Context, s *settings) error {
+	c, err := l.envoyConfig(s)
+	if err != nil {
+		return err
+	}
+	snapshot, err := xds.Build(c)
 	if err != nil {
 		return err
 	}
 	return l.xds.Publish(ctx, snapshot)
 }
 
-func (l *live) snapshot(s *settings, backends []gateway.Backend) (*cache.Snapshot, error) {
-	c, err := l.envoyConfig(s, backends)
-	if err != nil {
-		return nil, err
-	}
-	return xds.Build(c)
-}
-
-func (l *live) envoyConfig(s *settings, backends []gateway.Backend) (xds.Config, error) {
+func (l *live) envoyConfig(s *settings) (xds.Config, error) {
 	ca, err := caFile(l.getenv)
 	routes := s.routes
-	routes.Backends = backends
+	routes.Backends = s.backends
 	return xds.Config{
 		Bind:          s.cfg.Bind,
 		Port:          s.cfg.Port,

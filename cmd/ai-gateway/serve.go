@@ -121,10 +121,7 @@ func (s *service) serve(ctx context.Context, spool *usage.Spool, ledger *usage.L
 		group.Go(func() error { return serveSocket(ctx, socket, serve) })
 	}
 	group.Go(func() error {
-		config.Watch(ctx, func() config.Files { return s.live.read }, func() (done bool) {
-			s.reload(ctx)
-			return true
-		})
+		config.Watch(ctx, func() config.Files { return s.live.read }, func() (done bool) { return s.reload(ctx) })
 		return nil
 	})
 	err := group.Wait()
@@ -174,20 +171,31 @@ func (s *service) followed() string {
 	return s.state.journal()
 }
 
-// reload takes over files that have changed.
-func (s *service) reload(ctx context.Context) {
+// reload takes over files that have changed. It is done unless Envoy has not said yet
+// what it thinks of them.
+func (s *service) reload(ctx context.Context) (done bool) {
 	before := s.live.now.Load().cfg
 	err := s.live.reload(ctx)
-	s.live.setFault(err)
-	if err != nil {
+	if ctx.Err() != nil {
+		return true // nobody waits for Envoy's word any more
+	}
+	news := s.live.setFault(err)
+	switch {
+	case errors.Is(err, xds.ErrUnconfirmed):
+		if news {
+			s.log.Warn("envoy has not confirmed the changed configuration; until it does, the one before stays in force")
+		}
+		return false
+	case err != nil:
 		s.log.Error("the changed configuration is refused; the one before stays in force", "error", err)
-		return
+		return true
 	}
 	s.log.Info("the changed configuration is in force")
 	now := s.live.now.Load().cfg
 	if now.DatabasePath != before.DatabasePath || now.Spool != before.Spool || now.OrphanGrace != before.OrphanGrace {
 		s.log.Warn("storage has changed in the configuration: that takes effect when the gateway is started again")
 	}
+	return true
 }
 
 // dialect gives provider's streams the interface that extproc asks for.
