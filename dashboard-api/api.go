@@ -181,7 +181,7 @@ func (c Config) model(id gateway.Model) (any, error) {
 			return m, nil
 		}
 	}
-	return nil, notFound("model_not_found", "model", fmt.Sprintf("The model %q has no route here. GET /v1/models lists those that have.", string(id)))
+	return nil, gateway.NoModel(id)
 }
 
 func (c Config) costs(r *http.Request) (any, error) {

@@ -63,7 +63,7 @@ func TestEveryAnswerHasItsStatusAndWords(t *testing.T) {
 		{"GET", "/api/costs/", 404, `"code":"unknown_url"`},
 		{"GET", "/api/costs/k_1/x", 404, `"code":"key_not_found"`},
 		{"GET", "/", 404, `"code":"unknown_url"`},
-		{"GET", "/v1/models/none", 404, `"code":"model_not_found"`},
+		{"GET", "/v1/models/none", 404, "The model `none` does not exist or you do not have access to it."},
 		{"GET", "/api/costs", 200, `"cost_usd":"1.500000001"`},
 		{"GET", "/api/costs/k_1", 200, `"key_id":"k_1"`},
 		{"GET", "/api/costs/k_9", 404, `"code":"key_not_found"`},

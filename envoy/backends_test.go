@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"ai-gateway/envoy/fakeprovider"
+	"ai-gateway/gateway"
 )
 
 // configured starts a gateway with a configuration file, in which ${A} and ${B} stand for
@@ -164,9 +165,14 @@ func TestEachAttemptIsMadeAsItsOwnBackendWantsIt(t *testing.T) {
 func TestAModelThatIsNotListedIsRefusedWhereNothingServesAll(t *testing.T) {
 	t.Parallel()
 	g := configure(t, twoKinds, "PLAIN_KEY=sk-1", "AZURE_KEY=az-1")
+	want := string(gateway.NoModel("gpt-5").JSON())
 	a, err := post(g.address, chatPath, chatBody("gpt-5", false))
-	if err != nil || a.status != http.StatusNotFound || !strings.Contains(a.body, `"code":"model_not_found"`) {
+	if err != nil || a.status != http.StatusNotFound || strings.TrimSpace(a.body) != want {
 		t.Errorf("the client sees %v, %v", a, err)
+	}
+	a, err = say(g.address, callWithin, []fakeprovider.Piece{{Bytes: []byte("GET /v1/models/gpt-5 HTTP/1.1\r\nHost: localhost\r\n\r\n")}})
+	if err != nil || a.status != http.StatusNotFound || strings.TrimSpace(a.body) != want {
+		t.Errorf("who asks for the model sees %v, %v", a, err)
 	}
 	if _, err := g.waitRows(0); err != nil {
 		t.Error(err)

@@ -228,7 +228,7 @@ func (x *exchange) onRequestBody(m message, reply []byte) ([]byte, error) {
 	}
 	p, ok := x.rules.Plan(request.Model)
 	if !ok {
-		return x.refuse(reply, errNoModel(request.Model)), nil
+		return x.refuse(reply, gateway.NoModel(request.Model)), nil
 	}
 	if err := x.plan(request, p); err != nil {
 		x.c.Log.Error("a request could not be recorded and was refused", "request_id", x.head.requestID, "error", err)

@@ -35,11 +35,6 @@ func errTooLarge(limit int64) *gateway.Error {
 		Message: fmt.Sprintf("The request body is larger than the %d MiB that this gateway accepts.", limit>>20)}
 }
 
-func errNoModel(m gateway.Model) *gateway.Error {
-	return &gateway.Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "model_not_found", Param: "model",
-		Message: fmt.Sprintf("The model %q does not exist here. GET /v1/models lists those that do.", string(m))}
-}
-
 // asRefusal is the answer to an error of the dialect.
 func asRefusal(err error) *gateway.Error {
 	var refusal *gateway.Error

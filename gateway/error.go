@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 )
 
@@ -43,4 +44,10 @@ func (e *Error) JSON() []byte {
 // BadRequest is a 400 that names the field at fault ("" for the whole body).
 func BadRequest(code, param, message string) *Error {
 	return &Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Code: code, Param: param, Message: message}
+}
+
+// NoModel is the answer to a model that has no route, in OpenAI's words.
+func NoModel(m Model) *Error {
+	return &Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "model_not_found", Param: "model",
+		Message: fmt.Sprintf("The model `%s` does not exist or you do not have access to it.", string(m))}
 }
