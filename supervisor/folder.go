@@ -120,9 +120,12 @@ func writePID(f *os.File) error {
 }
 
 // LockState makes a private folder for what outlives a run, and locks it: two
-// gateways never share one. release lets go of it.
+// gateways never share one. release lets go of it, and removes it again if it was made
+// here and nothing came into it.
 func LockState(dir string) (release func(), err error) {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	err = os.Mkdir(dir, 0o700)
+	made := err == nil
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("making the state folder: %w", err)
 	}
 	info, err := os.Stat(dir)
@@ -138,5 +141,18 @@ func LockState(dir string) (release func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("another gateway uses the state folder %q: %w: end it, or set DATABASE_PATH to another file", dir, err)
 	}
-	return func() { lock.Close() }, nil
+	return func() {
+		if made {
+			removeUnused(dir)
+		}
+		lock.Close()
+	}, nil
+}
+
+// removeUnused removes a state folder that holds nothing but its lock.
+func removeUnused(dir string) {
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) == 1 {
+		os.Remove(filepath.Join(dir, lockName))
+		os.Remove(dir)
+	}
 }

@@ -102,3 +102,39 @@ func TestAStateFolderThatOthersMayReadIsRefused(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestAStateFolderThatNothingCameIntoIsRemovedByWhoMadeIt(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	lockAndRelease(t, dir, "")
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an empty folder is still there: %v", err)
+	}
+	lockAndRelease(t, dir, "spool")
+	lockAndRelease(t, dir, "")
+	if _, err := os.Stat(filepath.Join(dir, "spool")); err != nil {
+		t.Errorf("what came into it is gone: %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "spool")); err != nil {
+		t.Fatal(err)
+	}
+	lockAndRelease(t, dir, "")
+	if _, err := os.Stat(dir); err != nil {
+		t.Errorf("a folder that was there before is gone: %v", err)
+	}
+}
+
+// lockAndRelease holds a state for as long as it takes to make a file in it, "" for none.
+func lockAndRelease(t *testing.T, dir, file string) {
+	t.Helper()
+	release, err := LockState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if file == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(dir, file), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
