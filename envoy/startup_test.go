@@ -158,6 +158,31 @@ func fileWith(t *testing.T, dir, text string) string {
 	return found
 }
 
+// TestAnOrderlyEndPrintsNothing interrupts a gateway that carries a stream.
+func TestAnOrderlyEndPrintsNothing(t *testing.T) {
+	t.Parallel()
+	_, base := provider(t)
+	p := launch(t, os.Getenv(binaryVariable), many(base)...)
+	if err := p.ready(readyWithin); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(readyWithin); !strings.Contains(p.logs.String(), "Try it:") && time.Now().Before(deadline); {
+		time.Sleep(20 * time.Millisecond)
+	}
+	response, err := http.Post("http://"+p.address+chatPath, "application/json", strings.NewReader(chatBody(generated(200, 50*time.Millisecond), true)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	before := len(p.logs.String())
+	if err := p.stop(); err != nil {
+		t.Error(err)
+	}
+	if after := p.logs.String()[before:]; after != "" {
+		t.Errorf("it prints %s", after)
+	}
+}
+
 func TestPrivateFilesAreNobodyElses(t *testing.T) {
 	t.Parallel()
 	p := start(t)

@@ -23,7 +23,9 @@ type Process struct {
 	// answer for HungAfter is killed and started again.
 	Healthy   func(context.Context) error
 	HungAfter time.Duration
-	StopGrace time.Duration // between SIGTERM and SIGKILL when it is to end
+	// BeforeStop, if there is one, is called just before the process is asked to end.
+	BeforeStop func(context.Context)
+	StopGrace  time.Duration // between SIGTERM and SIGKILL when it is to end
 }
 
 const (
@@ -167,6 +169,11 @@ func (k *keeper) once(ctx context.Context, turn <-chan struct{}) error {
 
 // stop asks the process to end, and makes it.
 func (k *keeper) stop(cmd *exec.Cmd, ended <-chan error) error {
+	if k.BeforeStop != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), askEvery)
+		k.BeforeStop(ctx)
+		cancel()
+	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		k.log.Debug("process had ended", "error", err)
 	}

@@ -187,6 +187,21 @@ func TestAProcessThatIgnoresSIGTERMIsKilledAfterItsGrace(t *testing.T) {
 	}
 }
 
+func TestBeforeStopIsCalledWhileTheProcessStillLives(t *testing.T) {
+	pids := filepath.Join(t.TempDir(), "pids")
+	calls, fault := 0, error(nil)
+	p := worker(pids)
+	p.BeforeStop = func(context.Context) {
+		calls++
+		fault = syscall.Kill(nthPID(t, pids, 1, time.Second), 0)
+	}
+	stop, _ := start(t, p)
+	nthPID(t, pids, 1, 5*time.Second)
+	if err := stop(); err != nil || calls != 1 || fault != nil {
+		t.Errorf("Run returned %v; %d calls, with %v", err, calls, fault)
+	}
+}
+
 func TestProcessesEndInTheOrderGivenAndTheirChildrenWithThem(t *testing.T) {
 	dir := t.TempDir()
 	first, child, second := filepath.Join(dir, "first"), filepath.Join(dir, "child"), filepath.Join(dir, "second")

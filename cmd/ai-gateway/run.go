@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -182,9 +183,20 @@ func (w world) envoyProcess(binary envoy.Binary, files runFiles) supervisor.Proc
 			cmd.Stdout, cmd.Stderr = w.stderr, w.stderr
 			return cmd
 		},
-		Healthy:   answers(files.adminSocket()),
-		HungAfter: envoyHungAfter,
-		StopGrace: envoyStopGrace,
+		Healthy:    answers(files.adminSocket()),
+		HungAfter:  envoyHungAfter,
+		BeforeStop: calm(files.adminSocket()),
+		StopGrace:  envoyStopGrace,
+	}
+}
+
+// calm has Envoy say no more than errors of what an orderly end brings with it: the signal,
+// and the end of its configuration's stream, are warnings to it. If it does not listen,
+// they are printed.
+func calm(socket string) func(context.Context) {
+	client := unixClient(socket)
+	return func(ctx context.Context) {
+		_, _ = ask(ctx, client, http.MethodPost, "http://envoy/logging?paths=main:error,config:error")
 	}
 }
 
