@@ -226,6 +226,16 @@ func (p *process) health() error {
 	return nil
 }
 
+// prints waits until a text is in the gateway's output.
+func (p *process) prints(t *testing.T, text string) {
+	t.Helper()
+	for deadline := time.Now().Add(readyWithin); !strings.Contains(p.logs.String(), text); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%q was not printed within %s", text, readyWithin)
+		}
+	}
+}
+
 // stop ends the gateway as Ctrl-C does, and looks for what it left behind.
 func (p *process) stop() error {
 	select {

@@ -242,6 +242,11 @@ func TestHTTPSIsServedAndItsCertificateChangesWithoutARestart(t *testing.T) {
 	}
 	p := launch(t, os.Getenv(binaryVariable), "AI_GATEWAY_CONFIG="+file)
 	waitTLS(t, p.address, before, readyWithin)
+	_, port, _ := net.SplitHostPort(p.address)
+	p.prints(t, "URL: https://localhost:"+port)
+	if err := command(p.logs, []string{"AI_GATEWAY_CONFIG=" + file, "PORT=" + port}, "status"); err != nil {
+		t.Errorf("status: %v", err)
+	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: before, ServerName: "localhost"}, ForceAttemptHTTP2: true}}
 	response, err := client.Post("https://"+p.address+chatPath, "application/json", strings.NewReader(chatBody("gen-chunks=30-delay=100ms", true)))
 	if err != nil || response.ProtoMajor != 2 {

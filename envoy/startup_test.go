@@ -166,9 +166,7 @@ func TestAnOrderlyEndPrintsNothing(t *testing.T) {
 	if err := p.ready(readyWithin); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(readyWithin); !strings.Contains(p.logs.String(), "Try it:") && time.Now().Before(deadline); {
-		time.Sleep(20 * time.Millisecond)
-	}
+	p.prints(t, "Try it:")
 	response, err := http.Post("http://"+p.address+chatPath, "application/json", strings.NewReader(chatBody(generated(200, 50*time.Millisecond), true)))
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,11 @@ func baseURL(cfg config.Config) string {
 	case strings.Contains(host, ":"):
 		host = "[" + host + "]"
 	}
-	return fmt.Sprintf("http://%s:%d", host, cfg.Port)
+	scheme := "http"
+	if cfg.TLS != (config.TLS{}) {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://%s:%d", scheme, host, cfg.Port)
 }
 
 func healthURL(cfg config.Config) string { return baseURL(cfg) + "/health" }
