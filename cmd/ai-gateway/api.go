@@ -63,7 +63,7 @@ func (s *service) health(ctx context.Context, tables *usage.Tables, ledger *usag
 	stats := ledger.Stats()
 	heard, now := s.live.xds.Status(), s.live.now.Load()
 	h := dashboardapi.Health{
-		Status: "ok", Ready: true, Version: version, Storage: now.cfg.Storage(),
+		Status: "ok", Ready: true, Version: ownVersion(), Storage: now.cfg.Storage(),
 		UptimeSeconds: int64(time.Since(s.started).Seconds()),
 		Parts:         map[string]string{"serve": "ok", "config": "ok", "store": "ok", "usage": "ok", "envoy": "ok"},
 		Envoy:         dashboardapi.EnvoyHealth{Version: heard.EnvoyVersion, Connected: heard.Envoys, ConfigVersion: heard.Version},

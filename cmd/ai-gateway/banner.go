@@ -32,7 +32,7 @@ func banner(cfg config.Config, binary envoy.Binary) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("")
-	line("AI Gateway %s on Envoy %s", version, binary.Version)
+	line("AI Gateway %s on Envoy %s", ownVersion(), binary.Version)
 	line("URL: %s", baseURL(cfg))
 	line("Storage: %s", cfg.Storage())
 	b.WriteString(cfg.Summary())

@@ -14,8 +14,10 @@ import (
 	"ai-gateway/config"
 )
 
+const unversioned = "dev"
+
 // version is set by the linker.
-var version = "dev"
+var version = unversioned
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -38,7 +40,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	root := &cobra.Command{
 		Use:           "ai-gateway",
 		Short:         "An OpenAI-compatible AI gateway on a stock Envoy",
-		Version:       version,
+		Version:       ownVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -48,6 +50,6 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(w.file, "config", "", "configuration file; else the one that "+config.FileVariable+" names, if any")
 	root.AddCommand(w.runCommand(), w.serveCommand(), w.statusCommand(), w.doctorCommand(), w.configCommand(), w.checkCommand(),
-		w.repriceCommand(), w.reconcileCommand())
+		w.repriceCommand(), w.reconcileCommand(), w.versionCommand())
 	return root.ExecuteContext(ctx)
 }
