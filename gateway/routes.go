@@ -62,6 +62,30 @@ func (b Backend) String() string { return b.Name }
 // GoString hides the secret from %#v.
 func (b Backend) GoString() string { return "gateway.Backend{" + b.Name + "}" }
 
+// BasePath is the path below which the backend serves its API, escaped.
+// Source: https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
+func (b Backend) BasePath() string {
+	switch {
+	case b.Kind != Azure:
+		return b.BaseURL.EscapedPath()
+	case b.APIVersion == "":
+		return b.BaseURL.EscapedPath() + "/openai/v1"
+	}
+	return b.BaseURL.EscapedPath() + "/openai"
+}
+
+// AzureKeyHeader carries a key of Azure's; a client's Authorization there is a token.
+const AzureKeyHeader = "api-key"
+
+// KeyHeader is the header that carries the backend's own key, and what stands before the
+// key in it.
+func (b Backend) KeyHeader() (name, prefix string) {
+	if b.Kind == Azure {
+		return AzureKeyHeader, ""
+	}
+	return "authorization", "Bearer "
+}
+
 // Step is one of the ordered backends of a model.
 type Step struct {
 	Backend       string

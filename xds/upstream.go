@@ -29,7 +29,7 @@ var attemptScript string
 // they hold while the gateway process is dead. What an attempt adds would still be
 // there for the next one at another backend: so credentials are removed first.
 func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter {
-	headers := []*mutationrules.HeaderMutation{remove("authorization"), remove(azureKeyHeader)}
+	headers := []*mutationrules.HeaderMutation{remove("authorization"), remove(gateway.AzureKeyHeader)}
 	for _, name := range ownRequestHeaders {
 		headers = append(headers, remove(name))
 	}
@@ -48,20 +48,13 @@ func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter
 	return append(filters, upstreamCodec(e))
 }
 
-// azureKeyHeader carries a key of Azure's; a client's Authorization there is a token.
-const azureKeyHeader = "api-key"
-
 // hasKey reports whether Envoy adds a key of the backend's own.
 func hasKey(b gateway.Backend) bool { return b.Secret != "" && b.Credential != gateway.NoCredential }
 
 // ownKey says which header carries a backend's own key.
 func ownKey(e *encoder, b gateway.Backend) *generic.Generic {
 	key := &generic.Generic{Credential: &tls.SdsSecretConfig{Name: secretName(b), SdsConfig: e.ads()}}
-	if b.Kind == gateway.Azure {
-		key.Header = azureKeyHeader
-	} else {
-		key.Header, key.HeaderValuePrefix = "authorization", "Bearer "
-	}
+	key.Header, key.HeaderValuePrefix = b.KeyHeader()
 	return key
 }
 
@@ -70,7 +63,7 @@ func ownKey(e *encoder, b gateway.Backend) *generic.Generic {
 // body's length, as an earlier one may have set others.
 func (c Config) rewrites() bool {
 	for _, b := range c.Routes.Backends {
-		if basePath(b) != gateway.BasePath || b.APIVersion != "" {
+		if b.BasePath() != gateway.BasePath || b.APIVersion != "" {
 			return true
 		}
 	}
@@ -84,21 +77,9 @@ func (c Config) rewrites() bool {
 	return false
 }
 
-// basePath is the path below which a backend serves its API.
-// Source: https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
-func basePath(b gateway.Backend) string {
-	switch {
-	case b.Kind != gateway.Azure:
-		return b.BaseURL.EscapedPath()
-	case b.APIVersion == "":
-		return b.BaseURL.EscapedPath() + "/openai/v1"
-	}
-	return b.BaseURL.EscapedPath() + "/openai"
-}
-
 // attemptSource is the script of a backend's attempts.
 func attemptSource(b gateway.Backend, rewrites bool) *core.DataSource {
-	return inline(strings.NewReplacer("BASE_PATH", luaString(basePath(b)), "API_VERSION", luaString(b.APIVersion),
+	return inline(strings.NewReplacer("BASE_PATH", luaString(b.BasePath()), "API_VERSION", luaString(b.APIVersion),
 		"DEPLOYMENT", luaString(b.Deployment), "BACKEND", luaString(b.Name), "REWRITES", strconv.FormatBool(rewrites)).Replace(attemptScript))
 }
 

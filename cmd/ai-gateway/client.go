@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"time"
+
+	"ai-gateway/gateway"
 )
 
 const (
@@ -15,9 +18,16 @@ const (
 	maxReadback = 1 << 20 // bytes of an answer of ours
 )
 
-// direct asks as Envoy does: without any proxy of the environment.
-func direct(timeout time.Duration) *http.Client {
-	return &http.Client{Timeout: timeout, Transport: &http.Transport{DisableKeepAlives: true}}
+// backendClient asks as Envoy does: without any proxy of the environment, with trust in the
+// backend's authorities alone if it has its own, and without following where it is sent.
+func backendClient(b gateway.Backend) *http.Client {
+	transport := &http.Transport{DisableKeepAlives: true}
+	if b.Authorities != "" {
+		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+		transport.TLSClientConfig.RootCAs.AppendCertsFromPEM([]byte(b.Authorities)) // config has read them
+	}
+	return &http.Client{Timeout: upstreamTimeout, Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // tcpClient asks a gateway of ours, to which it sends nothing secret. So its certificate,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -137,15 +138,12 @@ func checkKey(cfg config.Config) finding {
 // checkBackend asks a backend for its models: any answer means that it is reached.
 func checkBackend(ctx context.Context, b gateway.Backend) finding {
 	f := finding{about: "backend " + b.Name}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, b.BaseURL.JoinPath("models").String(), nil)
+	request, err := modelsRequest(ctx, b)
 	if err != nil {
 		f.err = err
 		return f
 	}
-	if b.Secret != "" {
-		request.Header.Set("Authorization", "Bearer "+b.Secret)
-	}
-	response, err := direct(upstreamTimeout).Do(request)
+	response, err := backendClient(b).Do(request)
 	if err != nil {
 		f.err = err
 		f.hint = "check the address, the network and that the server runs"
@@ -160,4 +158,18 @@ func checkBackend(ctx context.Context, b gateway.Backend) finding {
 		}
 	}
 	return f
+}
+
+// modelsRequest asks where and as Envoy would, with the backend's own key if it has one.
+func modelsRequest(ctx context.Context, b gateway.Backend) (*http.Request, error) {
+	address := b.BaseURL.Scheme + "://" + b.BaseURL.Host + b.BasePath() + "/models"
+	if b.APIVersion != "" {
+		address += "?api-version=" + url.QueryEscape(b.APIVersion)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err == nil && b.Secret != "" {
+		name, prefix := b.KeyHeader()
+		request.Header.Set(name, prefix+b.Secret)
+	}
+	return request, err
 }

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"ai-gateway/gateway"
+)
+
+// backendAt is a backend at a test's server.
+func backendAt(t *testing.T, server *httptest.Server, path string) gateway.Backend {
+	t.Helper()
+	base, err := url.Parse(server.URL + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gateway.Backend{Name: "b", BaseURL: base, Secret: "secret"}
+}
+
+func TestDoctorAsksEachKindOfBackendAsEnvoyWould(t *testing.T) {
+	var seen *http.Request
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r }))
+	defer server.Close()
+	for _, c := range []struct {
+		kind                        gateway.Kind
+		path, version               string
+		wantURI, wantBearer, wantAs string
+	}{
+		{gateway.OpenAI, "/api/v1", "", "/api/v1/models", "Bearer secret", ""},
+		{gateway.Local, "", "", "/models", "Bearer secret", ""},
+		{gateway.Azure, "", "", "/openai/v1/models", "", "secret"},
+		{gateway.Azure, "", "2024-10-21", "/openai/models?api-version=2024-10-21", "", "secret"},
+	} {
+		b := backendAt(t, server, c.path)
+		b.Kind, b.APIVersion = c.kind, c.version
+		if f := checkBackend(t.Context(), b); f.err != nil || f.hint != "" {
+			t.Errorf("%s: %s", c.kind, f)
+		}
+		if bearer, as := seen.Header.Get("Authorization"), seen.Header.Get("api-key"); seen.RequestURI != c.wantURI || bearer != c.wantBearer || as != c.wantAs {
+			t.Errorf("%s is asked for %s with %q, %q", c.kind, seen.RequestURI, bearer, as)
+		}
+	}
+}
+
+func TestDoctorTakesNoKeyWhereABackendSendsIt(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("another server was asked with %v", r.Header)
+	}))
+	defer elsewhere.Close()
+	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusFound))
+	defer server.Close()
+	if f := checkBackend(t.Context(), backendAt(t, server, "")); f.err != nil || !strings.Contains(f.good, "302") {
+		t.Errorf("%s", f)
+	}
+}
+
+func TestDoctorTrustsABackendsOwnAuthorities(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	b := backendAt(t, server, "")
+	if f := checkBackend(t.Context(), b); f.err == nil {
+		t.Errorf("by the system's authorities: %s", f)
+	}
+	b.Authorities = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	if f := checkBackend(t.Context(), b); f.err != nil {
+		t.Errorf("by its own: %s", f)
+	}
+}
