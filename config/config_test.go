@@ -209,13 +209,14 @@ func TestBackendsAreNamedAfterTheirAddressWhateverTheOrder(t *testing.T) {
 }
 
 func TestTheFirstKeyThatIsSetIsTakenWithoutItsLineEnd(t *testing.T) {
-	for want, pairs := range map[string][]string{
-		"sk-1": {"OPENAI_API_KEY", "sk-1\n", "AI_GATEWAY_API_KEY", "sk-2"},
-		"sk-2": {"OPENAI_API_KEY", " ", "AI_GATEWAY_API_KEY", "sk-2\r\n"},
-		"":     {},
+	for want, pairs := range map[[2]string][]string{
+		{"sk-1", "OPENAI_API_KEY"}:     {"OPENAI_API_KEY", "sk-1\n", "AI_GATEWAY_API_KEY", "sk-2"},
+		{"sk-2", "AI_GATEWAY_API_KEY"}: {"OPENAI_API_KEY", " ", "AI_GATEWAY_API_KEY", "sk-2\r\n"},
+		{}:                             {},
 	} {
-		if got := read(t, pairs...).Routes.Backends[0].Secret; got != want {
-			t.Errorf("%v: key %q, want %q", pairs, got, want)
+		b := read(t, pairs...).Routes.Backends[0]
+		if got := [2]string{b.Secret, b.SecretFrom}; got != want {
+			t.Errorf("%v: key and source %q, want %q", pairs, got, want)
 		}
 	}
 }

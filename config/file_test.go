@@ -229,6 +229,9 @@ func TestAWholeFileIsReadAsItIsMeant(t *testing.T) {
 		ollama.Credential != gateway.NoCredential || !strings.Contains(vault.Authorities, "BEGIN CERTIFICATE") {
 		t.Errorf("credentials %v, %v; kind %v; authorities %q", openai.Credential, ollama.Credential, ollama.Kind, vault.Authorities)
 	}
+	if openai.SecretFrom != "OPENAI_API_KEY" || azure.SecretFrom != beside("secrets/azure") || ollama.SecretFrom != "" {
+		t.Errorf("keys are from %q, %q and %q", openai.SecretFrom, azure.SecretFrom, ollama.SecretFrom)
+	}
 	wantFiles := []string{path, beside("tls/cert.pem"), beside("tls/key.pem"), beside("secrets/azure"), beside("tls/our-authority.pem")}
 	slices.Sort(wantFiles)
 	if !slices.Equal(slices.Sorted(maps.Keys(c.Files)), wantFiles) {

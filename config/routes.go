@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"net/url"
@@ -54,6 +55,7 @@ func (b *backend) backend() gateway.Backend {
 		APIVersion:     string(b.azure.apiVersion.value),
 		Credential:     b.credential(),
 		Secret:         b.apiKey.value,
+		SecretFrom:     cmp.Or(string(b.apiKey.env.value), string(b.apiKey.file.value)),
 		ConnectTimeout: time.Duration(b.connectTimeout.value),
 		IdleTimeout:    time.Duration(b.idleTimeout.value),
 		MaxConnections: int(b.maxConnections.value),

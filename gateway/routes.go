@@ -42,6 +42,7 @@ type Backend struct {
 
 	Credential Credential
 	Secret     string `json:"-"` // the backend's own key, "" for none; never printed
+	SecretFrom string // the variable or the file that holds it, for people; "" for none
 
 	ConnectTimeout time.Duration // 0 is DefaultConnectTimeout
 	IdleTimeout    time.Duration // how long an unused connection is kept; 0 is DefaultIdleTimeout

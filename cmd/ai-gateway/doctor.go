@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -122,17 +123,36 @@ func (w world) checkAuthorities() finding {
 	return finding{about: "certificates", good: "authorities in " + path, err: err}
 }
 
+// checkKey tells whose keys are set, and where.
 func checkKey(cfg config.Config) finding {
 	f := finding{about: "key", good: "none is needed"}
+	var set []string
 	for _, b := range cfg.Routes.Backends {
-		if b.Secret != "" {
-			return finding{about: "key", good: "set; used for " + b.Name + " when a client sends none"}
-		}
-		if b.Credential != gateway.NoCredential {
-			f.good, f.hint = "none set", "set OPENAI_API_KEY, or let every client send its own"
+		switch {
+		case b.Secret != "" && b.Credential == gateway.ClientFirst:
+			set = append(set, b.SecretFrom+" for "+b.Name+" when a client sends none")
+		case b.Secret != "":
+			set = append(set, b.SecretFrom+" for "+b.Name)
+		case b.Credential == gateway.ClientFirst:
+			f.good, f.hint = "none set", "let every client send its own, or "+wayToKey(b)
 		}
 	}
+	if len(set) > 0 {
+		f.good, f.hint = strings.Join(set, "; "), ""
+	}
 	return f
+}
+
+// wayToKey says how a backend gets a valid key of its own. Without a file it is the
+// upstream alone that has one.
+func wayToKey(b gateway.Backend) string {
+	switch {
+	case b.SecretFrom != "":
+		return "put a valid key into " + b.SecretFrom
+	case b.Name == config.UpstreamBackend:
+		return "set OPENAI_API_KEY"
+	}
+	return "give it an api_key in a configuration file"
 }
 
 // checkBackend asks a backend for its models: any answer means that it is reached.
@@ -152,9 +172,12 @@ func checkBackend(ctx context.Context, b gateway.Backend) finding {
 	defer response.Body.Close()
 	f.good = fmt.Sprintf("%s answers (%s)", b.BaseURL, response.Status)
 	if response.StatusCode == http.StatusUnauthorized {
-		f.hint = "it wants a key: set OPENAI_API_KEY, or let clients send theirs"
-		if b.Secret != "" {
-			f.err, f.hint = errors.New("it refuses the configured key: "+response.Status), "set OPENAI_API_KEY to a valid key"
+		f.hint = "it wants a key: " + wayToKey(b)
+		switch {
+		case b.Secret != "":
+			f.err, f.hint = errors.New("it refuses the configured key: "+response.Status), wayToKey(b)
+		case b.Credential == gateway.ClientFirst:
+			f.hint += ", or let clients send theirs"
 		}
 	}
 	return f

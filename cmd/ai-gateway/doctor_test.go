@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"ai-gateway/config"
 	"ai-gateway/gateway"
 )
 
@@ -68,5 +69,33 @@ func TestDoctorTrustsABackendsOwnAuthorities(t *testing.T) {
 	b.Authorities = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 	if f := checkBackend(t.Context(), b); f.err != nil {
 		t.Errorf("by its own: %s", f)
+	}
+}
+
+func TestDoctorNamesWhereAKeyIsFromOrWouldBe(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
+	defer server.Close()
+	for hint, b := range map[string]gateway.Backend{
+		"put a valid key into AZURE_KEY":                                 {Name: "a", Credential: gateway.OwnCredential, Secret: "x", SecretFrom: "AZURE_KEY"},
+		"put a valid key into /run/secrets/azure":                        {Name: "upstream", Credential: gateway.ClientFirst, Secret: "x", SecretFrom: "/run/secrets/azure"},
+		"it wants a key: set OPENAI_API_KEY, or let clients send theirs": {Name: "upstream", Credential: gateway.ClientFirst},
+		"it wants a key: give it an api_key in a configuration file":     {Name: "localhost-11434-v1"},
+	} {
+		b.BaseURL = backendAt(t, server, "").BaseURL
+		if f := checkBackend(t.Context(), b); f.hint != hint || (f.err != nil) != (b.Secret != "") {
+			t.Errorf("%s", f)
+		}
+	}
+}
+
+func TestDoctorNamesEveryKeyThatIsSet(t *testing.T) {
+	var cfg config.Config
+	cfg.Routes.Backends = []gateway.Backend{
+		{Name: "openai", Credential: gateway.ClientFirst, Secret: "x", SecretFrom: "OPENAI_API_KEY"},
+		{Name: "azure", Credential: gateway.OwnCredential, Secret: "y", SecretFrom: "/run/secrets/azure"},
+		{Name: "other", Credential: gateway.ClientFirst},
+	}
+	if f := checkKey(cfg); f.good != "OPENAI_API_KEY for openai when a client sends none; /run/secrets/azure for azure" || f.hint != "" {
+		t.Errorf("%s", f)
 	}
 }
