@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -147,6 +148,23 @@ func LockState(dir string) (release func(), err error) {
 		}
 		lock.Close()
 	}, nil
+}
+
+// StateHolder returns the id of the process that has locked a state folder, "" for none.
+func StateHolder(dir string) (pid string, err error) {
+	f, err := os.Open(filepath.Join(dir, lockName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("looking at the state folder: %w", err)
+	}
+	defer f.Close()
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
+		return "", nil
+	}
+	text, err := io.ReadAll(f)
+	return strings.TrimSpace(string(text)), err
 }
 
 // removeUnused removes a state folder that holds nothing but its lock.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -85,7 +86,13 @@ func TestTwoGatewaysNeverShareAState(t *testing.T) {
 	if _, err := LockState(dir); err == nil || !strings.Contains(err.Error(), "process ") {
 		t.Errorf("a second lock gives %v, want an error that names the process", err)
 	}
+	if pid, err := StateHolder(dir); err != nil || pid != strconv.Itoa(os.Getpid()) {
+		t.Errorf("its holder is %q, %v", pid, err)
+	}
 	release()
+	if pid, err := StateHolder(dir); err != nil || pid != "" {
+		t.Errorf("after the end its holder is %q, %v", pid, err)
+	}
 	again, err := LockState(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"ai-gateway/config"
 	"ai-gateway/envoy"
 	"ai-gateway/gateway"
+	"ai-gateway/supervisor"
 )
 
 const upstreamTimeout = 5 * time.Second
@@ -44,8 +45,9 @@ func (w world) doctor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	findings := []finding{{about: "config", good: cmp.Or(w.configFile(), "the environment") + " is valid"}, w.checkEnvoy(ctx), checkPort(ctx, cfg),
-		checkStore(cfg), w.checkAuthorities(), checkKey(cfg)}
+	port, answers := checkPort(ctx, cfg)
+	findings := []finding{{about: "config", good: cmp.Or(w.configFile(), "the environment") + " is valid"}, w.checkEnvoy(ctx), port,
+		checkStore(cfg, answers), w.checkAuthorities(), checkKey(cfg)}
 	for _, b := range cfg.Routes.Backends {
 		findings = append(findings, checkBackend(ctx, b).adviceIf(cfg.Demo))
 	}
@@ -88,24 +90,27 @@ func (w world) checkEnvoy(ctx context.Context) finding {
 	return finding{about: "envoy", good: fmt.Sprintf("%s at %s", binary.Version, binary.Path), err: err}
 }
 
-// checkPort finds the port free, or a gateway of ours on it.
-func checkPort(ctx context.Context, cfg config.Config) finding {
-	f := finding{about: "port", good: address(cfg) + " is free"}
+// checkPort finds the port free, or a gateway of ours on it, which answers.
+func checkPort(ctx context.Context, cfg config.Config) (f finding, answers bool) {
+	f = finding{about: "port", good: address(cfg) + " is free"}
 	if f.err = portFree(ctx, cfg); f.err == nil {
-		return f
+		return f, false
 	}
 	if body, err := get(ctx, tcpClient(), healthURL(cfg)); body != nil {
 		f.good, f.err = "a gateway answers at "+baseURL(cfg), err
 	}
-	return f
+	return f, f.err == nil
 }
 
-func checkStore(cfg config.Config) finding {
+// checkStore finds the tables' folder open to us, and the state beside them unused, unless
+// a gateway answers, which uses it.
+func checkStore(cfg config.Config, answers bool) finding {
 	f := finding{about: "store", good: cfg.Storage()}
 	if cfg.DatabasePath == "" {
 		f.hint = "usage is gone when the gateway ends; set DATABASE_PATH to a file to keep it"
 		return f
 	}
+	f.good += " " + cfg.DatabasePath
 	dir := filepath.Dir(cfg.DatabasePath)
 	probe, err := os.CreateTemp(dir, ".ai-gateway-doctor-*")
 	if err != nil {
@@ -113,9 +118,23 @@ func checkStore(cfg config.Config) finding {
 		f.hint = "make the folder, or let this user write to it"
 		return f
 	}
-	f.good += " " + cfg.DatabasePath
-	f.err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+	if f.err = errors.Join(probe.Close(), os.Remove(probe.Name())); f.err == nil && !answers {
+		f.hint, f.err = stateFree(cfg)
+	}
 	return f
+}
+
+// stateFree returns an error, and what helps, if a process has locked the state.
+func stateFree(cfg config.Config) (hint string, err error) {
+	state, err := stateOf(cfg)
+	if err != nil {
+		return "", err
+	}
+	holder, err := supervisor.StateHolder(string(state))
+	if err != nil || holder == "" {
+		return "", err
+	}
+	return "end it, or set DATABASE_PATH to another file", fmt.Errorf("process %s uses the state folder %q", holder, state)
 }
 
 func (w world) checkAuthorities() finding {

@@ -5,11 +5,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"ai-gateway/config"
 	"ai-gateway/gateway"
+	"ai-gateway/supervisor"
 )
 
 // backendAt is a backend at a test's server.
@@ -97,5 +101,26 @@ func TestDoctorNamesEveryKeyThatIsSet(t *testing.T) {
 	}
 	if f := checkKey(cfg); f.good != "OPENAI_API_KEY for openai when a client sends none; /run/secrets/azure for azure" || f.hint != "" {
 		t.Errorf("%s", f)
+	}
+}
+
+func TestDoctorSeesThatAnotherProcessUsesTheState(t *testing.T) {
+	cfg := config.Config{DatabasePath: filepath.Join(t.TempDir(), "usage.db")}
+	if f := checkStore(cfg, false); f.err != nil {
+		t.Errorf("with no state: %s", f)
+	}
+	release, err := supervisor.LockState(cfg.DatabasePath + ".state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := checkStore(cfg, false); f.err == nil || !strings.Contains(f.String(), "process "+strconv.Itoa(os.Getpid())+" uses") || f.hint == "" {
+		t.Errorf("while it is used: %s", f)
+	}
+	if f := checkStore(cfg, true); f.err != nil {
+		t.Errorf("while a gateway answers, which uses it: %s", f)
+	}
+	release()
+	if f := checkStore(cfg, false); f.err != nil {
+		t.Errorf("after that: %s", f)
 	}
 }
