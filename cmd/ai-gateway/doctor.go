@@ -36,6 +36,7 @@ func (w world) doctorCommand() *cobra.Command {
 // finding is the result of one check. A hint without an error is advice.
 type finding struct {
 	about, good, hint string
+	unchecked         string // what was not checked, and why that is no failure; "" if it was
 	err               error
 }
 
@@ -49,7 +50,7 @@ func (w world) doctor(ctx context.Context) error {
 	findings := []finding{{about: "config", good: cmp.Or(w.configFile(), "the environment") + " is valid"}, w.checkEnvoy(ctx), port,
 		checkStore(cfg, answers), w.checkAuthorities(), checkKey(cfg)}
 	for _, b := range cfg.Routes.Backends {
-		findings = append(findings, checkBackend(ctx, b).adviceIf(cfg.Demo))
+		findings = append(findings, checkBackend(ctx, b).unlessDemo(cfg.Demo))
 	}
 	bad := 0
 	for _, f := range findings {
@@ -64,11 +65,11 @@ func (w world) doctor(ctx context.Context) error {
 	return nil
 }
 
-// adviceIf makes a failure an advice: while nothing real is configured, nothing real
-// need be reached.
-func (f finding) adviceIf(demo bool) finding {
+// unlessDemo makes a failure something that was not checked: while nothing real is
+// configured, nothing real need be reached.
+func (f finding) unlessDemo(demo bool) finding {
 	if demo && f.err != nil {
-		f.good, f.err = "not reached, as only the demo model is in use: "+f.err.Error(), nil
+		return finding{about: f.about, unchecked: fmt.Sprintf("not checked, as it is not reached (%v); the model demo does not need it", f.err)}
 	}
 	return f
 }
@@ -76,8 +77,11 @@ func (f finding) adviceIf(demo bool) finding {
 // String is the finding's line, and its advice on the next.
 func (f finding) String() string {
 	line := fmt.Sprintf("ok    %-22s %s", f.about, f.good)
-	if f.err != nil {
+	switch {
+	case f.err != nil:
 		line = fmt.Sprintf("FAIL  %-22s %v", f.about, f.err)
+	case f.unchecked != "":
+		line = fmt.Sprintf("skip  %-22s %s", f.about, f.unchecked)
 	}
 	if f.hint != "" {
 		line += fmt.Sprintf("\n      %-22s → %s", "", f.hint)

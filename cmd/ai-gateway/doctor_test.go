@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -122,5 +123,16 @@ func TestDoctorSeesThatAnotherProcessUsesTheState(t *testing.T) {
 	release()
 	if f := checkStore(cfg, false); f.err != nil {
 		t.Errorf("after that: %s", f)
+	}
+}
+
+func TestDoctorSaysPlainlyWhatItDidNotCheck(t *testing.T) {
+	f := finding{about: "backend upstream", err: errors.New("connection refused"), hint: "check the address"}
+	want := "skip  backend upstream       not checked, as it is not reached (connection refused); the model demo does not need it"
+	if got := f.unlessDemo(true); got.String() != want || got.err != nil {
+		t.Errorf("%s", got)
+	}
+	if got := f.unlessDemo(false); got.err == nil || got.hint == "" {
+		t.Errorf("with something real: %s", got)
 	}
 }
