@@ -209,10 +209,15 @@ func TestAnHTTPSProviderIsVerified(t *testing.T) {
 		t.Errorf("the client sees %v, %v", a, err)
 	}
 	_, another := authority(t)
-	doubting := start(t, append(many(base), "SSL_CERT_FILE="+another)...)
+	byAddress := strings.Replace(base, "localhost", "127.0.0.1", 1) // of which there is one, so that its failure is told
+	doubting := start(t, append(many(base), "SSL_CERT_FILE="+another, "AI_GATEWAY_MODEL_ROUTES=by-address:"+byAddress)...)
 	a, err = post(doubting.address, chatPath, chatBody("gen-chunks=2", false))
 	if err != nil || a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, `"code":"upstream_unreachable"`) {
 		t.Errorf("with another authority the client sees %v, %v", a, err)
+	}
+	a, err = post(doubting.address, chatPath, chatBody("by-address", false))
+	if want := "The model's provider could not be reached: its certificate is not trusted."; err != nil || !strings.Contains(a.body, want) {
+		t.Errorf("by its address the client sees %v, %v", a, err)
 	}
 }
 

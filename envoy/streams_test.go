@@ -225,7 +225,8 @@ func TestAProviderThatHangsUpBeforeAnsweringIsAnError(t *testing.T) {
 	}()
 	p := start(t, many("http://"+l.Addr().String())...)
 	a, err := post(p.address, chatPath, chatBody("m", true), "X-Request-Id: hang-up")
-	if err != nil || a.status != http.StatusServiceUnavailable || a.get("x-request-id") != "hang-up" || !strings.Contains(a.body, `"code":"upstream_disconnected"`) {
+	if err != nil || a.status != http.StatusServiceUnavailable || a.get("x-request-id") != "hang-up" ||
+		!strings.Contains(a.body, `"code":"upstream_disconnected","message":"The model's provider closed the connection before it answered."`) {
 		t.Errorf("the client sees %v, %v", a, err)
 	}
 	rows, err := p.waitRows(1)

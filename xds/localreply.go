@@ -20,27 +20,40 @@ const ownDetails = "response.code_details == 'aigw' || response.code_details == 
 
 // localReply is what Envoy says for itself in one situation.
 type localReply struct {
-	flags  []string // response flags that tell it; nil matches by status
-	status uint32   // with no flags: the status that tells it; 0 matches every answer
-	kind   string   // the envelope's type
-	code   string
-	text   string // may hold Envoy's substitution commands
+	flags   []string // response flags that tell it; nil matches by status
+	details string   // with flags: what the response code details hold as well; "" for anything
+	status  uint32   // with no flags: the status that tells it; 0 matches every answer
+	kind    string   // the envelope's type
+	code    string
+	text    string // may hold Envoy's substitution commands
 }
 
 // envoyReplies name the situations in which Envoy answers instead of a provider.
-// The first that fits is taken; the last fits all.
+// The first that fits is taken; the last fits all. Of a provider that is not reached they
+// tell the kind of failure (of the last address, where its host name has several), and leave
+// Envoy's own words to the journal.
 // Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage#response-flags
 var envoyReplies = []localReply{
+	{flags: []string{"UF"}, details: "CERTIFICATE_VERIFY_FAILED", kind: "server_error", code: "upstream_unreachable",
+		text: "The model's provider could not be reached: its certificate is not trusted."},
+	{flags: []string{"UF"}, details: "TLS_error", kind: "server_error", code: "upstream_unreachable",
+		text: "The model's provider could not be reached: the TLS handshake failed."},
+	{flags: []string{"UF"}, details: "connection_timeout", kind: "server_error", code: "upstream_unreachable",
+		text: "The model's provider could not be reached: it did not take the connection in time."},
+	{flags: []string{"UF"}, details: "Connection_refused", kind: "server_error", code: "upstream_unreachable",
+		text: "The model's provider could not be reached: it refuses the connection."},
 	{flags: []string{"UF"}, kind: "server_error", code: "upstream_unreachable",
-		text: "The gateway could not connect to the model's provider. %UPSTREAM_TRANSPORT_FAILURE_REASON%"},
+		text: "The model's provider could not be reached: the connection failed."},
 	{flags: []string{"UH", "NC"}, kind: "server_error", code: "upstream_unreachable",
-		text: "The model's provider has no reachable address: its host name does not resolve, or it is down."},
+		text: "The model's provider could not be reached: its host name does not resolve, or it is down."},
 	{flags: []string{"UT"}, kind: "server_error", code: "upstream_timeout",
 		text: "The model's provider did not answer in time."},
 	{flags: []string{"SI"}, kind: "server_error", code: "idle_timeout",
 		text: "Nothing was sent in either direction for too long."},
-	{flags: []string{"UC", "UR", "LR", "URX", "UPE"}, kind: "server_error", code: "upstream_disconnected",
-		text: "The model's provider closed the connection before it answered. %UPSTREAM_TRANSPORT_FAILURE_REASON%"},
+	{flags: []string{"UPE"}, kind: "server_error", code: "upstream_protocol_error",
+		text: "The model's provider did not answer in valid HTTP."},
+	{flags: []string{"UC", "UR", "LR", "URX"}, kind: "server_error", code: "upstream_disconnected",
+		text: "The model's provider closed the connection before it answered."},
 	{flags: []string{"UO"}, kind: "server_error", code: "upstream_overloaded",
 		text: "Too many requests wait for the model's provider. Try again in a moment."},
 	{flags: []string{"OM"}, kind: "server_error", code: "overloaded",
@@ -69,7 +82,7 @@ func localReplies(e *encoder) *hcm.LocalReplyConfig {
 			HeadersToAdd: []*core.HeaderValueOption{setHeader("retry-after", strconv.Itoa(restarting.RetryAfter))}},
 	}}
 	for _, reply := range envoyReplies {
-		config.Mappers = append(config.Mappers, reply.mapper())
+		config.Mappers = append(config.Mappers, reply.mapper(e))
 	}
 	return config
 }
@@ -91,9 +104,9 @@ func jsonText(format string) *core.SubstitutionFormatString {
 	}
 }
 
-func (r localReply) mapper() *hcm.ResponseMapper {
+func (r localReply) mapper(e *encoder) *hcm.ResponseMapper {
 	m := &hcm.ResponseMapper{
-		Filter: r.filter(),
+		Filter: r.filter(e),
 		BodyFormatOverride: &core.SubstitutionFormatString{
 			Format: &core.SubstitutionFormatString_JsonFormat{JsonFormat: r.envelope()},
 		},
@@ -119,11 +132,14 @@ func object(fields map[string]*structpb.Value) *structpb.Struct {
 	return &structpb.Struct{Fields: fields}
 }
 
-func (r localReply) filter() *accesslog.AccessLogFilter {
-	if r.flags != nil {
-		return &accesslog.AccessLogFilter{FilterSpecifier: &accesslog.AccessLogFilter_ResponseFlagFilter{
-			ResponseFlagFilter: &accesslog.ResponseFlagFilter{Flags: r.flags},
-		}}
+func (r localReply) filter(e *encoder) *accesslog.AccessLogFilter {
+	switch {
+	case r.details != "":
+		return &accesslog.AccessLogFilter{FilterSpecifier: &accesslog.AccessLogFilter_AndFilter{AndFilter: &accesslog.AndFilter{
+			Filters: []*accesslog.AccessLogFilter{r.flagged(), satisfying(e, "response.code_details.contains('"+r.details+"')")},
+		}}}
+	case r.flags != nil:
+		return r.flagged()
 	}
 	op := accesslog.ComparisonFilter_GE
 	if r.status != 0 {
@@ -134,6 +150,12 @@ func (r localReply) filter() *accesslog.AccessLogFilter {
 			Op:    op,
 			Value: &core.RuntimeUInt32{DefaultValue: r.status, RuntimeKey: "gateway.unset"},
 		}},
+	}}
+}
+
+func (r localReply) flagged() *accesslog.AccessLogFilter {
+	return &accesslog.AccessLogFilter{FilterSpecifier: &accesslog.AccessLogFilter_ResponseFlagFilter{
+		ResponseFlagFilter: &accesslog.ResponseFlagFilter{Flags: r.flags},
 	}}
 }
 
