@@ -1,6 +1,7 @@
 package extproc
 
 import (
+	"errors"
 	"io"
 	"net"
 	"syscall"
@@ -29,7 +30,7 @@ func unwatched(c net.Conn) net.Conn {
 func (s socket) Read(b []byte) (n int, err error) {
 	waited := s.raw.Read(func(fd uintptr) bool {
 		n, err = call(syscall.SYS_READ, fd, b)
-		return err != syscall.EAGAIN
+		return !errors.Is(err, syscall.EAGAIN)
 	})
 	switch {
 	case waited != nil:
@@ -46,10 +47,13 @@ func (s socket) Write(b []byte) (written int, err error) {
 		var n int
 		waited := s.raw.Write(func(fd uintptr) bool {
 			n, err = call(syscall.SYS_WRITE, fd, b[written:])
-			return err != syscall.EAGAIN
+			return !errors.Is(err, syscall.EAGAIN)
 		})
-		if waited != nil {
+		switch {
+		case waited != nil:
 			return written, waited
+		case err == nil && n == 0:
+			return written, io.ErrShortWrite
 		}
 		written += n
 	}
