@@ -316,7 +316,7 @@ type spool struct {
 
 func (s *spool) fields() []field {
 	return []field{
-		{name: "sync", into: &s.sync, unset: "5ms", high: int64(time.Minute),
+		{name: "sync", into: &s.sync, unset: "20ms", high: int64(time.Minute),
 			doc: "how much a power cut may cost: what was written is forced to disk this often, in the background; zero leaves it to the system; " +
 				"a process that dies loses nothing either way"},
 		{name: "max_size", into: &s.maxSize, unset: "1GiB", low: 32 << 20, high: 1 << 40,

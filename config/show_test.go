@@ -55,7 +55,7 @@ cors:
   - '*' # ai-gateway.yaml:11
 storage:
   spool:
-    sync: 5ms # default
+    sync: 20ms # default
     max_size: 1GiB # default
     max_age: 24h # default
   orphan_grace: 10s # default

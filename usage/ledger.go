@@ -32,7 +32,7 @@ type LedgerConfig struct {
 const (
 	maxReady     = 20_000 // rows that wait for the tables; with more, no more is read
 	maxBatch     = 1000   // rows of one transaction
-	round        = 100 * time.Millisecond
+	round        = 250 * time.Millisecond
 	writeTimeout = 10 * time.Second
 	drainTimeout = 2 * time.Second
 	retryAfter   = time.Second // when the tables cannot be written

@@ -550,6 +550,30 @@ func TestAStoreThatCannotBeOpenedSaysWhy(t *testing.T) {
 	}
 }
 
+// A store of an earlier version is made by taking the newest apart: goose goes on from it.
+func TestPromptsOfAnEarlierVersionAreKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "old.db")
+	store, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.db.MustExec(`DELETE FROM goose_db_version WHERE version_id >= 3`)
+	store.db.MustExec(`DROP TABLE prompts`)
+	store.db.MustExec(`CREATE TABLE prompts (started_at TIMESTAMPTZ NOT NULL, id TEXT NOT NULL, key_id TEXT NOT NULL, model TEXT NOT NULL,
+		prompt TEXT NOT NULL, answer TEXT NOT NULL, prompt_tokens BIGINT NOT NULL, completion_tokens BIGINT NOT NULL,
+		PRIMARY KEY (started_at, id)) WITHOUT ROWID`)
+	store.db.MustExec(`INSERT INTO prompts VALUES ('2026-01-02T03:04:05.000000Z', 'a', 'k', 'm', 'asked', 'answered', 1, 2)`)
+	store.Close()
+	if store, err = Open(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	prompts, err := store.Prompts(t.Context(), 10)
+	if err != nil || len(prompts) != 1 || prompts[0].Prompt != "asked" || prompts[0].Answer != "answered" {
+		t.Errorf("%+v, %v", prompts, err)
+	}
+}
+
 func TestAStoreWithOddCharactersInItsPathIsThere(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a b?c#d%41.db")
 	store, err := Open(t.Context(), path)
