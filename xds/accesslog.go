@@ -9,6 +9,14 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
+// accessLogs is the journal, where one is written.
+func (c Config) accessLogs(e *encoder) []*accesslog.AccessLog {
+	if c.Journal == "" {
+		return nil
+	}
+	return []*accesslog.AccessLog{c.accessLog(e)}
+}
+
 // accessLog is the journal: one JSON line a planned request, written by Envoy
 // itself, so it is there also when the gateway process is not. It holds no query
 // strings, bodies or keys.

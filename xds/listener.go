@@ -3,7 +3,6 @@ package xds
 import (
 	"time"
 
-	accesslog "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	cors "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
@@ -58,7 +57,7 @@ func (c Config) listener() (*listener.Listener, error) {
 			e.filter(allowListsFilter, allowLists()),
 			e.filter("envoy.filters.http.router", &router.Router{SuppressEnvoyHeaders: true}),
 		},
-		AccessLog:        []*accesslog.AccessLog{c.accessLog(&e)},
+		AccessLog:        c.accessLogs(&e),
 		LocalReplyConfig: localReplies(&e),
 
 		// What a client says about itself is not believed: x-envoy-* from outside is

@@ -36,7 +36,7 @@ type Config struct {
 
 	ExtProcSocket string // Unix socket of the ext_proc service
 	APISocket     string // Unix socket of the HTTP API
-	Journal       string // path of the access log
+	Journal       string // path of the access log; "" writes none, and no script watches for it
 	CAFile        string // PEM bundle that providers' certificates are checked with
 
 	static bool // for Static

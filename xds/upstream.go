@@ -39,7 +39,9 @@ func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter
 	filters := []*hcm.HttpFilter{e.filter("gateway.headers", &headermutation.HeaderMutation{
 		Mutations: &headermutation.Mutations{RequestMutations: headers},
 	})}
-	filters = append(filters, e.filter("gateway.attempt", &lua.Lua{DefaultSourceCode: attemptSource(b, c.rewrites())}))
+	if rewrites := c.rewrites(); rewrites || c.Journal != "" {
+		filters = append(filters, e.filter("gateway.attempt", &lua.Lua{DefaultSourceCode: attemptSource(b, rewrites)}))
+	}
 	if hasKey(b) {
 		filters = append(filters, e.filter("gateway.own_key", &injector.CredentialInjector{
 			Credential: e.extension("envoy.http.injected_credentials.generic", ownKey(e, b)),

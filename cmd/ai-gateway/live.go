@@ -198,6 +198,10 @@ func (l *live) tell(ctx context.Context, s *settings) error {
 
 func (l *live) envoyConfig(s *settings) (xds.Config, error) {
 	ca, err := caFile(l.getenv)
+	journal := l.state.journal()
+	if l.sabotaged("no-ledger") {
+		journal = ""
+	}
 	routes := s.routes
 	routes.Backends = s.backends
 	return xds.Config{
@@ -213,7 +217,7 @@ func (l *live) envoyConfig(s *settings) (xds.Config, error) {
 		Origins:       s.cfg.CORSOrigins,
 		ExtProcSocket: l.files.extProc(),
 		APISocket:     l.files.apiSocket(),
-		Journal:       l.state.journal(),
+		Journal:       journal,
 		CAFile:        ca,
 	}, err
 }

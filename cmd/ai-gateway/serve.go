@@ -93,7 +93,7 @@ func (s *service) run(ctx context.Context) (err error) {
 		Rules:    s.live.rules,
 		Identify: identifier.Identify,
 		Begin:    s.beginning(spool),
-		Settle:   spool.Settle,
+		Settle:   s.settling(spool),
 		Now:      s.now,
 		Log:      s.log,
 	})
@@ -151,10 +151,18 @@ func (s *service) now() time.Time {
 
 // beginning is how a request is recorded before it goes out.
 func (s *service) beginning(spool *usage.Spool) func(*gateway.Intent) error {
-	if s.sabotaged("no-intent") {
+	if s.sabotaged("no-intent") || s.sabotaged("no-ledger") {
 		return func(*gateway.Intent) error { return nil }
 	}
 	return spool.Begin
+}
+
+// settling is how its end is recorded.
+func (s *service) settling(spool *usage.Spool) func(*gateway.Settlement) {
+	if s.sabotaged("no-ledger") {
+		return func(*gateway.Settlement) {}
+	}
+	return spool.Settle
 }
 
 // reopenJournal has Envoy open its journal anew, after the old one was moved away.
