@@ -57,9 +57,10 @@ chaos: test-setup ## kill everything for ten minutes, and hold the tables agains
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && CHAOS_SECONDS=600 $(GO) test -count 1 -timeout 15m -v \
 	-run TestNothingIsUnbilledOrBilledTwiceWhateverIsKilled ./envoy
 
-bench: build ## measure the gateway beside a bare Envoy: about six minutes on a quiet machine
+bench: build ## measure the gateway beside a bare Envoy: about nine minutes on a quiet machine
 	@$(GO) build -o bin/bench ./bench/cmd
-	@ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && bin/bench bin/ai-gateway bench/results
+	@CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags sabotage -o bin/ai-gateway-sabotage ./cmd/ai-gateway
+	@ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && bin/bench bin/ai-gateway bin/ai-gateway-sabotage bench/results
 
 docs: ## write the tables and the schema that are made from the code
 	$(GO) run ./cmd/ai-gateway config docs docs

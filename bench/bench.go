@@ -1,6 +1,6 @@
 // Package bench measures what the gateway costs: side by side in one run, round
 // after round, a fake provider asked directly, through an Envoy that only carries,
-// and through the gateway. What counts are the ratios: absolute figures are those
+// and through the gateway, with its ledger and without. What counts are the ratios: absolute figures are those
 // of one machine at one time. It runs built binaries and imports nothing of theirs.
 package bench
 
@@ -39,7 +39,7 @@ func Run(ctx context.Context, b Binaries, progress io.Writer) (Result, error) {
 	}
 	slow := slowStreams()
 	for round := range slowRounds { // each in processes that did nothing before
-		if err := take([]Figure{slow}, rotated([]Target{Bare, Gateway}, round), 1); err != nil {
+		if err := take([]Figure{slow}, rotated([]Target{Bare, Apart, Gateway}, round), 1); err != nil {
 			return Result{}, err
 		}
 	}
@@ -61,7 +61,7 @@ func (s *stand) measure(ctx context.Context, figures []Figure, targets []Target,
 	for round := range rounds {
 		fmt.Fprintf(progress, "round %d of %d\n", round+1, rounds)
 		for _, f := range figures {
-			for _, to := range rotated(targets, round) {
+			for _, to := range rotated(append(slices.Clone(targets), f.Besides...), round) {
 				sample, err := s.sample(ctx, f, to)
 				if err != nil {
 					return nil, err

@@ -15,15 +15,20 @@ import (
 )
 
 func TestARatioIsTheMedianOfTheRoundsRatios(t *testing.T) {
-	f := Figure{Name: "f", Metrics: []Metric{{"m", func(s Sample) float64 { return s.Seconds }}}, Heads: heads{"m": "at most 2 ×"}}
+	f := Figure{Name: "f", Metrics: []Metric{{Name: "m", Of: func(s Sample) float64 { return s.Seconds }}}, Heads: heads{"m": "at most 2 ×"}}
 	var samples []Sample
 	for round, v := range [][2]float64{{10, 20}, {100, 190}, {1, 3}} { // the second round was disturbed
 		samples = append(samples, Sample{Figure: "f", Target: Bare, Round: round, Seconds: v[0]},
+			Sample{Figure: "f", Target: Apart, Round: round, Seconds: v[1] / 2},
 			Sample{Figure: "f", Target: Gateway, Round: round, Seconds: v[1]}, Sample{Figure: "other", Target: Bare, Seconds: 1})
 	}
-	want := []Row{{Figure: "f", Metric: "m", Values: map[Target]float64{Bare: 10, Gateway: 20}, Ratio: 2, Head: true, Goal: "at most 2 ×"}}
+	want := []Row{{Figure: "f", Metric: "m", Values: map[Target]float64{Bare: 10, Apart: 10, Gateway: 20}, Ratio: 2, Apart: 1, Head: true, Goal: "at most 2 ×"}}
 	if got := rows([]Figure{f}, samples); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	f.Metrics[0].Target, f.Metrics[0].Less = Gateway, Apart
+	if got := rows([]Figure{f}, samples)[0].Values; !reflect.DeepEqual(got, map[Target]float64{Gateway: 10}) {
+		t.Errorf("one less the other is %v", got)
 	}
 }
 
@@ -32,7 +37,7 @@ func measuredOnce() Result {
 	r := Result{Date: "2026-01-02", Processors: 2, MemoryGiB: 24, Envoy: "1.40.0"}
 	figures := append(Figures(), slowStreams())
 	for _, f := range figures {
-		for _, to := range Targets() {
+		for _, to := range append(Targets(), f.Besides...) {
 			s := Sample{Figure: f.Name, Target: to, Seconds: 1, Requests: 100, Chunks: 200, Latency: load.Quantiles{P50: 1, P99: 2}}
 			if to != Direct {
 				s.CPU = map[string]time.Duration{envoyPart: time.Millisecond}
@@ -93,16 +98,16 @@ func TestNumbersShowWhatMatters(t *testing.T) {
 
 func TestNoTargetIsAlwaysTheFirst(t *testing.T) {
 	first := map[Target]int{}
-	for round := range 6 {
+	for round := range 8 {
 		r := rotated(Targets(), round)
 		first[r[0]]++
-		if len(r) != 3 {
+		if len(r) != 4 {
 			t.Errorf("%v", r)
 		}
 	}
 	for _, to := range Targets() {
 		if first[to] != 2 {
-			t.Errorf("%s is first %d times of 6", to, first[to])
+			t.Errorf("%s is first %d times of 8", to, first[to])
 		}
 	}
 }

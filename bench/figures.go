@@ -12,11 +12,13 @@ type Figure struct {
 	Name    string
 	Plan    load.Plan // without the address
 	Memory  bool      // memory is measured, too
+	Besides []Target  // that are measured, too
 	Metrics []Metric
 	Heads   heads // the metrics that the plot shows
 }
 
-// heads are metrics and what is aimed at; "" where nothing is.
+// heads are metrics and what is aimed at; "" where nothing is. Ratios and memory are aims
+// for the gateway without its ledger, which has an aim of its own.
 type heads map[string]string
 
 // Lengths of a measurement.
@@ -29,7 +31,9 @@ const (
 func Figures() []Figure {
 	return []Figure{
 		loop("JSON, 1 connection", 1, 0, measured, heads{latency: ""}),
-		loop("JSON, 16 connections", 16, 0, measured, heads{rate: "at least 0.42 ×", cost + "request": "at most 4.3 ×"}),
+		besides(Silent, loop("JSON, 16 connections", 16, 0, measured, heads{
+			rate: "at least 0.42 ×", cost + "request": "at most 4.3 ×", ledger: "at most 15", promptLog: "",
+		})),
 		loop("streams, 1 connection", 1, shortStream, measured, heads{firstChunk: ""}),
 		loop("streams, 16 connections", 16, shortStream, measured, heads{rate: ""}),
 		pacedStreams(measured),
@@ -61,17 +65,25 @@ func pacedStreams(d time.Duration) Figure {
 // shortStream is how many chunks the streams have that are not paced.
 const shortStream = 20
 
+// besides measures another target, too, which tells what the ledger costs and what the
+// prompt log does.
+func besides(to Target, f Figure) Figure {
+	f.Besides = []Target{to}
+	f.Metrics = append(f.Metrics, less(ledger, Silent, Apart), less(promptLog, Gateway, Silent))
+	return f
+}
+
 // loop asks as fast as answers come.
 func loop(name string, connections, chunks int, d time.Duration, h heads) Figure {
 	metrics := []Metric{
-		{rate, func(s Sample) float64 { return float64(s.Requests) / s.Seconds }},
-		{latency, func(s Sample) float64 { return s.Latency.P50 }},
-		{"p99, µs", func(s Sample) float64 { return s.Latency.P99 }},
+		{Name: rate, Of: func(s Sample) float64 { return float64(s.Requests) / s.Seconds }},
+		{Name: latency, Of: func(s Sample) float64 { return s.Latency.P50 }},
+		{Name: "p99, µs", Of: func(s Sample) float64 { return s.Latency.P99 }},
 	}
 	if chunks > 0 {
 		metrics = append(metrics,
-			Metric{firstChunk, func(s Sample) float64 { return s.FirstChunk.P50 }},
-			Metric{"first chunk p99, µs", func(s Sample) float64 { return s.FirstChunk.P99 }})
+			Metric{Name: firstChunk, Of: func(s Sample) float64 { return s.FirstChunk.P50 }},
+			Metric{Name: "first chunk p99, µs", Of: func(s Sample) float64 { return s.FirstChunk.P99 }})
 	}
 	return Figure{
 		Name:    name,
@@ -94,6 +106,8 @@ func paced(connections int, pace, ramp, warmUp, d time.Duration) load.Plan {
 type Metric struct {
 	Name string
 	Of   func(Sample) float64 // 0 where the target has no such thing
+	// A metric of one target less the same of another is shown as the gateway's.
+	Target, Less Target
 }
 
 // Names of the metrics that plots show.
@@ -102,6 +116,8 @@ const (
 	latency    = "p50, µs"
 	firstChunk = "first chunk p50, µs"
 	cost       = "CPU µs a " // request or chunk
+	ledger     = "CPU µs a request, of these the ledger"
+	promptLog  = "CPU µs a request, of these the prompt log"
 	held       = "memory, MB"
 )
 
@@ -114,19 +130,24 @@ func cpuMetrics(unit string, count func(Sample) float64) []Metric {
 	of := func(parts ...string) func(Sample) float64 {
 		return func(s Sample) float64 { return float64(total(s.CPU, parts...).Nanoseconds()) / 1e3 / count(s) }
 	}
-	metrics := []Metric{{cost + unit, of(between()...)}}
+	metrics := []Metric{{Name: cost + unit, Of: of(between()...)}}
 	for _, part := range []string{envoyPart, servePart} {
-		metrics = append(metrics, Metric{"  " + part, of(part)})
+		metrics = append(metrics, Metric{Name: "  " + part, Of: of(part)})
 	}
 	for _, part := range []string{fakePart, loadPart} {
-		metrics = append(metrics, Metric{"beside it: " + part, of(part)})
+		metrics = append(metrics, Metric{Name: "beside it: " + part, Of: of(part)})
 	}
 	return metrics
+}
+
+// less is the CPU that a request costs of one target less that of another.
+func less(name string, of, other Target) Metric {
+	return Metric{Name: name, Of: cpuMetrics("request", requests)[0].Of, Target: of, Less: other}
 }
 
 func memoryMetrics() []Metric {
 	of := func(parts ...string) func(Sample) float64 {
 		return func(s Sample) float64 { return float64(total(s.Memory, parts...)) / 1e6 }
 	}
-	return []Metric{{held, of(between()...)}, {"  " + envoyPart, of(envoyPart)}, {"  " + servePart, of(servePart)}}
+	return []Metric{{Name: held, Of: of(between()...)}, {Name: "  " + envoyPart, Of: of(envoyPart)}, {Name: "  " + servePart, Of: of(servePart)}}
 }

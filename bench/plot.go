@@ -37,7 +37,7 @@ type bar struct {
 	Width           float64
 }
 
-var classes = map[Target]string{Direct: "direct", Bare: "bare", Gateway: "gateway"}
+var classes = map[Target]string{Direct: "direct", Bare: "bare", Apart: "apart", Gateway: "gateway"}
 
 // plot draws the metrics that matter most as an SVG.
 func (r Result) plot() ([]byte, error) {
@@ -67,7 +67,10 @@ func (r Result) plot() ([]byte, error) {
 }
 
 func newGroup(row Row, y int) group {
-	g := group{Title: row.Figure + ": " + row.Metric, Ratio: number(row.Ratio) + " ×", Y: y}
+	g := group{Title: row.Figure + ": " + row.Metric, Y: y}
+	if row.Ratio > 0 {
+		g.Ratio = number(row.Ratio) + " ×, without its ledger " + number(row.Apart) + " ×"
+	}
 	if row.Goal != "" {
 		g.Goal = ", aim " + row.Goal
 	}

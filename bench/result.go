@@ -26,10 +26,11 @@ type Row struct {
 	Figure, Metric string
 	Values         map[Target]float64 // medians over the rounds; absent where there is none
 	// Ratio is the gateway's value by the bare Envoy's: the median of the rounds' own
-	// ratios, as what disturbs a round disturbs both. 0 if there is none.
-	Ratio float64
-	Head  bool   // the plot shows it
-	Goal  string // what is aimed at; "" for nothing
+	// ratios, as what disturbs a round disturbs both. Apart is the same for the gateway
+	// without its ledger. 0 if there is none.
+	Ratio, Apart float64
+	Head         bool   // the plot shows it
+	Goal         string // what is aimed at; "" for nothing
 }
 
 // rows sums samples up.
@@ -52,23 +53,29 @@ func newRow(f Figure, m Metric, samples []Sample) Row {
 			by[s.Target] = append(by[s.Target], v)
 		}
 	}
+	if m.Less != "" {
+		row.Values[Gateway] = byRound(by[m.Target], by[m.Less], func(a, b float64) float64 { return a - b })
+		return row
+	}
 	for to, values := range by {
 		row.Values[to] = median(values)
 	}
-	row.Ratio = ratio(by[Gateway], by[Bare])
+	row.Ratio, row.Apart = byRound(by[Gateway], by[Bare], quotient), byRound(by[Apart], by[Bare], quotient)
 	return row
 }
 
-// ratio is the median of the rounds' ratios.
-func ratio(of, to []float64) float64 {
-	if len(of) != len(to) || len(of) == 0 {
+func quotient(of, by float64) float64 { return of / by }
+
+// byRound is the median of what comes of each round's two values; 0 if there are none.
+func byRound(a, b []float64, of func(a, b float64) float64) float64 {
+	if len(a) != len(b) || len(a) == 0 {
 		return 0
 	}
-	ratios := make([]float64, len(of))
-	for i := range of {
-		ratios[i] = of[i] / to[i]
+	values := make([]float64, len(a))
+	for i := range a {
+		values[i] = of(a[i], b[i])
 	}
-	return median(ratios)
+	return median(values)
 }
 
 func median(of []float64) float64 {
@@ -87,17 +94,17 @@ func (r Result) Table() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, r.about())
 	line := func(name string, columns ...string) {
-		fmt.Fprintf(&b, "%-34s%12s%12s%12s%8s  %s\n", name, columns[0], columns[1], columns[2], columns[3], columns[4])
+		fmt.Fprintf(&b, "%-44s%11s%12s%11s%8s%11s%8s  %s\n", name, columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], columns[6])
 	}
 	figure := ""
 	for _, row := range r.Rows {
 		if row.Figure != figure {
 			figure = row.Figure
 			fmt.Fprintln(&b)
-			line(figure, string(Direct), string(Bare), string(Gateway), "ratio", "aim")
+			line(figure, string(Direct), string(Bare), string(Apart), "ratio", string(Gateway), "ratio", "aim")
 		}
 		v := row.Values
-		line("  "+row.Metric, number(v[Direct]), number(v[Bare]), number(v[Gateway]), number(row.Ratio), row.Goal)
+		line("  "+row.Metric, number(v[Direct]), number(v[Bare]), number(v[Apart]), number(row.Apart), number(v[Gateway]), number(row.Ratio), row.Goal)
 	}
 	return b.String()
 }
@@ -107,6 +114,8 @@ func number(v float64) string {
 	switch {
 	case v == 0:
 		return "–"
+	case v < 0:
+		return "-" + number(-v)
 	case v >= 100:
 		return fmt.Sprintf("%.0f", v)
 	}

@@ -13,7 +13,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 	"time"
@@ -26,11 +28,13 @@ type Target string
 const (
 	Direct  Target = "direct"
 	Bare    Target = "bare Envoy"
+	Apart   Target = "no ledger"     // the gateway as it would be without its ledger, which keeps the prompt log too
+	Silent  Target = "no prompt log" // the gateway with its prompt log off
 	Gateway Target = "gateway"
 )
 
-// Targets are all targets.
-func Targets() []Target { return []Target{Direct, Bare, Gateway} }
+// Targets are those that are measured by every figure and shown beside each other.
+func Targets() []Target { return []Target{Direct, Bare, Apart, Gateway} }
 
 // The parts whose cost is told apart.
 const (
@@ -48,17 +52,19 @@ func between() []string { return []string{envoyPart, servePart, runPart} }
 type Binaries struct {
 	Self    string // this program, whose roles the fake and the load generator are
 	Gateway string // ai-gateway
+	Apart   string // the same, built so that its ledger can be taken out; "" for a stand without
 	Envoy   string
 }
 
 // stand is everything that is measured, running: one fake provider and the ways to it.
 type stand struct {
 	Binaries
-	dir                 string
-	fake, bare, gateway *process
-	address             map[Target]string
-	pids                map[Target]map[string]int // the fake and what stands before it
-	answered            map[Target]int64          // requests so far
+	dir        string
+	fake, bare *process
+	gateways   map[Target]*process
+	address    map[Target]string
+	pids       map[Target]map[string]int // the fake and what stands before it
+	answered   map[Target]int64          // requests so far
 }
 
 const (
@@ -72,7 +78,7 @@ func newStand(ctx context.Context, b Binaries) (*stand, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a folder: %w", err)
 	}
-	s := &stand{Binaries: b, dir: dir, address: map[Target]string{}, pids: map[Target]map[string]int{},
+	s := &stand{Binaries: b, dir: dir, gateways: map[Target]*process{}, address: map[Target]string{}, pids: map[Target]map[string]int{},
 		answered: map[Target]int64{}}
 	if err := errors.Join(raiseFileLimit(), s.start(ctx)); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -81,7 +87,7 @@ func newStand(ctx context.Context, b Binaries) (*stand, error) {
 }
 
 func (s *stand) start(ctx context.Context) error {
-	for _, start := range []func(context.Context) error{s.startFake, s.startBare, s.startGateway} {
+	for _, start := range []func(context.Context) error{s.startFake, s.startBare, s.startGateways} {
 		if err := start(ctx); err != nil {
 			return err
 		}
@@ -89,9 +95,22 @@ func (s *stand) start(ctx context.Context) error {
 	return nil
 }
 
+func (s *stand) startGateways(ctx context.Context) error {
+	if err := s.startGateway(ctx, Gateway, s.Gateway); err != nil || s.Apart == "" {
+		return err
+	}
+	const noPrompts = "AI_GATEWAY_PROMPT_LOGGING=off"
+	return errors.Join(s.startGateway(ctx, Apart, s.Apart, "AI_GATEWAY_SABOTAGE=no-ledger", noPrompts),
+		s.startGateway(ctx, Silent, s.Gateway, noPrompts))
+}
+
 // close ends everything and removes its files.
 func (s *stand) close() error {
-	return errors.Join(s.gateway.stop(), s.bare.stop(), s.fake.stop(), os.RemoveAll(s.dir))
+	var errs []error
+	for _, g := range s.gateways {
+		errs = append(errs, g.stop())
+	}
+	return errors.Join(append(errs, s.bare.stop(), s.fake.stop(), os.RemoveAll(s.dir))...)
 }
 
 func (s *stand) startFake(ctx context.Context) error {
@@ -113,7 +132,8 @@ func (s *stand) startFake(ctx context.Context) error {
 //go:embed bare.yaml.tmpl
 var bareTemplate string
 
-// startBare starts an Envoy with as many workers as the gateway's has: one a processor.
+// startBare starts an Envoy with as many workers as the gateway's has: half as many as
+// there are processors.
 func (s *stand) startBare(ctx context.Context) error {
 	address, err := freeAddress(ctx)
 	if err != nil {
@@ -123,7 +143,8 @@ func (s *stand) startBare(ctx context.Context) error {
 	if err := s.writeBare(config, address); err != nil {
 		return fmt.Errorf("configuring the bare Envoy: %w", err)
 	}
-	s.bare, err = start(exec.CommandContext(ctx, s.Envoy, "--config-path", config, "--disable-hot-restart", "--log-level", "warning"))
+	s.bare, err = start(exec.CommandContext(ctx, s.Envoy, "--config-path", config, "--disable-hot-restart", "--log-level", "warning",
+		"--concurrency", strconv.Itoa(max(runtime.GOMAXPROCS(0)/2, 1))))
 	if err != nil {
 		return err
 	}
@@ -152,42 +173,48 @@ func (s *stand) writeBare(path, address string) error {
 	return errors.Join(t.Execute(f, map[string]string{"Port": port, "FakeHost": host, "FakePort": fakePort}), f.Close())
 }
 
-// startGateway starts the gateway as people do, with nothing set but what tells it
-// where to be and whom to ask.
-func (s *stand) startGateway(ctx context.Context) error {
+// startGateway starts a gateway as people do, with nothing set but what tells it where
+// to be and whom to ask.
+func (s *stand) startGateway(ctx context.Context, as Target, binary string, env ...string) error {
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return err
 	}
 	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.CommandContext(ctx, s.Gateway, "run")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + s.dir, "ENVOY_PATH=" + s.Envoy, "PORT=" + port,
-		"DATABASE_PATH=" + filepath.Join(s.dir, "gateway.db"), "AI_GATEWAY_UPSTREAM=http://" + s.address[Direct] + "/v1"}
-	if s.gateway, err = start(cmd); err != nil {
-		return err
-	}
-	s.address[Gateway] = address
-	ready := func(ctx context.Context) error {
-		_, err := s.health(ctx)
-		return err
-	}
-	if err := until(ctx, readyWithin, s.gateway, ready); err != nil {
-		return err
-	}
-	return s.findGateway()
-}
-
-// findGateway notes the processes that `run` started.
-func (s *stand) findGateway() error {
-	found, err := children(s.gateway.pid())
+	cmd := exec.CommandContext(ctx, binary, "run")
+	cmd.Env = append(env, "PATH="+os.Getenv("PATH"), "TMPDIR="+s.dir, "ENVOY_PATH="+s.Envoy, "PORT="+port,
+		"DATABASE_PATH="+filepath.Join(s.dir, string(as)+".db"), "AI_GATEWAY_UPSTREAM=http://"+s.address[Direct]+"/v1")
+	p, err := start(cmd)
 	if err != nil {
 		return err
 	}
-	parts := map[string]int{runPart: s.gateway.pid(), envoyPart: found["envoy"], servePart: found[filepath.Base(s.Gateway)]}
-	if parts[envoyPart] == 0 || parts[servePart] == 0 {
-		return fmt.Errorf("the gateway's processes are %v: no Envoy, or no serve", slices.Sorted(maps.Keys(found)))
+	s.gateways[as], s.address[as] = p, address
+	ready := func(ctx context.Context) error {
+		_, err := s.health(ctx, as)
+		return err
 	}
-	s.pids[Gateway] = with(s.pids[Direct], parts)
+	if err := until(ctx, readyWithin, p, ready); err != nil {
+		return err
+	}
+	return s.find(as, binary)
+}
+
+// longestName is how much of a process's name the kernel keeps, in bytes.
+const longestName = 15
+
+// find notes the processes that a gateway's `run` started.
+func (s *stand) find(as Target, binary string) error {
+	run := s.gateways[as].pid()
+	found, err := children(run)
+	if err != nil {
+		return err
+	}
+	name := filepath.Base(binary)
+	parts := map[string]int{runPart: run, envoyPart: found["envoy"], servePart: found[name[:min(len(name), longestName)]]}
+	if parts[envoyPart] == 0 || parts[servePart] == 0 {
+		return fmt.Errorf("the processes of the %s are %v: no Envoy, or no serve", as, slices.Sorted(maps.Keys(found)))
+	}
+	s.pids[as] = with(s.pids[Direct], parts)
 	return nil
 }
 
@@ -196,8 +223,8 @@ type health struct {
 	Usage struct{ Written, Unread, Refused, Lost int64 }
 }
 
-func (s *stand) health(ctx context.Context) (h health, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address[Gateway]+"/health", nil)
+func (s *stand) health(ctx context.Context, of Target) (h health, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address[of]+"/health", nil)
 	if err != nil {
 		return h, err
 	}
@@ -214,12 +241,24 @@ func (s *stand) health(ctx context.Context) (h health, err error) {
 	return h, err
 }
 
-// checkRows holds the gateway to what it was measured with: each request is in its
-// books, once.
+// checkRows holds the gateways that keep books to what they were measured with: each
+// request is in them, once.
 func (s *stand) checkRows(ctx context.Context) error {
-	return until(ctx, rowsWithin, s.gateway, func(ctx context.Context) error {
-		h, err := s.health(ctx)
-		u, want := h.Usage, s.answered[Gateway]
+	for _, of := range []Target{Gateway, Silent} {
+		if s.gateways[of] == nil {
+			continue
+		}
+		if err := s.checkRowsOf(ctx, of); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stand) checkRowsOf(ctx context.Context, of Target) error {
+	return until(ctx, rowsWithin, s.gateways[of], func(ctx context.Context) error {
+		h, err := s.health(ctx, of)
+		u, want := h.Usage, s.answered[of]
 		if err == nil && (u.Written != want || u.Unread+u.Refused+u.Lost > 0) {
 			err = fmt.Errorf("%d requests were answered, and of the usage %+v", want, u)
 		}

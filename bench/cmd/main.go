@@ -34,10 +34,10 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return provide(ctx, stdout)
 	case len(args) == 2 && args[0] == "load":
 		return ask(ctx, args[1], stdout)
-	case len(args) == 2:
-		return measure(ctx, args[0], args[1], stdout)
+	case len(args) == 3:
+		return measure(ctx, bench.Binaries{Gateway: args[0], Apart: args[1]}, args[2], stdout)
 	}
-	return errors.New("usage: bench AI-GATEWAY RESULTS-FOLDER")
+	return errors.New("usage: bench AI-GATEWAY AI-GATEWAY-FOR-SABOTAGE RESULTS-FOLDER")
 }
 
 // provide runs the fake provider and prints its address.
@@ -60,16 +60,14 @@ func ask(ctx context.Context, text string, stdout io.Writer) error {
 }
 
 // measure runs everything and keeps what comes of it.
-func measure(ctx context.Context, gateway, folder string, stdout io.Writer) error {
-	self, err := os.Executable()
-	if err != nil {
+func measure(ctx context.Context, b bench.Binaries, folder string, stdout io.Writer) (err error) {
+	if b.Self, err = os.Executable(); err != nil {
 		return fmt.Errorf("finding this program: %w", err)
 	}
-	envoy := os.Getenv("ENVOY_PATH")
-	if envoy == "" {
+	if b.Envoy = os.Getenv("ENVOY_PATH"); b.Envoy == "" {
 		return errors.New("no Envoy: set ENVOY_PATH to one, or run `make bench`")
 	}
-	result, err := bench.Run(ctx, bench.Binaries{Self: self, Gateway: gateway, Envoy: envoy}, os.Stderr)
+	result, err := bench.Run(ctx, b, os.Stderr)
 	if err != nil {
 		return err
 	}
