@@ -1,7 +1,8 @@
 // Package bench measures what the gateway costs: side by side in one run, round
 // after round, a fake provider asked directly, through an Envoy that only carries,
-// and through the gateway, with its ledger and without. What counts are the ratios: absolute figures are those
-// of one machine at one time. It runs built binaries and imports nothing of theirs.
+// and through the gateway, with its ledger and without. What counts are the ratios:
+// absolute figures are those of one machine at one time. It runs built binaries and
+// imports nothing of theirs.
 package bench
 
 import (

@@ -18,7 +18,7 @@ type Figure struct {
 }
 
 // heads are metrics and what is aimed at; "" where nothing is. Ratios and memory are aims
-// for the gateway without its ledger, which has an aim of its own.
+// for the gateway without its ledger; the ledger has one of its own.
 type heads map[string]string
 
 // Lengths of a measurement.
@@ -31,7 +31,7 @@ const (
 func Figures() []Figure {
 	return []Figure{
 		loop("JSON, 1 connection", 1, 0, measured, heads{latency: ""}),
-		besides(Silent, loop("JSON, 16 connections", 16, 0, measured, heads{
+		itemized(loop("JSON, 16 connections", 16, 0, measured, heads{
 			rate: "at least 0.42 ×", cost + "request": "at most 4.3 ×", ledger: "at most 15", promptLog: "",
 		})),
 		loop("streams, 1 connection", 1, shortStream, measured, heads{firstChunk: ""}),
@@ -65,10 +65,10 @@ func pacedStreams(d time.Duration) Figure {
 // shortStream is how many chunks the streams have that are not paced.
 const shortStream = 20
 
-// besides measures another target, too, which tells what the ledger costs and what the
-// prompt log does.
-func besides(to Target, f Figure) Figure {
-	f.Besides = []Target{to}
+// itemized tells what of a request's cost is the ledger's and what is the prompt log's,
+// for which it measures another target, too.
+func itemized(f Figure) Figure {
+	f.Besides = []Target{Silent}
 	f.Metrics = append(f.Metrics, less(ledger, Silent, Apart), less(promptLog, Gateway, Silent))
 	return f
 }
@@ -106,7 +106,8 @@ func paced(connections int, pace, ramp, warmUp, d time.Duration) load.Plan {
 type Metric struct {
 	Name string
 	Of   func(Sample) float64 // 0 where the target has no such thing
-	// A metric of one target less the same of another is shown as the gateway's.
+	// Target and Less, "" for most metrics: what is shown is the metric of the one less that
+	// of the other, in the place of the gateway's.
 	Target, Less Target
 }
 

@@ -93,15 +93,13 @@ func (r Result) about() string {
 func (r Result) Table() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, r.about())
-	line := func(name string, columns ...string) {
-		fmt.Fprintf(&b, "%-44s%11s%12s%11s%8s%11s%8s  %s\n", name, columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], columns[6])
-	}
+	line := func(columns ...any) { fmt.Fprintf(&b, "%-44s%11s%12s%11s%8s%11s%8s  %s\n", columns...) }
 	figure := ""
 	for _, row := range r.Rows {
 		if row.Figure != figure {
 			figure = row.Figure
 			fmt.Fprintln(&b)
-			line(figure, string(Direct), string(Bare), string(Apart), "ratio", string(Gateway), "ratio", "aim")
+			line(figure, Direct, Bare, Apart, "ratio", Gateway, "ratio", "aim")
 		}
 		v := row.Values
 		line("  "+row.Metric, number(v[Direct]), number(v[Bare]), number(v[Apart]), number(row.Apart), number(v[Gateway]), number(row.Ratio), row.Goal)

@@ -244,26 +244,23 @@ func (s *stand) health(ctx context.Context, of Target) (h health, err error) {
 // checkRows holds the gateways that keep books to what they were measured with: each
 // request is in them, once.
 func (s *stand) checkRows(ctx context.Context) error {
-	for _, of := range []Target{Gateway, Silent} {
-		if s.gateways[of] == nil {
+	for of, gateway := range s.gateways {
+		if of == Apart {
 			continue
 		}
-		if err := s.checkRowsOf(ctx, of); err != nil {
+		err := until(ctx, rowsWithin, gateway, func(ctx context.Context) error {
+			h, err := s.health(ctx, of)
+			u, want := h.Usage, s.answered[of]
+			if err == nil && (u.Written != want || u.Unread+u.Refused+u.Lost > 0) {
+				err = fmt.Errorf("%d requests were answered, and of the usage %+v", want, u)
+			}
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (s *stand) checkRowsOf(ctx context.Context, of Target) error {
-	return until(ctx, rowsWithin, s.gateways[of], func(ctx context.Context) error {
-		h, err := s.health(ctx, of)
-		u, want := h.Usage, s.answered[of]
-		if err == nil && (u.Written != want || u.Unread+u.Refused+u.Lost > 0) {
-			err = fmt.Errorf("%d requests were answered, and of the usage %+v", want, u)
-		}
-		return err
-	})
 }
 
 // until waits until a process is ready.
