@@ -19,14 +19,14 @@ func TestARatioIsTheMedianOfTheRoundsRatios(t *testing.T) {
 	var samples []Sample
 	for round, v := range [][2]float64{{10, 20}, {100, 190}, {1, 3}} { // the second round was disturbed
 		samples = append(samples, Sample{Figure: "f", Target: Bare, Round: round, Seconds: v[0]},
-			Sample{Figure: "f", Target: Apart, Round: round, Seconds: v[1] / 2},
+			Sample{Figure: "f", Target: NoLedger, Round: round, Seconds: v[1] / 2},
 			Sample{Figure: "f", Target: Gateway, Round: round, Seconds: v[1]}, Sample{Figure: "other", Target: Bare, Seconds: 1})
 	}
-	want := []Row{{Figure: "f", Metric: "m", Values: map[Target]float64{Bare: 10, Apart: 10, Gateway: 20}, Ratio: 2, Apart: 1, Head: true, Goal: "at most 2 ×"}}
+	want := []Row{{Figure: "f", Metric: "m", Values: map[Target]float64{Bare: 10, NoLedger: 10, Gateway: 20}, Ratio: 2, NoLedger: 1, Head: true, Goal: "at most 2 ×"}}
 	if got := rows([]Figure{f}, samples); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
-	f.Metrics[0].Target, f.Metrics[0].Less = Gateway, Apart
+	f.Metrics[0].Target, f.Metrics[0].Less = Gateway, NoLedger
 	if got := rows([]Figure{f}, samples)[0].Values; !reflect.DeepEqual(got, map[Target]float64{Gateway: 10}) {
 		t.Errorf("one less the other is %v", got)
 	}

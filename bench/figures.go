@@ -68,8 +68,8 @@ const shortStream = 20
 // itemized tells what of a request's cost is the ledger's and what is the prompt log's,
 // for which it measures another target, too.
 func itemized(f Figure) Figure {
-	f.Besides = []Target{Silent}
-	f.Metrics = append(f.Metrics, less(ledger, Silent, Apart), less(promptLog, Gateway, Silent))
+	f.Besides = []Target{NoPrompts}
+	f.Metrics = append(f.Metrics, less(ledger, NoPrompts, NoLedger), less(promptLog, Gateway, NoPrompts))
 	return f
 }
 

@@ -37,7 +37,7 @@ type bar struct {
 	Width           float64
 }
 
-var classes = map[Target]string{Direct: "direct", Bare: "bare", Apart: "apart", Gateway: "gateway"}
+var classes = map[Target]string{Direct: "direct", Bare: "bare", NoLedger: "no-ledger", Gateway: "gateway"}
 
 // plot draws the metrics that matter most as an SVG.
 func (r Result) plot() ([]byte, error) {
@@ -69,7 +69,7 @@ func (r Result) plot() ([]byte, error) {
 func newGroup(row Row, y int) group {
 	g := group{Title: row.Figure + ": " + row.Metric, Y: y}
 	if row.Ratio > 0 {
-		g.Ratio = number(row.Ratio) + " ×, without its ledger " + number(row.Apart) + " ×"
+		g.Ratio = number(row.Ratio) + " ×, without its ledger " + number(row.NoLedger) + " ×"
 	}
 	if row.Goal != "" {
 		g.Goal = ", aim " + row.Goal

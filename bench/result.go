@@ -26,11 +26,11 @@ type Row struct {
 	Figure, Metric string
 	Values         map[Target]float64 // medians over the rounds; absent where there is none
 	// Ratio is the gateway's value by the bare Envoy's: the median of the rounds' own
-	// ratios, as what disturbs a round disturbs both. Apart is the same for the gateway
+	// ratios, as what disturbs a round disturbs both. NoLedger is the same for the gateway
 	// without its ledger. 0 if there is none.
-	Ratio, Apart float64
-	Head         bool   // the plot shows it
-	Goal         string // what is aimed at; "" for nothing
+	Ratio, NoLedger float64
+	Head            bool   // the plot shows it
+	Goal            string // what is aimed at; "" for nothing
 }
 
 // rows sums samples up.
@@ -60,7 +60,7 @@ func newRow(f Figure, m Metric, samples []Sample) Row {
 	for to, values := range by {
 		row.Values[to] = median(values)
 	}
-	row.Ratio, row.Apart = byRound(by[Gateway], by[Bare], quotient), byRound(by[Apart], by[Bare], quotient)
+	row.Ratio, row.NoLedger = byRound(by[Gateway], by[Bare], quotient), byRound(by[NoLedger], by[Bare], quotient)
 	return row
 }
 
@@ -99,10 +99,10 @@ func (r Result) Table() string {
 		if row.Figure != figure {
 			figure = row.Figure
 			fmt.Fprintln(&b)
-			line(figure, Direct, Bare, Apart, "ratio", Gateway, "ratio", "aim")
+			line(figure, Direct, Bare, NoLedger, "ratio", Gateway, "ratio", "aim")
 		}
 		v := row.Values
-		line("  "+row.Metric, number(v[Direct]), number(v[Bare]), number(v[Apart]), number(row.Apart), number(v[Gateway]), number(row.Ratio), row.Goal)
+		line("  "+row.Metric, number(v[Direct]), number(v[Bare]), number(v[NoLedger]), number(row.NoLedger), number(v[Gateway]), number(row.Ratio), row.Goal)
 	}
 	return b.String()
 }

@@ -26,15 +26,15 @@ type Target string
 
 // The targets.
 const (
-	Direct  Target = "direct"
-	Bare    Target = "bare Envoy"
-	Apart   Target = "no ledger"     // the gateway as it would be without its ledger, which keeps the prompt log too
-	Silent  Target = "no prompt log" // the gateway with its prompt log off
-	Gateway Target = "gateway"
+	Direct    Target = "direct"
+	Bare      Target = "bare Envoy"
+	NoLedger  Target = "no ledger"     // the gateway as it would be without its ledger, which keeps the prompt log too
+	NoPrompts Target = "no prompt log" // the gateway with its prompt log off
+	Gateway   Target = "gateway"
 )
 
 // Targets are those that are measured by every figure and shown beside each other.
-func Targets() []Target { return []Target{Direct, Bare, Apart, Gateway} }
+func Targets() []Target { return []Target{Direct, Bare, NoLedger, Gateway} }
 
 // The parts whose cost is told apart.
 const (
@@ -50,10 +50,10 @@ func between() []string { return []string{envoyPart, servePart, runPart} }
 
 // Binaries are the programs that a stand is built from.
 type Binaries struct {
-	Self    string // this program, whose roles the fake and the load generator are
-	Gateway string // ai-gateway
-	Apart   string // the same, built so that its ledger can be taken out; "" for a stand without
-	Envoy   string
+	Self     string // this program, whose roles the fake and the load generator are
+	Gateway  string // ai-gateway
+	Sabotage string // the same, built so that its ledger can be taken out; "" for a stand without
+	Envoy    string
 }
 
 // stand is everything that is measured, running: one fake provider and the ways to it.
@@ -96,12 +96,12 @@ func (s *stand) start(ctx context.Context) error {
 }
 
 func (s *stand) startGateways(ctx context.Context) error {
-	if err := s.startGateway(ctx, Gateway, s.Gateway); err != nil || s.Apart == "" {
+	if err := s.startGateway(ctx, Gateway, s.Gateway); err != nil || s.Sabotage == "" {
 		return err
 	}
 	const noPrompts = "AI_GATEWAY_PROMPT_LOGGING=off"
-	return errors.Join(s.startGateway(ctx, Apart, s.Apart, "AI_GATEWAY_SABOTAGE=no-ledger", noPrompts),
-		s.startGateway(ctx, Silent, s.Gateway, noPrompts))
+	return errors.Join(s.startGateway(ctx, NoLedger, s.Sabotage, "AI_GATEWAY_SABOTAGE=no-ledger", noPrompts),
+		s.startGateway(ctx, NoPrompts, s.Gateway, noPrompts))
 }
 
 // close ends everything and removes its files.
@@ -245,7 +245,7 @@ func (s *stand) health(ctx context.Context, of Target) (h health, err error) {
 // request is in them, once.
 func (s *stand) checkRows(ctx context.Context) error {
 	for of, gateway := range s.gateways {
-		if of == Apart {
+		if of == NoLedger {
 			continue
 		}
 		err := until(ctx, rowsWithin, gateway, func(ctx context.Context) error {

@@ -35,7 +35,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	case len(args) == 2 && args[0] == "load":
 		return ask(ctx, args[1], stdout)
 	case len(args) == 3:
-		return measure(ctx, bench.Binaries{Gateway: args[0], Apart: args[1]}, args[2], stdout)
+		return measure(ctx, bench.Binaries{Gateway: args[0], Sabotage: args[1]}, args[2], stdout)
 	}
 	return errors.New("usage: bench AI-GATEWAY AI-GATEWAY-FOR-SABOTAGE RESULTS-FOLDER")
 }
