@@ -11,9 +11,9 @@ import (
 )
 
 // connection carries exchanges over HTTP/2: one goroutine reads what has come, answers
-// all of it in place, and writes the answers at once. That is where most of a message's
-// cost goes with a goroutine for each stream: into waking it. What takes longer has a
-// goroutine of its own, so that others need not wait for it.
+// all of it in place, and writes the answers at once. With a goroutine for each stream,
+// waking it would be most of a message's cost. What takes longer has a goroutine of its
+// own, so that others need not wait for it.
 type connection struct {
 	s    *Server
 	peer io.Writer
@@ -47,9 +47,9 @@ func newConnection(s *Server, peer io.Writer) *connection {
 	return &connection{s: s, peer: peer, streams: map[uint32]*stream{}, window: defaultWindow, initial: defaultWindow, maxFrame: defaultMaxFrame}
 }
 
-// run carries what comes to its end, and settles what is unfinished then. Writing does not
-// wait for a peer that does not read for ever: it is killed for that, or run's caller
-// closes the connection.
+// run carries what comes to its end, and settles what is unfinished then. A peer that does
+// not read holds writing up, but not for ever: it is killed for that, or run's caller closes
+// the connection.
 func (c *connection) run(from io.Reader) error {
 	defer c.beside.Wait()
 	defer c.abandon()
@@ -211,7 +211,6 @@ func (c *connection) onData(f frame) error {
 	}
 	for len(data) > 0 && !st.ending {
 		var msg []byte
-		var err error
 		if msg, data, err = st.next(data); err != nil {
 			c.s.config.Log.Warn("what Envoy sent cannot be read", "request_id", st.x.head.requestID, "error", err)
 			c.fail(st, codes.Internal)
@@ -316,20 +315,20 @@ func (c *connection) doInPlace(st *stream, j job) {
 		return
 	}
 	c.out = out
-	setLength(out[at+frameHeader:])
-	if n := len(out) - at - frameHeader; len(st.unsent) == 0 && n <= c.sendable(st) {
+	setLength(out[at+frameHeaderSize:])
+	if n := len(out) - at - frameHeaderSize; len(st.unsent) == 0 && n <= c.sendable(st) {
 		appendFrameHeader(out[at:at], n, frameData, 0, st.id)
 		st.window -= int64(n)
 		c.window -= int64(n)
 		return
 	}
-	st.unsent = append(st.unsent, out[at+frameHeader:]...)
+	st.unsent = append(st.unsent, out[at+frameHeaderSize:]...)
 	c.out = out[:at]
 	c.flush(st)
 }
 
 // noHeaders are the place of the headers of a frame and of its one message.
-var noHeaders [frameHeader + messageHeader]byte
+var noHeaders [frameHeaderSize + messageHeaderSize]byte
 
 // doBeside does a stream's jobs until none waits.
 func (c *connection) doBeside(st *stream, j job) {
@@ -339,7 +338,7 @@ func (c *connection) doBeside(st *stream, j job) {
 		if j.end {
 			code = c.s.end(st.x)
 		} else {
-			reply, code = c.s.answer(st.x, j.msg, make([]byte, messageHeader))
+			reply, code = c.s.answer(st.x, j.msg, make([]byte, messageHeaderSize))
 		}
 		j, more = c.didBeside(st, j.end, reply, code)
 	}
@@ -404,7 +403,7 @@ func (c *connection) end(st *stream) {
 	}
 }
 
-// fail breaks a stream off.
+// fail breaks a stream off. Its end comes next, also if it was one of the jobs that waited.
 func (c *connection) fail(st *stream, code codes.Code) {
 	c.finish(st, code)
 	st.waiting, st.ending = nil, false

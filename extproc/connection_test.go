@@ -61,6 +61,14 @@ func (p *peer) expect(kind string) http2.Frame {
 	return f
 }
 
+// expectEnd reads the next frame, which has to end a stream with a status.
+func (p *peer) expectEnd(status string) {
+	p.t.Helper()
+	if f := p.expect("HEADERS").(*http2.HeadersFrame); !f.StreamEnded() || !bytes.HasSuffix(f.HeaderBlockFragment(), []byte(status)) {
+		p.t.Errorf("%v ended with %q", f, f.HeaderBlockFragment())
+	}
+}
+
 func (p *peer) must(err error) {
 	p.t.Helper()
 	if err != nil {
@@ -83,11 +91,11 @@ func packed(t testing.TB, m proto.Message) []byte {
 // reply is the message in a data frame's payload.
 func (p *peer) reply(payload []byte) *extprocv3.ProcessingResponse {
 	p.t.Helper()
-	if len(payload) < messageHeader || payload[0] != 0 || int(binary.BigEndian.Uint32(payload[1:])) != len(payload)-messageHeader {
+	if len(payload) < messageHeaderSize || payload[0] != 0 || int(binary.BigEndian.Uint32(payload[1:])) != len(payload)-messageHeaderSize {
 		p.t.Fatalf("%q is no message", payload)
 	}
 	m := &extprocv3.ProcessingResponse{}
-	p.must(proto.Unmarshal(payload[messageHeader:], m))
+	p.must(proto.Unmarshal(payload[messageHeaderSize:], m))
 	return m
 }
 
@@ -125,7 +133,7 @@ func TestAReplyIsSentAsThePeersWindowsAllow(t *testing.T) {
 	p.must(p.WriteData(1, false, packed(t, chatHeaders())))
 	p.expect("HEADERS")
 	var got []byte
-	for len(got) < messageHeader+2 { // the smallest reply
+	for len(got) < messageHeaderSize+2 { // the smallest reply
 		p.must(p.WriteWindowUpdate(1, 3))
 		piece := p.expect("DATA").(*http2.DataFrame).Data()
 		if len(piece) > 3 {
@@ -198,15 +206,22 @@ func TestALargeMessageDoesNotHoldUpOtherStreams(t *testing.T) {
 	}
 }
 
-func TestAResetWhileAMessageIsBeingAnsweredSettlesOnceAndSaysNothing(t *testing.T) {
-	var b books
-	config, goOn := fakeConfig(&b), make(chan struct{})
+// busy is a peer of a connection that answers stream 1's second message when goOn is closed.
+func busy(t *testing.T, b *books) (p *peer, goOn chan struct{}) {
+	t.Helper()
+	config, goOn := fakeConfig(b), make(chan struct{})
 	slowOn(config, goOn)
-	p := connect(t, config)
+	p = connect(t, config)
 	p.open(1)
 	p.must(p.WriteData(1, false, append(packed(t, chatHeaders()), packed(t, slowBody)...)))
 	p.expect("HEADERS")
 	p.expect("DATA")
+	return p, goOn
+}
+
+func TestAResetWhileAMessageIsBeingAnsweredSettlesOnceAndSaysNothing(t *testing.T) {
+	var b books
+	p, goOn := busy(t, &b)
 	p.must(p.WriteRSTStream(1, http2.ErrCodeCancel))
 	p.must(p.WritePing(false, [8]byte{1}))
 	p.expect("PING") // the reset was read
@@ -221,19 +236,11 @@ func TestAResetWhileAMessageIsBeingAnsweredSettlesOnceAndSaysNothing(t *testing.
 
 func TestAStreamThatDoesNotWaitForAnswersIsBrokenOffAndSettledOnce(t *testing.T) {
 	var b books
-	config, goOn := fakeConfig(&b), make(chan struct{})
-	slowOn(config, goOn)
-	p := connect(t, config)
-	p.open(1)
-	p.must(p.WriteData(1, false, append(packed(t, chatHeaders()), packed(t, slowBody)...)))
-	p.expect("HEADERS")
-	p.expect("DATA")
+	p, goOn := busy(t, &b)
 	for range maxWaiting + 1 {
 		p.must(p.WriteData(1, false, packed(t, responseBodyOf("x", false))))
 	}
-	if f := p.expect("HEADERS").(*http2.HeadersFrame); !f.StreamEnded() || !bytes.HasSuffix(f.HeaderBlockFragment(), []byte("grpc-status\x018")) {
-		t.Errorf("%v ended with %q", f, f.HeaderBlockFragment())
-	}
+	p.expectEnd("grpc-status\x018")
 	close(goOn)
 	b.waitFor(t, 1)
 	p.must(p.WritePing(false, [8]byte{}))
@@ -260,9 +267,7 @@ func TestACompressedMessageEndsItsStreamWithAnError(t *testing.T) {
 	p := connect(t, fakeConfig(&books{}))
 	p.open(1)
 	p.must(p.WriteData(1, false, []byte{1, 0, 0, 0, 0}))
-	if f := p.expect("HEADERS").(*http2.HeadersFrame); !f.StreamEnded() || !bytes.HasSuffix(f.HeaderBlockFragment(), []byte("grpc-status\x0213")) {
-		t.Errorf("%v ended with %q", f, f.HeaderBlockFragment())
-	}
+	p.expectEnd("grpc-status\x0213")
 }
 
 func TestWhatIsNoHTTP2EndsTheConnection(t *testing.T) {
@@ -284,8 +289,8 @@ func TestWhatIsNoHTTP2EndsTheConnection(t *testing.T) {
 		"an unknown frame":     {preface + "\x00\x00\x01\x7f\xff\x00\x00\x00\x03x", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c0 := newConnection(New(fakeConfig(&books{})), io.Discard)
-			if err := c0.run(strings.NewReader(c.sent)); !errors.Is(err, c.want) || err != nil && c.want == nil {
+			err := newConnection(New(fakeConfig(&books{})), io.Discard).run(strings.NewReader(c.sent))
+			if !errors.Is(err, c.want) || err != nil && c.want == nil {
 				t.Errorf("ended with %v, want %v", err, c.want)
 			}
 		})

@@ -44,8 +44,8 @@ const (
 )
 
 const (
-	frameHeader   = 9 // bytes
-	messageHeader = 5 // bytes of a gRPC message's: compressed or not, and its length
+	frameHeaderSize   = 9 // bytes
+	messageHeaderSize = 5 // bytes of a gRPC message's: compressed or not, and its length
 
 	defaultWindow   = 65_535 // bytes
 	defaultMaxFrame = 16_384 // bytes
@@ -75,18 +75,18 @@ var (
 
 // nextFrame cuts the first frame off b; ok is false while it is not whole.
 func nextFrame(b []byte) (f frame, rest []byte, ok bool, err error) {
-	if len(b) < frameHeader {
+	if len(b) < frameHeaderSize {
 		return f, b, false, nil
 	}
 	length := int(b[0])<<16 | int(b[1])<<8 | int(b[2])
 	if length > ourMaxFrame {
 		return f, b, false, fmt.Errorf("%w: %d bytes", errFrameSize, length)
 	}
-	if len(b) < frameHeader+length {
+	if len(b) < frameHeaderSize+length {
 		return f, b, false, nil
 	}
-	f = frame{kind: b[3], flags: b[4], stream: binary.BigEndian.Uint32(b[5:]) & largestWindow, payload: b[frameHeader : frameHeader+length]}
-	return f, b[frameHeader+length:], true, nil
+	f = frame{kind: b[3], flags: b[4], stream: binary.BigEndian.Uint32(b[5:]) & largestWindow, payload: b[frameHeaderSize : frameHeaderSize+length]}
+	return f, b[frameHeaderSize+length:], true, nil
 }
 
 // data is the payload without its padding.

@@ -8,9 +8,9 @@ import (
 	"unsafe"
 )
 
-// socket reads and writes a connection by system calls that Go's scheduler is not told of,
-// which it need not be: they never block, as Go's sockets do not. To be told of each one
-// costs it more than the calls themselves, on a machine that is idle in between.
+// socket reads and writes a connection by system calls that Go's scheduler is not told of.
+// It need not be, as calls on Go's sockets never block; and on a machine that is idle in
+// between, telling it costs more than the calls themselves.
 type socket struct {
 	net.Conn
 	raw syscall.RawConn

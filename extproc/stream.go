@@ -46,10 +46,10 @@ func (st *stream) next(data []byte) (msg, rest []byte, err error) {
 			return nil, nil, err
 		}
 		if n > 0 && len(data) >= n {
-			return data[messageHeader:n], data[n:], nil
+			return data[messageHeaderSize:n], data[n:], nil
 		}
 	}
-	if missing := messageHeader - len(st.in); missing > 0 {
+	if missing := messageHeaderSize - len(st.in); missing > 0 {
 		data = st.collect(data, missing)
 	}
 	n, err := length(st.in)
@@ -60,7 +60,7 @@ func (st *stream) next(data []byte) (msg, rest []byte, err error) {
 	if len(st.in) < n {
 		return nil, nil, nil
 	}
-	return st.in[messageHeader:], data, nil
+	return st.in[messageHeaderSize:], data, nil
 }
 
 // collect takes up to n bytes of data.
@@ -75,19 +75,19 @@ func length(b []byte) (int, error) {
 	switch {
 	case len(b) > 0 && b[0] != 0:
 		return 0, errCompressed
-	case len(b) < messageHeader:
+	case len(b) < messageHeaderSize:
 		return 0, nil
 	}
 	n := binary.BigEndian.Uint32(b[1:])
 	if n > maxMessage {
 		return 0, errMessage
 	}
-	return messageHeader + int(n), nil
+	return messageHeaderSize + int(n), nil
 }
 
 // setLength fills in the header of a message.
 func setLength(b []byte) {
-	binary.BigEndian.PutUint32(b[1:], uint32(len(b)-messageHeader))
+	binary.BigEndian.PutUint32(b[1:], uint32(len(b)-messageHeaderSize))
 }
 
 // quick reports whether a job takes no time worth noticing.
