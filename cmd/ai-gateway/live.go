@@ -129,9 +129,9 @@ func overrides(prices []config.Price) []pricing.Override {
 }
 
 // reload puts in force what the files hold now. What is bad, in itself or to Envoy, is
-// refused, and what was in force stays so. It also does with xds.ErrUnconfirmed, but
-// Envoy is left with what it was told, as it may still accept that: its groups are also
-// those of the plans in force.
+// refused, and what was in force stays so. So it does while Envoy has not said a word
+// (xds.ErrUnconfirmed), but then Envoy is left with what it was told, as it may still
+// accept that: the plans in force find their groups in it, too.
 func (l *live) reload(ctx context.Context) error {
 	before := l.now.Load()
 	err := l.change(ctx, before)

@@ -167,8 +167,8 @@ func ended(err error) error {
 	return err
 }
 
-// envoyWorkers leaves half of the processors to serve: it has to answer each worker's
-// questions, and workers that wait for it wake more often for less.
+// envoyWorkers leaves half of the processors to serve, which answers the workers' questions:
+// more of them would wait for it, and be woken more often for the same work.
 func envoyWorkers() int { return max(runtime.GOMAXPROCS(0)/2, 1) }
 
 func (w world) envoyProcess(binary envoy.Binary, files runFiles) supervisor.Process {
