@@ -29,9 +29,9 @@ func reserve(f *os.File, size int64) error {
 func flush(f *os.File) error { return syscall.Fdatasync(int(f.Fd())) }
 
 // write writes all of b, by system calls that Go's scheduler is not told of. The room is
-// taken and nobody waits for the disk, so they take a microsecond; on a machine that is
-// idle in between, telling it costs several times that. Should one take longer, those that
-// wait for it wait for the spool anyway.
+// taken and nobody waits for the disk, so a call takes a microsecond; on a machine that is
+// idle in between, telling the scheduler costs several times that. Should a call take
+// longer, whoever needs the spool would wait anyway.
 func write(f *os.File, b []byte) error {
 	fd := f.Fd()
 	for len(b) > 0 {
