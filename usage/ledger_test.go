@@ -530,62 +530,6 @@ func TestWhileTheTablesTakeNothingRequestsAreKept(t *testing.T) {
 	b.eventually("the failure is over", func() bool { return b.Stats().LastError == "" })
 }
 
-func TestAStoreThatCannotBeOpenedSaysWhy(t *testing.T) {
-	dir := t.TempDir()
-	text := filepath.Join(dir, "text.db")
-	if err := os.WriteFile(text, []byte(strings.Repeat("no database ", 100)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	newer := filepath.Join(dir, "newer.db")
-	store, err := Open(t.Context(), newer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	store.db.MustExec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`)
-	store.Close()
-	for path, want := range map[string]string{filepath.Join(dir, "no", "such.db"): "make the folder", text: "SQLite", newer: "version 99", dir: "is a directory"} {
-		if _, err := Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
-			t.Errorf("opening %s: %v, want an error that names it and has %q", path, err, want)
-		}
-	}
-}
-
-// A store of an earlier version is made by taking the newest apart: goose goes on from it.
-func TestPromptsOfAnEarlierVersionAreKept(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "old.db")
-	store, err := Open(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	store.db.MustExec(`DELETE FROM goose_db_version WHERE version_id >= 3`)
-	store.db.MustExec(`DROP TABLE prompts`)
-	store.db.MustExec(`CREATE TABLE prompts (started_at TIMESTAMPTZ NOT NULL, id TEXT NOT NULL, key_id TEXT NOT NULL, model TEXT NOT NULL,
-		prompt TEXT NOT NULL, answer TEXT NOT NULL, prompt_tokens BIGINT NOT NULL, completion_tokens BIGINT NOT NULL,
-		PRIMARY KEY (started_at, id)) WITHOUT ROWID`)
-	store.db.MustExec(`INSERT INTO prompts VALUES ('2026-01-02T03:04:05.000000Z', 'a', 'k', 'm', 'asked', 'answered', 1, 2)`)
-	store.Close()
-	if store, err = Open(t.Context(), path); err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	prompts, err := store.Prompts(t.Context(), 10)
-	if err != nil || len(prompts) != 1 || prompts[0].Prompt != "asked" || prompts[0].Answer != "answered" {
-		t.Errorf("%+v, %v", prompts, err)
-	}
-}
-
-func TestAStoreWithOddCharactersInItsPathIsThere(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a b?c#d%41.db")
-	store, err := Open(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	store.Close()
-	if info, err := os.Stat(path); err != nil || info.Size() == 0 || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v, %v", info, err)
-	}
-}
-
 func FuzzJournalLinesNeverPanic(f *testing.F) {
 	f.Add(line(intent()))
 	f.Add(`{"id":"0","status":"-","duration_ms":null,"attempts":-1,"usage":"1 2 3 4","tries":"|a 1|b 2 3 4"}`)
