@@ -4,7 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
-	"slices"
+	"math"
 	"text/template"
 )
 
@@ -74,9 +74,9 @@ func newGroup(row Row, y int) group {
 	if row.Goal != "" {
 		g.Goal = ", aim " + row.Goal
 	}
-	var values []float64
+	largest := math.SmallestNonzeroFloat64 // a difference may be 0, or below it by chance
 	for _, v := range row.Values {
-		values = append(values, v)
+		largest = max(largest, v)
 	}
 	y += titlePitch
 	for _, to := range Targets() {
@@ -84,7 +84,7 @@ func newGroup(row Row, y int) group {
 		if !ok {
 			continue
 		}
-		width := longestBar * v / slices.Max(values)
+		width := longestBar * max(v, 0) / largest
 		g.Bars = append(g.Bars, bar{Target: to, Class: classes[to], Value: number(v), Y: y, Width: width,
 			TextX: barsAt + int(width) + 8, TextY: y + textDrop})
 		y += barPitch

@@ -31,7 +31,8 @@ func flush(f *os.File) error { return syscall.Fdatasync(int(f.Fd())) }
 // write writes all of b, by system calls that Go's scheduler is not told of. The room is
 // taken and nobody waits for the disk, so a call takes a microsecond; on a machine that is
 // idle in between, telling the scheduler costs several times that. Should a call take
-// longer, whoever needs the spool would wait anyway.
+// longer, whoever needs the spool would wait anyway; with a disk that hangs the process is
+// taken for hung and ended, and Envoy carries on its streams.
 func write(f *os.File, b []byte) error {
 	fd := f.Fd()
 	for len(b) > 0 {

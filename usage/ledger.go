@@ -136,7 +136,7 @@ func (l *Ledger) drain(ctx context.Context) error {
 	l.notBefore = time.Time{}
 	l.turn(ctx)
 	if !l.started {
-		return errors.New("the usage tables could not be opened: the spool keeps what is not in them: " + l.Stats().LastError)
+		return errors.New("the usage tables could not be opened: the spool keeps what is not in them: " + l.troubles[writing])
 	}
 	for _, e := range l.open {
 		if e.state == isOpen && e.settlement != nil {
@@ -146,7 +146,7 @@ func (l *Ledger) drain(ctx context.Context) error {
 	l.write(ctx)
 	l.tidy(time.Now())
 	if len(l.ready) > 0 {
-		return errors.New("usage of some requests is not in the tables yet: the spool keeps it for the next start: " + l.Stats().LastError)
+		return errors.New("usage of some requests is not in the tables yet: the spool keeps it for the next start: " + l.troubles[writing])
 	}
 	return nil
 }
