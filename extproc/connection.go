@@ -28,6 +28,7 @@ type connection struct {
 	maxFrame int
 	taken    uint32 // bytes that came and were not given back to the peer's window
 	leaving  bool   // it ends with its last stream
+	records  []recording
 	beside   sync.WaitGroup
 }
 
@@ -38,9 +39,6 @@ const (
 	inPlace = 32 << 10
 	// keptBuffer is the largest buffer that is kept for what comes next, in bytes.
 	keptBuffer = 64 << 10
-	// maxWaiting is how many messages of a stream may wait for the answer to an earlier
-	// one. Envoy waits for that itself, except with the end of an answer that it makes.
-	maxWaiting = 4
 )
 
 func newConnection(s *Server, peer io.Writer) *connection {
@@ -205,10 +203,8 @@ func (c *connection) onData(f frame) error {
 	if err != nil || st == nil {
 		return err
 	}
-	if st.taken += uint32(len(f.payload)); st.taken >= ourStreamWindow/2 {
-		c.out = appendWindow(c.out, st.id, st.taken)
-		st.taken = 0
-	}
+	st.taken += uint32(len(f.payload))
+	c.giveBack(st)
 	for len(data) > 0 && !st.ending {
 		var msg []byte
 		if msg, data, err = st.next(data); err != nil {
@@ -223,6 +219,15 @@ func (c *connection) onData(f frame) error {
 		c.end(st)
 	}
 	return nil
+}
+
+// giveBack lets the peer send more on a stream, unless its jobs wait: Envoy does not wait
+// for the answer to a piece before it sends the next, so it is the window that bounds them.
+func (c *connection) giveBack(st *stream) {
+	if st.taken >= ourStreamWindow/2 && !st.beside && !st.gone {
+		c.out = appendWindow(c.out, st.id, st.taken)
+		st.taken = 0
+	}
 }
 
 func (c *connection) onSettings(f frame) error {
@@ -285,19 +290,52 @@ func (c *connection) onWindowUpdate(f frame) error {
 	return nil
 }
 
-// do does a stream's next job: in place, or beside after those that are done there.
+// do does a stream's next job, by how long it may take; or later, after one that is done
+// beside.
 func (c *connection) do(st *stream, j job) {
-	switch {
-	case st.beside && len(st.waiting) == maxWaiting && !j.end:
-		c.fail(st, codes.ResourceExhausted)
-	case st.beside:
+	if st.beside {
 		st.waiting = append(st.waiting, st.owned(j))
-	case st.quick(j):
+		return
+	}
+	pace := st.pace(j)
+	if pace == quick {
 		c.doInPlace(st, j)
-	default:
-		st.beside = true
-		j = st.owned(j)
+		return
+	}
+	st.beside = true
+	j = st.owned(j)
+	if pace == slow {
 		c.beside.Go(func() { c.doBeside(st, j) })
+		return
+	}
+	c.records = append(c.records, recording{st, j})
+	if len(c.records) == 1 {
+		c.beside.Go(c.record)
+	}
+}
+
+// recording is a job that writes to disk.
+type recording struct {
+	of  *stream
+	job job
+}
+
+// record does the jobs that write to disk, one after another: the disk takes them no
+// faster, and while it hangs the connection's streams run on.
+func (c *connection) record() {
+	for {
+		c.mu.Lock()
+		r := c.records[0]
+		c.mu.Unlock()
+		c.doBeside(r.of, r.job)
+		c.mu.Lock()
+		c.records[0] = recording{}
+		c.records = c.records[1:]
+		done := len(c.records) == 0
+		c.mu.Unlock()
+		if done {
+			return
+		}
 	}
 }
 
@@ -330,26 +368,20 @@ func (c *connection) doInPlace(st *stream, j job) {
 // noHeaders are the place of the headers of a frame and of its one message.
 var noHeaders [frameHeaderSize + messageHeaderSize]byte
 
-// doBeside does a stream's jobs until none waits.
+// doBeside does a job that others need not wait for.
 func (c *connection) doBeside(st *stream, j job) {
-	for more := true; more; {
-		var reply []byte
-		var code codes.Code
-		if j.end {
-			code = c.s.end(st.x)
-		} else {
-			reply, code = c.s.answer(st.x, j.msg, make([]byte, messageHeaderSize))
-		}
-		j, more = c.didBeside(st, j.end, reply, code)
+	var reply []byte
+	var code codes.Code
+	if j.end {
+		code = c.s.end(st.x)
+	} else {
+		reply, code = c.s.answer(st.x, j.msg, make([]byte, messageHeaderSize))
 	}
-}
-
-// didBeside sends what became of a job, and returns the next.
-func (c *connection) didBeside(st *stream, end bool, reply []byte, code codes.Code) (next job, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	st.beside = false
 	switch {
-	case end:
+	case j.end:
 		c.finish(st, code)
 	case code != codes.OK:
 		c.fail(st, code)
@@ -359,12 +391,13 @@ func (c *connection) didBeside(st *stream, end bool, reply []byte, code codes.Co
 		st.unsent = append(st.unsent, reply...)
 		c.flush(st)
 	}
-	_ = c.write() // whoever reads learns it too
-	if st.beside = len(st.waiting) > 0; !st.beside {
-		return job{}, false
+	for len(st.waiting) > 0 && !st.beside {
+		next := st.waiting[0]
+		st.waiting = st.waiting[1:]
+		c.do(st, next)
 	}
-	next, st.waiting = st.waiting[0], st.waiting[1:]
-	return next, true
+	c.giveBack(st)
+	_ = c.write() // whoever reads learns it too
 }
 
 // begin sends the headers of the answer, once.

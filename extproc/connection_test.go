@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,6 +68,14 @@ func (p *peer) expectEnd(status string) {
 	if f := p.expect("HEADERS").(*http2.HeadersFrame); !f.StreamEnded() || !bytes.HasSuffix(f.HeaderBlockFragment(), []byte(status)) {
 		p.t.Errorf("%v ended with %q", f, f.HeaderBlockFragment())
 	}
+}
+
+// next reads the next frame.
+func (p *peer) next() http2.Frame {
+	p.t.Helper()
+	f, err := p.ReadFrame()
+	p.must(err)
+	return f
 }
 
 func (p *peer) must(err error) {
@@ -206,6 +215,32 @@ func TestALargeMessageDoesNotHoldUpOtherStreams(t *testing.T) {
 	}
 }
 
+// streaming is a peer whose stream 1 is in the middle of a streamed answer.
+func streaming(t *testing.T, config Config) *peer {
+	t.Helper()
+	p := connect(t, config)
+	p.open(1)
+	for n, m := range streamed(1)[:3] {
+		p.must(p.WriteData(1, false, packed(t, m)))
+		if n == 0 {
+			p.expect("HEADERS")
+		}
+		p.expect("DATA")
+	}
+	return p
+}
+
+// slowStream takes its time for each piece.
+type slowStream struct {
+	fakeStream
+	goOn <-chan struct{}
+}
+
+func (s *slowStream) Next(piece []byte, last bool) ([]byte, bool) {
+	<-s.goOn
+	return s.fakeStream.Next(piece, last)
+}
+
 // busy is a peer of a connection that answers stream 1's second message when goOn is closed.
 func busy(t *testing.T, b *books) (p *peer, goOn chan struct{}) {
 	t.Helper()
@@ -234,18 +269,131 @@ func TestAResetWhileAMessageIsBeingAnsweredSettlesOnceAndSaysNothing(t *testing.
 	}
 }
 
-func TestAStreamThatDoesNotWaitForAnswersIsBrokenOffAndSettledOnce(t *testing.T) {
+// Envoy sends a stream's pieces without waiting for the answers to those before.
+func TestPiecesThatComeBehindALargeOneAreAllReadInTheirOrder(t *testing.T) {
 	var b books
-	p, goOn := busy(t, &b)
-	for range maxWaiting + 1 {
-		p.must(p.WriteData(1, false, packed(t, responseBodyOf("x", false))))
+	p := streaming(t, fakeConfig(&b))
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		pieces := packed(t, responseBodyOf(strings.Repeat("x", inPlace+1), false))
+		const many = 500
+		for range many {
+			pieces = append(pieces, packed(t, responseBodyOf("short", false))...)
+		}
+		pieces = append(pieces, packed(t, responseBodyOf("", true))...)
+		for len(pieces) > 0 {
+			n := min(len(pieces), 16<<10)
+			if p.WriteData(1, false, pieces[:n]) != nil {
+				return // the test has failed
+			}
+			pieces = pieces[n:]
+		}
+	})
+	for replies := 0; replies < 502; {
+		if f, ok := p.next().(*http2.DataFrame); ok {
+			replies += bytes.Count(f.Data(), []byte("long"))
+			if !bytes.Contains(f.Data(), []byte("long")) {
+				replies++
+			}
+		}
 	}
-	p.expectEnd("grpc-status\x018")
-	close(goOn)
+	writer.Wait()
+	p.must(p.WriteRSTStream(1, http2.ErrCodeCancel))
 	b.waitFor(t, 1)
-	p.must(p.WritePing(false, [8]byte{}))
-	p.expect("PING")
-	b.only(t)
+	if s := b.only(t); !s.Finished || s.Answer.Usage.Completion != 502 {
+		t.Errorf("settled %+v", s)
+	}
+}
+
+func TestAStreamWhoseMessagesWaitIsSentNoMoreThanItsWindow(t *testing.T) {
+	var b books
+	config, goOn := fakeConfig(&b), make(chan struct{})
+	d := wordDialect()
+	d.newStream = func(gateway.PromptText, bool) Stream { return &slowStream{goOn: goOn} }
+	config.Rules().Dialect = d
+	p := streaming(t, config)
+	piece := packed(t, responseBodyOf(strings.Repeat("x", inPlace+1), false))
+	for sent := 0; sent < ourStreamWindow*3/4; sent += len(piece) {
+		p.must(p.WriteData(1, false, piece[:len(piece)/2]))
+		p.must(p.WriteData(1, false, piece[len(piece)/2:]))
+	}
+	p.must(p.WritePing(false, [8]byte{1}))
+	p.expect("PING") // and no window was given back
+	close(goOn)
+	for {
+		if f, ok := p.next().(*http2.WindowUpdateFrame); ok && f.StreamID == 1 {
+			return
+		}
+	}
+}
+
+// A disk that hangs keeps a request from being recorded, and nothing else from going on.
+func TestARequestThatCannotBeRecordedYetHoldsUpNoStream(t *testing.T) {
+	var b books
+	config, goOn := fakeConfig(&b), make(chan struct{})
+	begin := config.Begin
+	config.Begin = func(i *gateway.Intent) error {
+		if i.Model == "hangs" {
+			<-goOn
+		}
+		return begin(i)
+	}
+	r := run(t, config)
+	stream, _ := r.open(t)
+	if _, err := exchangeAll(stream, streamed(1)...); err != nil {
+		t.Fatal(err)
+	}
+	hanging, _ := r.open(t)
+	if _, err := exchangeAll(hanging, chatHeaders()); err != nil {
+		t.Fatal(err)
+	}
+	if err := hanging.Send(requestBodyOf("hangs", true)); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := exchangeAll(stream, responseBodyOf("data", false)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(goOn)
+	if reply, err := hanging.Recv(); err != nil || reply.GetRequestBody() == nil {
+		t.Errorf("answered %v, %v", reply, err)
+	}
+}
+
+// Where an answer does not tell its tokens, those of the prompt are counted.
+func TestALargePromptIsCountedBesideOtherStreams(t *testing.T) {
+	var b books
+	config, goOn := fakeConfig(&b), make(chan struct{})
+	d := wordDialect()
+	read, readAnswer := d.readRequest, d.readAnswer
+	d.readRequest = func(e gateway.Endpoint, body []byte) (gateway.Request, error) {
+		r, err := read(e, body)
+		r.Text.Texts = strings.Repeat("x", inPlace+1)
+		return r, err
+	}
+	d.readAnswer = func(p gateway.PromptText, status int, body []byte) gateway.Answer {
+		<-goOn
+		return readAnswer(p, status, body)
+	}
+	config.Rules().Dialect = d
+	r := run(t, config)
+	large, _ := r.open(t)
+	if _, err := exchangeAll(large, chatHeaders(), requestBodyOf("gpt", true),
+		responseHeadersOf(false, ":status", "200", "content-type", "application/json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := large.Send(responseBodyOf("{}", true)); err != nil {
+		t.Fatal(err)
+	}
+	other, _ := r.open(t)
+	if _, err := exchangeAll(other, streamed(1)...); err != nil {
+		t.Fatal(err)
+	}
+	close(goOn)
+	if _, err := large.Recv(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestWhatAStreamSendsOverItsLifeIsNotBounded(t *testing.T) {

@@ -101,7 +101,7 @@ func (x *exchange) end() {
 // light reports whether end takes no time worth noticing: neither are tokens to be
 // counted nor is a long text to be cleaned.
 func (x *exchange) light() bool {
-	return !x.planned || x.stream == nil && x.answered.Source != 0 && (x.rules.Clean == nil || len(x.prompt)+len(x.answered.Text) < inPlace)
+	return x.stream == nil && x.answered.Source != 0 && (x.rules.Clean == nil || len(x.prompt)+len(x.answered.Text) < inPlace)
 }
 
 // readAnswer reads the answer's body and lets go of the prompt.

@@ -9,12 +9,14 @@ package extproc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -94,16 +96,33 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 	for {
 		peer, err := l.Accept()
-		if ctx.Err() != nil {
-			if err == nil {
-				peer.Close()
-			}
+		switch {
+		case err == nil:
+			connections.Go(func() { s.carry(ctx, peer) })
+		case ctx.Err() != nil:
 			return nil
-		}
-		if err != nil {
+		case !passing(err):
 			return fmt.Errorf("serving ext_proc: %w", err)
+		default:
+			s.config.Log.Error("a connection of Envoy's could not be taken; that is tried again", "error", err)
+			pause(ctx, acceptPause)
 		}
-		connections.Go(func() { s.carry(ctx, peer) })
+	}
+}
+
+// acceptPause is how long is waited after a connection that could not be taken.
+const acceptPause = 100 * time.Millisecond
+
+// passing reports whether an error is of a moment, as when too many files are open.
+func passing(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOBUFS) ||
+		errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ECONNABORTED)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 

@@ -3,11 +3,14 @@ package extproc
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -193,6 +196,45 @@ func TestServeTellsThatItsListenerBroke(t *testing.T) {
 	l.Close()
 	if err := New(fakeConfig(&books{})).Serve(t.Context(), l); err == nil {
 		t.Error("no error")
+	}
+}
+
+// fullListener has no file for its first connection.
+type fullListener struct {
+	net.Listener
+	failed bool
+}
+
+func (l *fullListener) Accept() (net.Conn, error) {
+	if !l.failed {
+		l.failed = true
+		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return l.Listener.Accept()
+}
+
+func TestAConnectionThatCannotBeTakenForAMomentDoesNotEndServe(t *testing.T) {
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- New(fakeConfig(&books{})).Serve(ctx, &fullListener{Listener: l}) }()
+	c, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, preface); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err != nil {
+		t.Errorf("the second try: %v", err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

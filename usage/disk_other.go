@@ -9,9 +9,3 @@ func reserve(*os.File, int64) error { return nil }
 
 // flush makes a file's content survive a power cut.
 func flush(f *os.File) error { return f.Sync() }
-
-// write writes all of b.
-func write(f *os.File, b []byte) error {
-	_, err := f.Write(b)
-	return err
-}

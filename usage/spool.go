@@ -191,7 +191,7 @@ func (s *Spool) append(kind recordKind, payload func([]byte) []byte) error {
 		}
 		last = s.segments[len(s.segments)-1]
 	}
-	if err := write(last.file, s.buf); err != nil {
+	if _, err := last.file.Write(s.buf); err != nil {
 		_, lost := last.file.Seek(last.size, io.SeekStart) // the next record takes the place of the torn one
 		return errors.Join(err, lost)
 	}
