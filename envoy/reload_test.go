@@ -106,6 +106,22 @@ func TestAChangedFileIsInForceWithoutARestartAndEndsNoStream(t *testing.T) {
 	}
 }
 
+func TestAChangedBackendIsInForceAtOnceAndEndsNoStream(t *testing.T) {
+	t.Parallel()
+	const chunks, long = 30, "gen-chunks=30-delay=100ms"
+	g := configure(t, strings.Replace(oneModel, "gen-chunks=1,", long+",", 1))
+	running := g.stream(long, chunks)
+	time.Sleep(500 * time.Millisecond)
+	for n, setting := range []string{"connect_timeout: 3s", "max_connections: 500", "idle_timeout: 2m"} {
+		model := fmt.Sprintf("gen-chunks=%d", n+2) // seen only with the change
+		g.write(t, fmt.Sprintf("backends: [{name: a, kind: local, base_url: \"${A}/v1\", %s}]\nmodels: [{name: %s, aliases: [%s], backends: [a]}]\n", setting, model, long))
+		g.becomes(t, model, http.StatusOK, changesWithin)
+	}
+	if err := <-running; err != nil {
+		t.Errorf("the stream that ran: %v", err)
+	}
+}
+
 func TestRowsStayInTheTablesOfTheRunWhateverTheFileSays(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -28,57 +28,49 @@ const (
 	httpOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 )
 
-// clusters returns a cluster for every backend and for our own services, and
-// the endpoints of those that need no DNS.
-func (c Config) clusters() (clusters, endpoints []types.Resource, err error) {
+// clusters returns a cluster for every backend and for our own services, each with its
+// endpoint. To ask for endpoints by EDS would make a changed cluster wait for an answer
+// that does not come, as its endpoint has not changed.
+func (c Config) clusters() (clusters []types.Resource, err error) {
 	e := encoder{static: c.static}
 	for _, own := range []struct {
 		name, socket string
 		http2        bool
 	}{{extProcCluster, c.ExtProcSocket, true}, {apiCluster, c.APISocket, false}} {
-		clusters = append(clusters, edsCluster(&e, own.name, protocol(own.http2, gateway.DefaultIdleTimeout)))
-		endpoints = append(endpoints, load(own.name, unixAddress(own.socket), "localhost"))
+		clusters = append(clusters, newCluster(&e, load(own.name, unixAddress(own.socket), "localhost"), protocol(own.http2, gateway.DefaultIdleTimeout)))
 	}
-	clusters = append(clusters, edsCluster(&e, nowhere, protocol(false, gateway.DefaultIdleTimeout)))
-	endpoints = append(endpoints, &endpoint.ClusterLoadAssignment{ClusterName: nowhere})
+	clusters = append(clusters, newCluster(&e, &endpoint.ClusterLoadAssignment{ClusterName: nowhere}, protocol(false, gateway.DefaultIdleTimeout)))
 	for _, b := range c.Routes.Backends {
-		cluster, load, err := c.backend(&e, b)
+		cluster, err := c.backend(&e, b)
 		if err != nil {
-			return nil, nil, fmt.Errorf("backend %q: %w", b.Name, err)
+			return nil, fmt.Errorf("backend %q: %w", b.Name, err)
 		}
 		clusters = append(clusters, cluster)
-		if load != nil {
-			endpoints = append(endpoints, load)
-		}
 	}
-	return clusters, endpoints, e.err
+	return clusters, e.err
 }
 
-// backend returns the cluster of a backend. One with an address gets its endpoint
-// by EDS; one with a name is resolved by Envoy, and its endpoint is part of the cluster.
-func (c Config) backend(e *encoder, b gateway.Backend) (*cluster.Cluster, *endpoint.ClusterLoadAssignment, error) {
+// backend returns the cluster of a backend. A name is resolved by Envoy.
+func (c Config) backend(e *encoder, b gateway.Backend) (*cluster.Cluster, error) {
+	address, err := dialled(b)
+	if err != nil {
+		return nil, err
+	}
 	options := protocol(false, cmp.Or(b.IdleTimeout, gateway.DefaultIdleTimeout))
 	options.HttpFilters = c.upstreamFilters(e, b)
-	cl := edsCluster(e, b.Name, options)
+	cl := newCluster(e, load(b.Name, address, b.BaseURL.Host), options)
 	cl.ConnectTimeout = durationpb.New(cmp.Or(b.ConnectTimeout, gateway.DefaultConnectTimeout))
 	if b.MaxConnections > 0 {
 		cl.CircuitBreakers.Thresholds[0].MaxConnections = wrapperspb.UInt32(uint32(b.MaxConnections))
 	}
-	address, err := dialled(b)
-	if err != nil {
-		return nil, nil, err
-	}
-	assignment := load(b.Name, address, b.BaseURL.Host)
 	if b.BaseURL.Scheme == "https" {
 		cl.TransportSocket = e.tlsSocket(c.tls(e, b))
 	}
 	if isName(b) {
 		cl.ClusterDiscoveryType = &cluster.Cluster_Type{Type: cluster.Cluster_LOGICAL_DNS}
 		cl.DnsLookupFamily = cluster.Cluster_ALL
-		cl.EdsClusterConfig, cl.LoadAssignment = nil, assignment
-		return cl, nil, nil
 	}
-	return cl, assignment, nil
+	return cl, nil
 }
 
 func isName(b gateway.Backend) bool {
@@ -142,11 +134,12 @@ func tlsVersions() *tls.TlsParameters {
 	return &tls.TlsParameters{TlsMinimumProtocolVersion: tls.TlsParameters_TLSv1_2, TlsMaximumProtocolVersion: tls.TlsParameters_TLSv1_3}
 }
 
-func edsCluster(e *encoder, name string, options *upstreamhttp.HttpProtocolOptions) *cluster.Cluster {
+// newCluster is a cluster with one address.
+func newCluster(e *encoder, to *endpoint.ClusterLoadAssignment, options *upstreamhttp.HttpProtocolOptions) *cluster.Cluster {
 	return &cluster.Cluster{
-		Name:                          name,
-		ClusterDiscoveryType:          &cluster.Cluster_Type{Type: cluster.Cluster_EDS},
-		EdsClusterConfig:              &cluster.Cluster_EdsClusterConfig{EdsConfig: e.ads()},
+		Name:                          to.GetClusterName(),
+		ClusterDiscoveryType:          &cluster.Cluster_Type{Type: cluster.Cluster_STATIC},
+		LoadAssignment:                to,
 		ConnectTimeout:                durationpb.New(gateway.DefaultConnectTimeout),
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{httpOptionsKey: e.any(options)},
 		CircuitBreakers: &cluster.CircuitBreakers{Thresholds: []*cluster.CircuitBreakers_Thresholds{{

@@ -60,7 +60,7 @@ func Build(c Config) (*cache.Snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the routes: %w", err)
 	}
-	clusters, endpoints, err := c.clusters()
+	clusters, err := c.clusters()
 	if err != nil {
 		return nil, fmt.Errorf("building the clusters: %w", err)
 	}
@@ -69,7 +69,6 @@ func Build(c Config) (*cache.Snapshot, error) {
 		resource.ListenerType: {listener},
 		resource.RouteType:    {routes},
 		resource.ClusterType:  clusters,
-		resource.EndpointType: endpoints,
 		resource.SecretType:   c.secrets(),
 	} {
 		version, err := contentHash(items)

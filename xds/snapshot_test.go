@@ -67,7 +67,7 @@ func TestOnlyTheTypesThatChangedGetANewVersion(t *testing.T) {
 	}
 	for typeURL, changed := range map[string]bool{
 		resource.RouteType: false, resource.ListenerType: false, resource.ClusterType: false,
-		resource.EndpointType: false, resource.SecretType: true,
+		resource.SecretType: true,
 	} {
 		if got := before.GetVersion(typeURL) != after.GetVersion(typeURL); got != changed {
 			t.Errorf("%s changed: %v, want %v", typeURL, got, changed)
@@ -98,7 +98,7 @@ func TestASecretIsInNoResourceButItsOwn(t *testing.T) {
 	}
 	found := 0
 	for typeURL := range map[string]bool{resource.RouteType: true, resource.ListenerType: true, resource.ClusterType: true,
-		resource.EndpointType: true, resource.SecretType: true} {
+		resource.SecretType: true} {
 		for name, item := range snapshot.GetResources(typeURL) {
 			if !strings.Contains(fmt.Sprint(item), "sk-very-secret") {
 				continue
