@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 const (
@@ -97,13 +98,24 @@ type errLocked struct{ pid string }
 
 func (e errLocked) Error() string { return "process " + e.pid + " holds it" }
 
+// Whoever only looks who holds a lock has it for a moment.
+const (
+	lockTries = 10
+	lockPause = 5 * time.Millisecond
+)
+
 // lockFile takes a lock that ends with the process, and writes our pid into it.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	for try := 0; err != nil && try < lockTries; try++ {
+		time.Sleep(lockPause)
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err != nil {
 		pid, _ := os.ReadFile(path)
 		f.Close()
 		return nil, errLocked{strings.TrimSpace(string(pid))}

@@ -30,7 +30,7 @@ type Store struct {
 
 const (
 	openConnections = 4
-	openTimeout     = time.Minute // a migration of a large table takes its time
+	openTimeout     = time.Minute // for whoever waits until the tables are open
 )
 
 // pragmas are set on every connection. With WAL and NORMAL a killed process loses
@@ -39,10 +39,9 @@ const (
 var pragmas = []string{"journal_mode(WAL)", "synchronous(NORMAL)", "busy_timeout(5000)", "foreign_keys(1)"}
 
 // Open opens the SQLite file at path, makes it if there is none, and brings its
-// tables up to date.
+// tables up to date, which takes as long as it takes: broken off, a large table would
+// never be there. What others hold the file for is waited for by busy_timeout.
 func Open(ctx context.Context, path string) (*Store, error) {
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
 	if err := private(path); err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
