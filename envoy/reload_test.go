@@ -317,6 +317,12 @@ func TestPagesOfConfiguredOriginsAloneMayCall(t *testing.T) {
 		if got := a.get("access-control-allow-origin") == origin; err != nil || got != allowed {
 			t.Errorf("the preflight of %s: %v, %v", origin, a, err)
 		}
+		for name, value := range map[string]string{"access-control-allow-methods": "GET,POST,OPTIONS",
+			"access-control-allow-headers": "*, authorization", "access-control-max-age": "600"} {
+			if got := a.get(name); got != value { // which count for nothing without the origin
+				t.Errorf("the preflight of %s: %s is %q, want %q", origin, name, got, value)
+			}
+		}
 		a, err = post(g.address, chatPath, chatBody("gen-chunks=1", false), "Origin: "+origin)
 		if got := a.get("access-control-allow-origin") == origin; err != nil || a.status != http.StatusOK || got != allowed {
 			t.Errorf("the call of %s: %v, %v", origin, a, err)

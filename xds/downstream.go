@@ -15,13 +15,14 @@ import (
 const certificateSecret = "gateway/certificate"
 
 // preflights are the routes of what browsers ask before they call. The filter for CORS
-// answers them, but only on a route that leads to a cluster.
-func (c Config) preflights() []*route.Route {
+// answers them, but only on a route that leads to a cluster, and the allow list, which knows
+// no header of such an answer, is off: no provider speaks on this route.
+func (c Config) preflights(e *encoder) []*route.Route {
 	if len(c.Origins) == 0 {
 		return nil
 	}
 	return []*route.Route{{
-		Name: "preflight", Action: toNowhere(),
+		Name: "preflight", Action: toNowhere(), TypedPerFilterConfig: without(e, allowListsFilter),
 		Match: &route.RouteMatch{PathSpecifier: prefix("/"), Headers: []*route.HeaderMatcher{
 			method(http.MethodOptions), present("origin"), present("access-control-request-method"),
 		}},

@@ -87,7 +87,7 @@ func (c Config) table(e *encoder) []*route.Route {
 		}, twoHosts),
 		c.planned(e),
 	}
-	routes = append(routes, c.preflights()...)
+	routes = append(routes, c.preflights(e)...)
 	for _, endpoint := range gateway.Endpoints() {
 		match := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path())}
 		post := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path()), Headers: []*route.HeaderMatcher{method(http.MethodPost)}}
