@@ -95,18 +95,28 @@ func Load(path string, getenv func(string) string) (Config, error) {
 
 // LoadText is as Load, but with a text that the file had before; nil is the file's own.
 func LoadText(path string, before []byte, getenv func(string) string) (Config, error) {
-	r, d := load(path, before, getenv)
+	return (&reader{getenv: getenv, file: path, text: before}).whole()
+}
+
+// LoadKeyless is as Load for commands that call no provider and serve nothing: it reads no
+// key, neither a backend's nor that of TLS, and so does not miss one.
+func LoadKeyless(path string, getenv func(string) string) (Config, error) {
+	return (&reader{getenv: getenv, file: path, keyless: true}).whole()
+}
+
+// whole is the configuration, if it has no fault.
+func (r *reader) whole() (Config, error) {
+	d := r.load()
 	if err := r.err(); err != nil {
 		return Config{Files: r.files}, err
 	}
 	return r.config(d), nil
 }
 
-// load reads and checks a whole configuration.
-func load(path string, before []byte, getenv func(string) string) (*reader, *document) {
-	r := &reader{getenv: getenv, file: path, text: before}
+// load reads and checks all that there is.
+func (r *reader) load() *document {
 	d := new(document)
-	if path != "" {
+	if r.file != "" {
 		r.readFile(d)
 	}
 	r.override(d.fields())
@@ -114,7 +124,7 @@ func load(path string, before []byte, getenv func(string) string) (*reader, *doc
 	r.addRoutes(d)
 	complete(d.fields())
 	r.check(d)
-	return r, d
+	return d
 }
 
 // config is what a document without faults means.

@@ -21,7 +21,9 @@ type reader struct {
 	folder string // of the file, to which the paths in it are relative
 	files  Files
 	values int // of the file, read so far
-	faults []fault
+
+	keyless bool // keys are left where they are
+	faults  []fault
 }
 
 // variable is the value of a variable without the space around it; an empty variable
@@ -90,6 +92,9 @@ func cause(err error) error {
 
 // key finds the key that a secret leads to. No fault shows it.
 func (r *reader) key(s *secret) {
+	if r.keyless {
+		return
+	}
 	at, text := s.env.at, ""
 	switch {
 	case s.env.isSaid():
@@ -147,7 +152,7 @@ func (r *reader) authorities(p *setting[path]) string {
 
 // certificate reads a certificate and its key, and checks that they belong together.
 func (r *reader) certificate(t *tlsFiles) {
-	if !t.cert.isSaid() || !t.key.isSaid() {
+	if r.keyless || !t.cert.isSaid() || !t.key.isSaid() {
 		return
 	}
 	certificate, err := r.content(string(t.cert.value))

@@ -11,7 +11,8 @@ import (
 // Show is the effective configuration as a file that says the same, each value with
 // its source as a comment. Keys are not in it, only where they are read from.
 func Show(path string, getenv func(string) string) ([]byte, error) {
-	r, d := load(path, nil, getenv)
+	r := &reader{getenv: getenv, file: path}
+	d := r.load()
 	if err := r.err(); err != nil {
 		return nil, err
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // baseURL is where people on this machine reach the gateway.
-func baseURL(cfg config.Config) string {
-	host := cfg.Bind
+func baseURL(l config.Listener) string {
+	host := l.Bind
 	switch {
 	case host == "127.0.0.1" || host == "0.0.0.0" || host == "::" || host == "::1":
 		host = "localhost"
@@ -19,13 +19,13 @@ func baseURL(cfg config.Config) string {
 		host = "[" + host + "]"
 	}
 	scheme := "http"
-	if cfg.TLS != (config.TLS{}) {
+	if l.HTTPS {
 		scheme = "https"
 	}
-	return fmt.Sprintf("%s://%s:%d", scheme, host, cfg.Port)
+	return fmt.Sprintf("%s://%s:%d", scheme, host, l.Port)
 }
 
-func healthURL(cfg config.Config) string { return baseURL(cfg) + "/health" }
+func healthURL(l config.Listener) string { return baseURL(l) + "/health" }
 
 // banner is what `run` prints once the gateway answers.
 func banner(cfg config.Config, binary envoy.Binary) string {
@@ -33,7 +33,7 @@ func banner(cfg config.Config, binary envoy.Binary) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("")
 	line("AI Gateway %s on Envoy %s", ownVersion(), binary.Version)
-	line("URL: %s", baseURL(cfg))
+	line("URL: %s", baseURL(cfg.Listener()))
 	line("Storage: %s", cfg.Storage())
 	b.WriteString(cfg.Summary())
 	line("")
@@ -47,7 +47,7 @@ func banner(cfg config.Config, binary envoy.Binary) string {
 // curl is a command that streams an answer.
 func curl(cfg config.Config) string {
 	return fmt.Sprintf(`curl -N %s/v1/chat/completions -H 'Content-Type: application/json' `+
-		`-d '{"model":"%s","stream":true,"messages":[{"role":"user","content":"Hello!"}]}'`, baseURL(cfg), tryModel(cfg))
+		`-d '{"model":"%s","stream":true,"messages":[{"role":"user","content":"Hello!"}]}'`, baseURL(cfg.Listener()), tryModel(cfg))
 }
 
 // tryModel is a model that answers without more than what is configured.

@@ -47,9 +47,9 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%s %q is neither a time (2026-01-31 or 2026-01-31T12:00:00Z) nor how long ago (24h)", flag, text)
 }
 
-// openBooks opens the tables that persist. It makes none.
+// openBooks opens the tables that persist. It makes none, and needs no key.
 func (w world) openBooks(ctx context.Context) (config.Config, *usage.Store, error) {
-	cfg, err := w.load()
+	cfg, err := config.LoadKeyless(w.configFile(), w.getenv)
 	if err != nil {
 		return cfg, nil, err
 	}

@@ -42,7 +42,7 @@ func TestRepricingTakesThePricesOfTheFile(t *testing.T) {
 	dir := t.TempDir()
 	db := oneRow(t, filepath.Join(dir, "usage.db"), "mine")
 	file := filepath.Join(dir, "ai-gateway.yaml")
-	text := `backends: [{name: a, kind: local, base_url: "http://localhost:1/v1"}]
+	text := `backends: [{name: a, kind: local, base_url: "http://localhost:1/v1", api_key: {env: UNSET}}]
 models: [{name: mine, backends: [a], price: {input: 2, output: 10}}]
 storage: {database_path: usage.db}
 `

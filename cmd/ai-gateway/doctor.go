@@ -100,10 +100,12 @@ func checkPort(ctx context.Context, cfg config.Config) (f finding, answers bool)
 	if f.err = portFree(ctx, cfg); f.err == nil {
 		return f, false
 	}
-	if body, err := get(ctx, tcpClient(), healthURL(cfg)); body != nil {
-		f.good, f.err = "a gateway answers at "+baseURL(cfg), err
+	health, err := askHealth(ctx, healthURL(cfg.Listener()))
+	if health.pretty == "" {
+		return f, false
 	}
-	return f, f.err == nil
+	f.good, f.err = "a gateway answers at "+baseURL(cfg.Listener()), err
+	return f, err == nil
 }
 
 // checkStore finds the tables' folder open to us, and the state beside them unused, unless

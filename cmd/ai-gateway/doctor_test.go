@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/pem"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -134,5 +136,18 @@ func TestDoctorSaysPlainlyWhatItDidNotCheck(t *testing.T) {
 	}
 	if got := f.unlessDemo(false); got.err == nil || got.hint == "" {
 		t.Errorf("with something real: %s", got)
+	}
+}
+
+func TestDoctorTellsAGatewayFromAnotherServer(t *testing.T) {
+	for body, ours := range map[string]bool{`{"status":"ok"}`: true, "hello": false, "{}": false} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
+		_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
+		n, _ := strconv.Atoi(port)
+		f, answers := checkPort(t.Context(), config.Config{Bind: "127.0.0.1", Port: n})
+		server.Close()
+		if answers != ours || (f.err == nil) != ours {
+			t.Errorf("%s: %s", body, f)
+		}
 	}
 }

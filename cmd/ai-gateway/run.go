@@ -252,7 +252,7 @@ func (w world) announce(ctx context.Context, cfg config.Config, binary envoy.Bin
 	wait, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	for wait.Err() == nil {
-		if _, err := get(wait, tcpClient(), healthURL(cfg)); err == nil {
+		if _, err := get(wait, tcpClient(), healthURL(cfg.Listener())); err == nil {
 			fmt.Fprint(w.stdout, banner(cfg, binary))
 			return nil
 		}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"ai-gateway/config"
 )
 
 func (w world) statusCommand() *cobra.Command {
@@ -19,28 +21,44 @@ Its exit status is 0 if the health is "ok", and 1 if it is "degraded" or "unavai
 or if no gateway answers.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := w.load()
+			listener, err := config.FindListener(w.configFile(), w.getenv)
 			if err != nil {
-				return err
+				fmt.Fprintf(w.stderr, "warning: %v\nasking at %s all the same\n", err, baseURL(listener))
 			}
-			return w.status(cmd.Context(), healthURL(cfg))
+			return w.status(cmd.Context(), healthURL(listener))
 		},
 	}
 }
 
 func (w world) status(ctx context.Context, url string) error {
-	body, err := get(ctx, tcpClient(), url)
-	if body == nil {
-		return fmt.Errorf("asking the gateway: %w: is it running, and with the same PORT and AI_GATEWAY_BIND?", err)
+	health, err := askHealth(ctx, url)
+	if health.pretty != "" {
+		fmt.Fprintln(w.stdout, health.pretty)
 	}
-	var health struct{ Status string }
-	var pretty bytes.Buffer
-	if json.Unmarshal(body, &health) != nil || json.Indent(&pretty, body, "", "  ") != nil || err == nil && health.Status == "" {
-		return fmt.Errorf("what answers at %s is no AI Gateway", url)
-	}
-	fmt.Fprintln(w.stdout, pretty.String())
 	if err == nil && health.Status != "ok" {
 		err = fmt.Errorf("the gateway is %s: its parts say why", health.Status)
 	}
 	return err
+}
+
+// health is what an AI Gateway says of its own.
+type health struct {
+	Status string
+	pretty string // all of it, as JSON; "" where no AI Gateway answers
+}
+
+// askHealth asks the gateway at a URL. The error tells what is no health, and what is no
+// AI Gateway's.
+func askHealth(ctx context.Context, url string) (health, error) {
+	body, err := get(ctx, tcpClient(), url)
+	if body == nil {
+		return health{}, fmt.Errorf("asking the gateway: %w: is it running, and with the same PORT and AI_GATEWAY_BIND?", err)
+	}
+	var h health
+	var pretty bytes.Buffer
+	if json.Unmarshal(body, &h) != nil || json.Indent(&pretty, body, "", "  ") != nil || err == nil && h.Status == "" {
+		return health{}, fmt.Errorf("what answers at %s is no AI Gateway", url)
+	}
+	h.pretty = pretty.String()
+	return h, err
 }
