@@ -143,6 +143,7 @@ func (w world) supervise(ctx context.Context, cfg config.Config, binary envoy.Bi
 	if err != nil {
 		return fmt.Errorf("finding our own binary: %w", err)
 	}
+	defer context.AfterFunc(ctx, func() { log.Info("stopping") })()
 	// Envoy ends first, so that serve sees the end of every stream and settles it.
 	s := supervisor.New(log, w.envoyProcess(binary, files), w.serveProcess(self, files, state, cmp.Or(cfg.DatabasePath, files.database())))
 	group, ctx := errgroup.WithContext(ctx)
