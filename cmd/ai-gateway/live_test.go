@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"ai-gateway/config"
 	"ai-gateway/pricing"
 	"ai-gateway/provider"
 	"ai-gateway/xds"
@@ -164,5 +165,20 @@ func TestAnEnvoyThatSaysNothingIsToldOnceAndOnHealth(t *testing.T) {
 	}
 	if strings.Count(log.String(), "envoy has not confirmed") != 1 || !strings.Contains(g.lastFault(), "envoy has not confirmed") {
 		t.Errorf("health says %q, the log %s", g.lastFault(), log.String())
+	}
+}
+
+func TestStorageIsComparedWithTheOneInUse(t *testing.T) {
+	begun := config.Config{Spool: config.Spool{MaxBytes: 1}}
+	s := &service{files: "/run", database: runFiles("/run").database(), begun: begun}
+	elsewhere, larger := begun, begun
+	elsewhere.DatabasePath = "/var/usage.db"
+	larger.Spool.MaxBytes = 2
+	if s.storesElsewhere(begun) || !s.storesElsewhere(elsewhere) || !s.storesElsewhere(larger) {
+		t.Error("what is in use is taken for another storage, or another one for it")
+	}
+	s.database = elsewhere.DatabasePath
+	if s.storesElsewhere(elsewhere) || !s.storesElsewhere(begun) {
+		t.Error("the run's database is not what counts")
 	}
 }

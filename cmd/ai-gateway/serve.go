@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,6 +66,7 @@ type service struct {
 	log      *slog.Logger
 	started  time.Time
 	live     *live
+	begun    config.Config // when this process started
 }
 
 func (s *service) run(ctx context.Context) (err error) {
@@ -77,6 +79,7 @@ func (s *service) run(ctx context.Context) (err error) {
 		return err
 	}
 	cfg := s.live.now.Load().cfg
+	s.begun = cfg
 	tables := usage.NewTables(s.database)
 	defer func() { err = errors.Join(err, tables.Close()) }()
 	spool, err := usage.OpenSpool(usage.SpoolConfig{Dir: s.state.spool(), MaxBytes: cfg.Spool.MaxBytes, MaxAge: cfg.Spool.MaxAge, Sync: cfg.Spool.Sync, Log: s.log})
@@ -182,7 +185,6 @@ func (s *service) followed() string {
 // reload takes over files that have changed. It is done unless Envoy has not said yet
 // what it thinks of them.
 func (s *service) reload(ctx context.Context) (done bool) {
-	before := s.live.now.Load().cfg
 	err := s.live.reload(ctx)
 	if ctx.Err() != nil {
 		return true // nobody waits for Envoy's word any more
@@ -199,11 +201,15 @@ func (s *service) reload(ctx context.Context) (done bool) {
 		return true
 	}
 	s.log.Info("the changed configuration is in force")
-	now := s.live.now.Load().cfg
-	if now.DatabasePath != before.DatabasePath || now.Spool != before.Spool || now.OrphanGrace != before.OrphanGrace {
+	if s.storesElsewhere(s.live.now.Load().cfg) {
 		s.log.Warn("storage has changed in the configuration: that takes effect when the gateway is started again")
 	}
 	return true
+}
+
+// storesElsewhere reports whether a configuration has another storage than the one in use.
+func (s *service) storesElsewhere(c config.Config) bool {
+	return cmp.Or(c.DatabasePath, s.files.database()) != s.database || c.Spool != s.begun.Spool || c.OrphanGrace != s.begun.OrphanGrace
 }
 
 // dialect gives provider's streams the interface that extproc asks for.
