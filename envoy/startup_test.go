@@ -108,7 +108,7 @@ func TestADatabaseThatPersistsIsNamedAsSuchAndKept(t *testing.T) {
 	if _, err := p.waitRows(1); err != nil {
 		t.Error(err)
 	}
-	if want := "Storage: SQLite (persistent)\n"; !strings.Contains(p.logs.String(), want) {
+	if want := "Storage: SQLite (persistent)\nDatabase: /"; !strings.Contains(p.logs.String(), want) {
 		t.Errorf("no line %q", want)
 	}
 }

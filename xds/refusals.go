@@ -11,7 +11,7 @@ var (
 	restarting = &gateway.Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "gateway_restarting", RetryAfter: 1,
 		Message: "The gateway is restarting and took no request. Nothing was sent to a provider or billed. Try again in a second."}
 	wrongHost = &gateway.Error{Status: http.StatusMisdirectedRequest, Type: "invalid_request_error", Code: "wrong_host",
-		Message: "This gateway answers to localhost alone. To answer to other host names, set AI_GATEWAY_OPEN=true."}
+		Message: "This gateway answers to localhost alone. To answer to other host names, set AI_GATEWAY_OPEN=true (`listen.open`)."}
 	twoHosts = gateway.BadRequest("two_hosts", "", "The request has more than one Host header.")
 	notPost  = &gateway.Error{Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed",
 		Message: "This endpoint takes POST requests with a JSON body."}

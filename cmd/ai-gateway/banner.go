@@ -35,6 +35,9 @@ func banner(cfg config.Config, binary envoy.Binary) string {
 	line("AI Gateway %s on Envoy %s", ownVersion(), binary.Version)
 	line("URL: %s", baseURL(cfg.Listener()))
 	line("Storage: %s", cfg.Storage())
+	if cfg.DatabasePath != "" {
+		line("Database: %s", cfg.DatabasePath)
+	}
 	b.WriteString(cfg.Summary())
 	line("")
 	line("Try it:")

@@ -108,11 +108,11 @@ func (w world) reprice(ctx context.Context, at span, dryRun bool) (err error) {
 		fmt.Fprintln(w.stdout, "Nothing changes.")
 		return nil
 	case dryRun:
-		fmt.Fprintf(w.stdout, "%d rows would change.\n", changed)
+		fmt.Fprintf(w.stdout, "%s would change.\n", counted(changed, "row", "rows"))
 		return nil
 	}
 	if _, err = store.Reprice(ctx, from, to, book.Price, true); err == nil {
-		fmt.Fprintf(w.stdout, "%d rows are written.\n", changed)
+		fmt.Fprintf(w.stdout, "%s written.\n", counted(changed, "row is", "rows are"))
 	}
 	return err
 }
@@ -173,12 +173,20 @@ func (w world) reconcile(ctx context.Context, at span) (err error) {
 	for _, f := range found.Findings {
 		fmt.Fprintf(w.stdout, "%s  %s\n", f.ID, f.What)
 	}
-	fmt.Fprintf(w.stdout, "%d rows were compared with %d lines of the journal and %d records of the spool: %d findings\n",
-		found.Rows, found.Lines, found.Records, len(found.Findings))
-	if len(found.Findings) > 0 {
-		return fmt.Errorf("%d requests are missing, doubled or different", len(found.Findings))
+	fmt.Fprintf(w.stdout, "%s compared with %s of the journal and %s of the spool: %s\n", counted(found.Rows, "row was", "rows were"),
+		counted(found.Lines, "line", "lines"), counted(found.Records, "record", "records"), counted(len(found.Findings), "finding", "findings"))
+	if n := len(found.Findings); n > 0 {
+		return fmt.Errorf("%s missing, doubled or different", counted(n, "request is", "requests are"))
 	}
 	return nil
+}
+
+// counted is a number with what it counts.
+func counted[N int | int64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // stateOf is the folder of what outlives a run, beside the database.

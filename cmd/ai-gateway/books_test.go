@@ -53,6 +53,9 @@ storage: {database_path: usage.db}
 	if err := run(context.Background(), []string{"reprice", "--config", file}, func(string) string { return "" }, &out, &out); err != nil {
 		t.Fatal(err)
 	}
+	if !strings.Contains(out.String(), "1 row is written.") {
+		t.Errorf("it says %s", &out)
+	}
 	var cost int64
 	var version string
 	if err := db.QueryRowContext(t.Context(), `SELECT cost_nanousd, price_version FROM requests`).Scan(&cost, &version); err != nil {

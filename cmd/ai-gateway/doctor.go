@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -191,7 +193,7 @@ func checkBackend(ctx context.Context, b gateway.Backend) finding {
 	response, err := backendClient(b).Do(request)
 	if err != nil {
 		f.err = err
-		f.hint = "check the address, the network and that the server runs"
+		f.hint = reachAdvice(err)
 		return f
 	}
 	defer response.Body.Close()
@@ -206,6 +208,19 @@ func checkBackend(ctx context.Context, b gateway.Backend) finding {
 		}
 	}
 	return f
+}
+
+// reachAdvice says what helps where a backend is not reached.
+func reachAdvice(err error) string {
+	var unknown x509.UnknownAuthorityError
+	var invalid *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &unknown):
+		return "if its authority is your own, name the authority's PEM file as the backend's ca_file"
+	case errors.As(err, &invalid):
+		return "its certificate is not valid for this address now: check both, and the clock"
+	}
+	return "check the address, the network and that the server runs"
 }
 
 // modelsRequest asks where and as Envoy would, with the backend's own key if it has one.

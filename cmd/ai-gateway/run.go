@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -102,9 +103,20 @@ func portFree(ctx context.Context, cfg config.Config) error {
 	address := address(cfg)
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return fmt.Errorf("listening on %s: %w: end what listens there, or set PORT or AI_GATEWAY_BIND to another", address, err)
+		return fmt.Errorf("listening on %s: %w: %s", address, err, portAdvice(err))
 	}
 	return l.Close()
+}
+
+// portAdvice says what helps where the gateway may not listen.
+func portAdvice(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "let this user listen there, or set PORT to one from 1024 on"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "set AI_GATEWAY_BIND to an address of this machine"
+	}
+	return "end what listens there, or set PORT or AI_GATEWAY_BIND to another"
 }
 
 func address(cfg config.Config) string {
@@ -122,10 +134,22 @@ func lockState(cfg config.Config, files runFiles) (stateFiles, func(), error) {
 		}
 	}
 	release, err := supervisor.LockState(string(state))
-	if errors.Is(err, fs.ErrNotExist) && cfg.DatabasePath != "" {
-		err = fmt.Errorf("DATABASE_PATH %q: %w: make the folder %q first", cfg.DatabasePath, err, filepath.Dir(string(state)))
+	if cfg.DatabasePath != "" {
+		err = withFolderAdvice(err, cfg.DatabasePath, filepath.Dir(string(state)))
 	}
 	return state, release, err
+}
+
+// withFolderAdvice says what helps where the state folder cannot be made beside the database.
+func withFolderAdvice(err error, database, folder string) error {
+	var at *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("DATABASE_PATH %q: %w: make the folder %q first", database, err, folder)
+	case errors.As(err, &at) && at.Op == "mkdir" && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)):
+		return fmt.Errorf("DATABASE_PATH %q: %w: let this user write to the folder %q, or name a file in another one", database, err, folder)
+	}
+	return err
 }
 
 func (w world) supervise(ctx context.Context, cfg config.Config, binary envoy.Binary, files runFiles, state stateFiles) error {
