@@ -334,3 +334,11 @@ func TestTrailersPass(t *testing.T) {
 		t.Error("request trailers did not pass")
 	}
 }
+
+func TestALimitIsToldInItsUnit(t *testing.T) {
+	for n, want := range map[int64]string{32 << 20: "32 MiB", 2 << 10: "2 KiB", 1500: "1500 bytes", 1<<20 + 1<<10: "1025 KiB"} {
+		if got := errTooLarge(n).Message; !strings.Contains(got, want) {
+			t.Errorf("%d: %q lacks %q", n, got, want)
+		}
+	}
+}

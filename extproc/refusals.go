@@ -32,7 +32,7 @@ var (
 
 func errTooLarge(limit int64) *gateway.Error {
 	return &gateway.Error{Status: http.StatusRequestEntityTooLarge, Type: "invalid_request_error", Code: "request_too_large",
-		Message: fmt.Sprintf("The request body is larger than the %d MiB that this gateway accepts.", limit>>20)}
+		Message: fmt.Sprintf("The request body is larger than the %s that this gateway accepts.", size(limit))}
 }
 
 // asRefusal is the answer to an error of the dialect.
@@ -42,4 +42,15 @@ func asRefusal(err error) *gateway.Error {
 		return refusal
 	}
 	return gateway.BadRequest("invalid_request", "", err.Error())
+}
+
+// size shows a number of bytes in the largest unit that divides it.
+func size(n int64) string {
+	switch {
+	case n > 0 && n%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n > 0 && n%(1<<10) == 0:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d bytes", n)
 }
