@@ -158,8 +158,8 @@ func fileWith(t *testing.T, dir, text string) string {
 	return found
 }
 
-// TestAnOrderlyEndPrintsNothing interrupts a gateway that carries a stream.
-func TestAnOrderlyEndPrintsNothing(t *testing.T) {
+// TestAnOrderlyEndPrintsOneLine interrupts a gateway that carries a stream.
+func TestAnOrderlyEndPrintsOneLine(t *testing.T) {
 	t.Parallel()
 	_, base := provider(t)
 	p := launch(t, os.Getenv(binaryVariable), many(base)...)
@@ -176,8 +176,8 @@ func TestAnOrderlyEndPrintsNothing(t *testing.T) {
 	if err := p.stop(); err != nil {
 		t.Error(err)
 	}
-	if after := p.logs.String()[before:]; after != "" {
-		t.Errorf("it prints %s", after)
+	if after := p.logs.String()[before:]; strings.Count(after, "\n") != 1 || !strings.HasSuffix(after, " level=INFO msg=stopping\n") {
+		t.Errorf("it prints %q", after)
 	}
 }
 
