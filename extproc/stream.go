@@ -1,7 +1,6 @@
 package extproc
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,13 +20,6 @@ type stream struct {
 	ending  bool  // the exchange's end is one of the jobs, or was
 	beside  bool  // a job is done by another goroutine
 	waiting []job // for that
-}
-
-// job is a message to answer, or the end of the exchange.
-type job struct {
-	msg   []byte
-	end   bool
-	owned bool // msg is no part of what others are read into
 }
 
 // maxMessage is above what Envoy's buffers hold, in bytes: MaxBody bounds those.
@@ -89,44 +81,4 @@ func length(b []byte) (int, error) {
 // setLength fills in the header of a message.
 func setLength(b []byte) {
 	binary.BigEndian.PutUint32(b[1:], uint32(len(b)-messageHeaderSize))
-}
-
-// pace is how long a job may take.
-type pace uint8
-
-const (
-	quick   pace = iota
-	records      // it writes to disk, which may hang
-	slow         // its work takes time
-)
-
-// pace is that of a stream's next job.
-func (st *stream) pace(j job) pace {
-	x := st.x
-	switch {
-	case j.end && !x.planned:
-		return quick
-	case j.end && x.light():
-		return records
-	case j.end || len(j.msg) > inPlace:
-		return slow
-	case x.state == awaitRequestBody:
-		return records
-	case (x.state == awaitResponseHeaders || x.state == awaitJSON) && len(x.text.Texts) > inPlace:
-		return slow // the prompt's tokens may be counted
-	}
-	return quick
-}
-
-// owned is a job that outlives what its message was read into.
-func (st *stream) owned(j job) job {
-	switch {
-	case j.owned:
-	case len(st.in) > 0:
-		st.in = nil // which the message is part of
-	default:
-		j.msg = bytes.Clone(j.msg)
-	}
-	j.owned = true
-	return j
 }
