@@ -43,7 +43,7 @@ type Rejection struct {
 
 // UsageHealth tells how far the books are behind.
 type UsageHealth struct {
-	Open          int     `json:"open"`           // requests that are out, or of which one witness has spoken
+	Open          int     `json:"open"`           // requests that are out, or whose row a late word may still complete
 	Unwritten     int     `json:"unwritten"`      // rows that are not in the tables yet
 	Written       int64   `json:"written"`        // rows since the start
 	Unpriced      int64   `json:"unpriced"`       // of them, those whose model has no price

@@ -18,18 +18,18 @@ type connection struct {
 	s    *Server
 	peer io.Writer
 
-	mu       sync.Mutex // of all below, and of what is written
-	streams  map[uint32]*stream
-	last     uint32 // the newest stream
-	out      []byte // what is to be written
-	writing  error  // what became of writing
-	window   int64  // what may be sent on all streams
-	initial  int64  // what may be sent on a new stream
-	maxFrame int
-	taken    uint32 // bytes that came and were not given back to the peer's window
-	leaving  bool   // it ends with its last stream
-	records  []recording
-	beside   sync.WaitGroup
+	mu         sync.Mutex // of all below, and of what is written
+	streams    map[uint32]*stream
+	last       uint32 // the newest stream
+	out        []byte // what is to be written
+	writing    error  // what became of writing
+	window     int64  // what may be sent on all streams
+	initial    int64  // what may be sent on a new stream
+	maxFrame   int
+	taken      uint32      // bytes that came and were not given back to the peer's window
+	leaving    bool        // it ends with its last stream
+	recordings []recording // a job of each of some streams; the first is being done
+	beside     sync.WaitGroup
 }
 
 const (

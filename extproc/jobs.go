@@ -54,7 +54,7 @@ func (st *stream) owned(j job) job {
 }
 
 // do does a stream's next job, by how long it may take; or later, after one that is done
-// beside.
+// beside. What waits for that is bounded by the stream's window.
 func (c *connection) do(st *stream, j job) {
 	if st.beside {
 		st.waiting = append(st.waiting, st.owned(j))
@@ -71,8 +71,8 @@ func (c *connection) do(st *stream, j job) {
 		c.beside.Go(func() { c.doBeside(st, j) })
 		return
 	}
-	c.records = append(c.records, recording{st, j})
-	if len(c.records) == 1 {
+	c.recordings = append(c.recordings, recording{st, j})
+	if len(c.recordings) == 1 {
 		c.beside.Go(c.record)
 	}
 }
@@ -88,13 +88,13 @@ type recording struct {
 func (c *connection) record() {
 	for {
 		c.mu.Lock()
-		r := c.records[0]
+		r := c.recordings[0]
 		c.mu.Unlock()
 		c.doBeside(r.of, r.job)
 		c.mu.Lock()
-		c.records[0] = recording{}
-		c.records = c.records[1:]
-		done := len(c.records) == 0
+		c.recordings[0] = recording{}
+		c.recordings = c.recordings[1:]
+		done := len(c.recordings) == 0
 		c.mu.Unlock()
 		if done {
 			return

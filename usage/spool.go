@@ -191,9 +191,9 @@ func (s *Spool) append(kind recordKind, payload func([]byte) []byte) error {
 		}
 		last = s.segments[len(s.segments)-1]
 	}
-	if _, err := last.file.Write(s.buf); err != nil {
-		_, lost := last.file.Seek(last.size, io.SeekStart) // the next record takes the place of the torn one
-		return errors.Join(err, lost)
+	// At an offset of ours, so that the next record takes the place of a torn one.
+	if _, err := last.file.WriteAt(s.buf, last.size); err != nil {
+		return err
 	}
 	last.size += int64(len(s.buf))
 	s.total += int64(len(s.buf))

@@ -4,7 +4,7 @@ import "time"
 
 // Stats are figures for people and health checks.
 type Stats struct {
-	Open      int           // requests that are out, or of which one witness has spoken
+	Open      int           // requests that are out, or whose row a late word may still complete
 	Unwritten int           // rows that are not in the tables yet
 	OldestAge time.Duration // of what the spool keeps
 	Written   int64         // rows since the start
