@@ -1,11 +1,13 @@
 package extproc
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/codes"
 )
@@ -13,23 +15,33 @@ import (
 // connection carries exchanges over HTTP/2: one goroutine reads what has come, answers
 // all of it in place, and writes the answers at once. With a goroutine for each stream,
 // waking it would be most of a message's cost. What takes longer has a goroutine of its
-// own, so that others need not wait for it.
+// own, so that others need not wait for it; and where the disk hangs, another goroutine
+// reads on.
 type connection struct {
-	s    *Server
-	peer io.Writer
+	s     *Server
+	peer  io.ReadWriter
+	ended chan error // what ended the reading
 
-	mu         sync.Mutex // of all below, and of what is written
-	streams    map[uint32]*stream
-	last       uint32 // the newest stream
-	out        []byte // what is to be written
-	writing    error  // what became of writing
-	window     int64  // what may be sent on all streams
-	initial    int64  // what may be sent on a new stream
-	maxFrame   int
-	taken      uint32      // bytes that came and were not given back to the peer's window
-	leaving    bool        // it ends with its last stream
-	recordings []recording // a job of each of some streams; the first is being done
-	beside     sync.WaitGroup
+	mu       sync.Mutex // of all below, and of what is written
+	streams  map[uint32]*stream
+	last     uint32 // the newest stream
+	out      []byte // what is to be written
+	writing  error  // what became of writing
+	window   int64  // what may be sent on all streams
+	initial  int64  // what may be sent on a new stream
+	maxFrame int
+	taken    uint32 // bytes that came and were not given back to the peer's window
+	leaving  bool   // it ends with its last stream
+	beside   sync.WaitGroup
+
+	recordings []recording // a job of each of some streams
+	recording  bool        // a goroutine does them
+	reply      []byte      // that goroutine's
+	begun      uint64      // recordings that were
+	seen       uint64      // of these, when it was last looked at
+	reader     int         // the number of the goroutine that reads
+	away       bool        // it does recordings
+	rest       []byte      // then, what it has read and not taken in
 }
 
 const (
@@ -39,38 +51,79 @@ const (
 	inPlace = 32 << 10
 	// keptBuffer is the largest buffer that is kept for what comes next, in bytes.
 	keptBuffer = 64 << 10
+	// patience is how long the disk may take before another goroutine reads on.
+	patience = 100 * time.Millisecond
 )
 
-func newConnection(s *Server, peer io.Writer) *connection {
-	return &connection{s: s, peer: peer, streams: map[uint32]*stream{}, window: defaultWindow, initial: defaultWindow, maxFrame: defaultMaxFrame}
+func newConnection(s *Server, peer io.ReadWriter) *connection {
+	return &connection{s: s, peer: peer, ended: make(chan error, 1), streams: map[uint32]*stream{},
+		window: defaultWindow, initial: defaultWindow, maxFrame: defaultMaxFrame}
 }
 
 // run carries what comes to its end, and settles what is unfinished then. A peer that does
 // not read holds writing up, but not for ever: it is killed for that, or run's caller closes
 // the connection.
-func (c *connection) run(from io.Reader) error {
+func (c *connection) run() error {
 	defer c.beside.Wait()
 	defer c.abandon()
-	buffer := make([]byte, readSize)
-	if _, err := io.ReadFull(from, buffer[:len(preface)]); err != nil || string(buffer[:len(preface)]) != preface {
+	var first [len(preface)]byte
+	if _, err := io.ReadFull(c.peer, first[:]); err != nil || string(first[:]) != preface {
 		return errors.Join(errPreface, ended(err))
 	}
 	if err := c.hello(); err != nil {
 		return err
 	}
-	have := 0
-	for {
-		n, err := from.Read(buffer[have:])
-		if err != nil {
-			return ended(err)
-		}
-		rest, err := c.take(buffer[:have+n])
-		if err != nil {
+	tick := time.NewTicker(patience)
+	defer tick.Stop()
+	for c.beside.Go(func() { c.read(0, nil) }); ; c.relieve() {
+		select {
+		case err := <-c.ended:
 			return err
+		case <-tick.C:
+		}
+	}
+}
+
+// relieve has another goroutine read on, if the one that reads has waited for the disk all
+// the time since it was last looked at.
+func (c *connection) relieve() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	hangs := c.away && c.begun == c.seen
+	c.seen = c.begun
+	if !hangs {
+		return
+	}
+	c.away = false
+	c.reader++
+	number, rest := c.reader, bytes.Clone(c.rest)
+	c.beside.Go(func() { c.read(number, rest) })
+	_ = c.write() // whoever reads learns it too
+}
+
+// read takes in what comes, until that ends or another goroutine does so.
+func (c *connection) read(number int, rest []byte) {
+	buffer := make([]byte, readSize)
+	have := copy(buffer, rest)
+	for {
+		n, err := c.peer.Read(buffer[have:])
+		if err != nil {
+			c.ended <- ended(err)
+			return
+		}
+		rest, err := c.take(number, buffer[:have+n])
+		if err != nil {
+			if !errors.Is(err, errRelieved) {
+				c.ended <- err
+			}
+			return
 		}
 		have = copy(buffer, rest)
 	}
 }
+
+// errRelieved ends a goroutine in whose place another one reads.
+var errRelieved = errors.New("another goroutine reads")
 
 // ended is nil for an end that is none of the connection's faults.
 func ended(err error) error {
@@ -87,20 +140,28 @@ func (c *connection) hello() error {
 	return c.write()
 }
 
-// take answers the frames in b and returns the beginning of one that is not whole.
-func (c *connection) take(b []byte) (rest []byte, err error) {
+// take answers the frames in b, as one of the goroutines that read, and returns the
+// beginning of one that is not whole.
+func (c *connection) take(number int, b []byte) (rest []byte, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for {
-		f, rest, ok, err := nextFrame(b)
-		if ok {
+	for ok := true; ok && err == nil; {
+		var f frame
+		if f, b, ok, err = nextFrame(b); ok {
 			err = c.on(f)
 		}
-		if !ok || err != nil {
-			return rest, errors.Join(err, c.write())
-		}
-		b = rest
 	}
+	if err != nil {
+		return nil, errors.Join(err, c.write())
+	}
+	c.away, c.rest = true, b
+	c.record()
+	if number != c.reader {
+		_ = c.write() // whoever reads learns it too
+		return nil, errRelieved
+	}
+	c.away, c.rest = false, nil
+	return b, c.write()
 }
 
 // write writes what is to be written. After an error nothing more is.
@@ -149,6 +210,7 @@ func (c *connection) abandon() {
 		c.forget(st)
 		c.end(st)
 	}
+	c.record()
 }
 
 // on takes in a frame.
@@ -301,6 +363,17 @@ func (c *connection) begin(st *stream) {
 // sendable is how many bytes one frame of a stream may have now.
 func (c *connection) sendable(st *stream) int {
 	return int(max(min(int64(c.maxFrame), st.window, c.window), 0))
+}
+
+// send sends a message as far as the windows allow it, and keeps the rest.
+func (c *connection) send(st *stream, msg []byte) {
+	if len(st.unsent) > 0 {
+		st.unsent = append(st.unsent, msg...)
+		return
+	}
+	st.unsent = msg
+	c.flush(st)
+	st.unsent = bytes.Clone(st.unsent)
 }
 
 // flush sends what the windows allow of what was not sent.

@@ -22,6 +22,7 @@ import (
 // peer is the other side of a connection, frame by frame.
 type peer struct {
 	*http2.Framer
+	conn  net.Conn
 	t     testing.TB
 	ended chan error // what run returned
 }
@@ -30,9 +31,9 @@ type peer struct {
 func connect(t testing.TB, config Config) *peer {
 	t.Helper()
 	ours, its := net.Pipe()
-	p := &peer{Framer: http2.NewFramer(ours, ours), t: t, ended: make(chan error, 1)}
+	p := &peer{Framer: http2.NewFramer(ours, ours), conn: ours, t: t, ended: make(chan error, 1)}
 	p.SetMaxReadFrameSize(1 << 20)
-	go func() { p.ended <- newConnection(New(config), its).run(its) }()
+	go func() { p.ended <- newConnection(New(config), its).run() }()
 	t.Cleanup(func() {
 		ours.Close()
 		its.Close()
@@ -339,6 +340,8 @@ func TestARequestThatCannotBeRecordedYetHoldsUpNoStream(t *testing.T) {
 		return begin(i)
 	}
 	r := run(t, config)
+	release := sync.OnceFunc(func() { close(goOn) })
+	t.Cleanup(release)
 	stream, _ := r.open(t)
 	if _, err := exchangeAll(stream, streamed(1)...); err != nil {
 		t.Fatal(err)
@@ -355,9 +358,65 @@ func TestARequestThatCannotBeRecordedYetHoldsUpNoStream(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	close(goOn)
+	release()
 	if reply, err := hanging.Recv(); err != nil || reply.GetRequestBody() == nil {
 		t.Errorf("answered %v, %v", reply, err)
+	}
+}
+
+// Whoever reads in the place of one that waits for the disk begins where that one stopped,
+// and gives way to another one when the disk hangs again.
+func TestADiskThatHangsAgainAndAgainLosesNoBytes(t *testing.T) {
+	var b books
+	config, hangs, goOn, over := fakeConfig(&b), make(chan bool), make(chan bool), make(chan bool)
+	begin := config.Begin
+	config.Begin = func(i *gateway.Intent) error {
+		select {
+		case hangs <- true:
+			select {
+			case <-goOn:
+			case <-over:
+			}
+		case <-over:
+		}
+		return begin(i)
+	}
+	p := connect(t, config)
+	t.Cleanup(func() { close(over) })
+	write := func(b []byte) {
+		_, err := p.conn.Write(b)
+		p.must(err)
+	}
+	answered := func(stream uint32) {
+		if f := p.expect("DATA"); f.Header().StreamID != stream {
+			t.Errorf("%v came, one of stream %d expected", f, stream)
+		}
+	}
+	const rounds = 3
+	for round := range uint32(rounds) {
+		hanging, other := 4*round+1, 4*round+3
+		var frames bytes.Buffer
+		w := http2.NewFramer(&frames, nil)
+		for _, id := range []uint32{hanging, other} {
+			p.must(w.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: []byte("x"), EndHeaders: true}))
+		}
+		p.must(w.WriteData(hanging, false, append(packed(t, chatHeaders()), packed(t, requestBodyOf("hangs", true))...)))
+		p.must(w.WriteData(other, false, packed(t, chatHeaders())))
+		cut := frames.Len() - 5 // in the middle of a frame
+		write(frames.Next(cut))
+		p.expect("HEADERS")
+		answered(hanging)
+		<-hangs
+		write(frames.Bytes())
+		p.expect("HEADERS")
+		answered(other)
+		goOn <- true
+		answered(hanging)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.intents) != rounds {
+		t.Errorf("%d requests were recorded", len(b.intents))
 	}
 }
 
@@ -418,6 +477,12 @@ func TestACompressedMessageEndsItsStreamWithAnError(t *testing.T) {
 	p.expectEnd("grpc-status\x0213")
 }
 
+// sent is a peer that has sent all it will.
+type sent struct {
+	io.Reader
+	io.Writer
+}
+
 func TestWhatIsNoHTTP2EndsTheConnection(t *testing.T) {
 	for name, c := range map[string]struct {
 		sent string
@@ -437,7 +502,7 @@ func TestWhatIsNoHTTP2EndsTheConnection(t *testing.T) {
 		"an unknown frame":     {preface + "\x00\x00\x01\x7f\xff\x00\x00\x00\x03x", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := newConnection(New(fakeConfig(&books{})), io.Discard).run(strings.NewReader(c.sent))
+			err := newConnection(New(fakeConfig(&books{})), sent{strings.NewReader(c.sent), io.Discard}).run()
 			if !errors.Is(err, c.want) || err != nil && c.want == nil {
 				t.Errorf("ended with %v, want %v", err, c.want)
 			}
@@ -494,12 +559,12 @@ func FuzzConnection(f *testing.F) {
 // that were begun are settled once each.
 func carried(t *testing.T, pieces ...[]byte) int {
 	var b books
-	c := newConnection(New(fakeConfig(&b)), io.Discard)
 	readers := []io.Reader{strings.NewReader(preface)}
 	for _, p := range pieces {
 		readers = append(readers, bytes.NewReader(p))
 	}
-	_ = c.run(io.MultiReader(readers...)) // whatever they say
+	c := newConnection(New(fakeConfig(&b)), sent{io.MultiReader(readers...), io.Discard})
+	_ = c.run() // whatever they say
 	if len(c.streams) != 0 {
 		t.Errorf("%d streams are left", len(c.streams))
 	}

@@ -60,20 +60,19 @@ func (c *connection) do(st *stream, j job) {
 		st.waiting = append(st.waiting, st.owned(j))
 		return
 	}
-	pace := st.pace(j)
-	if pace == quick {
+	switch st.pace(j) {
+	case quick:
 		c.doInPlace(st, j)
-		return
-	}
-	st.beside = true
-	j = st.owned(j)
-	if pace == slow {
+	case records:
+		st.beside = true
+		if c.recording || len(st.in) > 0 {
+			j = st.owned(j)
+		}
+		c.recordings = append(c.recordings, recording{st, j})
+	case slow:
+		st.beside = true
+		j = st.owned(j)
 		c.beside.Go(func() { c.doBeside(st, j) })
-		return
-	}
-	c.recordings = append(c.recordings, recording{st, j})
-	if len(c.recordings) == 1 {
-		c.beside.Go(c.record)
 	}
 }
 
@@ -83,23 +82,64 @@ type recording struct {
 	job job
 }
 
-// record does the jobs that write to disk, one after another: the disk takes them no
-// faster, and while it hangs the connection's streams run on.
+// record does the jobs that write to disk, one after another, unless another goroutine is
+// at it, which then does all of them: the disk takes them no faster. Meanwhile it lets go
+// of mu.
 func (c *connection) record() {
-	for {
-		c.mu.Lock()
-		r := c.recordings[0]
-		c.mu.Unlock()
-		c.doBeside(r.of, r.job)
-		c.mu.Lock()
-		c.recordings[0] = recording{}
-		c.recordings = c.recordings[1:]
-		done := len(c.recordings) == 0
-		c.mu.Unlock()
-		if done {
-			return
-		}
+	if c.recording {
+		return
 	}
+	c.recording = true
+	for i := 0; i < len(c.recordings); i++ {
+		r := c.recordings[i]
+		c.recordings[i] = recording{}
+		c.begun++
+		c.mu.Unlock()
+		reply, code := c.result(r.of, r.job, c.reply)
+		c.mu.Lock()
+		c.done(r.of, r.job, reply, code)
+		c.reply = kept(reply)
+	}
+	c.recording, c.recordings = false, c.recordings[:0]
+}
+
+// doBeside does a job that others need not wait for.
+func (c *connection) doBeside(st *stream, j job) {
+	reply, code := c.result(st, j, nil)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done(st, j, reply, code)
+	c.record()
+	_ = c.write() // whoever reads learns it too
+}
+
+// result does a job, whose reply takes the place of what is in a buffer.
+func (c *connection) result(st *stream, j job, buffer []byte) (reply []byte, code codes.Code) {
+	if j.end {
+		return buffer, c.s.end(st.x)
+	}
+	return c.s.answer(st.x, j.msg, append(buffer[:0], noHeaders[frameHeaderSize:]...))
+}
+
+// done tells the peer what became of a job, and goes on with what waited for it.
+func (c *connection) done(st *stream, j job, reply []byte, code codes.Code) {
+	st.beside = false
+	switch {
+	case j.end:
+		c.finish(st, code)
+	case code != codes.OK:
+		c.fail(st, code)
+	case !st.gone:
+		c.begin(st)
+		setLength(reply)
+		c.send(st, reply)
+	}
+	for len(st.waiting) > 0 && !st.beside {
+		next := st.waiting[0]
+		st.waiting = st.waiting[1:]
+		c.do(st, next)
+	}
+	c.giveBack(st)
 }
 
 // doInPlace appends the reply where it is written from.
@@ -123,42 +163,10 @@ func (c *connection) doInPlace(st *stream, j job) {
 		c.window -= int64(n)
 		return
 	}
-	st.unsent = append(st.unsent, out[at+frameHeaderSize:]...)
+	msg := bytes.Clone(out[at+frameHeaderSize:])
 	c.out = out[:at]
-	c.flush(st)
+	c.send(st, msg)
 }
 
 // noHeaders are the place of the headers of a frame and of its one message.
 var noHeaders [frameHeaderSize + messageHeaderSize]byte
-
-// doBeside does a job that others need not wait for.
-func (c *connection) doBeside(st *stream, j job) {
-	var reply []byte
-	var code codes.Code
-	if j.end {
-		code = c.s.end(st.x)
-	} else {
-		reply, code = c.s.answer(st.x, j.msg, make([]byte, messageHeaderSize))
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	st.beside = false
-	switch {
-	case j.end:
-		c.finish(st, code)
-	case code != codes.OK:
-		c.fail(st, code)
-	case !st.gone:
-		c.begin(st)
-		setLength(reply)
-		st.unsent = append(st.unsent, reply...)
-		c.flush(st)
-	}
-	for len(st.waiting) > 0 && !st.beside {
-		next := st.waiting[0]
-		st.waiting = st.waiting[1:]
-		c.do(st, next)
-	}
-	c.giveBack(st)
-	_ = c.write() // whoever reads learns it too
-}

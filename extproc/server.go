@@ -137,7 +137,7 @@ func (s *Server) carry(ctx context.Context, peer net.Conn) {
 		_ = peer.SetDeadline(time.Now().Add(stopTimeout)) // it may be closed
 		c.leave()
 	})
-	err := c.run(peer)
+	err := c.run()
 	if err != nil && ctx.Err() == nil {
 		s.config.Log.Warn("a connection of Envoy's broke", "error", err)
 	}
