@@ -345,7 +345,7 @@ func (s *Spool) read(at *place) (records []record, segment int64, err error) {
 		case next == 0:
 			return nil, 0, nil
 		}
-		*at = place{segment: next}
+		*at = place{next, cursor{buffer: at.buffer}}
 	}
 }
 

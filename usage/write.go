@@ -66,15 +66,16 @@ type attempt struct {
 	CostNanoUSD *int64
 }
 
-// requestColumns are those of requests, in the order of request's values.
+// requestColumns are those of requests, in the order of appendRequest's values.
 var requestColumns = []string{"started_at", "id", "request_id", "duration_ms", "ttft_ms", "key_id", "user_id", "client_ip", "endpoint",
 	"model", "backend", "upstream_model", "stream", "status", "outcome", "attempts", "prompt_tokens", "cached_tokens", "completion_tokens",
 	"reasoning_tokens", "usage_source", "witness", "cost_nanousd", "error_code", "cache_write_tokens", "price_version"}
 
-func (r *row) request() []any {
-	return []any{r.StartedAt, r.ID, r.RequestID, r.DurationMS, r.TTFTMS, r.KeyID, r.UserID, r.ClientIP, r.Endpoint,
+// appendRequest appends the values of a row of requests.
+func (r *row) appendRequest(values []any) []any {
+	return append(values, r.StartedAt, r.ID, r.RequestID, r.DurationMS, r.TTFTMS, r.KeyID, r.UserID, r.ClientIP, r.Endpoint,
 		r.Model, r.Backend, r.UpstreamModel, r.Stream, r.Status, r.Outcome.String(), r.Attempts, r.PromptTokens, r.CachedTokens, r.CompletionTokens,
-		r.ReasoningTokens, r.UsageSource.String(), r.Witness.String(), r.CostNanoUSD, r.ErrorCode, r.CacheWriteTokens, r.PriceVersion}
+		r.ReasoningTokens, r.UsageSource.String(), r.Witness.String(), r.CostNanoUSD, r.ErrorCode, r.CacheWriteTokens, r.PriceVersion)
 }
 
 // Two things are known of a request, each by somebody: what it used, and how it ended.
@@ -209,10 +210,12 @@ func (s *Store) write(ctx context.Context, rows []*row, at position) error {
 }
 
 func (s *Store) writeRows(ctx context.Context, tx *sqlx.Tx, rows []*row) error {
-	var requests, prompts, keys, attempts []any
+	var prompts, keys []any
+	requests := make([]any, 0, len(rows)*len(requestColumns))
+	attempts := make([]any, 0, len(rows)*len(attemptColumns)) // most have one
 	known := map[string]bool{}
 	for _, r := range rows {
-		requests = append(requests, r.request()...)
+		requests = r.appendRequest(requests)
 		for _, a := range r.Tries {
 			attempts = append(attempts, a.StartedAt, a.ID, a.Attempt, a.Backend, a.Status, a.StartMS, a.DurationMS, a.Bytes, a.CostNanoUSD)
 		}
