@@ -15,6 +15,10 @@ import (
 func (d OpenAI) ReadAnswer(i *gateway.Intent, p gateway.PromptText, status int, body []byte) gateway.Answer {
 	t := tally{intent: i, prompt: p, whole: true, refused: status >= http.StatusBadRequest, text: preview{limit: d.Preview}}
 	t.read(body)
+	if !t.believed && !t.refused { // its texts are to be counted: read them again
+		t = tally{intent: i, prompt: p, whole: true, counts: true, text: preview{limit: d.Preview}}
+		t.read(body)
+	}
 	return t.answer()
 }
 
@@ -24,6 +28,7 @@ type tally struct {
 	prompt    gateway.PromptText
 	whole     bool // one body with messages, not a stream of deltas
 	refused   bool // nothing counts
+	counts    bool // texts are kept, to be counted
 	choices   choices
 	delivered delivered
 	said      []said // memory for those of the next event

@@ -111,7 +111,7 @@ func (c *cursor) name() []byte {
 	if size == int64(len(raw)) {
 		return raw
 	}
-	return unescape(raw, maxName)
+	return []byte(unescape(raw, maxName))
 }
 
 // maxName is longer than any name that is looked for.

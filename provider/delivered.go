@@ -29,7 +29,7 @@ type delivered struct {
 
 // deliver keeps the texts of a choice's delta or message, which c has passed.
 func (t *tally) deliver(index int64, c *cursor) {
-	if t.believed {
+	if t.believed || !t.counts {
 		return
 	}
 	d := &t.delivered

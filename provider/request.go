@@ -174,7 +174,7 @@ func (r *requestReader) readModel() {
 		r.refuse(at, invalid, "model", fmt.Sprintf("it must have 1 to %d bytes", maxModel))
 		return
 	}
-	model := string(unescape(raw, maxModel))
+	model := unescape(raw, maxModel)
 	// Half a surrogate pair decodes to U+FFFD: two ids would look the same here.
 	if strings.ContainsFunc(model, func(c rune) bool { return c == utf8.RuneError || unicode.IsControl(c) }) {
 		r.refuse(at, invalid, "model", "it must not hold control characters, U+FFFD or half surrogate pairs")

@@ -24,7 +24,7 @@ type Stream struct {
 // would not see "usage":null in the other chunks either, but clients take no notice
 // and those chunks would have to be rewritten.)
 func (d OpenAI) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bool) *Stream {
-	return &Stream{tally: tally{intent: i, prompt: p, text: preview{limit: d.Preview}}, dropUsage: dropUsage,
+	return &Stream{tally: tally{intent: i, prompt: p, counts: true, text: preview{limit: d.Preview}}, dropUsage: dropUsage,
 		events: sseReader{memory: share{of: d.Memory}}}
 }
 

@@ -160,26 +160,30 @@ func decodeRune(raw []byte) (r rune, length int) {
 }
 
 // unescape returns at most limit runes of a string's raw bytes.
-func unescape(raw []byte, limit int) []byte {
+func unescape(raw []byte, limit int) string {
 	p := preview{limit: limit}
 	p.add(raw)
-	return p.text
+	return p.text.String()
 }
 
 // preview is the beginning of a text that comes in pieces.
 type preview struct {
 	limit int // runes
 	runes int
-	text  []byte
-	cut   bool // there was more
+	text  strings.Builder
+	cut   bool // there was more, in whose place there is an ellipsis
 }
+
+// ellipsis follows a text of which there was more.
+const ellipsis = "…"
 
 // add appends a string's raw bytes. Of plain text each byte is a rune, so it is
 // taken as a whole.
 func (p *preview) add(raw []byte) {
 	for len(raw) > 0 && !p.cut {
 		if plain := ordinary(raw[:min(len(raw), p.limit-p.runes)], 0); plain > 0 {
-			p.text = append(p.text, raw[:plain]...)
+			p.text.Grow(plain + len(ellipsis))
+			p.text.Write(raw[:plain])
 			p.runes += plain
 			raw = raw[plain:]
 			continue
@@ -191,12 +195,16 @@ func (p *preview) add(raw []byte) {
 }
 
 func (p *preview) addRune(r rune) {
-	if p.runes == p.limit {
+	switch {
+	case p.runes < p.limit:
+		p.text.WriteRune(r)
+		p.runes++
+	case p.limit > 0 && !p.cut:
+		p.text.WriteString(ellipsis)
+		fallthrough
+	default:
 		p.cut = true
-		return
 	}
-	p.text = utf8.AppendRune(p.text, r)
-	p.runes++
 }
 
 // addContent appends a message's content: a string, or the texts of its parts, one
@@ -238,12 +246,7 @@ func (p *preview) newLine() {
 	}
 }
 
-// String returns the text, with an ellipsis where it was cut. NUL, which no
-// PostgreSQL text can hold, becomes U+FFFD.
+// String returns the text. NUL, which no PostgreSQL text can hold, becomes U+FFFD.
 func (p *preview) String() string {
-	text := strings.ReplaceAll(string(p.text), "\x00", "\uFFFD")
-	if p.cut && p.limit > 0 {
-		text += "…"
-	}
-	return text
+	return strings.ReplaceAll(p.text.String(), "\x00", "\uFFFD")
 }
