@@ -36,12 +36,13 @@ type connection struct {
 
 	recordings []recording // a job of each of some streams
 	recording  bool        // a goroutine does them
-	reply      []byte      // that goroutine's
-	begun      uint64      // recordings that were
-	seen       uint64      // of these, when it was last looked at
-	reader     int         // the number of the goroutine that reads
-	away       bool        // it does recordings
-	rest       []byte      // then, what it has read and not taken in
+	spare      []recording // that goroutine's, and so is reply: memory for what comes next
+	reply      []byte
+	begun      uint64 // recordings that were begun
+	seen       uint64 // of these, when it was last looked at
+	reader     int    // the number of the goroutine that reads
+	away       bool   // it does recordings
+	rest       []byte // then, what it has read and not taken in
 }
 
 const (

@@ -90,17 +90,21 @@ func (c *connection) record() {
 		return
 	}
 	c.recording = true
-	for i := 0; i < len(c.recordings); i++ {
-		r := c.recordings[i]
-		c.recordings[i] = recording{}
-		c.begun++
-		c.mu.Unlock()
-		reply, code := c.result(r.of, r.job, c.reply)
-		c.mu.Lock()
-		c.done(r.of, r.job, reply, code)
-		c.reply = kept(reply)
+	for len(c.recordings) > 0 {
+		batch := c.recordings
+		c.recordings = c.spare
+		for _, r := range batch {
+			c.begun++
+			c.mu.Unlock()
+			reply, code := c.result(r.of, r.job, c.reply)
+			c.mu.Lock()
+			c.done(r.of, r.job, reply, code)
+			c.reply = kept(reply)
+		}
+		clear(batch)
+		c.spare = batch[:0]
 	}
-	c.recording, c.recordings = false, c.recordings[:0]
+	c.recording = false
 }
 
 // doBeside does a job that others need not wait for.
