@@ -35,14 +35,11 @@ type connection struct {
 	beside   sync.WaitGroup
 
 	recordings []recording // a job of each of some streams
+	spare      []recording // memory for the next ones
 	recording  bool        // a goroutine does them
-	spare      []recording // that goroutine's, and so is reply: memory for what comes next
-	reply      []byte
-	begun      uint64 // recordings that were begun
-	seen       uint64 // of these, when it was last looked at
-	reader     int    // the number of the goroutine that reads
-	away       bool   // it does recordings
-	rest       []byte // then, what it has read and not taken in
+	reply      []byte      // memory for the next reply, of that goroutine alone
+	begun      bool        // one was begun since relieve last looked
+	rest       []byte      // what was read and not taken in; nil unless the goroutine that reads is recording
 }
 
 const (
@@ -57,7 +54,7 @@ const (
 )
 
 func newConnection(s *Server, peer io.ReadWriter) *connection {
-	return &connection{s: s, peer: peer, ended: make(chan error, 1), streams: map[uint32]*stream{},
+	return &connection{s: s, peer: peer, ended: make(chan error), streams: map[uint32]*stream{},
 		window: defaultWindow, initial: defaultWindow, maxFrame: defaultMaxFrame}
 }
 
@@ -74,13 +71,15 @@ func (c *connection) run() error {
 	if err := c.hello(); err != nil {
 		return err
 	}
+	c.beside.Go(func() { c.read(nil) })
 	tick := time.NewTicker(patience)
 	defer tick.Stop()
-	for c.beside.Go(func() { c.read(0, nil) }); ; c.relieve() {
+	for {
 		select {
 		case err := <-c.ended:
 			return err
 		case <-tick.C:
+			c.relieve()
 		}
 	}
 }
@@ -90,20 +89,17 @@ func (c *connection) run() error {
 func (c *connection) relieve() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	hangs := c.away && c.begun == c.seen
-	c.seen = c.begun
-	if !hangs {
-		return
+	if c.rest != nil && !c.begun {
+		rest := bytes.Clone(c.rest)
+		c.rest = nil
+		c.beside.Go(func() { c.read(rest) })
+		_ = c.write() // whoever reads learns it too
 	}
-	c.away = false
-	c.reader++
-	number, rest := c.reader, bytes.Clone(c.rest)
-	c.beside.Go(func() { c.read(number, rest) })
-	_ = c.write() // whoever reads learns it too
+	c.begun = false
 }
 
 // read takes in what comes, until that ends or another goroutine does so.
-func (c *connection) read(number int, rest []byte) {
+func (c *connection) read(rest []byte) {
 	buffer := make([]byte, readSize)
 	have := copy(buffer, rest)
 	for {
@@ -112,7 +108,7 @@ func (c *connection) read(number int, rest []byte) {
 			c.ended <- ended(err)
 			return
 		}
-		rest, err := c.take(number, buffer[:have+n])
+		rest, err := c.take(buffer[:have+n])
 		if err != nil {
 			if !errors.Is(err, errRelieved) {
 				c.ended <- err
@@ -141,9 +137,8 @@ func (c *connection) hello() error {
 	return c.write()
 }
 
-// take answers the frames in b, as one of the goroutines that read, and returns the
-// beginning of one that is not whole.
-func (c *connection) take(number int, b []byte) (rest []byte, err error) {
+// take answers the frames in b and returns the beginning of one that is not whole.
+func (c *connection) take(b []byte) (rest []byte, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for ok := true; ok && err == nil; {
@@ -155,14 +150,14 @@ func (c *connection) take(number int, b []byte) (rest []byte, err error) {
 	if err != nil {
 		return nil, errors.Join(err, c.write())
 	}
-	c.away, c.rest = true, b
+	c.rest = b
 	c.record()
-	if number != c.reader {
-		_ = c.write() // whoever reads learns it too
-		return nil, errRelieved
+	err = c.write()
+	if c.rest == nil {
+		return nil, errRelieved // whoever reads learns err too
 	}
-	c.away, c.rest = false, nil
-	return b, c.write()
+	c.rest = nil
+	return b, err
 }
 
 // write writes what is to be written. After an error nothing more is.

@@ -65,7 +65,7 @@ func (c *connection) do(st *stream, j job) {
 		c.doInPlace(st, j)
 	case records:
 		st.beside = true
-		if c.recording || len(st.in) > 0 {
+		if c.recording || len(st.in) > 0 { // else it is done before what its message is part of is read into again
 			j = st.owned(j)
 		}
 		c.recordings = append(c.recordings, recording{st, j})
@@ -94,7 +94,7 @@ func (c *connection) record() {
 		batch := c.recordings
 		c.recordings = c.spare
 		for _, r := range batch {
-			c.begun++
+			c.begun = true
 			c.mu.Unlock()
 			reply, code := c.result(r.of, r.job, c.reply)
 			c.mu.Lock()
@@ -167,9 +167,9 @@ func (c *connection) doInPlace(st *stream, j job) {
 		c.window -= int64(n)
 		return
 	}
-	msg := bytes.Clone(out[at+frameHeaderSize:])
+	st.unsent = append(st.unsent, out[at+frameHeaderSize:]...)
 	c.out = out[:at]
-	c.send(st, msg)
+	c.flush(st)
 }
 
 // noHeaders are the place of the headers of a frame and of its one message.

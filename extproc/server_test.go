@@ -249,6 +249,7 @@ func TestAPanicEndsItsOwnExchangeOnlyAndIsSettled(t *testing.T) {
 	if _, err := exchangeAll(broken, append(streamed(2), responseBodyOf("panic", false))...); status.Code(err) != codes.Internal {
 		t.Errorf("ended with %v, want %v", err, codes.Internal)
 	}
+	b.waitFor(t, 1)
 	if s := b.only(t); s.ID != b.intents[1].ID || s.Finished {
 		t.Errorf("settled %+v, recorded %+v", s, b.intents)
 	}

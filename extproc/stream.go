@@ -18,8 +18,8 @@ type stream struct {
 	unsent []byte // messages for which the windows have no room
 
 	ending  bool  // the exchange's end is one of the jobs, or was
-	beside  bool  // a job is done by another goroutine
-	waiting []job // for that
+	beside  bool  // a job is not done in place, and others wait for it
+	waiting []job // those
 }
 
 // maxMessage is above what Envoy's buffers hold, in bytes: MaxBody bounds those.

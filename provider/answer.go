@@ -13,9 +13,9 @@ import (
 // the body may be cut off, absurd, no JSON at all or, if none came, empty, and then the
 // prompt counts and what could be read of it.
 func (d OpenAI) ReadAnswer(i *gateway.Intent, p gateway.PromptText, status int, body []byte) gateway.Answer {
-	t := tally{intent: i, prompt: p, whole: true, refused: status >= http.StatusBadRequest, text: preview{limit: d.Preview}}
+	t := tally{intent: i, prompt: p, whole: true, text: preview{limit: d.Preview}}
 	t.read(body)
-	if !t.believed && !t.refused { // its texts are to be counted: read them again
+	if !t.believed && status < http.StatusBadRequest { // its texts are to be counted: read them again
 		t = tally{intent: i, prompt: p, whole: true, counts: true, text: preview{limit: d.Preview}}
 		t.read(body)
 	}
@@ -27,8 +27,7 @@ type tally struct {
 	intent    *gateway.Intent
 	prompt    gateway.PromptText
 	whole     bool // one body with messages, not a stream of deltas
-	refused   bool // nothing counts
-	counts    bool // texts are kept, to be counted
+	counts    bool // where the provider gives no figures, tokens are counted: texts are kept for that
 	choices   choices
 	delivered delivered
 	said      []said // memory for those of the next event
@@ -93,7 +92,7 @@ func (t *tally) answer() gateway.Answer {
 		a.Usage, a.Source = t.usage, gateway.FromProvider
 		return a
 	}
-	if a.Source = gateway.Estimated; !t.refused {
+	if a.Source = gateway.Estimated; t.counts {
 		a.Usage, a.Source = t.count()
 	}
 	return a

@@ -171,7 +171,7 @@ type preview struct {
 	limit int // runes
 	runes int
 	text  strings.Builder
-	cut   bool // there was more, in whose place there is an ellipsis
+	cut   bool // there was more
 }
 
 // ellipsis follows a text of which there was more.
@@ -195,16 +195,15 @@ func (p *preview) add(raw []byte) {
 }
 
 func (p *preview) addRune(r rune) {
-	switch {
-	case p.runes < p.limit:
+	if p.runes < p.limit {
 		p.text.WriteRune(r)
 		p.runes++
-	case p.limit > 0 && !p.cut:
-		p.text.WriteString(ellipsis)
-		fallthrough
-	default:
-		p.cut = true
+		return
 	}
+	if p.limit > 0 && !p.cut {
+		p.text.WriteString(ellipsis)
+	}
+	p.cut = true
 }
 
 // addContent appends a message's content: a string, or the texts of its parts, one

@@ -170,7 +170,7 @@ const pieceSize = 256 << 10
 type cursor struct {
 	offset int64  // of the first byte of rest
 	rest   []byte // read, but no whole record yet
-	buffer []byte // that rest is at the end of
+	buffer []byte // what rest is part of
 }
 
 // read returns the next whole records before the offset limit, where one ends; their
@@ -202,9 +202,10 @@ func (c *cursor) read(r io.ReaderAt, limit int64) (records []record, damaged int
 // fill reads on, and returns how many bytes that were.
 func (c *cursor) fill(r io.ReaderAt, limit int64) (int, error) {
 	have := len(c.rest)
-	more := max(0, min(pieceSize, limit-c.offset-int64(have)))
-	c.buffer = slices.Grow(append(c.buffer[:0], c.rest...), int(more))
-	n, err := r.ReadAt(c.buffer[have:have+int(more)], c.offset+int64(have))
+	from := c.offset + int64(have)
+	more := int(max(0, min(pieceSize, limit-from)))
+	c.buffer = slices.Grow(append(c.buffer[:0], c.rest...), more)
+	n, err := r.ReadAt(c.buffer[have:have+more], from)
 	c.rest = c.buffer[:have+n]
 	if n == 0 && err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
