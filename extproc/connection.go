@@ -38,7 +38,7 @@ type connection struct {
 	spare      []recording // memory for the next ones
 	recording  bool        // a goroutine does them
 	reply      []byte      // memory for the next reply, of that goroutine alone
-	begun      bool        // one was begun since relieve last looked
+	begun      bool        // whoever reads began to, since relieve last looked
 	rest       []byte      // what was read and not taken in; nil unless the goroutine that reads is recording
 }
 
@@ -93,9 +93,11 @@ func (c *connection) relieve() {
 		rest := bytes.Clone(c.rest)
 		c.rest = nil
 		c.beside.Go(func() { c.read(rest) })
-		_ = c.write() // whoever reads learns it too
 	}
 	c.begun = false
+	if c.recording { // what is done waits for no more than this
+		_ = c.write() // whoever reads learns it too
+	}
 }
 
 // read takes in what comes, until that ends or another goroutine does so.
@@ -150,7 +152,7 @@ func (c *connection) take(b []byte) (rest []byte, err error) {
 	if err != nil {
 		return nil, errors.Join(err, c.write())
 	}
-	c.rest = b
+	c.rest, c.begun = b, true
 	c.record()
 	err = c.write()
 	if c.rest == nil {

@@ -420,6 +420,65 @@ func TestADiskThatHangsAgainAndAgainLosesNoBytes(t *testing.T) {
 	}
 }
 
+// A disk that is slow, but does not hang, is slow for many requests together.
+func TestManySlowRecordingsHoldUpNoStream(t *testing.T) {
+	var b books
+	config := fakeConfig(&b)
+	begin := config.Begin
+	config.Begin = func(i *gateway.Intent) error {
+		time.Sleep(patience / 2)
+		return begin(i)
+	}
+	p := connect(t, config)
+	var frames bytes.Buffer
+	w := http2.NewFramer(&frames, nil)
+	const requests = 40
+	for i := range uint32(requests) {
+		p.must(w.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: []byte("x"), EndHeaders: true}))
+		p.must(w.WriteData(2*i+1, false, append(packed(t, chatHeaders()), packed(t, requestBodyOf("m", true))...)))
+	}
+	_, err := p.conn.Write(frames.Bytes())
+	p.must(err)
+	pinged := make(chan error, 1)
+	go func() { pinged <- p.WritePing(false, [8]byte{1}) }()
+	for p.next().Header().Type != http2.FramePing {
+	}
+	p.must(<-pinged)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.intents) > requests/2 {
+		t.Errorf("%d requests were recorded before anything else was read", len(b.intents))
+	}
+}
+
+// What was recorded goes on its way while the next recording hangs.
+func TestWhatIsRecordedIsToldWhileTheNextHangs(t *testing.T) {
+	var b books
+	config, in, goOn := fakeConfig(&b), make(chan bool, 2), map[string]chan bool{"one": make(chan bool), "two": make(chan bool)}
+	begin := config.Begin
+	config.Begin = func(i *gateway.Intent) error {
+		in <- true
+		<-goOn[string(i.Model)]
+		return begin(i)
+	}
+	p := connect(t, config)
+	t.Cleanup(func() { close(goOn["two"]) })
+	first := sync.OnceFunc(func() { close(goOn["one"]) })
+	t.Cleanup(first)
+	for i, model := range []string{"one", "two"} {
+		id := uint32(2*i + 1)
+		p.open(id)
+		p.must(p.WriteData(id, false, append(packed(t, chatHeaders()), packed(t, requestBodyOf(model, true))...)))
+		p.expect("HEADERS")
+		p.expect("DATA")
+	}
+	<-in
+	first()
+	if f := p.expect("DATA"); f.Header().StreamID != 1 {
+		t.Errorf("%v came", f)
+	}
+}
+
 // Where an answer does not tell its tokens, those of the prompt are counted.
 func TestALargePromptIsCountedBesideOtherStreams(t *testing.T) {
 	var b books

@@ -94,7 +94,6 @@ func (c *connection) record() {
 		batch := c.recordings
 		c.recordings = c.spare
 		for _, r := range batch {
-			c.begun = true
 			c.mu.Unlock()
 			reply, code := c.result(r.of, r.job, c.reply)
 			c.mu.Lock()
