@@ -49,7 +49,7 @@ const (
 	inPlace = 32 << 10
 	// keptBuffer is the largest buffer that is kept for what comes next, in bytes.
 	keptBuffer = 64 << 10
-	// patience is how long the disk may take before another goroutine reads on.
+	// patience is how long recordings may take at least before another goroutine reads on.
 	patience = 100 * time.Millisecond
 )
 
@@ -84,8 +84,8 @@ func (c *connection) run() error {
 	}
 }
 
-// relieve has another goroutine read on, if the one that reads has waited for the disk all
-// the time since it was last looked at.
+// relieve has another goroutine read on, if the one that reads has been recording all the
+// time since it was last looked at, and has what was recorded meanwhile written.
 func (c *connection) relieve() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,7 +95,7 @@ func (c *connection) relieve() {
 		c.beside.Go(func() { c.read(rest) })
 	}
 	c.begun = false
-	if c.recording { // what is done waits for no more than this
+	if c.recording {
 		_ = c.write() // whoever reads learns it too
 	}
 }

@@ -159,7 +159,8 @@ func decodeRune(raw []byte) (r rune, length int) {
 	return utf8.RuneError, unicodeLen
 }
 
-// unescape returns at most limit runes of a string's raw bytes.
+// unescape returns at most limit runes of a string's raw bytes, and an ellipsis in the place
+// of more.
 func unescape(raw []byte, limit int) string {
 	p := preview{limit: limit}
 	p.add(raw)
