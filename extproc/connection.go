@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ type connection struct {
 	maxFrame int
 	taken    uint32 // bytes that came and were not given back to the peer's window
 	leaving  bool   // it ends with its last stream
+	left     bool   // it ended before that: the peer goes on without it
 	beside   sync.WaitGroup
 
 	recordings []recording // a job of each of some streams
@@ -77,6 +79,7 @@ func (c *connection) run() error {
 	for {
 		select {
 		case err := <-c.ended:
+			c.left = errors.Is(err, os.ErrDeadlineExceeded) // there is none before it is leaving
 			return err
 		case <-tick.C:
 			c.relieve()
@@ -199,13 +202,19 @@ func (c *connection) closeIfDone() {
 	}
 }
 
-// abandon ends the exchanges of a connection that has ended.
+// abandon ends the exchanges of a connection that has ended. Those that go on at the peer are
+// not settled: their end is still to come, and whoever comes after this process learns it from
+// Envoy's journal, as if this one had been killed.
 func (c *connection) abandon() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writing = net.ErrClosed
 	for _, st := range c.streams {
 		c.forget(st)
+		if c.left && !st.ending {
+			st.ending = true
+			c.do(st, job{end: true, goesOn: true})
+		}
 		c.end(st)
 	}
 	c.record()

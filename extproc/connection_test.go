@@ -265,7 +265,40 @@ func TestAResetWhileAMessageIsBeingAnsweredSettlesOnceAndSaysNothing(t *testing.
 	b.waitFor(t, 1)
 	p.must(p.WritePing(false, [8]byte{2}))
 	p.expect("PING")
-	if s := b.only(t); s.Finished {
+	if s := b.only(t); s.Finished || !s.Unsent {
+		t.Errorf("settled %+v", s)
+	}
+}
+
+func TestARequestIsNotPlannedForWhoHasLeft(t *testing.T) {
+	var b books
+	p := connect(t, fakeConfig(&b))
+	var frames bytes.Buffer
+	w := http2.NewFramer(&frames, nil)
+	p.must(w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte("no HPACK"), EndHeaders: true}))
+	p.must(w.WriteData(1, false, append(packed(t, chatHeaders()), packed(t, requestBodyOf("gpt stream", true))...)))
+	p.must(w.WriteRSTStream(1, http2.ErrCodeCancel))
+	p.must(w.WritePing(false, [8]byte{1}))
+	_, err := p.conn.Write(frames.Bytes()) // read at one time
+	p.must(err)
+	for p.next().Header().Type != http2.FramePing {
+	}
+	if len(b.intents) > 0 || len(b.all()) > 0 {
+		t.Errorf("planned %+v, settled %+v", b.intents, b.all())
+	}
+}
+
+func TestARequestWhosePlanReachedEnvoyIsSent(t *testing.T) {
+	var b books
+	p := connect(t, fakeConfig(&b))
+	p.open(1)
+	p.must(p.WriteData(1, false, append(packed(t, chatHeaders()), packed(t, requestBodyOf("gpt stream", true))...)))
+	p.expect("HEADERS")
+	p.expect("DATA")
+	p.expect("DATA")
+	p.must(p.WriteRSTStream(1, http2.ErrCodeCancel))
+	b.waitFor(t, 1)
+	if s := b.only(t); s.Unsent || s.Finished {
 		t.Errorf("settled %+v", s)
 	}
 }

@@ -38,6 +38,7 @@ type exchange struct {
 	finished bool
 	unread   bool           // nothing of the answer's body was read
 	partial  bool           // not all of it was
+	unsent   bool           // the plan never reached Envoy
 	answered gateway.Answer // of no source as long as nothing is known
 }
 
@@ -81,20 +82,27 @@ func (x *exchange) answer(msg, reply []byte) ([]byte, error) {
 	}
 }
 
-// end settles a planned request and lets go of what it holds. It is called
-// once, whatever ended the exchange.
+// end settles a planned request and lets go of what it holds. It is called once, whatever
+// ended the exchange.
 func (x *exchange) end() {
-	x.inFlight.Add(-x.held)
+	defer x.letGo()
 	if !x.planned {
 		return
 	}
 	defer x.settle(x.c.Now()) // even if a broken stream cannot tell its answer
 	if x.stream != nil {
-		defer x.stream.Close()
 		x.answered = x.stream.Answer()
 	}
 	if x.answered.Source == 0 {
 		x.readAnswer(nil)
+	}
+}
+
+// letGo lets go of what an exchange holds: at its end, or where it goes on without us.
+func (x *exchange) letGo() {
+	x.inFlight.Add(-x.held)
+	if x.stream != nil {
+		x.stream.Close()
 	}
 }
 
@@ -120,6 +128,8 @@ func (x *exchange) settle(ended time.Time) {
 		TTFT:     x.ttft,
 		Status:   x.status,
 		Finished: x.finished,
+		Partial:  x.partial,
+		Unsent:   x.unsent,
 		Answer:   answer,
 		Prompt:   x.clean(x.prompt),
 	})
@@ -144,6 +154,7 @@ func (x *exchange) completed() gateway.Answer {
 	case x.unread:
 		a.Source = 0
 	case a.Source == 0: // the dialect panicked
+		x.partial = true
 		a.Usage.Prompt, a.Source = x.intent.PromptTokens, gateway.Estimated
 	case x.partial:
 		a.Source = gateway.Estimated

@@ -53,6 +53,7 @@ type fakeStream struct {
 	dropUsage bool
 	pieces    int64
 	figures   bool
+	closed    bool
 }
 
 func (s *fakeStream) Next(piece []byte, _ bool) ([]byte, bool) {
@@ -69,7 +70,7 @@ func (s *fakeStream) Next(piece []byte, _ bool) ([]byte, bool) {
 	return nil, true
 }
 
-func (s *fakeStream) Close() {}
+func (s *fakeStream) Close() { s.closed = true }
 
 func (s *fakeStream) Answer() gateway.Answer {
 	if s.figures {

@@ -8,9 +8,11 @@ import (
 
 // job is a message to answer, or the end of the exchange.
 type job struct {
-	msg   []byte
-	end   bool
-	owned bool // msg is no part of what others are read into
+	msg    []byte
+	end    bool
+	goesOn bool // the exchange ends here alone: it is not settled
+	plans  bool // msg is the request's body
+	owned  bool // msg is no part of what others are read into
 }
 
 // pace is how long a job may take.
@@ -26,7 +28,7 @@ const (
 func (st *stream) pace(j job) pace {
 	x := st.x
 	switch {
-	case j.end && !x.planned:
+	case j.end && (!x.planned || j.goesOn):
 		return quick
 	case j.end && x.light():
 		return records
@@ -60,6 +62,7 @@ func (c *connection) do(st *stream, j job) {
 		st.waiting = append(st.waiting, st.owned(j))
 		return
 	}
+	j.plans = !j.end && st.x.state == awaitRequestBody
 	switch st.pace(j) {
 	case quick:
 		c.doInPlace(st, j)
@@ -94,6 +97,10 @@ func (c *connection) record() {
 		batch := c.recordings
 		c.recordings = c.spare
 		for _, r := range batch {
+			if r.of.gone && r.job.plans { // nobody waits for the plan any more
+				c.done(r.of, r.job, nil, codes.OK)
+				continue
+			}
 			c.mu.Unlock()
 			reply, code := c.result(r.of, r.job, c.reply)
 			c.mu.Lock()
@@ -119,7 +126,7 @@ func (c *connection) doBeside(st *stream, j job) {
 // result does a job, whose reply takes the place of what is in a buffer.
 func (c *connection) result(st *stream, j job, buffer []byte) (reply []byte, code codes.Code) {
 	if j.end {
-		return buffer, c.s.end(st.x)
+		return buffer, c.s.end(st.x, j.goesOn)
 	}
 	return c.s.answer(st.x, j.msg, append(buffer[:0], noHeaders[frameHeaderSize:]...))
 }
@@ -132,7 +139,9 @@ func (c *connection) done(st *stream, j job, reply []byte, code codes.Code) {
 		c.finish(st, code)
 	case code != codes.OK:
 		c.fail(st, code)
-	case !st.gone:
+	case st.gone:
+		st.x.unsent = st.x.unsent || j.plans
+	default:
 		c.begin(st)
 		setLength(reply)
 		c.send(st, reply)
@@ -148,7 +157,7 @@ func (c *connection) done(st *stream, j job, reply []byte, code codes.Code) {
 // doInPlace appends the reply where it is written from.
 func (c *connection) doInPlace(st *stream, j job) {
 	if j.end {
-		c.finish(st, c.s.end(st.x))
+		c.finish(st, c.s.end(st.x, j.goesOn))
 		return
 	}
 	c.begin(st)

@@ -66,7 +66,7 @@ type Config struct {
 	Rules    func() *Rules // those in force
 	Identify func(authorization string) gateway.Key
 	Begin    func(*gateway.Intent) error // records a request before it goes out; after an error it does not
-	Settle   func(*gateway.Settlement)   // called once for each request that Begin has recorded
+	Settle   func(*gateway.Settlement)   // called once for each request that Begin has recorded and whose end was seen
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -87,7 +87,8 @@ func (s *Server) newExchange() *exchange {
 // stopTimeout is how long exchanges may take to end once the server is told to.
 const stopTimeout = 2 * time.Second
 
-// Serve answers Envoy on l until ctx ends and every exchange has been settled.
+// Serve answers Envoy on l until ctx ends. Exchanges that end soon after are settled; the
+// others go on at Envoy, and are left to its journal.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var connections sync.WaitGroup
 	defer connections.Wait()
@@ -158,10 +159,14 @@ func (s *Server) answer(x *exchange, msg, reply []byte) (out []byte, code codes.
 	return out, codes.OK
 }
 
-// end settles an exchange, whatever its end: Envoy resets the stream of a finished
+// end settles an exchange, whatever its end, unless it goes on without us: Envoy resets the stream of a finished
 // request, and half-closes that of a client that hung up.
-func (s *Server) end(x *exchange) (code codes.Code) {
+func (s *Server) end(x *exchange, goesOn bool) (code codes.Code) {
 	defer s.recovered(x, &code)
+	if goesOn {
+		x.letGo()
+		return codes.OK
+	}
 	x.end()
 	return codes.OK
 }

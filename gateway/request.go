@@ -62,6 +62,8 @@ type Settlement struct {
 	TTFT     time.Duration // from start to the first byte of the answer's body; 0 if none came
 	Status   int           // 0 if no response headers came
 	Finished bool          // the answer's last byte was seen
+	Partial  bool          // and yet not all of its bytes were read
+	Unsent   bool          // the plan never reached Envoy, so no backend was called
 	Answer   Answer
 	Prompt   string // of the last user message; empty while prompts are not logged
 }
@@ -77,6 +79,7 @@ type JournalLine struct {
 	BytesSent int64  // of the answer's body, to the client
 	Flags     string // Envoy's RESPONSE_FLAGS, "-" for none
 	Usage     *Usage // as Envoy read it in the passing answer; nil if it saw none that is believed
+	NoAnswer  bool   // Usage tells nothing of the answer's tokens, as that of embeddings
 	Tries     []Try  // in order; empty where Envoy was killed before it could tell
 }
 

@@ -24,6 +24,16 @@ func (u Usage) Plausible() bool {
 	return u.Cached+u.CacheWrite <= u.Prompt && u.Reasoning <= u.Completion
 }
 
+// WithTotal is a usage that a provider gave a total with, the reasoning added to the
+// completion where the total tells that it is counted beside it, as xAI does.
+// Source: https://docs.x.ai/docs/guides/reasoning
+func (u Usage) WithTotal(total int64) Usage {
+	if u.Reasoning > 0 && u.Completion >= 0 && total == u.Prompt+u.Completion+u.Reasoning {
+		u.Completion += u.Reasoning
+	}
+	return u
+}
+
 // Source says where a usage comes from. A larger one is better informed and
 // replaces a smaller one.
 type Source uint8

@@ -17,6 +17,7 @@ func (t *tally) readUsage(c *cursor) bool {
 	}
 	u := usageReader{}
 	u.read(c)
+	u.Usage = u.WithTotal(u.total)
 	if t.intent.Endpoint == gateway.Embeddings {
 		u.Completion, u.Reasoning, u.hasCompletion = 0, 0, true
 	}
@@ -30,6 +31,7 @@ func (t *tally) readUsage(c *cursor) bool {
 // usageReader reads one usage object.
 type usageReader struct {
 	gateway.Usage
+	total                    int64 // 0 for none
 	hasPrompt, hasCompletion bool
 	absurd                   bool // a count is no integer, or the object is cut off
 }
@@ -43,6 +45,8 @@ func (u *usageReader) read(c *cursor) {
 			u.hasCompletion = u.count(c, &u.Completion)
 		case "prompt_tokens_details":
 			u.detail(c, "cached_tokens", &u.Cached)
+		case "total_tokens":
+			u.total, _ = c.integer()
 		case "completion_tokens_details":
 			u.detail(c, "reasoning_tokens", &u.Reasoning)
 		default:

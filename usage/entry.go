@@ -66,14 +66,21 @@ func (l *Ledger) planned(i *gateway.Intent, orphan bool, segment int64) {
 	}
 }
 
+// goesOn reports whether Envoy may carry the answer on whose end the gateway did not see, and
+// tell of that much later.
+func (e *entry) goesOn() bool { return !e.settlement.Finished && e.settlement.Status > 0 }
+
 // settled takes the gateway's word. Without an intent, the row was written before.
 func (l *Ledger) settled(s *gateway.Settlement, segment int64) {
 	e := l.open[s.ID]
-	if e == nil || e.settlement != nil {
+	if e == nil {
 		return
 	}
-	e.settlement = s
 	l.hold(e, segment)
+	if e.settlement != nil {
+		return // it was written again with its intent
+	}
+	e.settlement = s
 	l.await(e, time.Now(), l.c.Grace)
 	l.judge(e)
 }

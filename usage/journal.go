@@ -28,7 +28,7 @@ var errLine = errors.New("line is no journal line")
 // Envoy's access log writes them.
 func parseLine(b []byte) (gateway.JournalLine, error) {
 	var l gateway.JournalLine
-	if !gjson.ValidBytes(b) {
+	if b = untorn(b); b == nil {
 		return l, fmt.Errorf("%w: it is no JSON", errLine)
 	}
 	var usage, tries string
@@ -60,8 +60,21 @@ func parseLine(b []byte) (gateway.JournalLine, error) {
 	if l.ID == (uuid.UUID{}) {
 		return l, fmt.Errorf("%w: it has no id", errLine)
 	}
-	l.Usage, l.Tries = parseUsage(usage), parseTries(tries, l)
+	l.Usage, l.NoAnswer = parseUsage(usage)
+	l.Tries = parseTries(tries, l)
 	return l, nil
+}
+
+// untorn is a line without what is before it of one that was torn, as a full disk leaves
+// it; nil if there is no JSON.
+func untorn(b []byte) []byte {
+	if at := bytes.LastIndex(b, []byte(`{"`)); at > 0 && !gjson.ValidBytes(b) {
+		b = b[at:]
+	}
+	if !gjson.ValidBytes(b) {
+		return nil
+	}
+	return b
 }
 
 // count reads a number that may come as one, in a string, as null, or as "-". What is
@@ -78,29 +91,34 @@ func count(v gjson.Result) int64 {
 }
 
 // parseUsage reads what the script of an attempt noted: "prompt cached completion
-// reasoning", "-" or "null" for what the provider did not say. It returns nil for
-// nothing, and for what cannot be true. Embeddings have no completion.
-func parseUsage(text string) *gateway.Usage {
+// reasoning total", "-" or "null" for what the provider did not say, and noAnswer if that is
+// the completion. It returns nil for nothing, and for what cannot be true. An older
+// gateway's script noted no total.
+func parseUsage(text string) (usage *gateway.Usage, noAnswer bool) {
+	const completion = 2
 	var u gateway.Usage
+	var total int64
 	words := strings.Fields(text)
-	counts := [...]*int64{&u.Prompt, &u.Cached, &u.Completion, &u.Reasoning}
-	if len(words) != len(counts) {
-		return nil
+	counts := [...]*int64{&u.Prompt, &u.Cached, &u.Completion, &u.Reasoning, &total}
+	if n := len(words); n != len(counts) && n != len(counts)-1 {
+		return nil, false
 	}
 	for i, word := range words {
 		if word == "-" || word == "null" {
+			noAnswer = noAnswer || i == completion
 			continue
 		}
 		n, err := strconv.ParseInt(word, 10, 64)
 		if err != nil {
-			return nil
+			return nil, false
 		}
 		*counts[i] = n
 	}
+	u = u.WithTotal(total)
 	if !u.Plausible() || u.Prompt == 0 {
-		return nil
+		return nil, false
 	}
-	return &u
+	return &u, noAnswer
 }
 
 // maxTries is more than any number of attempts that can be configured.

@@ -170,3 +170,100 @@ func TestRotatedJournalsAreFoundInAnyFolder(t *testing.T) {
 		t.Errorf("%v, %v", paths, err)
 	}
 }
+
+// TestALateWordCompletesWhatTheGatewayLostSightOf has Envoy carry a stream on for hours whose
+// exchange with the gateway broke, also over a restart.
+func TestALateWordCompletesWhatTheGatewayLostSightOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBooks(t)
+		i := intent()
+		b.plan(i)
+		s := settlement(i)
+		s.Finished, s.Answer.Source = false, gateway.Counted
+		b.spool.Settle(&s)
+		time.Sleep(3 * keepAfter)
+		if r := b.requests(1)[0]; r.UsageSource != "counted" || r.Outcome != "unknown" {
+			t.Fatalf("row %+v", r)
+		}
+		if n := b.spool.Stats().Segments; n > 3 {
+			t.Errorf("%d segments are kept", n)
+		}
+		b.crash()
+		time.Sleep(3 * keepAfter)
+		b.journalize(line(i, "usage", "5000 - 700 - -"))
+		time.Sleep(3 * round)
+		if r := b.requests(1)[0]; r.UsageSource != "envoy" || r.CompletionTokens != 700 || r.Witness != "both" || r.Outcome != "ok" {
+			t.Errorf("row %+v", r)
+		}
+		if open := b.Stats().Open; open != 0 {
+			t.Errorf("%d are open", open)
+		}
+	})
+}
+
+func TestAnEstimateGivesWayToOneOfWhoSawTheEnd(t *testing.T) {
+	for _, c := range []struct {
+		name                     string
+		line                     []string
+		prompt, completion, cost int64
+	}{
+		{"refused late", []string{"status", "500"}, 0, 0, 0},
+		{"streamed to the end", []string{"bytes_sent", "30000"}, 9, 150, 9*2_500 + 150*10_000},
+		{"the prompt's figure alone", []string{"usage", "50 - - - 60", "bytes_sent", "30000"}, 50, 150, 50*2_500 + 150*10_000},
+	} {
+		b := newBooks(t)
+		b.orphanGrace = 100 * time.Millisecond
+		i := intent()
+		b.plan(i)
+		b.crash()
+		if r := b.requests(1)[0]; r.Outcome != "unknown" || r.PromptTokens != 9 {
+			t.Fatalf("%s: row %+v", c.name, r)
+		}
+		b.journalize(line(i, c.line...))
+		b.eventually(c.name, func() bool { return b.requests(1)[0].Outcome != "unknown" })
+		r := b.requests(1)[0]
+		if r.UsageSource != "estimated" || r.PromptTokens != c.prompt || r.CompletionTokens != c.completion || *r.CostNanoUSD != c.cost {
+			t.Errorf("%s: row %+v, cost %d", c.name, r, *r.CostNanoUSD)
+		}
+	}
+}
+
+func TestWhatTheGatewayReadWholeIsNotEnvoysToTell(t *testing.T) {
+	b := newBooks(t)
+	for _, partial := range []bool{false, true} {
+		i := intent()
+		b.plan(i)
+		s := settlement(i)
+		s.Partial, s.Answer.Source = partial, gateway.Estimated
+		b.spool.Settle(&s)
+		b.journalize(line(i, "usage", "3 - 4 - 7"))
+	}
+	rows := b.requests(2)
+	if rows[0].UsageSource != "estimated" || rows[0].CompletionTokens != 100 || rows[1].UsageSource != "envoy" || rows[1].CompletionTokens != 4 {
+		t.Errorf("rows %+v", rows)
+	}
+}
+
+func TestAPlanThatNobodyHeardCostsNothing(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	b.plan(i)
+	b.spool.Settle(&gateway.Settlement{ID: i.ID, Unsent: true, Answer: gateway.Answer{Usage: gateway.Usage{Prompt: 9}, Source: gateway.Counted}})
+	if r := b.requests(1)[0]; r.Outcome != "client_closed" || r.PromptTokens != 0 || *r.CostNanoUSD != 0 || r.Attempts != 0 {
+		t.Errorf("row %+v, cost %d", r, *r.CostNanoUSD)
+	}
+}
+
+func TestALineBehindATornOneIsRead(t *testing.T) {
+	b := newBooks(t)
+	i, other := intent(), intent()
+	b.plan(i)
+	b.plan(other)
+	b.settle(i)
+	b.settle(other)
+	torn := line(other)
+	b.journalize(torn[:len(torn)/2] + line(i, "status", "201"))
+	if r := b.requests(2)[0]; r.Status != 201 || r.Witness != "both" {
+		t.Errorf("row %+v", r)
+	}
+}

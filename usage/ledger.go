@@ -41,7 +41,7 @@ const (
 	lineGrace = time.Minute
 	// A request whose row was written without a witness's word is remembered in case that
 	// still comes: late by a hanging disk, or at the end of a stream that Envoy carries on
-	// for a process that died.
+	// for a process that died or that it lost touch with.
 	keepSettled = time.Minute
 	keepOrphan  = 24 * time.Hour
 	// keepAfter is the age of a closed segment at which the intents in it that are still
@@ -345,7 +345,7 @@ func (l *Ledger) keepOpen(e *entry, now time.Time) {
 		l.done(e)
 	case e.line != nil:
 		l.await(e, now, keepSettled)
-	case e.settlement != nil:
+	case e.settlement != nil && !e.goesOn():
 		l.release(e) // the row has all that the gateway knows
 		l.await(e, now, keepSettled)
 	default:
@@ -396,10 +396,11 @@ func (l *Ledger) tidySegment(number int64, segment *closing, now time.Time) erro
 	return nil
 }
 
-// keep writes the intents again that hold a segment. Settled ones are about to be done.
+// keep writes the intents again that hold a segment. Settled ones whose row is not written are
+// about to be done.
 func (l *Ledger) keep(segment int64) error {
 	for _, e := range l.open {
-		if e.settlement != nil || len(e.segments) == 0 || e.segments[0] != segment {
+		if e.settlement != nil && e.state != isWritten || len(e.segments) == 0 || e.segments[0] != segment {
 			continue
 		}
 		if err := l.c.Spool.keep(e.intent, e.orphan); err != nil {

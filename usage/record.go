@@ -42,6 +42,8 @@ const (
 	fieldText      = 8
 	fieldErrorCode = 9
 	fieldPrompt    = 10
+	fieldPartial   = 11
+	fieldUnsent    = 12
 )
 
 func appendText[T ~string | ~[]byte](b []byte, field protowire.Number, v T) []byte {
@@ -135,7 +137,9 @@ func appendSettlement(b []byte, s *gateway.Settlement) []byte {
 	b = appendCount(b, fieldSource, int64(s.Answer.Source))
 	b = appendText(b, fieldText, s.Answer.Text)
 	b = appendText(b, fieldErrorCode, s.Answer.ErrorCode)
-	return appendText(b, fieldPrompt, s.Prompt)
+	b = appendText(b, fieldPrompt, s.Prompt)
+	b = appendFlag(b, fieldPartial, s.Partial)
+	return appendFlag(b, fieldUnsent, s.Unsent)
 }
 
 var errRecord = errors.New("record of the spool makes no sense")
@@ -283,6 +287,10 @@ func readSettlement(b []byte) (*gateway.Settlement, error) {
 			s.Answer.ErrorCode = string(v)
 		case fieldPrompt:
 			s.Prompt = string(v)
+		case fieldPartial:
+			s.Partial = n != 0
+		case fieldUnsent:
+			s.Unsent = n != 0
 		}
 		return nil
 	})

@@ -19,6 +19,9 @@ const (
 // its size, or nothing but the prompt where there is no line, or no answer.
 func guess(i *gateway.Intent, l *gateway.JournalLine) gateway.Usage {
 	u := gateway.Usage{Prompt: i.PromptTokens}
+	if l != nil && l.Usage != nil { // it tells of the prompt alone
+		u = *l.Usage
+	}
 	switch {
 	case l == nil || i.Endpoint == gateway.Embeddings:
 	case i.Stream:
@@ -58,6 +61,8 @@ func endingWithoutEnvoy(s *gateway.Settlement) gateway.Outcome {
 	switch {
 	case s == nil:
 		return gateway.Unknown
+	case s.Unsent:
+		return gateway.ClientClosed
 	case s.Status >= http.StatusBadRequest:
 		return gateway.ProviderError
 	case s.Finished:
@@ -109,6 +114,9 @@ func (r *row) ended(i *gateway.Intent, s *gateway.Settlement, l *gateway.Journal
 	if s != nil && l != nil {
 		r.Witness = gateway.ByBoth
 	}
+	if s != nil && s.Unsent {
+		r.Attempts = 0
+	}
 	if ttft > 0 {
 		ms := ttft.Milliseconds()
 		r.TTFTMS = &ms
@@ -135,6 +143,9 @@ func usageOf(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (
 	case s != nil:
 		status = s.Status
 	}
+	if s != nil && s.Unsent {
+		attempts = 0
+	}
 	if attempts == 0 || status >= http.StatusBadRequest && source < gateway.FromEnvoy {
 		return gateway.Usage{}, source
 	}
@@ -142,11 +153,11 @@ func usageOf(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (
 }
 
 // told is the usage by the best informed witness. Of an answer that the gateway had to
-// let go of, Envoy may have seen more.
+// let go of, Envoy may have seen more; of one that the gateway read whole, it knows better.
 func told(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gateway.Usage, gateway.Source) {
-	fromEnvoy := l != nil && l.Usage != nil
+	fromEnvoy := l != nil && l.Usage != nil && (!l.NoAnswer || i.Endpoint == gateway.Embeddings)
 	switch {
-	case s == nil && fromEnvoy, s != nil && fromEnvoy && (!s.Finished || s.Answer.Source < gateway.FromEnvoy):
+	case fromEnvoy && (s == nil || !s.Finished || s.Partial || s.Answer.Source == 0):
 		return *l.Usage, gateway.FromEnvoy
 	case s == nil:
 		return guess(i, l), gateway.Estimated
@@ -156,6 +167,10 @@ func told(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gat
 		return u, gateway.Estimated
 	case !s.Finished && l == nil:
 		return s.Answer.Usage, min(s.Answer.Source, gateway.Counted) // it may have gone on without us
+	case !s.Finished && ending(l.Status, l.Flags) == gateway.OK: // it did
+		u := s.Answer.Usage
+		u.Completion = max(u.Completion, guess(i, l).Completion)
+		return u, gateway.Estimated
 	}
 	return s.Answer.Usage, s.Answer.Source
 }

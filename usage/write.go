@@ -79,7 +79,8 @@ func (r *row) appendRequest(values []any) []any {
 }
 
 // Two things are known of a request, each by somebody: what it used, and how it ended.
-// The better informed one of each stands, whichever came first.
+// The better informed one of each stands, whichever came first; of two usages that are known
+// equally well, the one of who saw the end better.
 var (
 	usageColumns = []string{"prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens", "reasoning_tokens", "usage_source",
 		"cost_nanousd", "price_version", "error_code"}
@@ -101,22 +102,23 @@ func endRank(table string) string {
 // insertRequests writes rows, or completes those that are there. It never makes a second.
 func insertRequests(rows int) string {
 	var set []string
-	better := func(rank func(string) string, columns []string) {
+	better := func(columns []string, condition string) {
 		for _, c := range columns {
-			set = append(set, fmt.Sprintf("%[1]s = CASE WHEN %[2]s > %[3]s THEN excluded.%[1]s ELSE requests.%[1]s END",
-				c, rank("excluded"), rank("requests")))
+			set = append(set, fmt.Sprintf("%[1]s = CASE WHEN %[2]s THEN excluded.%[1]s ELSE requests.%[1]s END", c, condition))
 		}
 	}
-	better(sourceRank, usageColumns)
-	better(endRank, endColumns)
+	betterEnd := fmt.Sprintf("%s > %s", endRank("excluded"), endRank("requests"))
+	source, known := sourceRank("excluded"), sourceRank("requests")
+	better(usageColumns, fmt.Sprintf("%[1]s > %[2]s OR (%[1]s = %[2]s AND %[3]s)", source, known, betterEnd))
+	better(endColumns, betterEnd)
 	set = append(set, fmt.Sprintf(`witness = CASE
 		WHEN excluded.witness = '%[1]s' OR requests.witness = '%[1]s' THEN '%[1]s'
 		WHEN excluded.witness = requests.witness OR excluded.witness = '%[2]s' THEN requests.witness
 		WHEN requests.witness = '%[2]s' THEN excluded.witness
 		ELSE '%[1]s' END`, gateway.ByBoth, gateway.ByNone))
 	return sabotaged(insert(rows, "requests", requestColumns...), fmt.Sprintf(` ON CONFLICT (started_at, id) DO UPDATE SET %s
-		WHERE (%s > %s) OR (%s > %s) OR (excluded.witness <> requests.witness AND requests.witness <> '%s' AND excluded.witness <> '%s')`,
-		strings.Join(set, ", "), sourceRank("excluded"), sourceRank("requests"), endRank("excluded"), endRank("requests"),
+		WHERE (%s > %s) OR (%s) OR (excluded.witness <> requests.witness AND requests.witness <> '%s' AND excluded.witness <> '%s')`,
+		strings.Join(set, ", "), source, known, betterEnd,
 		gateway.ByBoth, gateway.ByNone))
 }
 

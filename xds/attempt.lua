@@ -70,7 +70,7 @@ local function counts(object)
   local cached, completion = count(object, '"cached_tokens"'), count(object, '"completion_tokens"')
   local reasoning = count(object, '"reasoning_tokens"')
   if not (cached and completion and reasoning) then return nil end
-  return prompt .. " " .. cached .. " " .. completion .. " " .. reasoning
+  return prompt .. " " .. cached .. " " .. completion .. " " .. reasoning .. " " .. (count(object, '"total_tokens"') or "-")
 end
 
 -- What is looked at is bounded, whatever a provider writes: an object's bytes, and how
