@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -265,5 +266,59 @@ func TestALineBehindATornOneIsRead(t *testing.T) {
 	b.journalize(torn[:len(torn)/2] + line(i, "status", "201"))
 	if r := b.requests(2)[0]; r.Status != 201 || r.Witness != "both" {
 		t.Errorf("row %+v", r)
+	}
+}
+
+func TestRowsWaitForAnotherFileWhenTheTablesWereRemoved(t *testing.T) {
+	for _, replaced := range []bool{false, true} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "gateway.db")
+		tables := NewTables(path)
+		spool := openSpool(t, filepath.Join(dir, "spool"))
+		l := NewLedger(LedgerConfig{Store: tables.Store, Spool: spool, Journal: filepath.Join(dir, "journal"), Log: slog.New(slog.DiscardHandler)})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- l.Run(ctx) }()
+		settleOne := func() {
+			t.Helper()
+			i := intent()
+			begin(t, spool, i)
+			s := settlement(i)
+			spool.Settle(&s)
+		}
+		written := func(n int64) {
+			t.Helper()
+			for end := time.Now().Add(10 * time.Second); l.Stats().Written < n; time.Sleep(round) {
+				if time.Now().After(end) {
+					t.Fatalf("stats %+v", l.Stats())
+				}
+			}
+		}
+		settleOne()
+		written(1)
+		do(t, os.Remove(path))
+		if replaced {
+			do(t, os.WriteFile(path, nil, 0o600))
+		}
+		settleOne()
+		for l.Stats().LastError == "" && l.Stats().Written < 2 {
+			time.Sleep(round / 10)
+		}
+		if text := l.Stats().LastError; !strings.Contains(text, path) {
+			t.Errorf("told %q", text)
+		}
+		written(2)
+		other, err := Open(t.Context(), path)
+		do(t, err)
+		var n int
+		do(t, other.db.Get(&n, `SELECT COUNT(*) FROM requests`))
+		if n != 1 || l.Stats().LastError != "" {
+			t.Errorf("%d rows, %q", n, l.Stats().LastError)
+		}
+		do(t, other.Close())
+		stop()
+		do(t, <-done)
+		do(t, spool.Close())
+		do(t, tables.Close())
 	}
 }

@@ -97,3 +97,26 @@ func TestRepricingShowsAndWritesWhatAnotherPriceMakesOfRows(t *testing.T) {
 		t.Errorf("another time: %+v, %v", sums, err)
 	}
 }
+
+// TestRepricingARowThatIsCompletedMeanwhileMixesNothing has Envoy's word come while costs are
+// computed.
+func TestRepricingARowThatIsCompletedMeanwhileMixesNothing(t *testing.T) {
+	b := newBooks(t)
+	b.orphanGrace = 100 * time.Millisecond
+	i := intent()
+	b.plan(i)
+	b.crash()
+	b.requests(1)
+	other := gateway.Price{Rates: gateway.Rates{Input: gateway.USD, Output: gateway.USD}, Version: "v2"}
+	_, err := b.store.Reprice(t.Context(), i.StartedAt.Add(-time.Hour), i.StartedAt.Add(time.Hour), func(gateway.Model, time.Time) (gateway.Price, bool) {
+		b.journalize(line(i, "usage", "5000 0 700 0"))
+		time.Sleep(3 * round)
+		return other, true
+	}, true)
+	do(t, err)
+	b.eventually("the row is completed", func() bool { return b.requests(1)[0].UsageSource == "envoy" })
+	r := b.requests(1)[0]
+	if want := int64(i.Price.Cost(gateway.Usage{Prompt: 5000, Completion: 700})); *r.CostNanoUSD != want || *r.PriceVersion != i.Price.Version {
+		t.Errorf("row %+v costs %d by %s, want %d by %s", r, *r.CostNanoUSD, *r.PriceVersion, want, i.Price.Version)
+	}
+}

@@ -47,22 +47,22 @@ ORDER BY started_at, id LIMIT ?`
 func (s *Store) Reprice(ctx context.Context, from, to time.Time, price func(gateway.Model, time.Time) (gateway.Price, bool), write bool) ([]Repriced, error) {
 	sums := map[gateway.Model]*Repriced{}
 	var last priced
-	for {
-		var rows []priced
-		err := s.db.SelectContext(ctx, &rows, s.db.Rebind(selectPriced), stamp(from), stamp(to), last.StartedAt, last.StartedAt, last.ID, maxBatch)
+	for more := true; more; {
+		err := s.in(ctx, !write, func(tx *sqlx.Tx) error {
+			var rows []priced
+			err := tx.SelectContext(ctx, &rows, tx.Rebind(selectPriced), stamp(from), stamp(to), last.StartedAt, last.StartedAt, last.ID, maxBatch)
+			if more = len(rows) > 0; err != nil || !more {
+				return err
+			}
+			last = rows[len(rows)-1]
+			changed, err := repriced(rows, sums, price)
+			if err == nil && write {
+				err = writePrices(ctx, tx, changed)
+			}
+			return err
+		})
 		if err != nil {
-			return nil, fmt.Errorf("reading costs: %w", err)
-		}
-		if len(rows) == 0 {
-			break
-		}
-		last = rows[len(rows)-1]
-		changed, err := repriced(rows, sums, price)
-		if err == nil && write {
-			err = s.writePrices(ctx, changed)
-		}
-		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("computing costs anew: %w", err)
 		}
 	}
 	var all []Repriced
@@ -141,19 +141,11 @@ func equal[T comparable](a, b *T) bool {
 }
 
 // writePrices writes new costs, of the last attempt of each request too.
-func (s *Store) writePrices(ctx context.Context, rows []priced) error {
-	tx, err := s.db.BeginTxx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("writing costs: %w", err)
-	}
-	defer tx.Rollback() // after Commit it does nothing
+func writePrices(ctx context.Context, tx *sqlx.Tx, rows []priced) error {
 	for _, r := range rows {
 		if err := writePrice(ctx, tx, r); err != nil {
 			return fmt.Errorf("writing the cost of request %s: %w", r.ID, err)
 		}
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("writing costs: %w", err)
 	}
 	return nil
 }

@@ -108,6 +108,10 @@ type segment struct {
 	size   int64 // bytes of whole records
 }
 
+// giveBack gives the room on disk back that was taken for more records, and cuts off what
+// is torn.
+func (s *segment) giveBack() error { return s.file.Truncate(s.size) }
+
 func segmentPath(dir string, number int64) string {
 	return filepath.Join(dir, fmt.Sprintf("%012d", number)+segmentName)
 }
@@ -134,9 +138,9 @@ func adopt(dir string, number int64) (s *segment, repaired int64, err error) {
 	if err == nil {
 		s.size, err = lastRecord(file)
 	}
-	if err == nil && s.size < info.Size() {
+	if err == nil {
 		repaired = info.Size() - s.size
-		err = file.Truncate(s.size)
+		err = s.giveBack()
 	}
 	if err != nil {
 		file.Close()

@@ -222,6 +222,11 @@ func (s *Spool) roll() error {
 	if err := os.Rename(s.spare.Name(), segmentPath(s.c.Dir, number)); err != nil {
 		return err
 	}
+	if n := len(s.segments); n > 0 {
+		if err := s.segments[n-1].giveBack(); err != nil {
+			s.c.Log.Warn("a spool segment takes more of the disk than it needs", "error", err)
+		}
+	}
 	s.segments = append(s.segments, &segment{number: number, file: s.spare})
 	s.spare, s.opened = nil, time.Now()
 	_ = s.prepare() // what is wrong is told to the next request

@@ -87,3 +87,31 @@ func fill(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 }
+
+func TestAClosedSegmentTakesNoMoreOfTheDiskThanItsRecords(t *testing.T) {
+	dir := t.TempDir()
+	s := openSpool(t, dir)
+	closeOne := func() {
+		t.Helper()
+		begin(t, s, intent())
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		do(t, s.roll())
+	}
+	taken := func(number int64) int64 {
+		t.Helper()
+		info, err := os.Stat(segmentPath(dir, number))
+		do(t, err)
+		return info.Sys().(*syscall.Stat_t).Blocks * 512
+	}
+	closeOne()
+	closeOne()
+	if first, last := taken(1), taken(3); first > 64<<10 || last < segmentSize {
+		t.Errorf("a closed segment takes %d bytes, the one that is written to %d", first, last)
+	}
+	do(t, s.Close())
+	do(t, openSpool(t, dir).Close())
+	if n := taken(3); n > 64<<10 {
+		t.Errorf("a segment that was adopted takes %d bytes", n)
+	}
+}

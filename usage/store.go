@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -25,6 +26,9 @@ var migrations embed.FS
 // Store holds the usage tables.
 type Store struct {
 	db     *sqlx.DB
+	path   string
+	file   os.FileInfo // of what is open at path
+	gone   atomic.Bool // path leads elsewhere now
 	insert statements
 }
 
@@ -45,14 +49,17 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err := private(path); err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
-	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{"_pragma": pragmas}.Encode()}
+	options := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}} // what a transaction writes goes by what it has read
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: options.Encode()}
 	db, err := sqlx.Open("sqlite", dsn.String())
 	if err != nil {
 		return nil, fmt.Errorf("opening the store %q: %w", path, err)
 	}
 	db.SetMaxOpenConns(openConnections)
-	s := &Store{db: db}
-	err = s.migrate(ctx)
+	s := &Store{db: db, path: path}
+	if s.file, err = os.Stat(path); err == nil {
+		err = s.migrate(ctx)
+	}
 	if err == nil {
 		err = s.prepare(ctx)
 	}
@@ -73,6 +80,17 @@ func private(path string) error {
 		return err
 	}
 	return f.Close()
+}
+
+// there reports whether the open file is still the one at its path: what is written to one that
+// was removed would be gone when it is closed.
+func (s *Store) there() error {
+	info, err := os.Stat(s.path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, s.file) {
+		s.gone.Store(true)
+		return fmt.Errorf("the file %q was removed or replaced: what it had is not in the tables any more", s.path)
+	}
+	return err
 }
 
 func (s *Store) migrate(ctx context.Context) error {
@@ -98,7 +116,8 @@ func (s *Store) migrate(ctx context.Context) error {
 }
 
 // Tables opens a store when it is first needed, and tries again when it could not: while
-// the tables are away, requests go on and rows wait.
+// the tables are away, requests go on and rows wait. It opens another one where the file
+// was removed.
 type Tables struct {
 	path string
 
@@ -136,21 +155,26 @@ func (t *Tables) open(ctx context.Context) *opening {
 	if t.last != nil && !t.last.failed() {
 		return t.last
 	}
+	before := t.last
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	o := &opening{cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(o.ended)
 		defer cancel()
+		if before != nil && before.store != nil {
+			_ = before.store.Close() // of a file that is gone
+		}
 		o.store, o.err = Open(ctx, t.path)
 	}()
 	t.last = o
 	return o
 }
 
+// failed reports whether there is no store, or none any more.
 func (o *opening) failed() bool {
 	select {
 	case <-o.ended:
-		return o.err != nil
+		return o.err != nil || o.store.gone.Load()
 	default:
 		return false
 	}

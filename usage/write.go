@@ -194,21 +194,33 @@ type position struct {
 
 // write writes rows and the place up to which the journal is in them, all or nothing.
 func (s *Store) write(ctx context.Context, rows []*row, at position) error {
-	tx, err := s.db.BeginTxx(ctx, nil)
+	if err := s.there(); err != nil {
+		return fmt.Errorf("writing usage: %w", err)
+	}
+	err := s.in(ctx, false, func(tx *sqlx.Tx) error {
+		if err := s.writeRows(ctx, tx, rows); err != nil {
+			return err
+		}
+		_, err := tx.NamedExecContext(ctx, savePosition, at)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("writing usage: %w", err)
 	}
-	defer tx.Rollback() // after Commit it does nothing
-	if err := s.writeRows(ctx, tx, rows); err != nil {
-		return fmt.Errorf("writing usage: %w", err)
-	}
-	if _, err := tx.NamedExecContext(ctx, savePosition, at); err != nil {
-		return fmt.Errorf("writing the journal's position: %w", err)
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("writing usage: %w", err)
-	}
 	return nil
+}
+
+// in does something in a transaction, all or nothing of it.
+func (s *Store) in(ctx context.Context, readOnly bool, do func(*sqlx.Tx) error) error {
+	tx, err := s.db.BeginTxx(ctx, &sql.TxOptions{ReadOnly: readOnly})
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // after Commit it does nothing
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 func (s *Store) writeRows(ctx context.Context, tx *sqlx.Tx, rows []*row) error {
