@@ -33,6 +33,7 @@ type tally struct {
 	said      []said // memory for those of the next event
 	usage     gateway.Usage
 	believed  bool // usage is the provider's
+	stale     bool // texts came after it: it tells what there was before them
 	text      preview
 	errorCode string
 }
@@ -67,6 +68,9 @@ func (t *tally) read(data []byte) (s shape) {
 		}
 	}
 	c.end()
+	if s.hasUsage && t.believed { // of the whole event, wherever in it
+		t.delivered, t.stale = delivered{}, false
+	}
 	t.keep(c.said)
 	s.isJSON = c.fault == ""
 	return s
@@ -90,6 +94,11 @@ func (t *tally) answer() gateway.Answer {
 	a := gateway.Answer{Text: t.text.String(), ErrorCode: t.errorCode}
 	if t.believed {
 		a.Usage, a.Source = t.usage, gateway.FromProvider
+		if t.stale {
+			e, _ := encodingOf(t.intent)
+			a.Usage.Completion = min(a.Usage.Completion+t.delivered.count(e), gateway.MaxTokens)
+			a.Source = gateway.Estimated
+		}
 		return a
 	}
 	if a.Source = gateway.Estimated; t.counts {

@@ -29,9 +29,10 @@ type delivered struct {
 
 // deliver keeps the texts of a choice's delta or message, which c has passed.
 func (t *tally) deliver(index int64, c *cursor) {
-	if t.believed || !t.counts {
+	if !t.counts {
 		return
 	}
+	t.stale = t.stale || t.believed && len(c.said) > 0
 	d := &t.delivered
 	d.other = d.other || c.other
 	d.add(index, c.said)

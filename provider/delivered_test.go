@@ -177,11 +177,42 @@ func TestAStreamCutAnywhereCostsWhatWasDelivered(t *testing.T) {
 }
 
 func TestFiguresOfTheProviderReplaceTheCount(t *testing.T) {
-	for _, stream := range []string{hello + stop + usage, usage + hello, hello + usage + hello} {
+	for _, stream := range []string{hello + stop + usage, hello + usage + hello + usage} {
 		s := provider.OpenAI{}.NewStream(askedOf("gpt-4o"), gateway.PromptText{Tokens: 99}, false)
 		s.Next([]byte(stream), false)
 		if got := s.Answer(); got.Source != gateway.FromProvider || got.Usage != fromProvider.Usage {
 			t.Errorf("%q: %+v", stream, got)
+		}
+	}
+}
+
+func TestWhatFollowsTheProvidersFiguresIsAddedToThem(t *testing.T) {
+	for _, stream := range []string{usage + hello, hello + usage + hello + stop} {
+		s := provider.OpenAI{}.NewStream(askedOf("gpt-4o"), gateway.PromptText{Tokens: 99}, false)
+		s.Next([]byte(stream), false)
+		want := fromProvider.Usage
+		want.Completion += completionOf(t, "gpt-4o", "Hello 😀")
+		if got := s.Answer(); got.Source != gateway.Estimated || got.Usage != want {
+			t.Errorf("%q: %+v", stream, got)
+		}
+	}
+}
+
+func TestFiguresBesideATextHoldWhereverInTheEventTheyAre(t *testing.T) {
+	s := provider.OpenAI{}.NewStream(askedOf("gpt-4o"), gateway.PromptText{}, false)
+	s.Next([]byte(`data: {"usage":{"prompt_tokens":9,"completion_tokens":3},"choices":[{"delta":{"content":"Hello"}}]}`+"\n\n"), true)
+	if got := s.Answer(); got.Source != gateway.FromProvider || got.Usage.Completion != 3 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestReasoningThatIsCountedBesideTheCompletionIsPartOfIt(t *testing.T) {
+	const figures = `{"prompt_tokens":32,"completion_tokens":9,"total_tokens":%d,"completion_tokens_details":{"reasoning_tokens":5}}`
+	for total, want := range map[int]int64{46: 14, 41: 9, 0: 9} {
+		body := `{"choices":[],"usage":` + fmt.Sprintf(figures, total) + `}`
+		a := provider.OpenAI{}.ReadAnswer(askedOf("grok-4"), gateway.PromptText{}, 200, []byte(body))
+		if a.Source != gateway.FromProvider || a.Usage.Completion != want || a.Usage.Reasoning != 5 {
+			t.Errorf("total %d: %+v", total, a)
 		}
 	}
 }

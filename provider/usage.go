@@ -22,7 +22,7 @@ func (t *tally) readUsage(c *cursor) bool {
 		u.Completion, u.Reasoning, u.hasCompletion = 0, 0, true
 	}
 	if !u.absurd && u.hasPrompt && u.hasCompletion && u.Prompt > 0 && u.Plausible() {
-		t.usage, t.believed = u.Usage, true
+		t.usage, t.believed, t.stale = u.Usage, true, false
 		t.prompt, t.delivered = gateway.PromptText{}, delivered{}
 	}
 	return true

@@ -236,6 +236,27 @@ func TestARotatedOrTruncatedJournalLosesNothing(t *testing.T) {
 	b.requests(9)
 }
 
+func TestAJournalThatWasRemovedIsOpenedAnew(t *testing.T) {
+	b := newBooks(t)
+	b.stop()
+	b.rotation = Rotation{At: 1 << 20, Keep: 1 << 20, Reopen: func(context.Context) error {
+		b.journalize("") // makes the file
+		return nil
+	}}
+	b.start()
+	b.whole(intent())
+	b.requests(1)
+	do(t, os.Remove(b.journalPath()))
+	b.eventually("Envoy was asked", func() bool {
+		_, err := os.Stat(b.journalPath())
+		return err == nil
+	})
+	b.whole(intent())
+	if r := b.requests(2)[1]; r.Witness != "both" {
+		t.Errorf("row %+v", r)
+	}
+}
+
 // TestALargeJournalIsRotatedAndBounded has an Envoy that goes on with the old file until
 // it is told to open the journal anew, which fails at first.
 func TestALargeJournalIsRotatedAndBounded(t *testing.T) {

@@ -211,6 +211,9 @@ func (c *compared) differences() []string {
 		add("doubled: %d rows have it", len(c.rows))
 	}
 	row := c.rows[0]
+	if c.line != nil && row.Witness != gateway.ByEnvoy.String() && row.Witness != gateway.ByBoth.String() {
+		add("different: the journal has its end, and the row does not know of that")
+	}
 	if l := c.line; l != nil && (l.Status != row.Status || l.Attempts != row.Attempts) {
 		add("different: the journal has status %d after %d attempts, the row %d after %d", l.Status, l.Attempts, row.Status, row.Attempts)
 	}

@@ -22,12 +22,12 @@ func TestAReconciliationFindsWhatIsMissingDoubledOrDifferent(t *testing.T) {
 	b := newBooks(t)
 	b.whole(intent())
 	b.plan(intent()) // it runs
-	doubled, other, missing, tokens := intent(), intent(), intent(), intent()
-	for _, i := range []gateway.Intent{doubled, other, missing, tokens} {
+	doubled, other, missing, tokens, unheard := intent(), intent(), intent(), intent(), intent()
+	for _, i := range []gateway.Intent{doubled, other, missing, tokens, unheard} {
 		b.whole(i)
 	}
-	b.eventually("all are written", func() bool { return b.Stats().Written == 5 })
-	if r := b.reconcile(); len(r.Findings) != 0 || r.Rows != 5 || r.Lines != 5 {
+	b.eventually("all are written", func() bool { return b.Stats().Written == 6 })
+	if r := b.reconcile(); len(r.Findings) != 0 || r.Rows != 6 || r.Lines != 6 {
 		t.Fatalf("nothing is wrong, and it finds %+v", r)
 	}
 	db := b.store.db
@@ -37,18 +37,20 @@ func TestAReconciliationFindsWhatIsMissingDoubledOrDifferent(t *testing.T) {
 	db.MustExec(`UPDATE requests SET started_at = ? WHERE started_at = '2100-01-01'`, stamp(time.Now()))
 	db.MustExec(`UPDATE requests SET status = 500 WHERE id = ?`, other.ID.String())
 	db.MustExec(`UPDATE requests SET completion_tokens = 1 WHERE id = ?`, tokens.ID.String())
+	db.MustExec(`UPDATE requests SET witness = 'gateway' WHERE id = ?`, unheard.ID.String())
 	db.MustExec(`DELETE FROM requests WHERE id = ?`, missing.ID.String())
 	found := map[string]string{}
 	for _, f := range b.reconcile().Findings {
 		found[f.ID.String()] += f.What
 	}
 	for i, want := range map[string]string{doubled.ID.String(): "doubled: 2 rows", other.ID.String(): "different: the journal has status 200",
-		missing.ID.String(): "missing: ", tokens.ID.String(): "different: the spool has 1000 and 100 tokens, the row 1000 and 1"} {
+		missing.ID.String(): "missing: ", tokens.ID.String(): "different: the spool has 1000 and 100 tokens, the row 1000 and 1",
+		unheard.ID.String(): "different: the journal has its end"} {
 		if !strings.Contains(found[i], want) {
 			t.Errorf("of %s it says %q, want %q", i, found[i], want)
 		}
 	}
-	if len(found) != 4 {
+	if len(found) != 5 {
 		t.Errorf("findings %v", found)
 	}
 }

@@ -48,7 +48,7 @@ func (s *Store) Reprice(ctx context.Context, from, to time.Time, price func(gate
 	sums := map[gateway.Model]*Repriced{}
 	var last priced
 	for more := true; more; {
-		err := s.in(ctx, !write, func(tx *sqlx.Tx) error {
+		err := s.transact(ctx, !write, func(tx *sqlx.Tx) error {
 			var rows []priced
 			err := tx.SelectContext(ctx, &rows, tx.Rebind(selectPriced), stamp(from), stamp(to), last.StartedAt, last.StartedAt, last.ID, maxBatch)
 			if more = len(rows) > 0; err != nil || !more {

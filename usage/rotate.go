@@ -49,11 +49,11 @@ func (l *Ledger) rotateNow(ctx context.Context) error {
 	return l.dropOld()
 }
 
-// reopen is needed where there is a file that was moved away: else Envoy makes the
-// journal when it starts.
+// reopen is needed where there is a file that was moved away, or was one that somebody
+// removed: else Envoy makes the journal when it starts.
 func (l *Ledger) reopen(ctx context.Context) error {
 	paths, _, err := l.journal.files()
-	if err != nil || len(paths) == 0 {
+	if err != nil || len(paths) == 0 && l.journal.inode == 0 {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, reopenTimeout)

@@ -197,7 +197,7 @@ func (s *Store) write(ctx context.Context, rows []*row, at position) error {
 	if err := s.there(); err != nil {
 		return fmt.Errorf("writing usage: %w", err)
 	}
-	err := s.in(ctx, false, func(tx *sqlx.Tx) error {
+	err := s.transact(ctx, false, func(tx *sqlx.Tx) error {
 		if err := s.writeRows(ctx, tx, rows); err != nil {
 			return err
 		}
@@ -210,8 +210,8 @@ func (s *Store) write(ctx context.Context, rows []*row, at position) error {
 	return nil
 }
 
-// in does something in a transaction, all or nothing of it.
-func (s *Store) in(ctx context.Context, readOnly bool, do func(*sqlx.Tx) error) error {
+// transact does something in a transaction, all or nothing of it.
+func (s *Store) transact(ctx context.Context, readOnly bool, do func(*sqlx.Tx) error) error {
 	tx, err := s.db.BeginTxx(ctx, &sql.TxOptions{ReadOnly: readOnly})
 	if err != nil {
 		return err
