@@ -99,7 +99,7 @@ func (b *backend) fields() []field {
 		{name: "name", into: &b.name, required: true, pattern: namePattern, wanted: nameWanted,
 			doc: "its name here, in usage and in Envoy"},
 		{name: "kind", into: &b.kind, unset: "openai",
-			doc: "how it is spoken to: `openai` and `local` alike, but a `local` one may be reached by plain HTTP; `azure` as Azure OpenAI"},
+			doc: "how it is spoken to: `openai` and `local` alike, but a `local` one may be reached by plain HTTP, others only on this machine; `azure` as Azure OpenAI"},
 		{name: "base_url", into: &b.baseURL, required: true,
 			doc: "what its API's paths are appended to; of `azure` the resource alone, without a path"},
 		{name: "api_key", into: &b.apiKey, doc: "the backend's own key"},
@@ -149,7 +149,7 @@ func (a *azure) fields() []field {
 	return []field{
 		{name: "deployment", into: &a.deployment, pattern: deploymentPattern,
 			wanted: "name of a deployment (letters, digits, . _ -)",
-			doc:    "deployment that serves every model; left out, each model's upstream name is its deployment's"},
+			doc:    "deployment that serves every model, and needs `api_version`; left out, each model's upstream name is its deployment's"},
 		{name: "api_version", into: &a.apiVersion, pattern: apiVersionPattern, wanted: "version of the API, such as 2024-10-21",
 			doc: "version of the API by date; left out, the v1 surface is called, which needs none"},
 	}
@@ -244,7 +244,7 @@ func (p *promptLog) fields() []field {
 				"the variable may also be true (preview) or false (off)"},
 		{name: "redact", into: &p.redact, doc: "regular expressions (RE2); what they match is replaced before anything is written to disk; a match of more than 16,384 characters may not be seen"},
 		{name: "keep", into: &p.keep, unset: "720h", high: int64(10 * 365 * 24 * time.Hour),
-			doc: "age at which prompts and answers are removed; zero keeps them"},
+			doc: "age at which prompts and answers are removed, within a minute; zero keeps them"},
 	}
 }
 

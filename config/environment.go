@@ -45,7 +45,7 @@ func (r *reader) overrideLeaf(into leaf, f field) {
 		return
 	}
 	if err := into.set(text+f.unit, f, at); err != nil {
-		r.fault(at, "%s %v", f.quoted(text), err)
+		r.fault(at, "%s %v", f.quoted(text+f.unit), err)
 	}
 }
 

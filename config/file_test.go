@@ -213,9 +213,9 @@ func TestAWholeFileIsReadAsItIsMeant(t *testing.T) {
 		t.Errorf("read as %+v", c)
 	}
 	wantModels := []gateway.Route{
-		{Model: "gpt-4o", Aliases: []gateway.Model{"fast", "our-best"}, Steps: []gateway.Step{{Backend: "azure-eu", UpstreamModel: "gpt-4o-eu"}, {Backend: "openai", UpstreamModel: "gpt-4o"}}},
+		{Model: "gpt-4o", Aliases: []gateway.Model{"fast", "our-best"}, Steps: []gateway.Step{{Backend: "azure-eu", UpstreamModel: "gpt-4o"}, {Backend: "openai", UpstreamModel: "gpt-4o"}}},
 		{Model: "long-reader", Steps: []gateway.Step{{Backend: "openai", UpstreamModel: "long-reader"}}},
-		{Model: "llama3:8b", Steps: []gateway.Step{{Backend: "ollama", UpstreamModel: "llama3:8b"}, {Backend: "vault", UpstreamModel: "llama3:8b"}}},
+		{Model: "llama3:8b", Steps: []gateway.Step{{Backend: "ollama", UpstreamModel: "llama3:8b"}, {Backend: "vault", UpstreamModel: "llama-3-8b-instruct"}}},
 	}
 	if diff := cmp.Diff(wantModels, c.Routes.Models); diff != "" || c.Routes.Default != "openai" {
 		t.Errorf("models (- wanted, + read), the default %q:\n%s", c.Routes.Default, diff)

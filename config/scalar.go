@@ -173,7 +173,7 @@ var sizePattern = regexp.MustCompile(`^([0-9]{1,15})(KiB|MiB|GiB)?$`)
 
 func (z *size) read(s string, f field) error {
 	parts := sizePattern.FindStringSubmatch(s)
-	wrong := fmt.Errorf("is no size from %d to %d bytes, such as %s or a number of bytes", f.low, f.high, f.unset)
+	wrong := fmt.Errorf("is no size from %s to %s, such as %s or a number of bytes", sizeText(f.low), sizeText(f.high), f.unset)
 	if parts == nil {
 		return wrong
 	}
@@ -188,7 +188,18 @@ func (z *size) read(s string, f field) error {
 
 func (z *size) shape(f field) schema {
 	return schema{Type: []string{"string", "integer"}, Pattern: sizePattern.String(), Minimum: &f.low, Maximum: &f.high,
-		words: "bytes, or KiB, MiB, GiB"}
+		words: "size from " + sizeText(f.low) + " to " + sizeText(f.high) + ", or its bytes"}
+}
+
+// sizeText writes a size in the largest unit that it is a multiple of.
+func sizeText(bytes int64) string {
+	text := strconv.FormatInt(bytes, 10)
+	for _, unit := range []string{"KiB", "MiB", "GiB"} {
+		if n := units[unit]; bytes >= n && bytes%n == 0 {
+			text = strconv.FormatInt(bytes/n, 10) + unit
+		}
+	}
+	return text
 }
 
 // usd is US dollars per million tokens, exactly.

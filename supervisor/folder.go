@@ -37,7 +37,7 @@ func NewRunFolder(parent string) (*RunFolder, error) {
 	removeStale(parent)
 	path, err := os.MkdirTemp(parent, folderPrefix) // 0700
 	if err != nil {
-		return nil, fmt.Errorf("making the private folder: %w", err)
+		return nil, fmt.Errorf("making the private folder in %q (set TMPDIR to another one): %w", parent, err)
 	}
 	if len(path) > maxSocketPath {
 		os.Remove(path)

@@ -7,22 +7,18 @@ import (
 )
 
 const (
-	removeEvery   = time.Hour
-	removeAgain   = time.Minute // after what could not be removed
+	removeEvery   = time.Minute
 	removeTimeout = 10 * time.Second
 	removeAtOnce  = 1000 // rows, so that others can write in between
 )
 
-// removeOld removes prompts that are older than they are to be kept, once an hour.
+// removeOld removes prompts that are older than they are to be kept, once a minute.
 func (l *Ledger) removeOld(ctx context.Context, now time.Time) {
 	if l.c.Keep == nil || now.Before(l.removal) || now.Before(l.notBefore) {
 		return
 	}
-	err := l.removeNow(ctx, now)
-	if l.removal = now.Add(removeEvery); err != nil {
-		l.removal = now.Add(removeAgain)
-	}
-	l.went(removing, err)
+	l.removal = now.Add(removeEvery)
+	l.went(removing, l.removeNow(ctx, now))
 }
 
 func (l *Ledger) removeNow(ctx context.Context, now time.Time) error {

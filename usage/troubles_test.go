@@ -46,7 +46,7 @@ func TestPromptsThatCouldNotBeRemovedAreRemovedAMinuteLater(t *testing.T) {
 			t.Errorf("told is %q", got)
 		}
 		b.store.db.MustExec(`ALTER TABLE hidden RENAME TO prompts`)
-		time.Sleep(removeAgain)
+		time.Sleep(removeEvery)
 		prompts, err := b.store.Prompts(t.Context(), 10)
 		if err != nil || len(prompts) != 0 || b.Stats().LastError != "" {
 			t.Errorf("prompts %+v, %v; told is %q", prompts, err, b.Stats().LastError)

@@ -78,7 +78,7 @@ var envoyReplies = []localReply{
 func localReplies(e *encoder) *hcm.LocalReplyConfig {
 	config := &hcm.LocalReplyConfig{Mappers: []*hcm.ResponseMapper{
 		{Filter: satisfying(e, ownDetails), BodyFormatOverride: jsonText("%LOCAL_REPLY_BODY%")},
-		{Filter: satisfying(e, "xds.route_name.startsWith('"+unplannedName+"')"), BodyFormatOverride: jsonText(string(restarting.JSON())),
+		{Filter: satisfying(e, "xds.route_name.startsWith('"+unplannedName+"') && response.code >= 500"), BodyFormatOverride: jsonText(string(restarting.JSON())),
 			HeadersToAdd: []*core.HeaderValueOption{setHeader("retry-after", strconv.Itoa(restarting.RetryAfter))}},
 	}}
 	for _, reply := range envoyReplies {

@@ -7,6 +7,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -126,10 +128,39 @@ func checkStore(cfg config.Config, answers bool) finding {
 		f.hint = "make the folder, or let this user write to it"
 		return f
 	}
-	if f.err = errors.Join(probe.Close(), os.Remove(probe.Name())); f.err == nil && !answers {
+	f.err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+	if f.err == nil {
+		f.hint, f.err = isDatabase(cfg.DatabasePath)
+	}
+	if f.err == nil && !answers {
 		f.hint, f.err = stateFree(cfg)
 	}
 	return f
+}
+
+// isDatabase returns an error, and what helps, if there is something at a path that is no
+// SQLite database. An empty file becomes one.
+// Source: https://www.sqlite.org/fileformat2.html#magic_header_string
+func isDatabase(path string) (hint string, err error) {
+	const magic = "SQLite format 3\x00"
+	hint = "set DATABASE_PATH to a file that is a database or not there yet"
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return hint, err
+	}
+	defer f.Close()
+	begins := make([]byte, len(magic))
+	n, err := io.ReadFull(f, begins)
+	switch {
+	case errors.Is(err, io.EOF), err == nil && string(begins) == magic:
+		return "", nil
+	case err == nil, errors.Is(err, io.ErrUnexpectedEOF):
+		return hint, fmt.Errorf("%q is no SQLite database: it begins with %q", path, begins[:n])
+	}
+	return hint, err
 }
 
 // stateFree returns an error, and what helps, if a process has locked the state.

@@ -128,6 +128,26 @@ func TestDoctorSeesThatAnotherProcessUsesTheState(t *testing.T) {
 	}
 }
 
+func TestDoctorSeesWhatIsNoDatabase(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for path, good := range map[string]bool{
+		filepath.Join(dir, "new.db"): true, write("empty.db", ""): true, write("good.db", "SQLite format 3\x00…"): true,
+		write("short", "x"): false, write("text", "nothing but a text, and a longer one"): false, dir: false,
+	} {
+		f := checkStore(config.Config{DatabasePath: path}, true)
+		if (f.err == nil) != good || (f.hint == "") != good || !good && !strings.Contains(f.err.Error(), path) {
+			t.Errorf("%s", f)
+		}
+	}
+}
+
 func TestDoctorSaysPlainlyWhatItDidNotCheck(t *testing.T) {
 	f := finding{about: "backend upstream", err: errors.New("connection refused"), hint: "check the address"}
 	want := "skip  backend upstream       not checked, as it is not reached (connection refused); the model demo does not need it"

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -18,14 +19,18 @@ func (w world) statusCommand() *cobra.Command {
 		Long: `Show the health of the gateway that runs here, Envoy's last refusal included.
 
 Its exit status is 0 if the health is "ok", and 1 if it is "degraded" or "unavailable",
-or if no gateway answers.`,
+if no gateway answers, or if the configuration does not tell where it listens.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			listener, err := config.FindListener(w.configFile(), w.getenv)
-			if err != nil {
-				fmt.Fprintf(w.stderr, "warning: %v\nasking at %s all the same\n", err, baseURL(listener))
+			listener, unknown := config.FindListener(w.configFile(), w.getenv)
+			if unknown != nil {
+				fmt.Fprintf(w.stderr, "warning: %v\nasking at %s all the same\n", unknown, baseURL(listener))
 			}
-			return w.status(cmd.Context(), healthURL(listener))
+			err := w.status(cmd.Context(), healthURL(listener))
+			if err == nil && unknown != nil {
+				err = errors.New("a gateway answers and is well, but where yours listens is not known: it may be another one")
+			}
+			return err
 		},
 	}
 }
