@@ -134,6 +134,42 @@ func TestServeMayBeKilledInTheMidstOfStreams(t *testing.T) {
 	}
 }
 
+// TestServeMayBeAskedToEndInTheMidstOfStreams has streams that run on for longer than serve
+// waits for them.
+func TestServeMayBeAskedToEndInTheMidstOfStreams(t *testing.T) {
+	const streams, chunks = 10, 60
+	f := proof{}.of(t, binaryVariable)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- atOnce(streams, func(int) error {
+			a, err := post(f.p.address, chatPath, chatBody(generated(chunks, flightDelay), true))
+			if err != nil {
+				return err
+			}
+			return whole(a, chunks)
+		})
+	}()
+	time.Sleep(blowAfter)
+	if err := f.p.signal("serve", syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	rows, err := f.p.waitRows(streams)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		if r["completion_tokens"] != float64(chunks) || r["usage_source"] != "envoy" || r["outcome"] != "ok" {
+			t.Errorf("row %v", r)
+		}
+	}
+	if err := f.p.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestServeMayHangInTheMidstOfStreams(t *testing.T) {
 	f := proof{}.of(t, binaryVariable)
 	if err := f.hung(); err != nil {
