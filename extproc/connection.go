@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -33,7 +34,7 @@ type connection struct {
 	maxFrame int
 	taken    uint32 // bytes that came and were not given back to the peer's window
 	leaving  bool   // it ends with its last stream
-	left     bool   // it ended before that: the peer goes on without it
+	parting  ending // of the streams that it ends with
 	beside   sync.WaitGroup
 
 	recordings []recording // a job of each of some streams
@@ -79,12 +80,23 @@ func (c *connection) run() error {
 	for {
 		select {
 		case err := <-c.ended:
-			c.left = errors.Is(err, os.ErrDeadlineExceeded) // there is none before it is leaving
+			c.parting = endingBy(err)
 			return err
 		case <-tick.C:
 			c.relieve()
 		}
 	}
+}
+
+// endingBy is how the exchanges of a connection end that ended with an error.
+func endingBy(err error) ending {
+	switch {
+	case err == nil, errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return withEnvoy
+	case errors.Is(err, os.ErrDeadlineExceeded): // there is none before the connection is leaving
+		return withoutEnvoy
+	}
+	return byEnvoy
 }
 
 // relieve has another goroutine read on, if the one that reads has been recording all the
@@ -202,20 +214,14 @@ func (c *connection) closeIfDone() {
 	}
 }
 
-// abandon ends the exchanges of a connection that has ended. Those that go on at the peer are
-// not settled: their end is still to come, and whoever comes after this process learns it from
-// Envoy's journal, as if this one had been killed.
+// abandon ends the exchanges of a connection that has ended.
 func (c *connection) abandon() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writing = net.ErrClosed
 	for _, st := range c.streams {
 		c.forget(st)
-		if c.left && !st.ending {
-			st.ending = true
-			c.do(st, job{end: true, goesOn: true})
-		}
-		c.end(st)
+		c.end(st, c.parting)
 	}
 	c.record()
 }
@@ -230,7 +236,7 @@ func (c *connection) on(f frame) error {
 	case frameResetStream:
 		if st := c.streams[f.stream]; st != nil {
 			c.forget(st)
-			c.end(st)
+			c.end(st, byEnvoy)
 		}
 	case frameSettings:
 		return c.onSettings(f)
@@ -259,7 +265,7 @@ func (c *connection) onHeaders(f frame) error {
 		c.streams[f.stream] = st
 	}
 	if f.flags&flagEndStream != 0 {
-		c.end(st)
+		c.end(st, byEnvoy)
 	}
 	return nil
 }
@@ -285,7 +291,7 @@ func (c *connection) onData(f frame) error {
 		}
 	}
 	if f.flags&flagEndStream != 0 {
-		c.end(st)
+		c.end(st, byEnvoy)
 	}
 	return nil
 }
@@ -399,10 +405,10 @@ func (c *connection) flush(st *stream) {
 }
 
 // end ends a stream's exchange, once.
-func (c *connection) end(st *stream) {
+func (c *connection) end(st *stream, how ending) {
 	if !st.ending {
 		st.ending = true
-		c.do(st, job{end: true})
+		c.do(st, job{end: true, how: how})
 	}
 }
 
@@ -410,7 +416,7 @@ func (c *connection) end(st *stream) {
 func (c *connection) fail(st *stream, code codes.Code) {
 	c.finish(st, code)
 	st.waiting, st.ending = nil, false
-	c.end(st)
+	c.end(st, byEnvoy)
 }
 
 // finish tells the peer the status of a stream, unless it has ended it.

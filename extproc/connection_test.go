@@ -303,6 +303,33 @@ func TestARequestWhosePlanReachedEnvoyIsSent(t *testing.T) {
 	}
 }
 
+// An Envoy that died tells no more of what it carried; one that only ended a stream does.
+func TestASettlementSaysWhetherEnvoyIsGone(t *testing.T) {
+	for _, gone := range []bool{true, false} {
+		var b books
+		p := connect(t, fakeConfig(&b))
+		p.open(1)
+		var messages []byte
+		for _, m := range streamed(1) {
+			messages = append(messages, packed(t, m)...)
+		}
+		p.must(p.WriteData(1, false, messages))
+		p.expect("HEADERS")
+		for range streamed(1) {
+			p.expect("DATA")
+		}
+		if !gone {
+			p.must(p.WriteRSTStream(1, http2.ErrCodeCancel))
+			b.waitFor(t, 1)
+		}
+		p.conn.Close()
+		b.waitFor(t, 1)
+		if s := b.only(t); s.Last != gone || s.Status != 200 || s.Finished {
+			t.Errorf("gone %t: settled %+v", gone, s)
+		}
+	}
+}
+
 // Envoy sends a stream's pieces without waiting for the answers to those before.
 func TestPiecesThatComeBehindALargeOneAreAllReadInTheirOrder(t *testing.T) {
 	var b books

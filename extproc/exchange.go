@@ -39,6 +39,7 @@ type exchange struct {
 	unread   bool           // nothing of the answer's body was read
 	partial  bool           // not all of it was
 	unsent   bool           // the plan never reached Envoy
+	last     bool           // Envoy went with it
 	answered gateway.Answer // of no source as long as nothing is known
 }
 
@@ -130,6 +131,7 @@ func (x *exchange) settle(ended time.Time) {
 		Finished: x.finished,
 		Partial:  x.partial,
 		Unsent:   x.unsent,
+		Last:     x.last,
 		Answer:   answer,
 		Prompt:   x.clean(x.prompt),
 	})

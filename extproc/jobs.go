@@ -8,12 +8,21 @@ import (
 
 // job is a message to answer, or the end of the exchange.
 type job struct {
-	msg    []byte
-	end    bool
-	goesOn bool // the exchange ends here alone: it is not settled
-	plans  bool // msg is the request's body
-	owned  bool // msg is no part of what others are read into
+	msg   []byte
+	end   bool
+	how   ending
+	plans bool // msg is the request's body
+	owned bool // msg is no part of what others are read into
 }
+
+// ending is how an exchange ends.
+type ending uint8
+
+const (
+	byEnvoy      ending = iota // which tells the request's end in its journal, now or later
+	withEnvoy                  // which is gone and tells no more
+	withoutEnvoy               // which carries the request on: we leave
+)
 
 // pace is how long a job may take.
 type pace uint8
@@ -28,7 +37,7 @@ const (
 func (st *stream) pace(j job) pace {
 	x := st.x
 	switch {
-	case j.end && (!x.planned || j.goesOn):
+	case j.end && (!x.planned || j.how == withoutEnvoy):
 		return quick
 	case j.end && x.light():
 		return records
@@ -126,7 +135,7 @@ func (c *connection) doBeside(st *stream, j job) {
 // result does a job, whose reply takes the place of what is in a buffer.
 func (c *connection) result(st *stream, j job, buffer []byte) (reply []byte, code codes.Code) {
 	if j.end {
-		return buffer, c.s.end(st.x, j.goesOn)
+		return buffer, c.s.end(st.x, j.how)
 	}
 	return c.s.answer(st.x, j.msg, append(buffer[:0], noHeaders[frameHeaderSize:]...))
 }
@@ -157,7 +166,7 @@ func (c *connection) done(st *stream, j job, reply []byte, code codes.Code) {
 // doInPlace appends the reply where it is written from.
 func (c *connection) doInPlace(st *stream, j job) {
 	if j.end {
-		c.finish(st, c.s.end(st.x, j.goesOn))
+		c.finish(st, c.s.end(st.x, j.how))
 		return
 	}
 	c.begin(st)

@@ -64,6 +64,7 @@ type Settlement struct {
 	Finished bool          // the answer's last byte was seen
 	Partial  bool          // and yet not all of its bytes were read
 	Unsent   bool          // the plan never reached Envoy, so no backend was called
+	Last     bool          // Envoy went with it, and tells no more of it
 	Answer   Answer
 	Prompt   string // of the last user message; empty while prompts are not logged
 }

@@ -322,3 +322,18 @@ func TestRowsWaitForAnotherFileWhenTheTablesWereRemoved(t *testing.T) {
 		do(t, tables.Close())
 	}
 }
+
+func TestNobodyWaitsForTheWordOfAnEnvoyThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBooks(t)
+		i := intent()
+		b.plan(i)
+		s := settlement(i)
+		s.Finished, s.Last = false, true
+		b.spool.Settle(&s)
+		time.Sleep(keepSettled + 3*round)
+		if open := b.Stats().Open; open != 0 {
+			t.Errorf("%d are open", open)
+		}
+	})
+}

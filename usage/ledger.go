@@ -339,7 +339,10 @@ func (l *Ledger) wrote(n int, at position) {
 
 // keepOpen remembers an entry whose row is written as long as more may come of it.
 func (l *Ledger) keepOpen(e *entry, now time.Time) {
-	e.state = isWritten
+	e.state, e.row = isWritten, row{}
+	if e.settlement != nil { // its texts are in the tables
+		e.settlement.Prompt, e.settlement.Answer.Text = "", ""
+	}
 	switch {
 	case e.line != nil && (e.settlement != nil || e.orphan):
 		l.done(e)
