@@ -22,6 +22,44 @@ const (
 	routesVariable   = "AI_GATEWAY_MODEL_ROUTES"
 )
 
+// Misspelt tells which of a process's variables look like one of the gateway's and are none. They
+// are not refused: Kubernetes, too, gives programs variables that begin with a service's name.
+func Misspelt(environ []string) []string {
+	known := variables(new(document), []string{FileVariable, upstreamVariable, otherKeyVariable, routesVariable})
+	var all []string
+	for _, v := range environ {
+		name, _, _ := strings.Cut(v, "=")
+		if !strings.HasPrefix(name, ownPrefix) || slices.Contains(known, name) {
+			continue
+		}
+		meant := nearest(name, known)
+		for _, k := range known {
+			if meant == "" && strings.HasPrefix(k, name+"_") {
+				meant = k
+			}
+		}
+		if meant != "" {
+			all = append(all, fmt.Sprintf("%s is no variable of the gateway's: did you mean %s?", name, meant))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// ownPrefix is what the gateway's own variables begin with.
+const ownPrefix = "AI_GATEWAY_"
+
+// variables appends those that win over an object's fields.
+func variables(o object, names []string) []string {
+	for _, f := range o.fields() {
+		if into, ok := f.into.(object); ok {
+			names = variables(into, names)
+		}
+		names = append(names, f.variables...)
+	}
+	return names
+}
+
 // override lets single values of the environment win over the file's.
 func (r *reader) override(fields []field) {
 	for _, f := range fields {

@@ -205,7 +205,7 @@ func (s *Store) write(ctx context.Context, rows []*row, at position) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("writing usage: %w", err)
+		return fmt.Errorf("writing usage to %q: %w", s.path, err)
 	}
 	return nil
 }
@@ -241,12 +241,17 @@ func (s *Store) writeRows(ctx context.Context, tx *sqlx.Tx, rows []*row) error {
 			keys = append(keys, r.KeyID, r.Label, r.StartedAt)
 		}
 	}
-	return errors.Join(
-		s.insert.requests.in(ctx, tx).exec(ctx, requests, len(requestColumns)),
-		s.insert.attempts.in(ctx, tx).exec(ctx, attempts, len(attemptColumns)),
-		s.insert.prompts.in(ctx, tx).exec(ctx, prompts, len(promptColumns)),
-		s.insert.keys.in(ctx, tx).exec(ctx, keys, len(keyColumns)),
-	)
+	for _, part := range []struct {
+		into    bulk
+		values  []any
+		columns []string
+	}{{s.insert.requests, requests, requestColumns}, {s.insert.attempts, attempts, attemptColumns},
+		{s.insert.prompts, prompts, promptColumns}, {s.insert.keys, keys, keyColumns}} {
+		if err := part.into.in(ctx, tx).exec(ctx, part.values, len(part.columns)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // in is the same within a transaction.

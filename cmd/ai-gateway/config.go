@@ -28,7 +28,17 @@ func (w world) configCommand() *cobra.Command {
 // configFile is the configuration file, "" for none.
 func (w world) configFile() string { return cmp.Or(*w.file, w.getenv(config.FileVariable)) }
 
-func (w world) load() (config.Config, error) { return config.Load(w.configFile(), w.getenv) }
+func (w world) load() (config.Config, error) {
+	w.warnOfMisspelt()
+	return config.Load(w.configFile(), w.getenv)
+}
+
+// warnOfMisspelt tells of variables that nobody reads.
+func (w world) warnOfMisspelt() {
+	for _, warning := range config.Misspelt(os.Environ()) {
+		fmt.Fprintln(w.stderr, "warning:", warning)
+	}
+}
 
 func (w world) configShowCommand() *cobra.Command {
 	return &cobra.Command{
@@ -36,6 +46,7 @@ func (w world) configShowCommand() *cobra.Command {
 		Short: "Print the effective configuration, each value with its source",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			w.warnOfMisspelt()
 			text, err := config.Show(w.configFile(), w.getenv)
 			fmt.Fprintf(w.stdout, "%s", text)
 			return err
