@@ -29,7 +29,7 @@ func Misspelt(environ []string) []string {
 	var all []string
 	for _, v := range environ {
 		name, _, _ := strings.Cut(v, "=")
-		if !strings.HasPrefix(name, ownPrefix) || slices.Contains(known, name) {
+		if !strings.HasPrefix(name, "AI_GATEWAY_") || slices.Contains(known, name) {
 			continue
 		}
 		meant := nearest(name, known)
@@ -45,9 +45,6 @@ func Misspelt(environ []string) []string {
 	slices.Sort(all)
 	return all
 }
-
-// ownPrefix is what the gateway's own variables begin with.
-const ownPrefix = "AI_GATEWAY_"
 
 // variables appends those that win over an object's fields.
 func variables(o object, names []string) []string {

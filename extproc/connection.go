@@ -34,7 +34,7 @@ type connection struct {
 	maxFrame int
 	taken    uint32 // bytes that came and were not given back to the peer's window
 	leaving  bool   // it ends with its last stream
-	parting  ending // of the streams that it ends with
+	parting  ending // how the exchanges that are ended now end
 	beside   sync.WaitGroup
 
 	recordings []recording // a job of each of some streams
@@ -64,9 +64,9 @@ func newConnection(s *Server, peer io.ReadWriter) *connection {
 // run carries what comes to its end, and settles what is unfinished then. A peer that does
 // not read holds writing up, but not for ever: it is killed for that, or run's caller closes
 // the connection.
-func (c *connection) run() error {
+func (c *connection) run() (err error) {
 	defer c.beside.Wait()
-	defer c.abandon()
+	defer func() { c.abandon(endingBy(err)) }()
 	var first [len(preface)]byte
 	if _, err := io.ReadFull(c.peer, first[:]); err != nil || string(first[:]) != preface {
 		return errors.Join(errPreface, ended(err))
@@ -80,7 +80,6 @@ func (c *connection) run() error {
 	for {
 		select {
 		case err := <-c.ended:
-			c.parting = endingBy(err)
 			return err
 		case <-tick.C:
 			c.relieve()
@@ -215,13 +214,13 @@ func (c *connection) closeIfDone() {
 }
 
 // abandon ends the exchanges of a connection that has ended.
-func (c *connection) abandon() {
+func (c *connection) abandon(how ending) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.writing = net.ErrClosed
+	c.writing, c.parting = net.ErrClosed, how
 	for _, st := range c.streams {
 		c.forget(st)
-		c.end(st, c.parting)
+		c.end(st)
 	}
 	c.record()
 }
@@ -236,7 +235,7 @@ func (c *connection) on(f frame) error {
 	case frameResetStream:
 		if st := c.streams[f.stream]; st != nil {
 			c.forget(st)
-			c.end(st, byEnvoy)
+			c.end(st)
 		}
 	case frameSettings:
 		return c.onSettings(f)
@@ -265,7 +264,7 @@ func (c *connection) onHeaders(f frame) error {
 		c.streams[f.stream] = st
 	}
 	if f.flags&flagEndStream != 0 {
-		c.end(st, byEnvoy)
+		c.end(st)
 	}
 	return nil
 }
@@ -291,7 +290,7 @@ func (c *connection) onData(f frame) error {
 		}
 	}
 	if f.flags&flagEndStream != 0 {
-		c.end(st, byEnvoy)
+		c.end(st)
 	}
 	return nil
 }
@@ -405,10 +404,11 @@ func (c *connection) flush(st *stream) {
 }
 
 // end ends a stream's exchange, once.
-func (c *connection) end(st *stream, how ending) {
+func (c *connection) end(st *stream) {
 	if !st.ending {
 		st.ending = true
-		c.do(st, job{end: true, how: how})
+		st.x.parting = c.parting
+		c.do(st, job{end: true})
 	}
 }
 
@@ -416,7 +416,7 @@ func (c *connection) end(st *stream, how ending) {
 func (c *connection) fail(st *stream, code codes.Code) {
 	c.finish(st, code)
 	st.waiting, st.ending = nil, false
-	c.end(st, byEnvoy)
+	c.end(st)
 }
 
 // finish tells the peer the status of a stream, unless it has ended it.

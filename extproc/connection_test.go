@@ -324,7 +324,7 @@ func TestASettlementSaysWhetherEnvoyIsGone(t *testing.T) {
 		}
 		p.conn.Close()
 		b.waitFor(t, 1)
-		if s := b.only(t); s.Last != gone || s.Status != 200 || s.Finished {
+		if s := b.only(t); s.EnvoyGone != gone || s.Status != 200 || s.Finished {
 			t.Errorf("gone %t: settled %+v", gone, s)
 		}
 	}

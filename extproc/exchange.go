@@ -39,7 +39,7 @@ type exchange struct {
 	unread   bool           // nothing of the answer's body was read
 	partial  bool           // not all of it was
 	unsent   bool           // the plan never reached Envoy
-	last     bool           // Envoy went with it
+	parting  ending         // how it ends
 	answered gateway.Answer // of no source as long as nothing is known
 }
 
@@ -84,10 +84,15 @@ func (x *exchange) answer(msg, reply []byte) ([]byte, error) {
 }
 
 // end settles a planned request and lets go of what it holds. It is called once, whatever
-// ended the exchange.
+// ended the exchange. Where Envoy carries the request on without us, its end is still to
+// come, and whoever comes after us learns it from the journal, as if this process had been
+// killed.
 func (x *exchange) end() {
-	defer x.letGo()
-	if !x.planned {
+	x.inFlight.Add(-x.held)
+	if x.stream != nil {
+		defer x.stream.Close()
+	}
+	if !x.planned || x.parting == withoutEnvoy {
 		return
 	}
 	defer x.settle(x.c.Now()) // even if a broken stream cannot tell its answer
@@ -96,14 +101,6 @@ func (x *exchange) end() {
 	}
 	if x.answered.Source == 0 {
 		x.readAnswer(nil)
-	}
-}
-
-// letGo lets go of what an exchange holds: at its end, or where it goes on without us.
-func (x *exchange) letGo() {
-	x.inFlight.Add(-x.held)
-	if x.stream != nil {
-		x.stream.Close()
 	}
 }
 
@@ -124,16 +121,16 @@ func (x *exchange) settle(ended time.Time) {
 	answer := x.completed()
 	answer.Text = x.clean(answer.Text)
 	x.c.Settle(&gateway.Settlement{
-		ID:       x.intent.ID,
-		Duration: ended.Sub(x.started),
-		TTFT:     x.ttft,
-		Status:   x.status,
-		Finished: x.finished,
-		Partial:  x.partial,
-		Unsent:   x.unsent,
-		Last:     x.last,
-		Answer:   answer,
-		Prompt:   x.clean(x.prompt),
+		ID:        x.intent.ID,
+		Duration:  ended.Sub(x.started),
+		TTFT:      x.ttft,
+		Status:    x.status,
+		Finished:  x.finished,
+		Partial:   x.partial,
+		Unsent:    x.unsent,
+		EnvoyGone: x.parting == withEnvoy,
+		Answer:    answer,
+		Prompt:    x.clean(x.prompt),
 	})
 }
 
@@ -155,10 +152,7 @@ func (x *exchange) completed() gateway.Answer {
 		a.Usage, a.Source = gateway.Usage{}, gateway.Estimated
 	case x.unread:
 		a.Source = 0
-	case a.Source == 0: // the dialect panicked
-		x.partial = true
-		a.Usage.Prompt, a.Source = x.intent.PromptTokens, gateway.Estimated
-	case x.partial:
+	case x.partial && a.Source != 0: // 0: the dialect panicked
 		a.Source = gateway.Estimated
 	}
 	return a

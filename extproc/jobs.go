@@ -10,7 +10,6 @@ import (
 type job struct {
 	msg   []byte
 	end   bool
-	how   ending
 	plans bool // msg is the request's body
 	owned bool // msg is no part of what others are read into
 }
@@ -37,7 +36,7 @@ const (
 func (st *stream) pace(j job) pace {
 	x := st.x
 	switch {
-	case j.end && (!x.planned || j.how == withoutEnvoy):
+	case j.end && (!x.planned || x.parting == withoutEnvoy):
 		return quick
 	case j.end && x.light():
 		return records
@@ -135,7 +134,7 @@ func (c *connection) doBeside(st *stream, j job) {
 // result does a job, whose reply takes the place of what is in a buffer.
 func (c *connection) result(st *stream, j job, buffer []byte) (reply []byte, code codes.Code) {
 	if j.end {
-		return buffer, c.s.end(st.x, j.how)
+		return buffer, c.s.end(st.x)
 	}
 	return c.s.answer(st.x, j.msg, append(buffer[:0], noHeaders[frameHeaderSize:]...))
 }
@@ -166,7 +165,7 @@ func (c *connection) done(st *stream, j job, reply []byte, code codes.Code) {
 // doInPlace appends the reply where it is written from.
 func (c *connection) doInPlace(st *stream, j job) {
 	if j.end {
-		c.finish(st, c.s.end(st.x, j.how))
+		c.finish(st, c.s.end(st.x))
 		return
 	}
 	c.begin(st)

@@ -160,16 +160,9 @@ func (s *Server) answer(x *exchange, msg, reply []byte) (out []byte, code codes.
 }
 
 // end settles an exchange, whatever its end: Envoy resets the stream of a finished
-// request, and half-closes that of a client that hung up. Where Envoy carries the request on without
-// us, its end is still to come, and whoever comes after us learns it from the journal, as if this
-// process had been killed.
-func (s *Server) end(x *exchange, how ending) (code codes.Code) {
+// request, and half-closes that of a client that hung up.
+func (s *Server) end(x *exchange) (code codes.Code) {
 	defer s.recovered(x, &code)
-	if how == withoutEnvoy {
-		x.letGo()
-		return codes.OK
-	}
-	x.last = how == withEnvoy
 	x.end()
 	return codes.OK
 }

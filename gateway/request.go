@@ -57,31 +57,31 @@ type Intent struct {
 
 // Settlement is what the gateway saw of a planned request when its exchange ended.
 type Settlement struct {
-	ID       uuid.UUID // of its intent
-	Duration time.Duration
-	TTFT     time.Duration // from start to the first byte of the answer's body; 0 if none came
-	Status   int           // 0 if no response headers came
-	Finished bool          // the answer's last byte was seen
-	Partial  bool          // and yet not all of its bytes were read
-	Unsent   bool          // the plan never reached Envoy, so no backend was called
-	Last     bool          // Envoy went with it, and tells no more of it
-	Answer   Answer
-	Prompt   string // of the last user message; empty while prompts are not logged
+	ID        uuid.UUID // of its intent
+	Duration  time.Duration
+	TTFT      time.Duration // from start to the first byte of the answer's body; 0 if none came
+	Status    int           // 0 if no response headers came
+	Finished  bool          // the answer's last byte was seen
+	Partial   bool          // and yet not all of its bytes were read
+	Unsent    bool          // the plan never reached Envoy, so no backend was called
+	EnvoyGone bool          // and tells no more of it
+	Answer    Answer
+	Prompt    string // of the last user message; empty while prompts are not logged
 }
 
 // JournalLine is what Envoy wrote of a planned request when it ended.
 type JournalLine struct {
-	ID        uuid.UUID // of its intent
-	Duration  time.Duration
-	TTFT      time.Duration // to the first byte of the answer, headers included; 0 if none came
-	Status    int
-	Attempts  int
-	Backend   string // that was called last; "" if none was
-	BytesSent int64  // of the answer's body, to the client
-	Flags     string // Envoy's RESPONSE_FLAGS, "-" for none
-	Usage     *Usage // as Envoy read it in the passing answer; nil if it saw none that is believed
-	NoAnswer  bool   // Usage tells nothing of the answer's tokens, as that of embeddings
-	Tries     []Try  // in order; empty where Envoy was killed before it could tell
+	ID         uuid.UUID // of its intent
+	Duration   time.Duration
+	TTFT       time.Duration // to the first byte of the answer, headers included; 0 if none came
+	Status     int
+	Attempts   int
+	Backend    string // that was called last; "" if none was
+	BytesSent  int64  // of the answer's body, to the client
+	Flags      string // Envoy's RESPONSE_FLAGS, "-" for none
+	Usage      *Usage // as Envoy read it in the passing answer; nil if it saw none that is believed
+	PromptOnly bool   // Usage tells of the prompt alone, as that of embeddings does
+	Tries      []Try  // in order; empty where Envoy was killed before it could tell
 }
 
 // Try is one call of a backend.

@@ -33,7 +33,6 @@ type tally struct {
 	said      []said // memory for those of the next event
 	usage     gateway.Usage
 	believed  bool // usage is the provider's
-	stale     bool // texts came after it: it tells what there was before them
 	text      preview
 	errorCode string
 }
@@ -52,6 +51,7 @@ func (s shape) isUsageOnly() bool { return s.isJSON && s.noChoices && s.hasUsage
 // read adds one JSON object: a body or an event's data.
 func (t *tally) read(data []byte) (s shape) {
 	c := cursor{data: data, said: t.said[:0]}
+	believed := false
 	if c.kind() != '{' {
 		return s
 	}
@@ -60,7 +60,7 @@ func (t *tally) read(data []byte) (s shape) {
 		case "choices":
 			s.noChoices = t.readChoices(&c)
 		case "usage":
-			s.hasUsage = t.readUsage(&c)
+			s.hasUsage, believed = t.readUsage(&c)
 		case "error":
 			s.hasError = t.readError(&c)
 		default:
@@ -68,8 +68,8 @@ func (t *tally) read(data []byte) (s shape) {
 		}
 	}
 	c.end()
-	if s.hasUsage && t.believed { // of the whole event, wherever in it
-		t.delivered, t.stale = delivered{}, false
+	if believed { // of the whole event, wherever in it
+		t.delivered = delivered{}
 	}
 	t.keep(c.said)
 	s.isJSON = c.fault == ""
@@ -94,7 +94,7 @@ func (t *tally) answer() gateway.Answer {
 	a := gateway.Answer{Text: t.text.String(), ErrorCode: t.errorCode}
 	if t.believed {
 		a.Usage, a.Source = t.usage, gateway.FromProvider
-		if t.stale {
+		if len(t.delivered.choices) > 0 { // texts came after it: it tells what there was before them
 			e, _ := encodingOf(t.intent)
 			a.Usage.Completion = min(a.Usage.Completion+t.delivered.count(e), gateway.MaxTokens)
 			a.Source = gateway.Estimated

@@ -32,7 +32,6 @@ func (t *tally) deliver(index int64, c *cursor) {
 	if !t.counts {
 		return
 	}
-	t.stale = t.stale || t.believed && len(c.said) > 0
 	d := &t.delivered
 	d.other = d.other || c.other
 	d.add(index, c.said)

@@ -6,14 +6,14 @@ import (
 	"ai-gateway/gateway"
 )
 
-// readUsage reads a "usage" and reports whether it is an object. One that cannot be
-// true leaves what was believed before; that is also one of a prompt without tokens,
+// readUsage reads a "usage" and reports whether it is an object, and believed. One that
+// cannot be true leaves what was believed before; that is also one of a prompt without tokens,
 // as servers send that do not count.
 // Source: https://platform.openai.com/docs/api-reference/chat/object#chat-object-usage
-func (t *tally) readUsage(c *cursor) bool {
+func (t *tally) readUsage(c *cursor) (is, believed bool) {
 	if c.kind() != '{' {
 		c.skip()
-		return false
+		return false, false
 	}
 	u := usageReader{}
 	u.read(c)
@@ -21,11 +21,11 @@ func (t *tally) readUsage(c *cursor) bool {
 	if t.intent.Endpoint == gateway.Embeddings {
 		u.Completion, u.Reasoning, u.hasCompletion = 0, 0, true
 	}
-	if !u.absurd && u.hasPrompt && u.hasCompletion && u.Prompt > 0 && u.Plausible() {
-		t.usage, t.believed, t.stale = u.Usage, true, false
-		t.prompt, t.delivered = gateway.PromptText{}, delivered{}
+	believed = !u.absurd && u.hasPrompt && u.hasCompletion && u.Prompt > 0 && u.Plausible()
+	if believed {
+		t.usage, t.believed, t.prompt = u.Usage, true, gateway.PromptText{}
 	}
-	return true
+	return true, believed
 }
 
 // usageReader reads one usage object.

@@ -3,6 +3,7 @@ package usage
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -61,6 +62,21 @@ func (b *books) start() {
 		})
 	}
 	b.t.Cleanup(b.stop)
+}
+
+// overTables are books of a ledger alone, whose tables open when they can.
+func overTables(t *testing.T, path string, spool *Spool) *books {
+	tables := NewTables(path)
+	b := &books{t: t, dir: t.TempDir(), spool: spool}
+	b.Ledger = NewLedger(LedgerConfig{Store: tables.Store, Spool: spool, Journal: b.journalPath(), Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		do(t, errors.Join(<-done, spool.Close(), tables.Close()))
+	})
+	return b
 }
 
 // restart ends the process in good order and starts the next one.

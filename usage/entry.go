@@ -69,7 +69,7 @@ func (l *Ledger) planned(i *gateway.Intent, orphan bool, segment int64) {
 // goesOn reports whether Envoy may carry the answer on whose end the gateway did not see, and
 // tell of that much later.
 func (e *entry) goesOn() bool {
-	return !e.settlement.Finished && !e.settlement.Last && e.settlement.Status > 0
+	return !e.settlement.Finished && !e.settlement.EnvoyGone && e.settlement.Status > 0
 }
 
 // settled takes the gateway's word. Without an intent, the row was written before.

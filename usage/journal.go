@@ -28,7 +28,10 @@ var errLine = errors.New("line is no journal line")
 // Envoy's access log writes them.
 func parseLine(b []byte) (gateway.JournalLine, error) {
 	var l gateway.JournalLine
-	if b = untorn(b); b == nil {
+	if !gjson.ValidBytes(b) { // the last object in it may follow a line that a full disk tore
+		b = b[max(bytes.LastIndex(b, []byte(`{"`)), 0):]
+	}
+	if !gjson.ValidBytes(b) {
 		return l, fmt.Errorf("%w: it is no JSON", errLine)
 	}
 	var usage, tries string
@@ -60,21 +63,9 @@ func parseLine(b []byte) (gateway.JournalLine, error) {
 	if l.ID == (uuid.UUID{}) {
 		return l, fmt.Errorf("%w: it has no id", errLine)
 	}
-	l.Usage, l.NoAnswer = parseUsage(usage)
+	l.Usage, l.PromptOnly = parseUsage(usage)
 	l.Tries = parseTries(tries, l)
 	return l, nil
-}
-
-// untorn is a line without what is before it of one that was torn, as a full disk leaves
-// it; nil if there is no JSON.
-func untorn(b []byte) []byte {
-	if at := bytes.LastIndex(b, []byte(`{"`)); at > 0 && !gjson.ValidBytes(b) {
-		b = b[at:]
-	}
-	if !gjson.ValidBytes(b) {
-		return nil
-	}
-	return b
 }
 
 // count reads a number that may come as one, in a string, as null, or as "-". What is
@@ -91,11 +82,10 @@ func count(v gjson.Result) int64 {
 }
 
 // parseUsage reads what the script of an attempt noted: "prompt cached completion
-// reasoning total", "-" or "null" for what the provider did not say, and noAnswer if that is
+// reasoning total", "-" or "null" for what the provider did not say, and promptOnly if that is
 // the completion. It returns nil for nothing, and for what cannot be true. An older
 // gateway's script noted no total.
-func parseUsage(text string) (usage *gateway.Usage, noAnswer bool) {
-	const completion = 2
+func parseUsage(text string) (usage *gateway.Usage, promptOnly bool) {
 	var u gateway.Usage
 	var total int64
 	words := strings.Fields(text)
@@ -105,7 +95,7 @@ func parseUsage(text string) (usage *gateway.Usage, noAnswer bool) {
 	}
 	for i, word := range words {
 		if word == "-" || word == "null" {
-			noAnswer = noAnswer || i == completion
+			promptOnly = promptOnly || counts[i] == &u.Completion
 			continue
 		}
 		n, err := strconv.ParseInt(word, 10, 64)
@@ -118,7 +108,7 @@ func parseUsage(text string) (usage *gateway.Usage, noAnswer bool) {
 	if !u.Plausible() || u.Prompt == 0 {
 		return nil, false
 	}
-	return &u, noAnswer
+	return &u, promptOnly
 }
 
 // maxTries is more than any number of attempts that can be configured.

@@ -1,7 +1,6 @@
 package usage
 
 import (
-	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -89,15 +88,10 @@ func TestAVeryLateSettlementCompletesTheRowOfALine(t *testing.T) {
 }
 
 func TestTablesThatOpenLateTakeRequestsThoughNoneCame(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "away", "gateway.db")
-	tables := NewTables(path)
-	spool, err := OpenSpool(SpoolConfig{Dir: filepath.Join(dir, "spool"), MaxBytes: 1 << 30, MaxAge: retryAfter / 2, Log: slog.New(slog.DiscardHandler)})
+	path := filepath.Join(t.TempDir(), "away", "gateway.db")
+	spool, err := OpenSpool(SpoolConfig{Dir: t.TempDir(), MaxBytes: 1 << 30, MaxAge: retryAfter / 2, Log: slog.New(slog.DiscardHandler)})
 	do(t, err)
-	l := NewLedger(LedgerConfig{Store: tables.Store, Spool: spool, Journal: filepath.Join(dir, "journal"), Log: slog.New(slog.DiscardHandler)})
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- l.Run(ctx) }()
+	l := overTables(t, path, spool)
 	for l.Stats().LastError == "" {
 		time.Sleep(round)
 	}
@@ -108,10 +102,6 @@ func TestTablesThatOpenLateTakeRequestsThoughNoneCame(t *testing.T) {
 		}
 		time.Sleep(retryAfter)
 	}
-	stop()
-	do(t, <-done)
-	do(t, spool.Close())
-	do(t, tables.Close())
 }
 
 func TestAnIntentThatIsKeptAfterItsSettlementKeepsThat(t *testing.T) {
@@ -271,55 +261,30 @@ func TestALineBehindATornOneIsRead(t *testing.T) {
 
 func TestRowsWaitForAnotherFileWhenTheTablesWereRemoved(t *testing.T) {
 	for _, replaced := range []bool{false, true} {
-		dir := t.TempDir()
-		path := filepath.Join(dir, "gateway.db")
-		tables := NewTables(path)
-		spool := openSpool(t, filepath.Join(dir, "spool"))
-		l := NewLedger(LedgerConfig{Store: tables.Store, Spool: spool, Journal: filepath.Join(dir, "journal"), Log: slog.New(slog.DiscardHandler)})
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- l.Run(ctx) }()
+		path := filepath.Join(t.TempDir(), "gateway.db")
+		b := overTables(t, path, openSpool(t, t.TempDir()))
 		settleOne := func() {
-			t.Helper()
 			i := intent()
-			begin(t, spool, i)
-			s := settlement(i)
-			spool.Settle(&s)
-		}
-		written := func(n int64) {
-			t.Helper()
-			for end := time.Now().Add(10 * time.Second); l.Stats().Written < n; time.Sleep(round) {
-				if time.Now().After(end) {
-					t.Fatalf("stats %+v", l.Stats())
-				}
-			}
+			b.plan(i)
+			b.settle(i)
 		}
 		settleOne()
-		written(1)
+		b.eventually("a row is written", func() bool { return b.Stats().Written == 1 })
 		do(t, os.Remove(path))
 		if replaced {
 			do(t, os.WriteFile(path, nil, 0o600))
 		}
 		settleOne()
-		for l.Stats().LastError == "" && l.Stats().Written < 2 {
-			time.Sleep(round / 10)
-		}
-		if text := l.Stats().LastError; !strings.Contains(text, path) {
-			t.Errorf("told %q", text)
-		}
-		written(2)
+		b.eventually("the file is missed", func() bool { return strings.Contains(b.Stats().LastError, path) })
+		b.eventually("another row is written", func() bool { return b.Stats().Written == 2 })
 		other, err := Open(t.Context(), path)
 		do(t, err)
 		var n int
 		do(t, other.db.Get(&n, `SELECT COUNT(*) FROM requests`))
-		if n != 1 || l.Stats().LastError != "" {
-			t.Errorf("%d rows, %q", n, l.Stats().LastError)
+		if n != 1 || b.Stats().LastError != "" {
+			t.Errorf("%d rows, %q", n, b.Stats().LastError)
 		}
 		do(t, other.Close())
-		stop()
-		do(t, <-done)
-		do(t, spool.Close())
-		do(t, tables.Close())
 	}
 }
 
@@ -329,7 +294,7 @@ func TestNobodyWaitsForTheWordOfAnEnvoyThatIsGone(t *testing.T) {
 		i := intent()
 		b.plan(i)
 		s := settlement(i)
-		s.Finished, s.Last = false, true
+		s.Finished, s.EnvoyGone = false, true
 		b.spool.Settle(&s)
 		time.Sleep(keepSettled + 3*round)
 		if open := b.Stats().Open; open != 0 {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -512,24 +511,14 @@ func TestStoppingWritesWhatIsThere(t *testing.T) {
 }
 
 func TestTablesThatCannotBeOpenedYetAreTriedAgain(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "away", "gateway.db")
-	tables, spool := NewTables(path), openSpool(t, filepath.Join(dir, "spool"))
-	b := &books{t: t}
-	b.Ledger = NewLedger(LedgerConfig{Store: tables.Store, Spool: spool, Journal: filepath.Join(dir, "journal"), Log: slog.New(slog.DiscardHandler)})
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- b.Run(ctx) }()
+	path := filepath.Join(t.TempDir(), "away", "gateway.db")
+	b := overTables(t, path, openSpool(t, t.TempDir()))
 	i := intent()
-	begin(t, spool, i)
-	s := settlement(i)
-	spool.Settle(&s)
+	b.plan(i)
+	b.settle(i)
 	b.eventually("the failure is told", func() bool { return b.Stats().LastError != "" })
 	do(t, os.Mkdir(filepath.Dir(path), 0o700))
 	b.eventually("the row is written", func() bool { return b.Stats().Written > 0 })
-	stop()
-	do(t, <-done)
-	do(t, tables.Close())
 }
 
 func TestWhileTheTablesTakeNothingRequestsAreKept(t *testing.T) {

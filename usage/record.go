@@ -44,7 +44,7 @@ const (
 	fieldPrompt    = 10
 	fieldPartial   = 11
 	fieldUnsent    = 12
-	fieldLast      = 13
+	fieldEnvoyGone = 13
 )
 
 func appendText[T ~string | ~[]byte](b []byte, field protowire.Number, v T) []byte {
@@ -141,7 +141,7 @@ func appendSettlement(b []byte, s *gateway.Settlement) []byte {
 	b = appendText(b, fieldPrompt, s.Prompt)
 	b = appendFlag(b, fieldPartial, s.Partial)
 	b = appendFlag(b, fieldUnsent, s.Unsent)
-	return appendFlag(b, fieldLast, s.Last)
+	return appendFlag(b, fieldEnvoyGone, s.EnvoyGone)
 }
 
 var errRecord = errors.New("record of the spool makes no sense")
@@ -293,8 +293,8 @@ func readSettlement(b []byte) (*gateway.Settlement, error) {
 			s.Partial = n != 0
 		case fieldUnsent:
 			s.Unsent = n != 0
-		case fieldLast:
-			s.Last = n != 0
+		case fieldEnvoyGone:
+			s.EnvoyGone = n != 0
 		}
 		return nil
 	})

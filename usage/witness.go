@@ -80,8 +80,7 @@ func newRow(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) ro
 	if s != nil {
 		r.Prompt, r.Answer, r.ErrorCode = s.Prompt, s.Answer.Text, optional(s.Answer.ErrorCode)
 	}
-	used, source := usageOf(i, s, l)
-	r.used(i, used, source)
+	r.used(i, s, l)
 	r.tries(i, l)
 	return r
 }
@@ -132,30 +131,10 @@ func (r *row) served(i *gateway.Intent, backend string) {
 	}
 }
 
-// usageOf is the best informed usage, and where it comes from. What never went out, and
-// what was refused without figures, cost nothing, whoever tells it.
-func usageOf(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gateway.Usage, gateway.Source) {
-	u, source := told(i, s, l)
-	status, attempts := 0, 1
-	switch {
-	case l != nil:
-		status, attempts = l.Status, l.Attempts
-	case s != nil:
-		status = s.Status
-	}
-	if s != nil && s.Unsent {
-		attempts = 0
-	}
-	if attempts == 0 || status >= http.StatusBadRequest && source < gateway.FromEnvoy {
-		return gateway.Usage{}, source
-	}
-	return u, source
-}
-
 // told is the usage by the best informed witness. Of an answer that the gateway had to
 // let go of, Envoy may have seen more; of one that the gateway read whole, it knows better.
 func told(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gateway.Usage, gateway.Source) {
-	fromEnvoy := l != nil && l.Usage != nil && (!l.NoAnswer || i.Endpoint == gateway.Embeddings)
+	fromEnvoy := l != nil && l.Usage != nil && (!l.PromptOnly || i.Endpoint == gateway.Embeddings)
 	switch {
 	case fromEnvoy && (s == nil || !s.Finished || s.Partial || s.Answer.Source == 0):
 		return *l.Usage, gateway.FromEnvoy
@@ -176,8 +155,13 @@ func told(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gat
 }
 
 // used tells the usage and what it costs, at the price that was in force when the
-// request began.
-func (r *row) used(i *gateway.Intent, u gateway.Usage, source gateway.Source) {
+// request began. What never went out, and what was refused without figures, cost
+// nothing, whoever tells it.
+func (r *row) used(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) {
+	u, source := told(i, s, l)
+	if r.Attempts == 0 || r.Status >= http.StatusBadRequest && source < gateway.FromEnvoy {
+		u = gateway.Usage{}
+	}
 	r.UsageSource = source
 	r.PromptTokens, r.CachedTokens, r.CacheWriteTokens = u.Prompt, u.Cached, u.CacheWrite
 	r.CompletionTokens, r.ReasoningTokens = u.Completion, u.Reasoning

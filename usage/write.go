@@ -241,17 +241,17 @@ func (s *Store) writeRows(ctx context.Context, tx *sqlx.Tx, rows []*row) error {
 			keys = append(keys, r.KeyID, r.Label, r.StartedAt)
 		}
 	}
-	for _, part := range []struct {
-		into    bulk
-		values  []any
-		columns []string
-	}{{s.insert.requests, requests, requestColumns}, {s.insert.attempts, attempts, attemptColumns},
-		{s.insert.prompts, prompts, promptColumns}, {s.insert.keys, keys, keyColumns}} {
-		if err := part.into.in(ctx, tx).exec(ctx, part.values, len(part.columns)); err != nil {
-			return err
-		}
+	err := s.insert.requests.in(ctx, tx).exec(ctx, requests, len(requestColumns))
+	if err == nil {
+		err = s.insert.attempts.in(ctx, tx).exec(ctx, attempts, len(attemptColumns))
 	}
-	return nil
+	if err == nil {
+		err = s.insert.prompts.in(ctx, tx).exec(ctx, prompts, len(promptColumns))
+	}
+	if err == nil {
+		err = s.insert.keys.in(ctx, tx).exec(ctx, keys, len(keyColumns))
+	}
+	return err
 }
 
 // in is the same within a transaction.

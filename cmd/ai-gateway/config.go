@@ -28,10 +28,7 @@ func (w world) configCommand() *cobra.Command {
 // configFile is the configuration file, "" for none.
 func (w world) configFile() string { return cmp.Or(*w.file, w.getenv(config.FileVariable)) }
 
-func (w world) load() (config.Config, error) {
-	w.warnOfMisspelt()
-	return config.Load(w.configFile(), w.getenv)
-}
+func (w world) load() (config.Config, error) { return config.Load(w.configFile(), w.getenv) }
 
 // warnOfMisspelt tells of variables that nobody reads.
 func (w world) warnOfMisspelt() {

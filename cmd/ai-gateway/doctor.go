@@ -46,6 +46,7 @@ type finding struct {
 
 // doctor prints a line a check and fails if any of them did.
 func (w world) doctor(ctx context.Context) error {
+	w.warnOfMisspelt()
 	cfg, err := w.load()
 	if err != nil {
 		return err
@@ -155,9 +156,9 @@ func isDatabase(path string) (hint string, err error) {
 	begins := make([]byte, len(magic))
 	n, err := io.ReadFull(f, begins)
 	switch {
-	case errors.Is(err, io.EOF), err == nil && string(begins) == magic:
+	case errors.Is(err, io.EOF), string(begins) == magic:
 		return "", nil
-	case err == nil, errors.Is(err, io.ErrUnexpectedEOF):
+	case n > 0:
 		return hint, fmt.Errorf("%q is no SQLite database: it begins with %q", path, begins[:n])
 	}
 	return hint, err

@@ -53,6 +53,7 @@ func (w world) runCommand() *cobra.Command {
 // runGateway checks what can be checked before anything starts, then supervises
 // Envoy and serve until ctx ends.
 func (w world) runGateway(ctx context.Context) (err error) {
+	w.warnOfMisspelt()
 	cfg, err := w.load()
 	if err != nil {
 		return err
