@@ -92,7 +92,7 @@ func (x *exchange) end() {
 	if x.stream != nil {
 		defer x.stream.Close()
 	}
-	if !x.planned || x.parting == withoutEnvoy {
+	if !x.planned || x.left() {
 		return
 	}
 	defer x.settle(x.c.Now()) // even if a broken stream cannot tell its answer
@@ -103,6 +103,9 @@ func (x *exchange) end() {
 		x.readAnswer(nil)
 	}
 }
+
+// left reports whether Envoy carries the request on without us.
+func (x *exchange) left() bool { return x.parting == withoutEnvoy && !x.finished }
 
 // light reports whether end takes no time worth noticing: neither are tokens to be
 // counted nor is a long text to be cleaned.
@@ -126,7 +129,6 @@ func (x *exchange) settle(ended time.Time) {
 		TTFT:      x.ttft,
 		Status:    x.status,
 		Finished:  x.finished,
-		Partial:   x.partial,
 		Unsent:    x.unsent,
 		EnvoyGone: x.parting == withEnvoy,
 		Answer:    answer,

@@ -36,7 +36,7 @@ const (
 func (st *stream) pace(j job) pace {
 	x := st.x
 	switch {
-	case j.end && (!x.planned || x.parting == withoutEnvoy):
+	case j.end && (!x.planned || x.left()):
 		return quick
 	case j.end && x.light():
 		return records
@@ -145,10 +145,11 @@ func (c *connection) done(st *stream, j job, reply []byte, code codes.Code) {
 	switch {
 	case j.end:
 		c.finish(st, code)
-	case code != codes.OK:
-		c.fail(st, code)
-	case st.gone:
+	case code != codes.OK, st.gone:
 		st.x.unsent = st.x.unsent || j.plans
+		if code != codes.OK {
+			c.fail(st, code)
+		}
 	default:
 		c.begin(st)
 		setLength(reply)

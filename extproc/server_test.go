@@ -196,6 +196,42 @@ func TestServeEndsInTimeAndSettlesNothingThatRunsOn(t *testing.T) {
 	}
 }
 
+func TestServeSettlesWhatWasReadToItsEndBeforeItLeaves(t *testing.T) {
+	var b books
+	r := run(t, fakeConfig(&b))
+	stream, _ := r.open(t)
+	if _, err := exchangeAll(stream, append(streamed(1), responseBodyOf("figures", true))...); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	<-r.ended
+	if s := b.only(t); !s.Finished || s.Answer.Source != gateway.FromProvider {
+		t.Errorf("settled %+v", s)
+	}
+}
+
+// brokenDialect cannot rewrite a body.
+type brokenDialect struct{ fakeDialect }
+
+func (brokenDialect) Rewrite([]byte, gateway.Request, gateway.Model, bool) ([]byte, gateway.Span) {
+	panic("a broken dialect")
+}
+
+func TestAPlanThatFailsIsSettledAsUnsent(t *testing.T) {
+	var b books
+	config := fakeConfig(&b)
+	config.Rules().Dialect = brokenDialect{wordDialect()}
+	r := run(t, config)
+	stream, _ := r.open(t)
+	if _, err := exchangeAll(stream, chatHeaders(), requestBodyOf("gpt stream", true)); status.Code(err) != codes.Internal {
+		t.Errorf("answered with %v", err)
+	}
+	b.waitFor(t, 1)
+	if s := b.only(t); !s.Unsent {
+		t.Errorf("settled %+v", s)
+	}
+}
+
 func TestServeTellsThatItsListenerBroke(t *testing.T) {
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	if err != nil {

@@ -33,6 +33,7 @@ type Span struct{ From, To int }
 type Answer struct {
 	Usage     Usage
 	Source    Source // FromProvider; Counted or Estimated where it gave no believable figures; 0 where nobody could read it
+	Stale     bool   // the provider gave figures, and more text after them: Usage is theirs and what the rest counts
 	Text      string // preview of the answer's text; empty while prompts are not logged
 	ErrorCode string // "code", else "type", of an error envelope
 }
@@ -62,7 +63,6 @@ type Settlement struct {
 	TTFT      time.Duration // from start to the first byte of the answer's body; 0 if none came
 	Status    int           // 0 if no response headers came
 	Finished  bool          // the answer's last byte was seen
-	Partial   bool          // and yet not all of its bytes were read
 	Unsent    bool          // the plan never reached Envoy, so no backend was called
 	EnvoyGone bool          // and tells no more of it
 	Answer    Answer

@@ -94,8 +94,9 @@ func (t *tally) answer() gateway.Answer {
 	a := gateway.Answer{Text: t.text.String(), ErrorCode: t.errorCode}
 	if t.believed {
 		a.Usage, a.Source = t.usage, gateway.FromProvider
-		if len(t.delivered.choices) > 0 { // texts came after it: it tells what there was before them
+		if t.delivered.any() { // since then
 			e, _ := encodingOf(t.intent)
+			a.Stale = true
 			a.Usage.Completion = min(a.Usage.Completion+t.delivered.count(e), gateway.MaxTokens)
 			a.Source = gateway.Estimated
 		}

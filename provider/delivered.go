@@ -59,6 +59,9 @@ func (d *delivered) add(index int64, texts []said) {
 	}
 }
 
+// any reports whether there is a text.
+func (d *delivered) any() bool { return d.held > 0 || d.counted > 0 }
+
 // roomForText is how many bytes a text is given at first.
 const roomForText = 512
 

@@ -177,7 +177,8 @@ func TestAStreamCutAnywhereCostsWhatWasDelivered(t *testing.T) {
 }
 
 func TestFiguresOfTheProviderReplaceTheCount(t *testing.T) {
-	for _, stream := range []string{hello + stop + usage, hello + usage + hello + usage} {
+	const empty = "data: {\"choices\":[{\"delta\":{\"content\":\"\"},\"finish_reason\":\"stop\"}]}\n\n"
+	for _, stream := range []string{hello + stop + usage, hello + usage + hello + usage, hello + usage + empty} {
 		s := provider.OpenAI{}.NewStream(askedOf("gpt-4o"), gateway.PromptText{Tokens: 99}, false)
 		s.Next([]byte(stream), false)
 		if got := s.Answer(); got.Source != gateway.FromProvider || got.Usage != fromProvider.Usage {
@@ -187,12 +188,13 @@ func TestFiguresOfTheProviderReplaceTheCount(t *testing.T) {
 }
 
 func TestWhatFollowsTheProvidersFiguresIsAddedToThem(t *testing.T) {
-	for _, stream := range []string{usage + hello, hello + usage + hello + stop} {
+	unbelieved := strings.Replace(hello, "{", `{"usage":{},`, 1)
+	for _, stream := range []string{usage + hello, hello + usage + hello + stop, usage + unbelieved} {
 		s := provider.OpenAI{}.NewStream(askedOf("gpt-4o"), gateway.PromptText{Tokens: 99}, false)
 		s.Next([]byte(stream), false)
 		want := fromProvider.Usage
 		want.Completion += completionOf(t, "gpt-4o", "Hello 😀")
-		if got := s.Answer(); got.Source != gateway.Estimated || got.Usage != want {
+		if got := s.Answer(); got.Source != gateway.Estimated || !got.Stale || got.Usage != want {
 			t.Errorf("%q: %+v", stream, got)
 		}
 	}

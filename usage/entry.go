@@ -58,7 +58,7 @@ func (l *Ledger) planned(i *gateway.Intent, orphan bool, segment int64) {
 		l.open[i.ID] = e
 	}
 	l.hold(e, segment)
-	if e.settlement != nil {
+	if e.settlement != nil && e.state != isWritten {
 		l.c.Spool.Settle(e.settlement) // it was written just before the intent was kept: it comes after it again
 	}
 	if orphan {

@@ -219,19 +219,38 @@ func TestAnEstimateGivesWayToOneOfWhoSawTheEnd(t *testing.T) {
 	}
 }
 
-func TestWhatTheGatewayReadWholeIsNotEnvoysToTell(t *testing.T) {
+func TestWhoseFiguresCount(t *testing.T) {
 	b := newBooks(t)
-	for _, partial := range []bool{false, true} {
+	cases := []struct {
+		name            string
+		finished, stale bool
+		source          gateway.Source
+		line            []string
+		want            string
+		completion      int64
+	}{
+		{"what the gateway could not read", true, false, gateway.Estimated, []string{"usage", "3 - 4 - 7"}, "envoy", 4},
+		{"what it saw more of", true, true, gateway.Estimated, []string{"usage", "3 - 4 - 7"}, "estimated", 100},
+		{"what it saw more of, till the client left", false, true, gateway.Estimated, []string{"usage", "3 - 4 - 7", "flags", "DC"}, "estimated", 100},
+		{"what Envoy saw more of", false, true, gateway.Estimated, []string{"usage", "3 - 400 - 403"}, "envoy", 400},
+		{"the provider's, whose end was not seen", false, false, gateway.FromProvider, []string{"bytes_sent", "300000"}, "provider", 100},
+		{"what was counted until it was lost sight of", false, false, gateway.Counted, []string{"bytes_sent", "300000"}, "estimated", 1500},
+		{"what was counted until the client left", false, false, gateway.Counted, []string{"bytes_sent", "300000", "flags", "DC"}, "counted", 100},
+		{"no answer's figure", true, false, gateway.Counted, []string{"usage", "3 - - - 7"}, "counted", 100},
+	}
+	for _, c := range cases {
 		i := intent()
 		b.plan(i)
 		s := settlement(i)
-		s.Partial, s.Answer.Source = partial, gateway.Estimated
+		s.Finished, s.Answer.Stale, s.Answer.Source = c.finished, c.stale, c.source
 		b.spool.Settle(&s)
-		b.journalize(line(i, "usage", "3 - 4 - 7"))
+		b.journalize(line(i, c.line...))
 	}
-	rows := b.requests(2)
-	if rows[0].UsageSource != "estimated" || rows[0].CompletionTokens != 100 || rows[1].UsageSource != "envoy" || rows[1].CompletionTokens != 4 {
-		t.Errorf("rows %+v", rows)
+	rows := b.requests(len(cases))
+	for n, c := range cases {
+		if r := rows[n]; r.UsageSource != c.want || r.CompletionTokens != c.completion || r.Witness != "both" {
+			t.Errorf("%s: row %+v", c.name, r)
+		}
 	}
 }
 
@@ -260,7 +279,15 @@ func TestALineBehindATornOneIsRead(t *testing.T) {
 }
 
 func TestRowsWaitForAnotherFileWhenTheTablesWereRemoved(t *testing.T) {
-	for _, replaced := range []bool{false, true} {
+	for _, c := range []struct {
+		name string
+		with func(path string) // replaces it
+		rows int
+	}{
+		{"nothing", func(string) {}, 1},
+		{"an empty file", func(path string) { do(t, os.WriteFile(path, nil, 0o600)) }, 1},
+		{"a backup", func(path string) { do(t, os.Rename(path+".backup", path)) }, 2},
+	} {
 		path := filepath.Join(t.TempDir(), "gateway.db")
 		b := overTables(t, path, openSpool(t, t.TempDir()))
 		settleOne := func() {
@@ -270,19 +297,23 @@ func TestRowsWaitForAnotherFileWhenTheTablesWereRemoved(t *testing.T) {
 		}
 		settleOne()
 		b.eventually("a row is written", func() bool { return b.Stats().Written == 1 })
+		other, err := Open(t.Context(), path)
+		do(t, err)
+		other.db.MustExec(`VACUUM INTO ?`, path+".backup")
+		do(t, other.Close())
+		settleOne()
+		b.eventually("another row is written", func() bool { return b.Stats().Written == 2 })
 		do(t, os.Remove(path))
-		if replaced {
-			do(t, os.WriteFile(path, nil, 0o600))
-		}
+		c.with(path)
 		settleOne()
 		b.eventually("the file is missed", func() bool { return strings.Contains(b.Stats().LastError, path) })
-		b.eventually("another row is written", func() bool { return b.Stats().Written == 2 })
-		other, err := Open(t.Context(), path)
+		b.eventually("a row is written into "+c.name, func() bool { return b.Stats().Written == 3 })
+		other, err = Open(t.Context(), path)
 		do(t, err)
 		var n int
 		do(t, other.db.Get(&n, `SELECT COUNT(*) FROM requests`))
-		if n != 1 || b.Stats().LastError != "" {
-			t.Errorf("%d rows, %q", n, b.Stats().LastError)
+		if info, err := os.Stat(path); n != c.rows || b.Stats().LastError != "" || err != nil || c.rows == 1 && info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %d rows, %q, %v, %v", c.name, n, b.Stats().LastError, info, err)
 		}
 		do(t, other.Close())
 	}

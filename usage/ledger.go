@@ -409,6 +409,9 @@ func (l *Ledger) keep(segment int64) error {
 		if err := l.c.Spool.keep(e.intent, e.orphan); err != nil {
 			return fmt.Errorf("keeping what is still open: %w", err)
 		}
+		if e.settlement != nil {
+			l.c.Spool.Settle(e.settlement)
+		}
 		l.release(e) // it is held again when the spool is read on
 	}
 	return nil

@@ -42,7 +42,7 @@ const (
 	fieldText      = 8
 	fieldErrorCode = 9
 	fieldPrompt    = 10
-	fieldPartial   = 11
+	fieldStale     = 11
 	fieldUnsent    = 12
 	fieldEnvoyGone = 13
 )
@@ -139,7 +139,7 @@ func appendSettlement(b []byte, s *gateway.Settlement) []byte {
 	b = appendText(b, fieldText, s.Answer.Text)
 	b = appendText(b, fieldErrorCode, s.Answer.ErrorCode)
 	b = appendText(b, fieldPrompt, s.Prompt)
-	b = appendFlag(b, fieldPartial, s.Partial)
+	b = appendFlag(b, fieldStale, s.Answer.Stale)
 	b = appendFlag(b, fieldUnsent, s.Unsent)
 	return appendFlag(b, fieldEnvoyGone, s.EnvoyGone)
 }
@@ -289,8 +289,8 @@ func readSettlement(b []byte) (*gateway.Settlement, error) {
 			s.Answer.ErrorCode = string(v)
 		case fieldPrompt:
 			s.Prompt = string(v)
-		case fieldPartial:
-			s.Partial = n != 0
+		case fieldStale:
+			s.Answer.Stale = n != 0
 		case fieldUnsent:
 			s.Unsent = n != 0
 		case fieldEnvoyGone:

@@ -68,7 +68,7 @@ func TestRecordsComeBackAsTheyWereWritten(t *testing.T) {
 	want := settlement(full)
 	want.Answer.Usage = gateway.Usage{Prompt: 10, Cached: 2, CacheWrite: 3, Completion: 5, Reasoning: 1}
 	want.Answer.ErrorCode = "e"
-	want.Partial, want.Unsent, want.EnvoyGone = true, true, true
+	want.Answer.Stale, want.Unsent, want.EnvoyGone = true, true, true
 	got, err := readSettlement(appendSettlement(nil, &want))
 	if diff := cmp.Diff(&want, got); err != nil || diff != "" {
 		t.Errorf("%v, settlement (-want +got):\n%s", err, diff)

@@ -27,8 +27,9 @@ var migrations embed.FS
 type Store struct {
 	db     *sqlx.DB
 	path   string
-	file   os.FileInfo // of what is open at path
-	gone   atomic.Bool // path leads elsewhere now
+	file   os.FileInfo   // of what is open at path
+	beside []os.FileInfo // of those in besides, which SQLite keeps beside it
+	gone   atomic.Bool   // path leads elsewhere now
 	insert statements
 }
 
@@ -49,7 +50,8 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err := private(path); err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
-	options := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}} // what a transaction writes goes by what it has read
+	options := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}, // what a transaction writes goes by what it has read
+		"mode": {"rw"}} // only private makes files
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: options.Encode()}
 	db, err := sqlx.Open("sqlite", dsn.String())
 	if err != nil {
@@ -62,6 +64,10 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	}
 	if err == nil {
 		err = s.prepare(ctx)
+	}
+	for _, suffix := range besides {
+		info, _ := os.Stat(path + suffix) // nil if there is none
+		s.beside = append(s.beside, info)
 	}
 	if err != nil {
 		db.Close()
@@ -82,8 +88,8 @@ func private(path string) error {
 	return f.Close()
 }
 
-// there reports whether the open file is still the one at its path: what is written to one that
-// was removed would be gone when it is closed.
+// there returns an error unless the open file is still the one at its path: what is written to
+// one that was removed would be gone when it is closed.
 func (s *Store) there() error {
 	info, err := os.Stat(s.path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, s.file) {
@@ -91,6 +97,20 @@ func (s *Store) there() error {
 		return fmt.Errorf("the file %q was removed or replaced: what it had is not in the tables any more", s.path)
 	}
 	return err
+}
+
+// besides are what the names of the files end in that SQLite keeps beside a database.
+var besides = []string{"-wal", "-shm"}
+
+// leave closes a store whose file is gone, and removes what SQLite would take for part of the
+// file that is there now.
+func (s *Store) leave() {
+	_ = s.db.Close() // there is nothing to be done about it
+	for n, suffix := range besides {
+		if info, err := os.Stat(s.path + suffix); err == nil && s.beside[n] != nil && os.SameFile(info, s.beside[n]) {
+			_ = os.Remove(s.path + suffix)
+		}
+	}
 }
 
 func (s *Store) migrate(ctx context.Context) error {
@@ -162,7 +182,7 @@ func (t *Tables) open(ctx context.Context) *opening {
 		defer close(o.ended)
 		defer cancel()
 		if before != nil && before.store != nil {
-			_ = before.store.Close() // of a file that is gone
+			before.store.leave()
 		}
 		o.store, o.err = Open(ctx, t.path)
 	}()
@@ -199,7 +219,7 @@ func (t *Tables) Close() error {
 // for a disk that hangs.
 func (s *Store) Ping(ctx context.Context) error {
 	done := make(chan error, 1)
-	go func() { done <- s.db.PingContext(ctx) }()
+	go func() { done <- errors.Join(s.there(), s.db.PingContext(ctx)) }()
 	select {
 	case err := <-done:
 		return err

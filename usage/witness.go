@@ -131,12 +131,11 @@ func (r *row) served(i *gateway.Intent, backend string) {
 	}
 }
 
-// told is the usage by the best informed witness. Of an answer that the gateway had to
-// let go of, Envoy may have seen more; of one that the gateway read whole, it knows better.
+// told is the usage by the best informed witness. Of an answer that the gateway could not
+// read, or had to let go of, Envoy may have seen more.
 func told(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gateway.Usage, gateway.Source) {
-	fromEnvoy := l != nil && l.Usage != nil && (!l.PromptOnly || i.Endpoint == gateway.Embeddings)
 	switch {
-	case fromEnvoy && (s == nil || !s.Finished || s.Partial || s.Answer.Source == 0):
+	case envoyKnows(i, s, l):
 		return *l.Usage, gateway.FromEnvoy
 	case s == nil:
 		return guess(i, l), gateway.Estimated
@@ -146,12 +145,26 @@ func told(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gat
 		return u, gateway.Estimated
 	case !s.Finished && l == nil:
 		return s.Answer.Usage, min(s.Answer.Source, gateway.Counted) // it may have gone on without us
-	case !s.Finished && ending(l.Status, l.Flags) == gateway.OK: // it did
+	case !s.Finished && s.Answer.Source < gateway.FromProvider && ending(l.Status, l.Flags) == gateway.OK: // it did
 		u := s.Answer.Usage
 		u.Completion = max(u.Completion, guess(i, l).Completion)
 		return u, gateway.Estimated
 	}
 	return s.Answer.Usage, s.Answer.Source
+}
+
+// envoyKnows reports whether Envoy saw figures that are better than what the gateway has. It
+// does not know what came after them.
+func envoyKnows(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) bool {
+	switch {
+	case l == nil, l.Usage == nil, l.PromptOnly && i.Endpoint != gateway.Embeddings:
+		return false
+	case s == nil:
+		return true
+	case s.Answer.Stale:
+		return l.Usage.Completion > s.Answer.Usage.Completion
+	}
+	return !s.Finished || s.Answer.Source < gateway.FromEnvoy
 }
 
 // used tells the usage and what it costs, at the price that was in force when the

@@ -83,7 +83,7 @@ func (r *row) appendRequest(values []any) []any {
 // equally well, the one of who saw the end better.
 var (
 	usageColumns = []string{"prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens", "reasoning_tokens", "usage_source",
-		"cost_nanousd", "price_version", "error_code"}
+		"cost_nanousd", "price_version"}
 	endColumns = []string{"duration_ms", "ttft_ms", "status", "outcome", "attempts", "backend", "upstream_model"}
 )
 
@@ -111,6 +111,7 @@ func insertRequests(rows int) string {
 	source, known := sourceRank("excluded"), sourceRank("requests")
 	better(usageColumns, fmt.Sprintf("%[1]s > %[2]s OR (%[1]s = %[2]s AND %[3]s)", source, known, betterEnd))
 	better(endColumns, betterEnd)
+	set = append(set, "error_code = COALESCE(excluded.error_code, requests.error_code)")
 	set = append(set, fmt.Sprintf(`witness = CASE
 		WHEN excluded.witness = '%[1]s' OR requests.witness = '%[1]s' THEN '%[1]s'
 		WHEN excluded.witness = requests.witness OR excluded.witness = '%[2]s' THEN requests.witness
