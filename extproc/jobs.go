@@ -142,15 +142,13 @@ func (c *connection) result(st *stream, j job, buffer []byte) (reply []byte, cod
 // done tells the peer what became of a job, and goes on with what waited for it.
 func (c *connection) done(st *stream, j job, reply []byte, code codes.Code) {
 	st.beside = false
+	st.x.unsent = st.x.unsent || j.plans && (code != codes.OK || st.gone)
 	switch {
 	case j.end:
 		c.finish(st, code)
-	case code != codes.OK, st.gone:
-		st.x.unsent = st.x.unsent || j.plans
-		if code != codes.OK {
-			c.fail(st, code)
-		}
-	default:
+	case code != codes.OK:
+		c.fail(st, code)
+	case !st.gone:
 		c.begin(st)
 		setLength(reply)
 		c.send(st, reply)

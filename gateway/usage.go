@@ -26,7 +26,7 @@ func (u Usage) Plausible() bool {
 
 // WithTotal is a usage that a provider gave a total with, the reasoning added to the
 // completion where the total tells that it is counted beside it, as xAI does.
-// Source: https://docs.x.ai/docs/guides/reasoning
+// Source: https://docs.x.ai/docs/key-information/consumption-and-rate-limits
 func (u Usage) WithTotal(total int64) Usage {
 	if u.Reasoning > 0 && u.Completion >= 0 && total == u.Prompt+u.Completion+u.Reasoning {
 		u.Completion += u.Reasoning

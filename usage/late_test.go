@@ -236,6 +236,7 @@ func TestWhoseFiguresCount(t *testing.T) {
 		{"the provider's, whose end was not seen", false, false, gateway.FromProvider, []string{"bytes_sent", "300000"}, "provider", 100},
 		{"what was counted until it was lost sight of", false, false, gateway.Counted, []string{"bytes_sent", "300000"}, "estimated", 1500},
 		{"what was counted until the client left", false, false, gateway.Counted, []string{"bytes_sent", "300000", "flags", "DC"}, "counted", 100},
+		{"reasoning that is counted beside the completion", false, false, gateway.Counted, []string{"usage", "32 - 9 94 135"}, "envoy", 103},
 		{"no answer's figure", true, false, gateway.Counted, []string{"usage", "3 - - - 7"}, "counted", 100},
 	}
 	for _, c := range cases {

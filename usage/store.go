@@ -65,13 +65,13 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err == nil {
 		err = s.prepare(ctx)
 	}
-	for _, suffix := range besides {
-		info, _ := os.Stat(path + suffix) // nil if there is none
-		s.beside = append(s.beside, info)
-	}
 	if err != nil {
 		db.Close()
 		return nil, fmt.Errorf("opening the store %q: %w", path, err)
+	}
+	for _, suffix := range besides {
+		info, _ := os.Stat(path + suffix) // nil if there is none
+		s.beside = append(s.beside, info)
 	}
 	return s, nil
 }
