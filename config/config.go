@@ -21,7 +21,7 @@ type Config struct {
 	Open         bool     // people from elsewhere may use the gateway without a key of ours
 	TLS          TLS      // zero serves plain HTTP
 	CORSOrigins  []string // that browsers may call from; none, or "*" alone for any
-	Retry        Retry
+	Retry        gateway.Retry
 	PromptLog    PromptLog
 	RateLimitRPM int    // requests a minute and key; shown, not enforced yet
 	MaxBody      int64  // bytes of one request's body
@@ -30,10 +30,10 @@ type Config struct {
 	Spool        Spool
 	OrphanGrace  time.Duration // that a request of a killed process may wait for word of its end
 	Routes       gateway.Routes
-	Prices       []Price // that win over the built-in ones; of a model the earliest first
-	Demo         bool    // the built-in model is there, as nothing real is configured
-	Files        Files   // that this was read from
-	Text         []byte  // of the configuration file; it holds no secret, only where they are
+	Prices       []gateway.Override // that win over the built-in ones; of a model the earliest first
+	Demo         bool               // the built-in model is there, as nothing real is configured
+	Files        Files              // that this was read from
+	Text         []byte             // of the configuration file; it holds no secret, only where they are
 }
 
 // TLS is what HTTPS is served with. Printing it shows nothing.
@@ -60,32 +60,6 @@ type Spool struct {
 	MaxAge   time.Duration
 }
 
-// Retry says how often and when a failed call is repeated.
-type Retry struct {
-	Attempts int           // repetitions after the first call
-	Delay    time.Duration // before the first repetition; 0 repeats at once
-}
-
-// Price is what a model costs from a moment on.
-type Price struct {
-	Model gateway.Model
-	From  time.Time // zero: it always held
-	Rates
-	Tiers []Tier // the lowest first
-}
-
-// Tier replaces a price's rates for all tokens of a request with a long prompt.
-type Tier struct {
-	AbovePromptTokens int64 // a request with more than these
-	Rates
-}
-
-// Rates are what tokens cost, per million. None is left open: what the file left out
-// falls back to Input or Output.
-type Rates struct {
-	Input, CachedInput, CacheWrite, Output, Reasoning gateway.Money
-}
-
 // Load reads the configuration file and the environment, which wins where both speak.
 // Without a path there is the environment alone. The error holds all faults, a line
 // each; with one, there are Files alone: those in which it may be mended.
@@ -95,13 +69,17 @@ func Load(path string, getenv func(string) string) (Config, error) {
 
 // LoadText is as Load, but with a text that the file had before; nil is the file's own.
 func LoadText(path string, before []byte, getenv func(string) string) (Config, error) {
-	return (&reader{getenv: getenv, file: path, text: before}).whole()
+	r := newReader(path, getenv)
+	r.text = before
+	return r.whole()
 }
 
 // LoadKeyless is as Load for commands that call no provider and serve nothing: it reads no
 // key, neither a backend's nor that of TLS, and so does not miss one.
 func LoadKeyless(path string, getenv func(string) string) (Config, error) {
-	return (&reader{getenv: getenv, file: path, keyless: true}).whole()
+	r := newReader(path, getenv)
+	r.keyless = true
+	return r.whole()
 }
 
 // whole is the configuration, if it has no fault.
@@ -122,42 +100,17 @@ func (r *reader) load() *document {
 	r.override(d.fields())
 	r.addUpstream(d)
 	r.addRoutes(d)
-	complete(d.fields())
+	r.complete(d.fields())
 	r.check(d)
 	return d
 }
 
 // config is what a document without faults means.
 func (r *reader) config(d *document) Config {
-	c := Config{
-		Port:         int(d.listen.port.value),
-		Bind:         string(d.listen.bind.value),
-		Open:         bool(d.listen.open.value),
-		TLS:          d.listen.tls.pair,
-		Retry:        Retry{int(d.retries.attempts.value), time.Duration(d.retries.delay.value)},
-		PromptLog:    PromptLog{Mode: PromptMode(d.promptLog.mode.value), Keep: time.Duration(d.promptLog.keep.value)},
-		RateLimitRPM: int(d.limits.requestsPerMinute.value),
-		MaxBody:      int64(d.limits.requestBody.value),
-		MaxInFlight:  int64(d.limits.bodiesInFlight.value),
-		DatabasePath: string(d.storage.databasePath.value.path),
-		Spool: Spool{
-			Sync: time.Duration(d.storage.spool.sync.value), MaxBytes: int64(d.storage.spool.maxSize.value),
-			MaxAge: time.Duration(d.storage.spool.maxAge.value),
-		},
-		OrphanGrace: time.Duration(d.storage.orphanGrace.value),
-		Routes:      d.routes(),
-		Demo:        d.isDemo(),
-		Files:       r.files,
-		Text:        r.text,
-	}
-	for _, o := range d.cors.origins.items {
-		c.CORSOrigins = append(c.CORSOrigins, string(o.value))
-	}
-	for _, e := range d.promptLog.redact.items {
-		c.PromptLog.Redact = append(c.PromptLog.Redact, Expression{e.value.compiled})
-	}
-	for i := range d.models.items {
-		c.Prices = append(c.Prices, d.models.items[i].costs()...)
+	c := d.Config
+	c.Routes, c.Demo, c.Files, c.Text = d.routes(), r.isDemo(d), r.files, r.text
+	for _, m := range d.models {
+		c.Prices = append(c.Prices, r.overrides(m)...)
 	}
 	return c
 }

@@ -328,9 +328,9 @@ func TestMisspeltVariablesAreTold(t *testing.T) {
 	got := Misspelt([]string{"AI_GATEWAY_PROMPT_LOGING=off", "AI_GATEWAY_MODEL_ROUTE=", "AI_GATEWAY_RATE_LIMIT=5", "AI_GATEWAY_BIND=::1", "AI_GATEWAY_API_KEY=x",
 		"AI_GATEWAY_PORT=tcp://10.0.0.1:3002", "AI_GATEWAY_SERVICE_HOST=10.0.0.1", "AI_GATEWAY_PORT_3002_TCP_PORT=3002", "HOME=/"})
 	want := []string{
-		"AI_GATEWAY_MODEL_ROUTE is no variable of the gateway's: did you mean AI_GATEWAY_MODEL_ROUTES?",
-		"AI_GATEWAY_PROMPT_LOGING is no variable of the gateway's: did you mean AI_GATEWAY_PROMPT_LOGGING?",
-		"AI_GATEWAY_RATE_LIMIT is no variable of the gateway's: did you mean AI_GATEWAY_RATE_LIMIT_RPM?",
+		"AI_GATEWAY_MODEL_ROUTE is not a variable of the gateway: did you mean AI_GATEWAY_MODEL_ROUTES?",
+		"AI_GATEWAY_PROMPT_LOGING is not a variable of the gateway: did you mean AI_GATEWAY_PROMPT_LOGGING?",
+		"AI_GATEWAY_RATE_LIMIT is not a variable of the gateway: did you mean AI_GATEWAY_RATE_LIMIT_RPM?",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("told %q, want %q", got, want)

@@ -25,12 +25,12 @@ func Document(markdown string) (string, error) {
 func fieldTable() string {
 	var b strings.Builder
 	b.WriteString("| field | value | default | variable | meaning |\n|---|---|---|---|---|\n")
-	writeFields(&b, new(document), "")
+	writeFields(&b, new(document).fields(), "")
 	return b.String()
 }
 
-func writeFields(b *strings.Builder, o object, under string) {
-	for _, f := range o.fields() {
+func writeFields(b *strings.Builder, fields []field, under string) {
+	for _, f := range fields {
 		path := under + f.name
 		unset := code(f.unset)
 		if f.required {
@@ -38,12 +38,12 @@ func writeFields(b *strings.Builder, o object, under string) {
 		}
 		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", path, words(f), unset, strings.Join(codes(f.variables), ", "), f.doc)
 		switch into := f.into.(type) {
-		case sequence:
-			if item, ok := into.add().(object); ok {
-				writeFields(b, item, path+"[].")
+		case list:
+			if item, ok := into.item().(group); ok {
+				writeFields(b, item.fields, path+"[].")
 			}
-		case object:
-			writeFields(b, into, path+".")
+		case group:
+			writeFields(b, into.fields, path+".")
 		}
 	}
 }
@@ -51,26 +51,28 @@ func writeFields(b *strings.Builder, o object, under string) {
 // words say what a field's value is.
 func words(f field) string {
 	switch into := f.into.(type) {
-	case leaf:
-		return into.shape(f).words
-	case sequence:
+	case single:
+		_, words := into.describe()
+		return words
+	case list:
 		return listWords(into, f)
-	case alternative:
-		return "one of its fields"
+	case group:
+		if into.oneOf {
+			return "one of its fields"
+		}
 	}
 	return "fields"
 }
 
-func listWords(into sequence, f field) string {
-	item := f
-	item.into = into.add()
-	switch _, short := item.into.(shortened); {
-	case short:
+func listWords(into list, f field) string {
+	item := into.item()
+	switch g, ok := item.(group); {
+	case ok && g.short:
 		return "list of fields or texts"
 	case f.lone:
 		return "fields, or a list of them"
 	}
-	return "list of " + words(item)
+	return "list of " + words(field{into: item})
 }
 
 func variableTable() string {
@@ -83,16 +85,16 @@ func variableTable() string {
 	fmt.Fprintf(&b, "| `%s` | | | the same, if `%s` is not set |\n", otherKeyVariable, keyVariable)
 	fmt.Fprintf(&b, "| `%s` | | | `modelId:baseUrl,modelId2:baseUrl2`: models that are served elsewhere, without a key; "+
 		"ids may hold colons (`llama3:8b:http://localhost:11434/v1`) |\n", routesVariable)
-	writeVariables(&b, new(document), "")
+	writeVariables(&b, new(document).fields(), "")
 	return b.String()
 }
 
 // writeVariables writes a row for each variable that wins over a field.
-func writeVariables(b *strings.Builder, o object, under string) {
-	for _, f := range o.fields() {
+func writeVariables(b *strings.Builder, fields []field, under string) {
+	for _, f := range fields {
 		path := under + f.name
-		if into, ok := f.into.(object); ok {
-			writeVariables(b, into, path+".")
+		if into, ok := f.into.(group); ok {
+			writeVariables(b, into.fields, path+".")
 		}
 		for i, name := range f.variables {
 			doc := f.meaning()

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -25,7 +26,7 @@ const (
 // Misspelt tells which of a process's variables look like one of the gateway's and are none. They
 // are not refused: Kubernetes, too, gives programs variables that begin with a service's name.
 func Misspelt(environ []string) []string {
-	known := variables(new(document), []string{FileVariable, upstreamVariable, otherKeyVariable, routesVariable})
+	known := variables(new(document).fields(), []string{FileVariable, upstreamVariable, otherKeyVariable, routesVariable})
 	var all []string
 	for _, v := range environ {
 		name, _, _ := strings.Cut(v, "=")
@@ -39,18 +40,18 @@ func Misspelt(environ []string) []string {
 			}
 		}
 		if meant != "" {
-			all = append(all, fmt.Sprintf("%s is no variable of the gateway's: did you mean %s?", name, meant))
+			all = append(all, fmt.Sprintf("%s is not a variable of the gateway: did you mean %s?", name, meant))
 		}
 	}
 	slices.Sort(all)
 	return all
 }
 
-// variables appends those that win over an object's fields.
-func variables(o object, names []string) []string {
-	for _, f := range o.fields() {
-		if into, ok := f.into.(object); ok {
-			names = variables(into, names)
+// variables appends those that win over fields.
+func variables(fields []field, names []string) []string {
+	for _, f := range fields {
+		if into, ok := f.into.(group); ok {
+			names = variables(into.fields, names)
 		}
 		names = append(names, f.variables...)
 	}
@@ -61,63 +62,60 @@ func variables(o object, names []string) []string {
 func (r *reader) override(fields []field) {
 	for _, f := range fields {
 		switch into := f.into.(type) {
-		case leaf:
-			r.overrideLeaf(into, f)
-		case object:
-			r.override(into.fields())
+		case single:
+			r.overrideSingle(into, f)
+		case group:
+			r.override(into.fields)
 		}
 	}
 }
 
-func (r *reader) overrideLeaf(into leaf, f field) {
+func (r *reader) overrideSingle(into single, f field) {
 	name, text := r.first(f.variables...)
 	if name == "" {
 		return
 	}
 	at := inEnvironment(name)
 	if _, err := strconv.Atoi(text); f.unit != "" && err != nil {
-		r.fault(at, "%s is no whole number of %s", f.quoted(text), f.unit)
+		r.fault(at, "%s must be an integer, in %s", quoted(into, text), f.unit)
 		return
 	}
-	if err := into.set(text+f.unit, f, at); err != nil {
-		r.fault(at, "%s %v", f.quoted(text+f.unit), err)
+	r.said[into.key()] = mention{at, text + f.unit}
+	if err := into.read(text + f.unit); err != nil {
+		r.fault(at, "%s %v", quoted(into, text+f.unit), err)
 	}
 }
 
 // complete fills in the defaults.
-func complete(fields []field) {
+func (r *reader) complete(fields []field) {
 	for _, f := range fields {
 		switch into := f.into.(type) {
-		case leaf:
-			completeLeaf(into, f)
-		case object:
-			complete(into.fields())
-		case sequence:
-			completeAll(into)
+		case single:
+			r.completeSingle(into, f)
+		case group:
+			r.complete(into.fields)
+		case list:
+			r.completeAll(into)
 		}
 	}
 }
 
-func completeLeaf(into leaf, f field) {
-	if into.where().from != nobody || f.unset == "" {
+func (r *reader) completeSingle(into single, f field) {
+	if r.said[into.key()].isSaid() || f.unset == "" {
 		return
 	}
-	if err := into.set(f.unset, f, place{from: byDefault}); err != nil {
+	r.said[into.key()] = mention{place{from: byDefault}, f.unset}
+	if err := into.read(f.unset); err != nil {
 		panic(err) // a test reads all defaults
 	}
 }
 
-func completeAll(items sequence) {
-	for item := range items.all() {
-		if o, ok := item.(object); ok {
-			complete(o.fields())
+func (r *reader) completeAll(items list) {
+	for _, item := range items.items() {
+		if g, ok := item.(group); ok {
+			r.complete(g.fields)
 		}
 	}
-}
-
-// said is a value that no file holds.
-func said[T any](value T, text string, at place) setting[T] {
-	return setting[T]{spot{at}, value, text}
 }
 
 // addUpstream makes the upstream of the environment the first backend and the
@@ -130,27 +128,32 @@ func (r *reader) addUpstream(d *document) {
 	if url == "" {
 		url, at = DefaultUpstream, place{from: byDefault}
 	}
-	b := backend{spot: spot{at}, name: said[text](UpstreamBackend, UpstreamBackend, at), passClientKey: said[truth](true, "true", at)}
-	if err := b.baseURL.set(url, field{}, at); err != nil {
-		r.fault(at, "%s %v", field{}.quoted(url), err)
-	}
-	b.kind = kindByScheme(b.baseURL, at)
+	b := new(backend)
+	r.said[b] = mention{place: at}
+	say(r, &b.Name, UpstreamBackend, UpstreamBackend, at)
+	say(r, &b.passClientKey, true, "true", at)
+	r.sayURL(b, url, at)
 	if name, _ := r.first(keyVariable, otherKeyVariable); name != "" {
-		b.apiKey = secret{spot: spot{inEnvironment(name)}, env: said(text(name), name, inEnvironment(name))}
+		say(r, &b.apiKey.env, name, name, inEnvironment(name))
 	}
-	others := slices.DeleteFunc(d.backends.items, func(b backend) bool { return b.name.value == UpstreamBackend })
-	d.backends.items = slices.Insert(others, 0, b)
-	d.defaultBackend = said[text](UpstreamBackend, UpstreamBackend, at)
+	others := slices.DeleteFunc(d.backends, func(b *backend) bool { return b.Name == UpstreamBackend })
+	d.backends = slices.Insert(others, 0, b)
+	say(r, &d.defaultBackend, UpstreamBackend, UpstreamBackend, at)
 }
 
-// kindByScheme is local where a URL of the environment is plain HTTP: what it leads
-// to is trusted as a server of one's own.
-func kindByScheme(u setting[base], at place) setting[kind] {
+// sayURL gives a backend of the environment its URL, and its kind by that: local where it
+// is plain HTTP, as what that leads to is trusted as a server of one's own.
+func (r *reader) sayURL(b *backend, text string, at place) {
+	u, err := parseBaseURL(text)
+	if err != nil {
+		r.fault(at, "%s %v", strconv.QuoteToGraphic(cut(shown(text))), err)
+	}
+	say(r, &b.BaseURL, u, text, at)
 	of := gateway.OpenAI
-	if u.value.URL != nil && u.value.Scheme == "http" {
+	if u != nil && u.Scheme == "http" {
 		of = gateway.Local
 	}
-	return said(kind(of), of.String(), at)
+	say(r, &b.Kind, of, of.String(), at)
 }
 
 // addRoutes adds the models of the environment. They win over the file's.
@@ -158,33 +161,59 @@ func (r *reader) addRoutes(d *document) {
 	at := inEnvironment(routesVariable)
 	routes := r.modelRoutes()
 	taken := map[string]bool{DemoBackend: true, UpstreamBackend: true}
-	for _, b := range d.backends.items {
-		taken[string(b.name.value)] = true
+	for _, b := range d.backends {
+		taken[b.Name] = true
 	}
 	names := backendNames(routes, taken)
 	for _, route := range routes {
 		name := names[route.base.String()]
 		if !taken[name] {
 			taken[name] = true
-			d.backends.items = append(d.backends.items, backend{spot: spot{at}, name: said(text(name), name, at),
-				kind: said(kind(gateway.Local), gateway.Local.String(), at), baseURL: said(base{route.base}, route.base.String(), at)})
+			d.backends = append(d.backends, r.routeBackend(name, route.base, at))
 		}
-		m := d.modelNamed(modelName(route.model), at)
-		m.backends = list[step]{spot{at}, []step{{spot: spot{at}, backend: said(text(name), name, at)}}}
+		s := new(step)
+		say(r, &s.Backend, name, name, at)
+		r.modelNamed(d, route.model, at).backends = []*step{s}
 	}
 }
 
+func (r *reader) routeBackend(name string, base *url.URL, at place) *backend {
+	b := new(backend)
+	r.said[b] = mention{place: at}
+	say(r, &b.Name, name, name, at)
+	say(r, &b.Kind, gateway.Local, gateway.Local.String(), at)
+	say(r, &b.BaseURL, base, base.String(), at)
+	return b
+}
+
 // modelNamed is the model of a name, a new one where the name is none yet or an alias.
-func (d *document) modelNamed(name modelName, at place) *model {
-	for i := range d.models.items {
-		m := &d.models.items[i]
-		if m.name.value == name {
+func (r *reader) modelNamed(d *document, name gateway.Model, at place) *model {
+	for _, m := range d.models {
+		if m.name == name {
 			return m
 		}
-		m.aliases.items = slices.DeleteFunc(m.aliases.items, func(a setting[modelName]) bool { return a.value == name })
+		r.dropAlias(m, name)
 	}
-	d.models.items = append(d.models.items, model{spot: spot{at}, name: said(name, string(name), at)})
-	return &d.models.items[len(d.models.items)-1]
+	m := new(model)
+	r.said[m] = mention{place: at}
+	say(r, &m.name, name, string(name), at)
+	d.models = append(d.models, m)
+	return m
+}
+
+// dropAlias takes an alias of a model away. The others' places go with them.
+func (r *reader) dropAlias(m *model, alias gateway.Model) {
+	if !slices.Contains(m.aliases, alias) {
+		return
+	}
+	kept := make([]gateway.Model, 0, len(m.aliases))
+	for i, a := range m.aliases {
+		if a != alias {
+			kept = append(kept, a)
+			r.said[&kept[len(kept)-1]] = r.said[&m.aliases[i]]
+		}
+	}
+	m.aliases = kept
 }
 
 // modelRoutes reads `modelId:baseUrl,modelId2:baseUrl2`.
@@ -217,11 +246,11 @@ var urlStart = regexp.MustCompile(`(?i):https?://`)
 func parseModelRoute(entry string) (modelRoute, error) {
 	at := urlStart.FindStringIndex(entry)
 	if at == nil {
-		return modelRoute{}, errors.New("is not of the form modelId:baseUrl, such as llama3:8b:http://localhost:11434/v1")
+		return modelRoute{}, errors.New("must be of the form modelId:baseUrl, such as llama3:8b:http://localhost:11434/v1")
 	}
 	model := strings.TrimSpace(entry[:at[0]])
 	if model == "" || !utf8.ValidString(model) || strings.ContainsFunc(model, unicode.IsControl) {
-		return modelRoute{}, errors.New("has no readable model id before its URL")
+		return modelRoute{}, errors.New("must have a readable model id before its URL")
 	}
 	base, err := parseBaseURL(entry[at[0]+1:])
 	return modelRoute{gateway.Model(model), base}, err
@@ -231,7 +260,7 @@ func parseModelRoute(entry string) (modelRoute, error) {
 func (r *reader) unused(d *document) []string {
 	var unused []string
 	for _, name := range []string{keyVariable, otherKeyVariable} {
-		used := slices.ContainsFunc(d.backends.items, func(b backend) bool { return string(b.apiKey.env.value) == name })
+		used := slices.ContainsFunc(d.backends, func(b *backend) bool { return b.apiKey.env == name })
 		if r.variable(name) != "" && !used {
 			unused = append(unused, name)
 		}

@@ -2,120 +2,133 @@ package config
 
 import (
 	"encoding/json"
-	"fmt"
-	"iter"
-	"regexp"
 	"slices"
 	"strconv"
 )
 
-// field is one line of the tables that everything else is made from: the reader, the
-// environment's precedence, `config show`, the schema and the documentation.
+// field is one entry of the tables in settings.go. Everything else is made from them: the
+// reader, the environment's precedence, `config show`, the schema and the documentation.
 type field struct {
-	name      string   // in the file
-	into      any      // a leaf, an object or a sequence
+	name      string // in the file
+	into      node
 	doc       string   // one sentence
 	unset     string   // what stands where nothing is said; "" for nothing
 	required  bool     // in the file, where what it belongs to is there
 	variables []string // that win over the file; the first that is set counts
 	unit      string   // of the variable's number; "" where it is written as in the file
-
-	low, high int64          // bounds of a number, in the value's own unit
-	pattern   *regexp.Regexp // of a text
-	wanted    string         // what a text is that fits the pattern
-	secret    bool           // a text that does not fit may be a key: it is not shown
-	lone      bool           // of a list: a single object may stand for it
-	note      string         // for `config show`, behind the source
+	lone      bool     // of a list: a single group may stand for it
+	note      string   // for `config show`, behind the source
 }
 
-// leaf is a single value.
-type leaf interface {
-	// set takes the value over. The error goes on where the text was quoted.
-	set(text string, f field, at place) error
-	where() place
-	// written is the value as the file would have it.
-	written() string
-	// settle makes a path that is relative to the file's folder absolute.
-	settle(folder string)
-	shape(f field) schema
+// node is what a field is read into: a single, a group or a list.
+type node interface {
+	// key is the address of what is read. A reader notes by it where the value was said.
+	key() any
 }
 
-// object has fields of its own.
-type object interface {
-	fields() []field
+// single is a single value. Its one implementation is setting.
+type single interface {
+	node
+	read(text string) error // the error goes on where the text was quoted
+	resolve(folder string)  // makes a path that is relative to the file's folder absolute
+	written() string        // the value as the file would have it; "" for what was said
+	describe() (shape schema, words string)
+	secret() bool
 }
 
-// shortened is an object that may be written as a plain text: its first field.
-type shortened interface{ shortened() }
-
-// alternative is an object of which exactly one field is given.
-type alternative interface{ alternative() }
-
-// sequence is a list of leaves or objects.
-type sequence interface {
-	add() any
-	all() iter.Seq[any]
-}
-
-// located is whatever a field is read into.
-type located interface{ locate(at place) }
-
-// spot remembers where something was said.
-type spot struct{ at place }
-
-func (s *spot) locate(at place) { s.at = at }
-func (s *spot) where() place    { return s.at }
-
-// isSaid reports whether anybody said it, a default included.
-func (s *spot) isSaid() bool { return s.at.from != nobody }
-
-// setting is a single value of the file or of the environment, or a default.
+// setting is a value and how it is written.
 type setting[T any] struct {
-	spot
-	value T
-	text  string // as it was said
+	into *T
+	kind kind[T]
 }
 
-// scalar reads a kind of value. Its errors go on where the text was quoted.
-type scalar interface {
-	read(text string, f field) error
-	shape(f field) schema
-}
+// value is a single value that is read into a variable.
+func value[T any](into *T, k kind[T]) setting[T] { return setting[T]{into, k} }
 
-func (s *setting[T]) scalar() scalar { return any(&s.value).(scalar) }
+func (s setting[T]) key() any { return s.into }
 
-func (s *setting[T]) set(text string, f field, at place) error {
-	s.text, s.at = text, at
-	return s.scalar().read(text, f)
-}
-
-func (s *setting[T]) written() string {
-	if exact, ok := any(&s.value).(fmt.Stringer); ok {
-		return exact.String()
+func (s setting[T]) read(text string) error {
+	v, err := s.kind.read(text)
+	if err == nil || s.kind.keep {
+		*s.into = v
 	}
-	return s.text
+	return err
 }
 
-// or is the value, or another one where nobody said it.
-func (s *setting[T]) or(other T) T {
-	if s.isSaid() {
-		return s.value
-	}
-	return other
-}
-
-func (s *setting[T]) settle(folder string) {
-	if p, ok := any(&s.value).(interface{ resolve(folder string) }); ok {
-		p.resolve(folder)
+func (s setting[T]) resolve(folder string) {
+	if s.kind.resolve != nil {
+		*s.into = s.kind.resolve(*s.into, folder)
 	}
 }
 
-func (s *setting[T]) shape(f field) schema {
-	shape := s.scalar().shape(f)
-	if f.unset != "" {
-		shape.Default = literal(f.unset, shape)
+func (s setting[T]) written() string {
+	if s.kind.write == nil {
+		return ""
 	}
-	return shape
+	return s.kind.write(*s.into)
+}
+
+func (s setting[T]) describe() (schema, string) { return s.kind.shape, s.kind.words }
+func (s setting[T]) secret() bool               { return s.kind.secret }
+
+// group is fields that belong together.
+type group struct {
+	at     any // its address, where something asks for its place
+	fields []field
+	short  bool // a plain text stands for its first field
+	oneOf  bool // exactly one of the fields is given
+}
+
+func (g group) key() any { return g.at }
+
+// list is a list in the file.
+type list interface {
+	node
+	make(n int) // room for n items, at addresses that stay
+	items() []node
+	item() node // one that belongs to no list
+}
+
+// values is a list of single values.
+type values[T any] struct {
+	into *[]T
+	kind kind[T]
+}
+
+func (l values[T]) key() any   { return l.into }
+func (l values[T]) make(n int) { *l.into = make([]T, n) }
+func (l values[T]) item() node { return value(new(T), l.kind) }
+
+func (l values[T]) items() []node {
+	var nodes []node
+	for i := range *l.into {
+		nodes = append(nodes, value(&(*l.into)[i], l.kind))
+	}
+	return nodes
+}
+
+// groups is a list of groups.
+type groups[T any] struct {
+	into  *[]*T
+	group func(*T) group
+}
+
+func (l groups[T]) key() any   { return l.into }
+func (l groups[T]) item() node { return l.group(new(T)) }
+
+func (l groups[T]) make(n int) {
+	*l.into = make([]*T, n)
+	for i := range *l.into {
+		(*l.into)[i] = new(T)
+	}
+}
+
+func (l groups[T]) items() []node {
+	var nodes []node
+	for _, item := range *l.into {
+		nodes = append(nodes, l.group(item))
+	}
+	return nodes
 }
 
 // literal is a default in JSON.
@@ -124,28 +137,6 @@ func literal(text string, shape schema) json.RawMessage {
 		return json.RawMessage(strconv.Quote(text))
 	}
 	return json.RawMessage(text)
-}
-
-// list is a list in the file.
-type list[T any] struct {
-	spot
-	items []T
-}
-
-func (l *list[T]) add() any {
-	var item T
-	l.items = append(l.items, item)
-	return &l.items[len(l.items)-1]
-}
-
-func (l *list[T]) all() iter.Seq[any] {
-	return func(yield func(any) bool) {
-		for i := range l.items {
-			if !yield(&l.items[i]) {
-				return
-			}
-		}
-	}
 }
 
 // names are the names of fields, in order.

@@ -164,8 +164,8 @@ func TestFaultsNameTheFileAsItWasNamed(t *testing.T) {
 	t.Chdir(filepath.Dir(file(t, "listen: {port: 0}\n")))
 	_, err := Load("ai-gateway.yaml", keys("AI_GATEWAY_OPEN", "maybe", "PORT", "1"))
 	want := `the configuration is not valid:
-ai-gateway.yaml:1:16: listen.port: "0" is no whole number from 1 to 65535
-AI_GATEWAY_OPEN: "maybe" is neither true nor false`
+ai-gateway.yaml:1:16: listen.port: "0" must be an integer from 1 to 65535
+AI_GATEWAY_OPEN: "maybe" must be true or false`
 	if err == nil || err.Error() != want {
 		t.Errorf("the error is %v, want %s", err, want)
 	}
@@ -179,12 +179,12 @@ func TestAFileThatIsNoneIsRefusedWithItsName(t *testing.T) {
 	large := write(t, filepath.Join(dir, "large"), "#"+strings.Repeat(" ", maxFile))
 	for path, want := range map[string]string{
 		"none": `none: reading "$DIR/none": no such file or directory`, "folder": `folder: reading "$DIR/folder": it is a folder`,
-		"pipe": `pipe: reading "$DIR/pipe": it is no plain file`, large: `reading "$DIR/large": it is larger than 4 MiB`,
+		"pipe": `pipe: reading "$DIR/pipe": it is not a regular file`, large: `reading "$DIR/large": it is larger than 4 MiB`,
 		write(t, filepath.Join(dir, "nothing"), ""):            "is empty: write at least one field, or start without a file",
 		write(t, filepath.Join(dir, "comment"), "# port: 1\n"): "is empty: write at least one field, or start without a file",
 		write(t, filepath.Join(dir, "dashes"), "---\n"):        "has no value: give it one, or take the line out",
-		write(t, filepath.Join(dir, "bytes"), "a: \xff\n"):     "is no YAML: invalid leading UTF-8 octet",
-		write(t, filepath.Join(dir, "zero"), "a: \x00\n"):      "is no YAML: control characters are not allowed",
+		write(t, filepath.Join(dir, "bytes"), "a: \xff\n"):     "is not YAML: invalid leading UTF-8 octet",
+		write(t, filepath.Join(dir, "zero"), "a: \x00\n"):      "is not YAML: control characters are not allowed",
 	} {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(dir, path)
@@ -208,7 +208,7 @@ func TestAWholeFileIsReadAsItIsMeant(t *testing.T) {
 	}
 	beside := func(name string) string { return filepath.Join(filepath.Dir(path), name) }
 	if c.Bind != "0.0.0.0" || c.Port != 3002 || !c.Open || c.TLS.Certificate == "" || c.TLS.Key == "" || c.Demo || c.PromptLog.Mode != PromptPreviews ||
-		c.MaxBody != 32<<20 || c.MaxInFlight != 512<<20 || c.RateLimitRPM != 60 || c.Retry != (Retry{3, time.Second}) ||
+		c.MaxBody != 32<<20 || c.MaxInFlight != 512<<20 || c.RateLimitRPM != 60 || c.Retry != (gateway.Retry{Attempts: 3, Delay: time.Second}) ||
 		c.DatabasePath != beside("usage.db") || !slices.Equal(c.CORSOrigins, []string{"https://app.example.com"}) {
 		t.Errorf("read as %+v", c)
 	}
@@ -252,12 +252,15 @@ models:
   - {from: 2026-01-31, input: 5.50, output: 6}
 - name: unpriced
 `)
-	want := []Price{
-		{Model: "exact", Rates: Rates{1, 0, 100_000_000, 1_000_000 * gateway.USD, 3_123_456_789}},
-		{Model: "fallback", Rates: Rates{gateway.USD, gateway.USD, gateway.USD, 2 * gateway.USD, 2 * gateway.USD},
-			Tiers: []Tier{{10, Rates{3 * gateway.USD, 3 * gateway.USD, 3 * gateway.USD, 4 * gateway.USD, 4 * gateway.USD}}}},
+	all := func(input, cached, write, output, reasoning gateway.Money) gateway.Rates {
+		return gateway.Rates{Input: input, CachedInput: cached, CacheWrite: write, Output: output, Reasoning: reasoning}
+	}
+	want := []gateway.Override{
+		{Model: "exact", Rates: all(1, 0, 100_000_000, 1_000_000*gateway.USD, 3_123_456_789)},
+		{Model: "fallback", Rates: all(gateway.USD, gateway.USD, gateway.USD, 2*gateway.USD, 2*gateway.USD),
+			Tiers: []gateway.Tier{{Above: 10, Rates: all(3*gateway.USD, 3*gateway.USD, 3*gateway.USD, 4*gateway.USD, 4*gateway.USD)}}},
 		{Model: "fallback", From: time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC),
-			Rates: Rates{5_500_000_000, 5_500_000_000, 5_500_000_000, 6 * gateway.USD, 6 * gateway.USD}},
+			Rates: all(5_500_000_000, 5_500_000_000, 5_500_000_000, 6*gateway.USD, 6*gateway.USD)},
 	}
 	if diff := cmp.Diff(want, c.Prices); diff != "" {
 		t.Errorf("prices (- wanted, + read):\n%s", diff)
@@ -300,7 +303,8 @@ models:
 func TestAliasesThatMultiplyAreCutOff(t *testing.T) {
 	prices := "[" + strings.Repeat("{input: 1, output: 1}, ", 1000) + "]"
 	path := file(t, "models:\n- &m {name: m, price: "+prices+"}\n"+strings.Repeat("- *m\n", 1000))
-	r := &reader{getenv: keys(), file: path, values: maxValues - 10_000}
+	r := newReader(path, keys())
+	r.values = maxValues - 10_000
 	r.readFile(new(document))
 	if err := r.err(); err == nil || !strings.Contains(err.Error(), "from here on there are too many values") || len(r.faults) != 1 {
 		t.Errorf("the error is %v", err)
@@ -400,7 +404,7 @@ func TestSingleValuesOfTheEnvironmentWin(t *testing.T) {
 		"limits: {requests_per_minute: 5}\nstorage: {database_path: a.db}\n",
 		"PORT", "3004", "AI_GATEWAY_BIND", "0.0.0.0", "AI_GATEWAY_OPEN", "1", "AI_GATEWAY_PROMPT_LOGGING", "0", "AI_GATEWAY_RETRY_ATTEMPTS", "7",
 		"AI_GATEWAY_RETRY_DELAY_MS", "20", "AI_GATEWAY_RATE_LIMIT_RPM", "9", "DATABASE_PATH", "b.db")
-	if c.Port != 3004 || c.Bind != "0.0.0.0" || !c.Open || c.PromptLog.Mode != PromptsOff || c.Retry != (Retry{7, 20 * time.Millisecond}) || c.RateLimitRPM != 9 || c.DatabasePath != "b.db" {
+	if c.Port != 3004 || c.Bind != "0.0.0.0" || !c.Open || c.PromptLog.Mode != PromptsOff || c.Retry != (gateway.Retry{Attempts: 7, Delay: 20 * time.Millisecond}) || c.RateLimitRPM != 9 || c.DatabasePath != "b.db" {
 		t.Errorf("read as %+v", c)
 	}
 }

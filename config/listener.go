@@ -13,15 +13,15 @@ func (c Config) Listener() Listener { return Listener{c.Bind, c.Port, c.TLS != (
 // FindListener returns where a gateway of a configuration listens, with the defaults for
 // what cannot be read, and all faults of the configuration, for which it reads no key.
 func FindListener(path string, getenv func(string) string) (Listener, error) {
-	r := &reader{getenv: getenv, file: path, keyless: true}
+	r := newReader(path, getenv)
+	r.keyless = true
 	d := r.load()
-	l := &d.listen
-	if l.port.value == 0 {
-		l.port = setting[whole]{}
+	if d.Port == 0 {
+		delete(r.said, &d.Port)
 	}
-	if l.bind.value == "" {
-		l.bind = setting[address]{}
+	if d.Bind == "" {
+		delete(r.said, &d.Bind)
 	}
-	complete(l.fields())
-	return Listener{string(l.bind.value), int(l.port.value), l.tls.isSaid()}, r.err()
+	r.complete(d.fields())
+	return Listener{d.Bind, d.Port, r.said[&d.tls].isSaid()}, r.err()
 }

@@ -35,6 +35,15 @@ func (p place) below(part string) place {
 	return p
 }
 
+// mention is what was said and where.
+type mention struct {
+	place
+	text string
+}
+
+// isSaid reports whether anybody said it, a default included.
+func (m mention) isSaid() bool { return m.from != nobody }
+
 func inEnvironment(variable string) place { return place{from: inVariable, variable: variable} }
 
 // source says for people where a value comes from.

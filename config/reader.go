@@ -20,10 +20,21 @@ type reader struct {
 	text   []byte // of the file
 	folder string // of the file, to which the paths in it are relative
 	files  Files
-	values int // of the file, read so far
+	values int             // of the file, read so far
+	said   map[any]mention // by the address of what was read, whatever its type
 
 	keyless bool // keys are left where they are
 	faults  []fault
+}
+
+func newReader(path string, getenv func(string) string) *reader {
+	return &reader{getenv: getenv, file: path, said: map[any]mention{}}
+}
+
+// say sets a value that no file holds.
+func say[T any](r *reader, into *T, value T, text string, at place) {
+	*into = value
+	r.said[into] = mention{at, text}
 }
 
 // variable is the value of a variable without the space around it; an empty variable
@@ -67,7 +78,7 @@ func readPlain(path string) ([]byte, error) {
 	case info.IsDir():
 		return nil, errors.New("it is a folder")
 	case !info.Mode().IsRegular():
-		return nil, errors.New("it is no plain file") // opening a pipe would block
+		return nil, errors.New("it is not a regular file") // opening a pipe would block
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -95,14 +106,14 @@ func (r *reader) key(s *secret) {
 	if r.keyless {
 		return
 	}
-	at, text := s.env.at, ""
+	at, text := r.said[&s.env].place, ""
 	switch {
-	case s.env.isSaid():
-		if text = r.variable(string(s.env.value)); text == "" && variablePattern.MatchString(string(s.env.value)) {
-			r.fault(at, "the variable %s is not set, or empty", s.env.value)
+	case r.said[&s.env].isSaid():
+		if text = r.variable(s.env); text == "" && variablePattern.MatchString(s.env) {
+			r.fault(at, "the variable %s is not set, or empty", s.env)
 		}
-	case s.file.isSaid():
-		at, text = s.file.at, r.keyFile(s)
+	case r.said[&s.file].isSaid():
+		at, text = r.said[&s.file].place, r.keyFile(s)
 	}
 	if strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		r.fault(at, "the key holds characters that no key has (white space, control characters or beyond ASCII)")
@@ -112,13 +123,13 @@ func (r *reader) key(s *secret) {
 }
 
 func (r *reader) keyFile(s *secret) string {
-	content, err := r.content(string(s.file.value))
+	content, err := r.content(s.file)
 	text := strings.TrimSpace(string(content))
 	switch {
 	case err != nil:
-		r.fault(s.file.at, "%v", err)
+		r.fault(r.said[&s.file].place, "%v", err)
 	case text == "":
-		r.fault(s.file.at, "%q holds no key", s.file.value)
+		r.fault(r.said[&s.file].place, "%q holds no key", s.file)
 	}
 	return text
 }
@@ -136,38 +147,40 @@ func label(key string) string {
 }
 
 // authorities checks a PEM file with certificate authorities.
-func (r *reader) authorities(p *setting[path]) string {
-	if !p.isSaid() {
+func (r *reader) authorities(path *string) string {
+	at := r.said[path]
+	if !at.isSaid() {
 		return ""
 	}
-	content, err := r.content(string(p.value))
+	content, err := r.content(*path)
 	switch {
 	case err != nil:
-		r.fault(p.at, "%v", err)
+		r.fault(at.place, "%v", err)
 	case !x509.NewCertPool().AppendCertsFromPEM(content):
-		r.fault(p.at, "%q holds no certificate in PEM form", p.value)
+		r.fault(at.place, "%q holds no certificate in PEM form", *path)
 	}
 	return string(content)
 }
 
 // certificate reads a certificate and its key, and checks that they belong together.
-func (r *reader) certificate(t *tlsFiles) {
-	if r.keyless || !t.cert.isSaid() || !t.key.isSaid() {
-		return
+func (r *reader) certificate(t *tlsFiles) (pair TLS) {
+	cert, key := r.said[&t.cert], r.said[&t.key]
+	if r.keyless || !cert.isSaid() || !key.isSaid() {
+		return TLS{}
 	}
-	certificate, err := r.content(string(t.cert.value))
+	chain, err := r.content(t.cert)
 	if err != nil {
-		r.fault(t.cert.at, "%v", err)
+		r.fault(cert.place, "%v", err)
 	}
-	key, keyErr := r.content(string(t.key.value))
+	private, keyErr := r.content(t.key)
 	if keyErr != nil {
-		r.fault(t.key.at, "%v", keyErr)
+		r.fault(key.place, "%v", keyErr)
 	}
 	if err != nil || keyErr != nil {
-		return
+		return TLS{}
 	}
-	if _, err := tls.X509KeyPair(certificate, key); err != nil {
-		r.fault(t.at, "the certificate and the key are not usable together: %v", err)
+	if _, err := tls.X509KeyPair(chain, private); err != nil {
+		r.fault(r.said[t].place, "the certificate and the key are not usable together: %v", err)
 	}
-	t.pair = TLS{string(certificate), string(key)}
+	return TLS{string(chain), string(private)}
 }

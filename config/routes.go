@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"time"
 
 	"ai-gateway/gateway"
 )
@@ -23,9 +22,9 @@ const DemoModel gateway.Model = "demo"
 
 // isDemo reports whether nothing real is configured: no backend but the one that is
 // there by default, and no key for it.
-func (d *document) isDemo() bool {
-	for i := range d.backends.items {
-		if b := &d.backends.items[i]; b.at.from != byDefault || b.apiKey.value != "" {
+func (r *reader) isDemo(d *document) bool {
+	for _, b := range d.backends {
+		if r.said[b].from != byDefault || b.apiKey.value != "" {
 			return false
 		}
 	}
@@ -34,57 +33,36 @@ func (d *document) isDemo() bool {
 
 func (d *document) routes() gateway.Routes {
 	var routes gateway.Routes
-	if d.defaultBackend.value != noBackend {
-		routes.Default = string(d.defaultBackend.value)
+	if d.defaultBackend != noBackend {
+		routes.Default = d.defaultBackend
 	}
-	for i := range d.backends.items {
-		routes.Backends = append(routes.Backends, d.backends.items[i].backend())
+	for _, b := range d.backends {
+		routes.Backends = append(routes.Backends, b.whole())
 	}
-	for i := range d.models.items {
-		routes.Models = append(routes.Models, d.models.items[i].route(routes.Default))
+	for _, m := range d.models {
+		routes.Models = append(routes.Models, m.route(routes.Default))
 	}
 	return routes
 }
 
-func (b *backend) backend() gateway.Backend {
-	return gateway.Backend{
-		Name:           string(b.name.value),
-		Kind:           gateway.Kind(b.kind.value),
-		BaseURL:        b.baseURL.value.URL,
-		Deployment:     string(b.azure.deployment.value),
-		APIVersion:     string(b.azure.apiVersion.value),
-		Credential:     b.credential(),
-		Secret:         b.apiKey.value,
-		SecretFrom:     cmp.Or(string(b.apiKey.env.value), string(b.apiKey.file.value)),
-		ConnectTimeout: time.Duration(b.connectTimeout.value),
-		IdleTimeout:    time.Duration(b.idleTimeout.value),
-		MaxConnections: int(b.maxConnections.value),
-		Authorities:    b.authorities,
-	}
-}
-
-func (b *backend) credential() gateway.Credential {
+// whole is the backend with what several of its fields say together.
+func (b *backend) whole() gateway.Backend {
+	whole := b.Backend
+	whole.Secret, whole.SecretFrom = b.apiKey.value, cmp.Or(b.apiKey.env, b.apiKey.file)
 	switch {
-	case bool(b.passClientKey.value):
-		return gateway.ClientFirst
+	case b.passClientKey:
+		whole.Credential = gateway.ClientFirst
 	case b.apiKey.value != "":
-		return gateway.OwnCredential
+		whole.Credential = gateway.OwnCredential
 	}
-	return gateway.NoCredential
+	return whole
 }
 
 // route is the model's, by default at the backend of that name.
 func (m *model) route(byDefault string) gateway.Route {
-	route := gateway.Route{Model: gateway.Model(m.name.value)}
-	for _, a := range m.aliases.items {
-		route.Aliases = append(route.Aliases, gateway.Model(a.value))
-	}
-	for _, s := range m.backends.items {
-		upstream := s.model.value
-		if upstream == "" {
-			upstream = m.name.value
-		}
-		route.Steps = append(route.Steps, gateway.Step{Backend: string(s.backend.value), UpstreamModel: gateway.Model(upstream)})
+	route := gateway.Route{Model: m.name, Aliases: m.aliases}
+	for _, s := range m.backends {
+		route.Steps = append(route.Steps, gateway.Step{Backend: s.Backend, UpstreamModel: cmp.Or(s.UpstreamModel, m.name)})
 	}
 	if len(route.Steps) == 0 {
 		route.Steps = []gateway.Step{{Backend: byDefault, UpstreamModel: route.Model}}
@@ -92,26 +70,30 @@ func (m *model) route(byDefault string) gateway.Route {
 	return route
 }
 
-// costs are the model's prices.
-func (m *model) costs() []Price {
-	var costs []Price
-	for _, p := range m.prices.items {
-		cost := Price{Model: gateway.Model(m.name.value), From: time.Time(p.from.value), Rates: p.rates.rates()}
-		for _, t := range p.tiers.items {
-			cost.Tiers = append(cost.Tiers, Tier{int64(t.above.value), t.rates.rates()})
+// overrides are the model's prices.
+func (r *reader) overrides(m *model) []gateway.Override {
+	var all []gateway.Override
+	for _, p := range m.prices {
+		o := gateway.Override{Model: m.name, From: p.from, Rates: r.rates(&p.Rates)}
+		for _, t := range p.tiers {
+			o.Tiers = append(o.Tiers, gateway.Tier{Above: t.Above, Rates: r.rates(&t.Rates)})
 		}
-		costs = append(costs, cost)
+		all = append(all, o)
 	}
-	return costs
+	return all
 }
 
-func (r *rates) rates() Rates {
-	return Rates{
-		Input:       gateway.Money(r.input.value),
-		CachedInput: gateway.Money(r.cachedInput.or(r.input.value)),
-		CacheWrite:  gateway.Money(r.cacheWrite.or(r.input.value)),
-		Output:      gateway.Money(r.output.value),
-		Reasoning:   gateway.Money(r.reasoning.or(r.output.value)),
+// rates are those of the file; what it left out is as the input or the output.
+func (r *reader) rates(said *gateway.Rates) gateway.Rates {
+	or := func(rate *gateway.Money, other gateway.Money) gateway.Money {
+		if r.said[rate].isSaid() {
+			return *rate
+		}
+		return other
+	}
+	return gateway.Rates{
+		Input: said.Input, CachedInput: or(&said.CachedInput, said.Input), CacheWrite: or(&said.CacheWrite, said.Input),
+		Output: said.Output, Reasoning: or(&said.Reasoning, said.Output),
 	}
 }
 

@@ -26,8 +26,6 @@ type schema struct {
 	MaxFields   int                `json:"maxProperties,omitempty"`
 	Items       *schema            `json:"items,omitempty"`
 	AnyOf       []schema           `json:"anyOf,omitempty"`
-
-	words string // the same for people
 }
 
 // types are names of JSON's types.
@@ -46,7 +44,7 @@ func (s schema) is(name string) bool { return slices.Contains(s.Type, name) }
 
 // Schema is the JSON Schema of the configuration file, for editors.
 func Schema() ([]byte, error) {
-	s := schemaOf(field{into: new(document)})
+	s := schemaOf(field{into: group{fields: new(document).fields()}})
 	s.Dialect, s.Title = "https://json-schema.org/draft/2020-12/schema", "ai-gateway.yaml"
 	s.Description = "Configuration of the AI Gateway."
 	b, err := json.MarshalIndent(s, "", "  ")
@@ -56,19 +54,22 @@ func Schema() ([]byte, error) {
 func schemaOf(f field) schema {
 	var s schema
 	switch into := f.into.(type) {
-	case leaf:
-		s = into.shape(f)
-	case sequence:
+	case single:
+		s, _ = into.describe()
+		if f.unset != "" {
+			s.Default = literal(f.unset, s)
+		}
+	case list:
 		s = schemaOfList(into, f)
-	case object:
-		s = schemaOfObject(into)
+	case group:
+		s = schemaOfGroup(into)
 	}
 	s.Description = f.doc
 	return s
 }
 
-func schemaOfList(into sequence, f field) schema {
-	item := schemaOf(field{into: into.add(), low: f.low, high: f.high, pattern: f.pattern, wanted: f.wanted})
+func schemaOfList(into list, f field) schema {
+	item := schemaOf(field{into: into.item()})
 	all := schema{Type: types{"array"}, Items: &item}
 	if f.lone {
 		return schema{AnyOf: []schema{item, all}}
@@ -76,22 +77,21 @@ func schemaOfList(into sequence, f field) schema {
 	return all
 }
 
-func schemaOfObject(into object) schema {
+func schemaOfGroup(into group) schema {
 	closed := false
 	s := schema{Type: types{"object"}, Additional: &closed, Properties: map[string]*schema{}}
-	fields := into.fields()
-	for _, f := range fields {
+	for _, f := range into.fields {
 		of := schemaOf(f)
 		s.Properties[f.name] = &of
 		if f.required {
 			s.Required = append(s.Required, f.name)
 		}
 	}
-	if _, ok := into.(alternative); ok {
+	if into.oneOf {
 		s.MinFields, s.MaxFields = 1, 1
 	}
-	if _, ok := into.(shortened); ok {
-		return schema{AnyOf: []schema{schemaOf(fields[0]), s}}
+	if into.short {
+		return schema{AnyOf: []schema{schemaOf(into.fields[0]), s}}
 	}
 	return s
 }

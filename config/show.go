@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -11,7 +12,7 @@ import (
 // Show is the effective configuration as a file that says the same, each value with
 // its source as a comment. Keys are not in it, only where they are read from.
 func Show(path string, getenv func(string) string) ([]byte, error) {
-	r := &reader{getenv: getenv, file: path}
+	r := newReader(path, getenv)
 	d := r.load()
 	if err := r.err(); err != nil {
 		return nil, err
@@ -20,7 +21,7 @@ func Show(path string, getenv func(string) string) ([]byte, error) {
 	for _, remark := range r.remarks(d) {
 		fmt.Fprintf(&b, "# %s\n", remark)
 	}
-	out, err := yaml.Dump(r.node(field{into: d}))
+	out, err := yaml.Dump(r.node(field{into: group{fields: d.fields()}}))
 	b.Write(out)
 	return b.Bytes(), err
 }
@@ -28,7 +29,7 @@ func Show(path string, getenv func(string) string) ([]byte, error) {
 // remarks are what no value shows.
 func (r *reader) remarks(d *document) []string {
 	var remarks []string
-	if d.isDemo() {
+	if r.isDemo(d) {
 		remarks = append(remarks, "Nothing real is configured, so the built-in model "+string(DemoModel)+" is there.")
 	}
 	for _, name := range r.unused(d) {
@@ -40,33 +41,32 @@ func (r *reader) remarks(d *document) []string {
 // node is a value with its source; nil for one that there is not.
 func (r *reader) node(f field) *yaml.Node {
 	switch into := f.into.(type) {
-	case leaf:
+	case single:
 		return r.scalarNode(into, f)
-	case sequence:
-		return r.listNode(into, f)
-	case object:
-		return r.objectNode(into)
+	case list:
+		return r.listNode(into)
+	case group:
+		return r.groupNode(into)
 	}
 	return nil
 }
 
-func (r *reader) scalarNode(into leaf, f field) *yaml.Node {
-	at := into.where()
-	if at.from == nobody {
+func (r *reader) scalarNode(into single, f field) *yaml.Node {
+	said := r.said[into.key()]
+	if !said.isSaid() {
 		return nil
 	}
-	n := &yaml.Node{Kind: yaml.ScalarNode, Value: into.written(), LineComment: strings.TrimSuffix("# "+r.source(at)+", "+f.note, ", ")}
-	if shape := into.shape(f); len(shape.Type) == 1 && shape.is("string") {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Value: cmp.Or(into.written(), said.text), LineComment: strings.TrimSuffix("# "+r.source(said.place)+", "+f.note, ", ")}
+	if shape, _ := into.describe(); len(shape.Type) == 1 && shape.is("string") {
 		n.Tag = "!!str" // in quotes where it would be read as something else
 	}
 	return n
 }
 
-func (r *reader) listNode(into sequence, f field) *yaml.Node {
+func (r *reader) listNode(into list) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.SequenceNode}
-	for item := range into.all() {
-		f.into = item
-		n.Content = append(n.Content, r.node(f))
+	for _, item := range into.items() {
+		n.Content = append(n.Content, r.node(field{into: item}))
 	}
 	if len(n.Content) == 0 {
 		return nil
@@ -74,9 +74,9 @@ func (r *reader) listNode(into sequence, f field) *yaml.Node {
 	return n
 }
 
-func (r *reader) objectNode(into object) *yaml.Node {
+func (r *reader) groupNode(into group) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode}
-	for _, f := range into.fields() {
+	for _, f := range into.fields {
 		if value := r.node(f); value != nil {
 			n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: f.name}, value)
 		}

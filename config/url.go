@@ -10,22 +10,10 @@ import (
 	"strings"
 )
 
-// base is the base URL of an API; nil stands for one that could not be read.
-type base struct{ *url.URL }
-
-func (b *base) read(s string, _ field) (err error) {
-	b.URL, err = parseBaseURL(s)
-	return err
-}
-
-func (b *base) shape(field) schema {
-	return schema{Type: []string{"string"}, Pattern: `^[Hh][Tt][Tt][Pp][Ss]?://[^@?#]+$`, words: "URL"}
-}
-
 // hostname is what a name in the DNS, or on a local network, is made of.
 var hostname = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
 
-var errNoURL = errors.New("is no base URL, such as " + DefaultUpstream)
+var errNoURL = must("a base URL, such as " + DefaultUpstream)
 
 // parseBaseURL reads a URL that ends with its path. The errors go on where the
 // text, or what may be shown of it, was quoted.
@@ -39,16 +27,16 @@ func parseBaseURL(text string) (*url.URL, error) {
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, errNoURL
 	case u.User != nil:
-		return nil, errors.New("holds a user name or password: a backend's key belongs in a variable or file that `api_key` names, " +
+		return nil, errors.New("must hold no user name or password: a backend's key belongs in a variable or file that `api_key` names, " +
 			"or in OPENAI_API_KEY for AI_GATEWAY_UPSTREAM")
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
-		return nil, errors.New("holds a query or fragment: a base URL ends with its path")
+		return nil, errors.New("must hold no query or fragment: a base URL ends with its path")
 	case !validHost(u.Hostname()):
-		return nil, errors.New("has no host name or IP address that can be called")
+		return nil, errors.New("must have a host name or an IP address that can be called")
 	case !validPort(u):
-		return nil, errors.New("has no port from 1 to 65535")
+		return nil, errors.New("must have a port from 1 to 65535, or none")
 	case u.RawPath != "" && u.RawPath != u.EscapedPath():
-		return nil, errors.New("holds characters that a URL has in percent-encoding alone")
+		return nil, errors.New("must hold characters that a URL has no place for in percent-encoding")
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	u.RawPath = strings.TrimRight(u.RawPath, "/")
@@ -74,29 +62,10 @@ func isLoopback(u *url.URL) bool {
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
-// webOrigin is an origin as browsers send it, or "*" for any.
-// Source: https://fetch.spec.whatwg.org/#origin-header
-type webOrigin string
-
-const anyOrigin = "*"
-
-func (o *webOrigin) read(s string, _ field) error {
-	*o = webOrigin(s)
-	u, err := parseBaseURL(s)
-	if s == anyOrigin || err == nil && u.Scheme+"://"+u.Host == s && !hasOwnPort(u) {
-		return nil
-	}
-	return errors.New("is no origin, such as https://app.example.com: scheme, host in small letters, port unless it is the scheme's own")
-}
-
 // hasOwnPort reports whether a URL names the port that its scheme has anyway, which
 // browsers leave out.
 func hasOwnPort(u *url.URL) bool {
 	return u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80"
-}
-
-func (o *webOrigin) shape(field) schema {
-	return schema{Type: []string{"string"}, Pattern: `^(\*|https?://[^/@?#A-Z]+)$`, words: "origin"}
 }
 
 // shown is of a text that may be a URL what cannot be secret: no user name and

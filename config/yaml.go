@@ -38,7 +38,7 @@ func (r *reader) readFile(d *document) {
 	}
 	r.folder = filepath.Dir(path)
 	if root := r.parse(r.text, whole); root != nil {
-		r.read(root, field{into: d}, whole)
+		r.read(root, field{into: group{at: d, fields: d.fields()}}, whole)
 	}
 }
 
@@ -70,12 +70,12 @@ func (r *reader) parse(content []byte, at place) *yaml.Node {
 	return first.Content[0]
 }
 
-// misspelt reports what is no YAML.
+// misspelt reports what is not YAML.
 func (r *reader) misspelt(content []byte, err error) {
 	at := place{from: inFile}
 	var load *yaml.LoadError
 	if !errors.As(err, &load) {
-		r.fault(at, "is no YAML: %v", err)
+		r.fault(at, "is not YAML: %v", err)
 		return
 	}
 	at.line, at.column = load.Mark.Line, load.Mark.Column
@@ -83,9 +83,9 @@ func (r *reader) misspelt(content []byte, err error) {
 	case tabAt(content, at):
 		r.fault(at, "a tab stands where YAML allows nothing but spaces")
 	case load.ContextMsg != "" && (begun.Line != at.line || begun.Column != at.column):
-		r.fault(at, "is no YAML: %s %s that begins at line %d", load.Message, load.ContextMsg, begun.Line)
+		r.fault(at, "is not YAML: %s %s that begins at line %d", load.Message, load.ContextMsg, begun.Line)
 	default:
-		r.fault(at, "is no YAML: %s", load.Message)
+		r.fault(at, "is not YAML: %s", load.Message)
 	}
 }
 
@@ -105,7 +105,9 @@ func (r *reader) read(n *yaml.Node, f field, at place) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
-	f.into.(located).locate(at)
+	if key := f.into.key(); key != nil {
+		r.said[key] = mention{at, n.Value}
+	}
 	r.values++
 	switch {
 	case r.values > maxValues:
@@ -113,7 +115,7 @@ func (r *reader) read(n *yaml.Node, f field, at place) {
 			r.fault(at, "from here on there are too many values: a file may hold %d, its aliases followed", maxValues)
 		}
 	case n.Style&yaml.TaggedStyle != 0:
-		r.fault(at, "has a tag (%s), and tags mean nothing here: take it out", n.Tag)
+		r.fault(at, "must have no tag (%s)", n.Tag)
 	case n.Tag == "!!null":
 		r.fault(at, "has no value: give it one, or take the line out")
 	default:
@@ -123,35 +125,37 @@ func (r *reader) read(n *yaml.Node, f field, at place) {
 
 func (r *reader) readInto(n *yaml.Node, f field, at place) {
 	switch into := f.into.(type) {
-	case leaf:
-		r.readLeaf(n, into, f, at)
-	case sequence:
-		r.readSequence(n, into, f, at)
-	case object:
-		r.readObject(n, into, at)
+	case single:
+		r.readSingle(n, into, f, at)
+	case list:
+		r.readList(n, into, f, at)
+	case group:
+		r.readGroup(n, into, at)
 	}
 }
 
-func (r *reader) readLeaf(n *yaml.Node, into leaf, f field, at place) {
+func (r *reader) readSingle(n *yaml.Node, into single, f field, at place) {
+	shape, words := into.describe()
 	if n.Kind != yaml.ScalarNode {
-		r.fault(at, "is %s where a single value belongs: %s", kindOf(n), into.shape(f).words)
+		r.fault(at, "must be a single value (%s), not %s", words, kindOf(n))
 		return
 	}
-	if err := into.set(n.Value, f, at); err != nil {
-		r.fault(at, "%s %v", f.quoted(n.Value), err)
+	r.said[into.key()] = mention{at, n.Value}
+	if err := into.read(n.Value); err != nil {
+		r.fault(at, "%s %v", quoted(into, n.Value), err)
 		return
 	}
-	if text := wrongTag(n, into.shape(f)); text != "" {
-		r.fault(at, "%s %s", f.quoted(n.Value), text)
+	if text := wrongTag(n, shape, words); text != "" {
+		r.fault(at, "%s %s", quoted(into, n.Value), text)
 	}
-	into.settle(r.folder)
+	into.resolve(r.folder)
 }
 
 // tagTypes are the types of JSON that YAML's tags stand for. A day is a text.
 var tagTypes = map[string]string{"!!str": "string", "!!timestamp": "string", "!!int": "integer", "!!float": "number", "!!bool": "boolean"}
 
 // wrongTag says what is wrong with a value that is written as one of another type.
-func wrongTag(n *yaml.Node, wanted schema) string {
+func wrongTag(n *yaml.Node, wanted schema, words string) string {
 	found := tagTypes[n.Tag]
 	switch {
 	case wanted.is(found) || found == "integer" && wanted.is("number"):
@@ -161,58 +165,58 @@ func wrongTag(n *yaml.Node, wanted schema) string {
 	case wanted.is("string"):
 		return "is read as a number, or as true or false: write it in quotes"
 	}
-	return "is not what belongs here: " + wanted.words
+	return "must be " + words
 }
 
-func (r *reader) readSequence(n *yaml.Node, into sequence, f field, at place) {
+func (r *reader) readList(n *yaml.Node, into list, f field, at place) {
 	switch {
 	case n.Kind == yaml.SequenceNode:
-		for i, item := range n.Content {
-			f.into = into.add()
-			r.read(item, f, at.below("["+strconv.Itoa(i)+"]"))
+		into.make(len(n.Content))
+		for i, item := range into.items() {
+			r.read(n.Content[i], field{into: item}, at.below("["+strconv.Itoa(i)+"]"))
 		}
 	case f.lone && n.Kind == yaml.MappingNode:
-		f.into = into.add()
-		r.read(n, f, at)
+		into.make(1)
+		r.read(n, field{into: into.items()[0]}, at)
 	default:
-		r.fault(at, "is %s where a list belongs", kindOf(n))
+		r.fault(at, "must be a list, not %s", kindOf(n))
 	}
 }
 
-func (r *reader) readObject(n *yaml.Node, into object, at place) {
-	fields := into.fields()
-	if _, ok := into.(shortened); ok && n.Kind == yaml.ScalarNode {
+func (r *reader) readGroup(n *yaml.Node, into group, at place) {
+	fields := into.fields
+	if into.short && n.Kind == yaml.ScalarNode {
 		r.readInto(n, fields[0], at)
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		r.fault(at, "is %s where fields belong: %s", kindOf(n), strings.Join(names(fields), ", "))
+		r.fault(at, "must be a group of fields (%s), not %s", strings.Join(names(fields), ", "), kindOf(n))
 		return
 	}
 	first := map[string]int{} // line of each name
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		r.readField(n.Content[i], n.Content[i+1], fields, first, at)
 	}
-	r.checkPresence(into, fields, first, at)
+	r.checkPresence(into, first, at)
 }
 
-// checkPresence refuses an object without a field that it needs, or with two of which
-// it may have one.
-func (r *reader) checkPresence(o object, fields []field, there map[string]int, at place) {
-	for _, f := range fields {
+// checkPresence refuses a group without a field that it needs, or with two of which it
+// may have one.
+func (r *reader) checkPresence(g group, there map[string]int, at place) {
+	for _, f := range g.fields {
 		if _, ok := there[f.name]; f.required && !ok {
 			r.fault(at, "has no %s (%s)", f.name, f.doc)
 		}
 	}
-	if _, ok := o.(alternative); ok && len(there) != 1 {
-		r.fault(at, "has not exactly one of %s", strings.Join(names(fields), ", "))
+	if g.oneOf && len(there) != 1 {
+		r.fault(at, "must have exactly one of %s", strings.Join(names(g.fields), ", "))
 	}
 }
 
 func (r *reader) readField(key, value *yaml.Node, fields []field, first map[string]int, at place) {
 	at.line, at.column = key.Line, key.Column
 	if key.Kind != yaml.ScalarNode {
-		r.fault(at, "holds %s where the name of a field belongs", kindOf(key))
+		r.fault(at, "must have the name of a field here, not %s", kindOf(key))
 		return
 	}
 	under := at.below(pathPart(key.Value))
@@ -220,11 +224,11 @@ func (r *reader) readField(key, value *yaml.Node, fields []field, first map[stri
 	line, twice := first[key.Value]
 	switch {
 	case key.Tag == "!!merge":
-		r.fault(under, "merge keys are not read: write the fields out")
+		r.fault(under, "merge keys are not supported: write the fields out")
 	case !ok:
-		r.fault(under, "is no field%s", hint(key.Value, "there are", names(fields)))
+		r.fault(under, "is not a field%s", hint(key.Value, "there are", names(fields)))
 	case twice:
-		r.fault(under, "is there twice, first at line %d", line)
+		r.fault(under, "is given twice, first at line %d", line)
 	default:
 		first[key.Value] = key.Line
 		r.read(value, f, under)
@@ -242,8 +246,8 @@ func pathPart(name string) string {
 }
 
 // quoted is a value as faults show it.
-func (f field) quoted(text string) string {
-	if f.secret {
+func quoted(into single, text string) string {
+	if into.secret() {
 		return hidden
 	}
 	return strconv.QuoteToGraphic(cut(shown(text)))

@@ -3,6 +3,7 @@ package gateway
 import (
 	"math"
 	"math/bits"
+	"time"
 )
 
 // Rates are what a model's tokens cost, in nano-dollars per million tokens. Zero is
@@ -28,6 +29,15 @@ type Price struct {
 type Tier struct {
 	Above int64 // prompt tokens, cached ones included, that a request must exceed
 	Rates
+}
+
+// Override is a price that stands in place of the price book's for one model, from some
+// time on.
+type Override struct {
+	Model Model
+	From  time.Time // zero for all time; before it the book's price holds, if it has one
+	Rates           // zero is free; nothing is taken over from the book
+	Tiers []Tier    // by rising Above
 }
 
 // Cost is the price of a usage, rounded to the nearest nano-dollar. What is beyond

@@ -176,3 +176,9 @@ func (t *Table) Plan(m Model) (Plan, bool) {
 	p.Steps = []Step{{Backend: p.Steps[0].Backend, UpstreamModel: m}}
 	return p, true
 }
+
+// Retry says how often and when a failed call is repeated.
+type Retry struct {
+	Attempts int           // repetitions after the first call; 0 for none
+	Delay    time.Duration // before the first repetition; doubles with each, with jitter; 0 repeats at once
+}

@@ -13,19 +13,18 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Override is a price that stands in place of the book's for one model, from some time on.
-type Override struct {
-	Model         gateway.Model
-	From          time.Time      // zero for all time; before it the book's price holds, if it has one
-	gateway.Rates                // zero is free; nothing is taken over from the book
-	Tiers         []gateway.Tier // by rising Above
-}
+// override is a gateway.Override.
+type override gateway.Override
 
 // With returns a book with overrides in place of its own prices. They name models exactly
 // as the book does: one of "gpt-4o" holds for its pinned versions too, unless they have
 // prices of their own, and not for "openai/gpt-4o". The error tells all faults at once.
-func (b Book) With(overrides []Override) (Book, error) {
-	sorted := slices.SortedStableFunc(slices.Values(overrides), Override.compare)
+func (b Book) With(overrides []gateway.Override) (Book, error) {
+	var sorted []override
+	for _, o := range overrides {
+		sorted = append(sorted, override(o))
+	}
+	slices.SortStableFunc(sorted, override.compare)
 	var faults []error
 	for i, o := range sorted {
 		faults = append(faults, o.faults()...)
@@ -44,12 +43,12 @@ func (b Book) With(overrides []Override) (Book, error) {
 	return book, nil
 }
 
-func (o Override) compare(other Override) int {
+func (o override) compare(other override) int {
 	return cmp.Or(strings.Compare(string(o.Model), string(other.Model)), o.From.Compare(other.From))
 }
 
 // continued is what of a history was before the override, and then the override.
-func (o Override) continued(history []period) []period {
+func (o override) continued(history []period) []period {
 	var continued []period
 	for _, p := range history {
 		if p.from.Before(o.From) {
@@ -61,13 +60,13 @@ func (o Override) continued(history []period) []period {
 }
 
 // version tells overrides apart: by all that they say, and by nothing else.
-func (o Override) version() string {
+func (o override) version() string {
 	said := fmt.Sprintf("%q %s %v %v", o.Model, o.From.UTC().Format(time.RFC3339Nano), o.Rates, o.Tiers)
 	return fmt.Sprintf("override-%.8x", sha256.Sum256([]byte(said)))
 }
 
 // faults are all of the override's own.
-func (o Override) faults() []error {
+func (o override) faults() []error {
 	var faults []error
 	if o.Model == "" {
 		faults = append(faults, o.fault("model", errors.New("is empty")))
@@ -88,7 +87,7 @@ func (o Override) faults() []error {
 	return faults
 }
 
-func (o Override) rateFaults(prefix string, r gateway.Rates) []error {
+func (o override) rateFaults(prefix string, r gateway.Rates) []error {
 	var faults []error
 	for _, f := range []struct {
 		name string
@@ -104,6 +103,6 @@ func (o Override) rateFaults(prefix string, r gateway.Rates) []error {
 	return faults
 }
 
-func (o Override) fault(field string, err error) error {
+func (o override) fault(field string, err error) error {
 	return fmt.Errorf("price of model %q: %s: %w", o.Model, field, err)
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"time"
 
 	"ai-gateway/gateway"
 
@@ -27,7 +26,7 @@ type Config struct {
 	// become free by it: requests without a plan meet the catch-all route.
 	FailOpen bool
 	Routes   gateway.Routes
-	Retry    Retry
+	Retry    gateway.Retry
 	MaxBody  int64 // bytes a request body may have
 
 	Certificate string   // PEM chain of the listener; "" speaks plain HTTP
@@ -40,12 +39,6 @@ type Config struct {
 	CAFile        string // PEM bundle that providers' certificates are checked with
 
 	static bool // for Static
-}
-
-// Retry says how often and when a failed call is repeated.
-type Retry struct {
-	Attempts int           // repetitions after the first call; 0 for none
-	Delay    time.Duration // before the first repetition; doubles with each, with jitter
 }
 
 // Build makes the snapshot and checks that it is consistent. Each type of

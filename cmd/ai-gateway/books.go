@@ -94,7 +94,7 @@ func (w world) reprice(ctx context.Context, at span, dryRun bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	book, err := pricing.Default().With(overrides(cfg.Prices))
+	book, err := pricing.Default().With(cfg.Prices)
 	if err != nil {
 		return fmt.Errorf("taking over prices: %w", err)
 	}

@@ -100,7 +100,7 @@ func (l *live) start(ctx context.Context) error {
 
 // settings makes a configuration ready for use.
 func (l *live) settings(cfg config.Config) (*settings, error) {
-	book, err := l.book.With(overrides(cfg.Prices))
+	book, err := l.book.With(cfg.Prices)
 	if err != nil {
 		return nil, fmt.Errorf("taking over prices: %w", err)
 	}
@@ -113,19 +113,6 @@ func (l *live) settings(cfg config.Config) (*settings, error) {
 			MaxBody: cfg.MaxBody, MaxInFlight: cfg.MaxInFlight,
 		},
 	}, nil
-}
-
-// overrides are the configuration's prices as the price book takes them.
-func overrides(prices []config.Price) []pricing.Override {
-	var all []pricing.Override
-	for _, p := range prices {
-		o := pricing.Override{Model: p.Model, From: p.From, Rates: gateway.Rates(p.Rates)}
-		for _, t := range p.Tiers {
-			o.Tiers = append(o.Tiers, gateway.Tier{Above: t.AbovePromptTokens, Rates: gateway.Rates(t.Rates)})
-		}
-		all = append(all, o)
-	}
-	return all
 }
 
 // reload puts in force what the files hold now. What is bad, in itself or to Envoy, is
@@ -210,7 +197,7 @@ func (l *live) envoyConfig(s *settings) (xds.Config, error) {
 		AnyHost:       s.cfg.Open,
 		FailOpen:      !l.sabotaged("fail-closed"),
 		Routes:        routes,
-		Retry:         xds.Retry{Attempts: s.cfg.Retry.Attempts, Delay: s.cfg.Retry.Delay},
+		Retry:         s.cfg.Retry,
 		MaxBody:       s.cfg.MaxBody,
 		Certificate:   s.cfg.TLS.Certificate,
 		Key:           s.cfg.TLS.Key,

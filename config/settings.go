@@ -1,0 +1,248 @@
+package config
+
+import (
+	"math"
+	"regexp"
+	"time"
+
+	"ai-gateway/gateway"
+)
+
+// document is what the file, the environment and the defaults say together. Most settings
+// are read right into the Config that is made of it; the others are parts of a whole that
+// only all of them make. A new setting is a field of Config (or of gateway.Backend), its
+// entry in a table below, and its use.
+type document struct {
+	Config
+	tls            tlsFiles
+	backends       []*backend
+	models         []*model
+	defaultBackend string
+}
+
+// noBackend is the default backend of gateways that refuse models without a route.
+const noBackend = "none"
+
+func (d *document) fields() []field {
+	return []field{
+		{name: "listen", into: d.listen(), doc: "where the gateway answers"},
+		{name: "backends", into: groups[backend]{&d.backends, (*backend).group}, doc: "the places where models are served"},
+		{name: "models", into: groups[model]{&d.models, (*model).group}, doc: "the models that have backends, other names or prices of their own"},
+		{name: "default_backend", into: value(&d.defaultBackend, backendName()), unset: noBackend,
+			doc: "backend of every model that is not listed; none refuses them with 404 `model_not_found`"},
+		{name: "prompt_log", into: d.promptLog(), doc: "what is kept of prompts and answers"},
+		{name: "limits", into: d.limits(), doc: "what is too much"},
+		{name: "retries", into: d.retries(), doc: "how failed calls are repeated"},
+		{name: "cors", into: d.cors(), doc: "which web pages may call the gateway"},
+		{name: "storage", into: d.storage(), doc: "where usage is kept"},
+	}
+}
+
+func (d *document) listen() group {
+	return group{fields: []field{
+		{name: "bind", into: value(&d.Bind, address()), unset: "127.0.0.1", variables: []string{"AI_GATEWAY_BIND"},
+			doc: "IP address to listen on; any but a loopback address needs `open`"},
+		{name: "port", into: value(&d.Port, integer[int](1, 65535)), unset: "3002", variables: []string{"PORT"}, doc: "port to listen on"},
+		{name: "open", into: value(&d.Open, boolean()), unset: "false", variables: []string{"AI_GATEWAY_OPEN"},
+			doc: "whoever reaches the address may use the gateway, spend its keys and read its prompt log; it then answers to every host name"},
+		{name: "tls", into: d.tls.group(), doc: "serves HTTPS instead of HTTP"},
+	}}
+}
+
+type tlsFiles struct{ cert, key string }
+
+func (t *tlsFiles) group() group {
+	return group{at: t, fields: []field{
+		{name: "cert_file", into: value(&t.cert, path()), required: true, doc: "PEM file with the certificate and its chain"},
+		{name: "key_file", into: value(&t.key, path()), required: true, doc: "PEM file with the certificate's private key"},
+	}}
+}
+
+type backend struct {
+	gateway.Backend
+	apiKey        secret
+	passClientKey bool
+	caFile        string
+}
+
+// Names of backends are also those of Envoy's clusters, and columns of the usage.
+var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+func backendName() kind[string] {
+	return text[string](namePattern, "lower-case name (a-z 0-9 . _ -) of at most 63 characters")
+}
+
+func (b *backend) group() group {
+	return group{at: b, fields: []field{
+		{name: "name", into: value(&b.Name, backendName()), required: true, doc: "its name here, in usage and in Envoy"},
+		{name: "kind", into: value(&b.Kind, choice(gateway.OpenAI, gateway.Azure, gateway.Local)), unset: "openai",
+			doc: "how it is spoken to: `openai` and `local` alike, but a `local` one may be reached by plain HTTP, others only on this machine; `azure` as Azure OpenAI"},
+		{name: "base_url", into: value(&b.BaseURL, baseURL()), required: true,
+			doc: "what its API's paths are appended to; of `azure` the resource alone, without a path"},
+		{name: "api_key", into: b.apiKey.group(), doc: "the backend's own key"},
+		{name: "pass_client_key", into: value(&b.passClientKey, boolean()), unset: "false",
+			doc: "a client's own `Authorization` goes there, and `api_key` only for clients that send none"},
+		{name: "connect_timeout", into: value(&b.ConnectTimeout, duration(time.Millisecond, time.Minute)), unset: "5s",
+			doc: "longest wait for a connection"},
+		{name: "idle_timeout", into: value(&b.IdleTimeout, duration(time.Second, time.Hour)), unset: "55s",
+			doc: "how long an unused connection is kept"},
+		{name: "max_connections", into: value(&b.MaxConnections, integer[int](0, 1_000_000)), unset: "0",
+			doc: "connections at one time; 0 sets no bound"},
+		{name: "ca_file", into: value(&b.caFile, path()),
+			doc: "PEM file with the authorities its certificate is checked with, instead of the system's"},
+		{name: "azure", into: b.azureGroup(), doc: "what only backends of kind `azure` have"},
+	}}
+}
+
+type secret struct {
+	env, file string
+	value     string // what they lead to; never shown
+}
+
+var variablePattern = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
+
+func (s *secret) group() group {
+	variable := text[string](variablePattern, "name of an environment variable, such as OPENAI_API_KEY")
+	variable.secret = true
+	return group{at: s, oneOf: true, fields: []field{
+		{name: "env", into: value(&s.env, variable), note: label(s.value), doc: "environment variable that holds the key"},
+		{name: "file", into: value(&s.file, path()), note: label(s.value), doc: "file that holds the key and nothing else"},
+	}}
+}
+
+var (
+	deploymentPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+	apiVersionPattern = regexp.MustCompile(`^20\d\d-\d\d-\d\d(-preview)?$`)
+)
+
+// azureKey is the key of a backend's group azure, which has no variable of its own.
+type azureKey struct{ *backend }
+
+func (b *backend) azureGroup() group {
+	return group{at: azureKey{b}, fields: []field{
+		{name: "deployment", into: value(&b.Deployment, text[string](deploymentPattern, "name of a deployment (letters, digits, . _ -)")),
+			doc: "deployment that serves every model, and needs `api_version`; left out, each model's upstream name is its deployment's"},
+		{name: "api_version", into: value(&b.APIVersion, text[string](apiVersionPattern, "version of the API, such as 2024-10-21")),
+			doc: "version of the API by date; left out, the v1 surface is called, which needs none"},
+	}}
+}
+
+type model struct {
+	name     gateway.Model
+	aliases  []gateway.Model
+	backends []*step
+	prices   []*price
+}
+
+func (m *model) group() group {
+	return group{at: m, fields: []field{
+		{name: "name", into: value(&m.name, modelID()), required: true, doc: "the model, as clients ask for it"},
+		{name: "aliases", into: values[gateway.Model]{&m.aliases, modelID()}, doc: "other names by which clients may ask for it"},
+		{name: "backends", into: groups[step]{&m.backends, (*step).group}, doc: "who serves it, in the order in which they are tried; left out, the default backend; " +
+			"a plain text is a backend that knows the model by the same name"},
+		{name: "price", into: groups[price]{&m.prices, (*price).group}, lone: true, doc: "what it costs, in US dollars per million tokens, instead of the built-in price; " +
+			"a list of prices tells them over time, each with its `from`"},
+	}}
+}
+
+type step gateway.Step
+
+func (s *step) group() group {
+	return group{at: s, short: true, fields: []field{
+		{name: "name", into: value(&s.Backend, backendName()), required: true, doc: "the backend"},
+		{name: "model", into: value(&s.UpstreamModel, modelID()), doc: "the model's name there; left out, it is the same"},
+	}}
+}
+
+type price struct {
+	from time.Time
+	gateway.Rates
+	tiers []*tier
+}
+
+func (p *price) group() group {
+	from := field{name: "from", into: value(&p.from, day()), doc: "the first day of this price, in UTC; left out, it always held"}
+	tiers := field{name: "tiers", into: groups[tier]{&p.tiers, (*tier).group}, doc: "prices of requests with long prompts, the shortest first"}
+	return group{at: p, fields: append([]field{from}, append(rates(&p.Rates), tiers)...)}
+}
+
+type tier gateway.Tier
+
+func (t *tier) group() group {
+	above := field{name: "above_prompt_tokens", into: value(&t.Above, integer[int64](1, gateway.MaxTokens)), required: true,
+		doc: "the tier's prices hold for all tokens of requests with more prompt tokens than this"}
+	return group{at: t, fields: append([]field{above}, rates(&t.Rates)...)}
+}
+
+const maxUSD = 1_000_000 // of a million tokens: a dollar a token
+
+func rates(r *gateway.Rates) []field {
+	return []field{
+		{name: "input", into: value(&r.Input, dollars(maxUSD)), required: true, doc: "prompt tokens"},
+		{name: "cached_input", into: value(&r.CachedInput, dollars(maxUSD)), doc: "prompt tokens that were read from the provider's cache; left out, as `input`"},
+		{name: "cache_write", into: value(&r.CacheWrite, dollars(maxUSD)), doc: "prompt tokens that were written to it; left out, as `input`"},
+		{name: "output", into: value(&r.Output, dollars(maxUSD)), required: true, doc: "completion tokens"},
+		{name: "reasoning", into: value(&r.Reasoning, dollars(maxUSD)), doc: "completion tokens that were spent on reasoning; left out, as `output`"},
+	}
+}
+
+func (d *document) promptLog() group {
+	p := &d.PromptLog
+	return group{fields: []field{
+		{name: "mode", into: value(&p.Mode, promptMode()), unset: "preview", variables: []string{"AI_GATEWAY_PROMPT_LOGGING"},
+			doc: "what is kept of the last user message and of the answer: nothing, their first 500 characters, or up to 32768 of each; " +
+				"the variable may also be true (preview) or false (off)"},
+		{name: "redact", into: values[Expression]{&p.Redact, expression()}, doc: "regular expressions (RE2); what they match is replaced before anything is written to disk; a match of more than 16,384 characters may not be seen"},
+		{name: "keep", into: value(&p.Keep, duration(0, 10*365*24*time.Hour)), unset: "720h",
+			doc: "age at which prompts and answers are removed, within a minute; zero keeps them"},
+	}}
+}
+
+func (d *document) limits() group {
+	return group{fields: []field{
+		{name: "request_body", into: value(&d.MaxBody, size(1<<10, 1<<30)), unset: "32MiB", doc: "the largest body of a request"},
+		{name: "bodies_in_flight", into: value(&d.MaxInFlight, size(1<<10, 1<<40)), unset: "512MiB",
+			doc: "the most that the bodies of all requests may take at one time"},
+		{name: "requests_per_minute", into: value(&d.RateLimitRPM, integer[int](0, math.MaxInt32)), unset: "60",
+			variables: []string{"AI_GATEWAY_RATE_LIMIT_RPM"}, doc: "requests a minute; shown, not enforced yet"},
+	}}
+}
+
+func (d *document) retries() group {
+	return group{fields: []field{
+		{name: "attempts", into: value(&d.Retry.Attempts, integer[int](0, 10)), unset: "3", variables: []string{"AI_GATEWAY_RETRY_ATTEMPTS"},
+			doc: "repetitions of a failed call; 3 makes at most 4 calls"},
+		{name: "delay", into: value(&d.Retry.Delay, duration(0, time.Minute)), unset: "1s", variables: []string{"AI_GATEWAY_RETRY_DELAY_MS"}, unit: "ms",
+			doc: "longest pause before the first repetition; it doubles with each; zero repeats at once"},
+	}}
+}
+
+func (d *document) cors() group {
+	return group{fields: []field{
+		{name: "origins", into: values[string]{&d.CORSOrigins, webOrigin()}, doc: "origins whose pages may call the gateway from a browser; `*` alone is any"},
+	}}
+}
+
+func (d *document) storage() group {
+	return group{fields: []field{
+		{name: "database_path", into: value(&d.DatabasePath, database()), variables: []string{"DATABASE_PATH", "DB_PATH"},
+			doc: "SQLite file with the usage tables; left out, they last as long as the gateway runs"},
+		{name: "spool", into: d.spool(), doc: "the log of requests on disk, from which the tables are filled"},
+		{name: "orphan_grace", into: value(&d.OrphanGrace, duration(time.Second, 24*time.Hour)), unset: "10s",
+			doc: "how long a request that a killed process left may wait for word of its end before its row is closed with an estimate; " +
+				"a later word replaces that"},
+	}}
+}
+
+func (d *document) spool() group {
+	s := &d.Spool
+	return group{fields: []field{
+		{name: "sync", into: value(&s.Sync, duration(0, time.Minute)), unset: "20ms",
+			doc: "how much a power cut may cost: what was written is forced to disk this often, in the background; zero leaves it to the system; " +
+				"a process that dies loses nothing either way"},
+		{name: "max_size", into: value(&s.MaxBytes, size(32<<20, 1<<40)), unset: "1GiB",
+			doc: "bytes at which new requests are refused with 503 `usage_store_full`, as the tables do not take what there is"},
+		{name: "max_age", into: value(&s.MaxAge, duration(time.Second, 365*24*time.Hour)), unset: "24h",
+			doc: "how long the tables may take nothing before new requests are refused likewise"},
+	}}
+}
