@@ -3,6 +3,8 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -62,6 +64,67 @@ func servedBy(t *testing.T, routes gateway.Routes, m gateway.Model) gateway.Back
 	}
 	t.Fatalf("%q is planned for a backend that is not there", m)
 	return gateway.Backend{}
+}
+
+func TestARouteToTheUpstreamsOwnOriginHasItsCredentials(t *testing.T) {
+	const elsewhere = "https://api.openai.com.example/v1"
+	for _, test := range []struct {
+		upstream, route string
+		has             bool
+	}{
+		{"", "https://api.openai.com/v1", true},
+		{"", "HTTPS://API.OpenAI.com:443/v1/", true},
+		{"", "https://api.openai.com./other/v1", true},
+		{"", "https://api.openai.com:0443", true},
+		{"", "http://api.openai.com/v1", false},
+		{"", "https://api.openai.com:80/v1", false},
+		{"", "https://eu.api.openai.com/v1", false},
+		{"", elsewhere, false},
+		{"http://[::1]/v1", "http://[0:0::1]:80/v1", true},
+		{"http://127.0.0.1:8080/v1", "http://[::ffff:127.0.0.1]:8080/v1", true},
+		{"http://localhost:8080/v1", "http://127.0.0.1:8080/v1", false},
+	} {
+		c := read(t, "AI_GATEWAY_UPSTREAM", test.upstream, "AI_GATEWAY_API_KEY", "sk-own", "AI_GATEWAY_MODEL_ROUTES", "m:"+test.route)
+		want := gateway.Backend{}
+		if test.has {
+			want.Credential, want.Secret, want.SecretFrom = gateway.ClientFirst, "sk-own", "AI_GATEWAY_API_KEY"
+		}
+		b := servedBy(t, c.Routes, "m")
+		got := gateway.Backend{Credential: b.Credential, Secret: b.Secret, SecretFrom: b.SecretFrom}
+		if got != want {
+			t.Errorf("upstream %q, route %q: credential %v, secret %q from %q", test.upstream, test.route, got.Credential, got.Secret, got.SecretFrom)
+		}
+	}
+}
+
+func TestAFirstExampleReachesOpenAIWithAKeyAndALocalServerWithout(t *testing.T) {
+	c := read(t, "OPENAI_API_KEY", "sk-own", "AI_GATEWAY_MODEL_ROUTES", "gpt-4:https://api.openai.com/v1,llama:http://localhost:8080/v1")
+	if b := servedBy(t, c.Routes, "gpt-4"); b.Credential != gateway.ClientFirst || b.Secret != "sk-own" || b.BaseURL.String() != "https://api.openai.com/v1" {
+		t.Errorf("gpt-4 is served at %s with credential %v and secret %q", b.BaseURL, b.Credential, b.Secret)
+	}
+	if b := servedBy(t, c.Routes, "llama"); b.Credential != gateway.NoCredential || b.Secret != "" {
+		t.Errorf("llama is served with credential %v and secret %q", b.Credential, b.Secret)
+	}
+}
+
+func TestARouteToTheFilesDefaultBackendHasItsCredentials(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ai-gateway.yaml")
+	file := "backends:\n  - {name: main, base_url: 'https://llm.example/v1', api_key: {env: MAIN_KEY}}\n" +
+		"  - {name: other, base_url: 'https://other.example/v1', api_key: {env: OTHER_KEY}}\ndefault_backend: main\n"
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(path, env("MAIN_KEY", "sk-main", "OTHER_KEY", "sk-other",
+		"AI_GATEWAY_MODEL_ROUTES", "near:https://llm.example/v2,far:https://other.example/v2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := servedBy(t, c.Routes, "near"); b.Credential != gateway.OwnCredential || b.Secret != "sk-main" {
+		t.Errorf("near: credential %v, secret %q", b.Credential, b.Secret)
+	}
+	if b := servedBy(t, c.Routes, "far"); b.Credential != gateway.NoCredential || b.Secret != "" {
+		t.Errorf("far: credential %v, secret %q", b.Credential, b.Secret)
+	}
 }
 
 func TestAnythingRealMakesTheDemoModelDisappear(t *testing.T) {

@@ -83,8 +83,8 @@ func variableTable() string {
 		upstreamVariable, DefaultUpstream, UpstreamBackend)
 	fmt.Fprintf(&b, "| `%s` | | | key for the upstream, used for clients that send none |\n", keyVariable)
 	fmt.Fprintf(&b, "| `%s` | | | the same, if `%s` is not set |\n", otherKeyVariable, keyVariable)
-	fmt.Fprintf(&b, "| `%s` | | | `modelId:baseUrl,modelId2:baseUrl2`: models that are served elsewhere, without a key; "+
-		"ids may hold colons (`llama3:8b:http://localhost:11434/v1`) |\n", routesVariable)
+	fmt.Fprintf(&b, "| `%s` | | | `modelId:baseUrl,modelId2:baseUrl2`: models that are served elsewhere. A route to the upstream's own "+
+		"scheme, host and port is called with the upstream's keys, every other one without a key; ids may hold colons (`llama3:8b:http://localhost:11434/v1`) |\n", routesVariable)
 	writeVariables(&b, new(document).fields(), "")
 	return b.String()
 }

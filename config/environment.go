@@ -165,11 +165,12 @@ func (r *reader) addRoutes(d *document) {
 		taken[b.Name] = true
 	}
 	names := backendNames(routes, taken)
+	upstream := d.upstream()
 	for _, route := range routes {
 		name := names[route.base.String()]
 		if !taken[name] {
 			taken[name] = true
-			d.backends = append(d.backends, r.routeBackend(name, route.base, at))
+			d.backends = append(d.backends, r.routeBackend(name, route.base, upstream, at))
 		}
 		s := new(step)
 		say(r, &s.Backend, name, name, at)
@@ -177,12 +178,30 @@ func (r *reader) addRoutes(d *document) {
 	}
 }
 
-func (r *reader) routeBackend(name string, base *url.URL, at place) *backend {
+// upstream is the default backend, nil without one.
+func (d *document) upstream() *backend {
+	for _, b := range d.backends {
+		if b.Name == d.defaultBackend {
+			return b
+		}
+	}
+	return nil
+}
+
+// routeBackend is the backend of a route. A route to the upstream's own origin is called with
+// the upstream's credentials and trusts the same authorities; no other origin gets a key.
+func (r *reader) routeBackend(name string, base *url.URL, upstream *backend, at place) *backend {
 	b := new(backend)
 	r.said[b] = mention{place: at}
 	say(r, &b.Name, name, name, at)
 	say(r, &b.Kind, gateway.Local, gateway.Local.String(), at)
 	say(r, &b.BaseURL, base, base.String(), at)
+	if upstream != nil && upstream.BaseURL != nil && originOf(upstream.BaseURL) == originOf(base) {
+		sayAlso(r, &b.apiKey.env, &upstream.apiKey.env)
+		sayAlso(r, &b.apiKey.file, &upstream.apiKey.file)
+		sayAlso(r, &b.passClientKey, &upstream.passClientKey)
+		sayAlso(r, &b.caFile, &upstream.caFile)
+	}
 	return b
 }
 

@@ -37,6 +37,13 @@ func say[T any](r *reader, into *T, value T, text string, at place) {
 	r.said[into] = mention{at, text}
 }
 
+// sayAlso says of a value what was said of another one, if anything was.
+func sayAlso[T any](r *reader, into, as *T) {
+	if m := r.said[as]; m.isSaid() {
+		*into, r.said[into] = *as, m
+	}
+}
+
 // variable is the value of a variable without the space around it; an empty variable
 // is as good as none.
 func (r *reader) variable(name string) string { return strings.TrimSpace(r.getenv(name)) }

@@ -62,6 +62,21 @@ func isLoopback(u *url.URL) bool {
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
+// originOf is the scheme, host and port of a base URL, alike for all ways to write them: in
+// any letters, with or without the scheme's own port or the dot that ends a full name.
+// Source: https://www.rfc-editor.org/rfc/rfc6454#section-4
+func originOf(u *url.URL) string {
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.Unmap().String()
+	}
+	port, err := strconv.Atoi(u.Port())
+	if err != nil {
+		port = map[string]int{"http": 80, "https": 443}[u.Scheme]
+	}
+	return u.Scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port))
+}
+
 // hasOwnPort reports whether a URL names the port that its scheme has anyway, which
 // browsers leave out.
 func hasOwnPort(u *url.URL) bool {

@@ -3,6 +3,7 @@ package envoy_test
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,7 +23,7 @@ import (
 // conversation is one file of testdata/conversations: what a client sends, what
 // the provider must see and answers, what the client must get, and the row. All
 // headers are given: one that is missing or too many fails. ${PROVIDER} stands
-// for the provider's address, «length» in a request for its body's; in what is
+// for the provider's address and ${PORT} for its port, «length» in a request for its body's; in what is
 // expected, «uuid», «number», «date» and «any» stand for what differs from run to
 // run. A section's last line break is not part of a body.
 type conversation struct {
@@ -127,7 +128,9 @@ func (c conversation) model() string {
 func converse(t *testing.T, env string, group []conversation) {
 	fake, base := provider(t)
 	base = strings.TrimPrefix(base, "http://")
-	env = strings.ReplaceAll(strings.TrimSpace(env), "${PROVIDER}", base)
+	_, port, _ := net.SplitHostPort(base)
+	place := strings.NewReplacer("${PROVIDER}", base, "${PORT}", port)
+	env = place.Replace(strings.TrimSpace(env))
 	p := launch(t, os.Getenv(binaryVariable), strings.Split(env, "\n")...)
 	if err := p.ready(readyWithin); err != nil {
 		t.Fatal(err)
@@ -145,7 +148,7 @@ func converse(t *testing.T, env string, group []conversation) {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				c.hold(t, p, fake, base)
+				c.hold(t, p, fake, place)
 			})
 		}
 	})
@@ -161,7 +164,7 @@ func converse(t *testing.T, env string, group []conversation) {
 	}
 }
 
-func (c conversation) hold(t *testing.T, p *process, fake *fakeprovider.Provider, base string) {
+func (c conversation) hold(t *testing.T, p *process, fake *fakeprovider.Provider, place *strings.Replacer) {
 	pieces, err := c.pieces()
 	if err != nil {
 		t.Fatal(err)
@@ -177,7 +180,7 @@ func (c conversation) hold(t *testing.T, p *process, fake *fakeprovider.Provider
 			t.Error("the provider saw no request")
 		}
 		for _, call := range calls {
-			compare(t, "the provider's request", strings.ReplaceAll(c.seen, "${PROVIDER}", base), asText(call))
+			compare(t, "the provider's request", place.Replace(c.seen), asText(call))
 		}
 	}
 	if c.row != nil {
