@@ -127,9 +127,7 @@ func (c conversation) model() string {
 // converse holds conversations, all at once, with a gateway of their own.
 func converse(t *testing.T, env string, group []conversation) {
 	fake, base := provider(t)
-	base = strings.TrimPrefix(base, "http://")
-	_, port, _ := net.SplitHostPort(base)
-	place := strings.NewReplacer("${PROVIDER}", base, "${PORT}", port)
+	place := placesOf(base)
 	env = place.Replace(strings.TrimSpace(env))
 	p := launch(t, os.Getenv(binaryVariable), strings.Split(env, "\n")...)
 	if err := p.ready(readyWithin); err != nil {
@@ -162,6 +160,13 @@ func converse(t *testing.T, env string, group []conversation) {
 	if _, err := p.waitRows(rows); err != nil {
 		t.Error(err)
 	}
+}
+
+// placesOf puts a provider's address in place of what stands for it.
+func placesOf(base string) *strings.Replacer {
+	address := strings.TrimPrefix(base, "http://")
+	_, port, _ := net.SplitHostPort(address)
+	return strings.NewReplacer("${PROVIDER}", address, "${PORT}", port)
 }
 
 func (c conversation) hold(t *testing.T, p *process, fake *fakeprovider.Provider, place *strings.Replacer) {

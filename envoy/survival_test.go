@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -238,7 +237,7 @@ func TestHeadersPassByTheSameListsWhileServeIsDead(t *testing.T) {
 		time.Sleep(blowAfter)
 		killed <- p.signal("serve", syscall.SIGKILL)
 	}()
-	c.hold(t, p, fake, strings.TrimPrefix(base, "http://"))
+	c.hold(t, p, fake, placesOf(base))
 	if err := errors.Join(<-killed, fake.Check()); err != nil {
 		t.Error(err)
 	}

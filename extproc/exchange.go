@@ -57,8 +57,9 @@ const (
 
 // head is what is kept of the request's headers.
 type head struct {
-	endpoint                               gateway.Endpoint
-	path, authorization, requestID, client string
+	endpoint                         gateway.Endpoint
+	authorization, requestID, client string
+	query                            bool // there is one
 }
 
 var errOrder = errors.New("message out of order")
@@ -175,8 +176,9 @@ func (x *exchange) onRequestHeaders(m message, reply []byte) ([]byte, error) {
 // readHead keeps what is needed of the headers, and refuses what no body can mend.
 func (x *exchange) readHead(m message) *gateway.Error {
 	h := m.headers
-	path, _, _ := bytes.Cut(h.path, []byte("?"))
+	path, query, _ := bytes.Cut(h.path, []byte("?"))
 	x.head.endpoint = gateway.EndpointOf(string(path))
+	x.head.query = len(query) > 0
 	switch {
 	case x.head.endpoint == 0:
 		return errUnknownURL
@@ -194,7 +196,6 @@ func (x *exchange) readHead(m message) *gateway.Error {
 	if refusal := x.checkSize(h.contentLength); refusal != nil {
 		return refusal
 	}
-	x.head.path = string(h.path[len(gateway.BasePath):])
 	x.head.authorization = string(h.authorization)
 	x.head.client = string(bytes.ToValidUTF8(h.client(), nil))
 	x.head.requestID = string(h.requestID)
@@ -290,12 +291,15 @@ func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Request, p gateway.Plan) []byte {
 	x.unasked = request.Stream && !request.UsageWanted
 	c := changes{headers: identityOnly, newRoute: true}
-	metadata := plan{intent: &x.intent, path: x.head.path, modelAt: request.ModelAt, length: len(m.body), renamed: p.Renamed}
+	metadata := plan{intent: &x.intent, modelAt: request.ModelAt, length: len(m.body), renamed: p.Renamed}
 	if as := p.Steps[0].UpstreamModel; x.unasked || as != request.Model {
 		c.newBody = true
 		c.body, metadata.modelAt = x.rules.Dialect.Rewrite(m.body, request, as, x.unasked)
 		metadata.length = len(c.body)
 		c.headers = []setHeader{identityOnly[0], {"content-length", strconv.AppendInt(nil, int64(len(c.body)), 10)}}
+	}
+	if x.head.query { // no endpoint has parameters, and what clients send as such may be a key
+		c.headers = append(c.headers[:len(c.headers):len(c.headers)], setHeader{":path", []byte(x.head.endpoint.Path())})
 	}
 	if p.ClientKey && x.intent.KeyID != gateway.AnonymousKey { // a bare "Bearer" is no key
 		metadata.authorization = x.head.authorization

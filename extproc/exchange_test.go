@@ -45,6 +45,9 @@ func headersOf(r *extprocv3.ProcessingResponse) map[string]string {
 	if r.GetResponseBody() != nil {
 		common = r.GetResponseBody().GetResponse()
 	}
+	if r.GetRequestBody() != nil {
+		common = r.GetRequestBody().GetResponse()
+	}
 	got := map[string]string{}
 	for _, h := range common.GetHeaderMutation().GetSetHeaders() {
 		got[h.Header.Key] = string(h.Header.RawValue)
@@ -102,6 +105,16 @@ func TestIdentityEncodingAndAnyCaseOfTheContentTypeAreAccepted(t *testing.T) {
 // wantRefusal checks an ImmediateResponse.
 func wantRefusal(t *testing.T, r *extprocv3.ProcessingResponse, status int, code string) {
 	t.Helper()
+	retry := []string{"x-should-retry", "false"}
+	if status == http.StatusServiceUnavailable {
+		retry = []string{"retry-after", "1"}
+	}
+	wantRefusalOf(t, r, status, code, retry)
+}
+
+// wantRefusalOf checks an ImmediateResponse that says in a header whether to try again.
+func wantRefusalOf(t *testing.T, r *extprocv3.ProcessingResponse, status int, code string, retry []string) {
+	t.Helper()
 	refusal := r.GetImmediateResponse()
 	if refusal == nil {
 		t.Fatalf("not refused: %v", r)
@@ -114,10 +127,6 @@ func wantRefusal(t *testing.T, r *extprocv3.ProcessingResponse, status int, code
 	}
 	if int(refusal.Status.Code) != status || envelope.Error.Code != code || envelope.Error.Message == "" {
 		t.Errorf("refused with %v %q, want %d %q", refusal.Status, refusal.Body, status, code)
-	}
-	retry := []string{"x-should-retry", "false"}
-	if status == http.StatusServiceUnavailable {
-		retry = []string{"retry-after", "1"}
 	}
 	want := &extprocv3.ImmediateResponse{
 		Status:  &typev3.HttpStatus{Code: typev3.StatusCode(status)},
@@ -140,7 +149,7 @@ func TestAPlanCarriesItsIntentRouteAndKey(t *testing.T) {
 		t.Errorf("recorded is %s, settled %s", intent.ID, settled)
 	}
 	metadata, err := structpb.NewStruct(map[string]any{
-		"aigw":        map[string]any{"id": intent.ID.String(), "request_id": "req-1", "path": "/chat/completions?a=b"},
+		"aigw":        map[string]any{"id": intent.ID.String(), "request_id": "req-1", "path": "/chat/completions"},
 		"aigw.route":  map[string]any{"priority_groups": []any{map[string]any{"name": "openai"}}},
 		"aigw.client": map[string]any{"authorization": "Bearer sk-1"},
 	})
@@ -164,6 +173,33 @@ func TestAPlanCarriesItsIntentRouteAndKey(t *testing.T) {
 	sec, nsec := intent.ID.Time().UnixTime()
 	if intent.ID.Version() != 7 || time.Unix(sec, nsec).UnixMilli() != intent.StartedAt.UnixMilli() {
 		t.Errorf("id %v is no UUIDv7 of %v", intent.ID, intent.StartedAt)
+	}
+}
+
+func TestAQueryReachesNoBackend(t *testing.T) {
+	for _, path := range []string{"/v1/chat/completions?key=sk-1", "/v1/embeddings?a=b&api-version=1", "/v1/completions??"} {
+		x := New(fakeConfig(&books{})).newExchange()
+		say(t, x, chatHeaders(":path", path))
+		r := say(t, x, requestBodyOf("gpt", true))
+		want, _, _ := strings.Cut(path, "?")
+		if got := headersOf(r)[":path"]; got != want {
+			t.Errorf("%q: sent to %q", path, got)
+		}
+		if got := r.GetDynamicMetadata().GetFields()["aigw"].GetStructValue().GetFields()["path"].GetStringValue(); "/v1"+got != want {
+			t.Errorf("%q: planned as %q", path, got)
+		}
+	}
+}
+
+func TestAChangeOfProtocolIsRefused(t *testing.T) {
+	for _, headers := range [][]string{{":status", "101", "upgrade", "websocket"}, {":status", "101"}, {":status", "502", "content-type", gateway.UpgradeType}} {
+		var b books
+		x := planned(t, &b, "gpt")
+		wantRefusalOf(t, say(t, x, responseHeadersOf(false, headers...)), 502, "upstream_protocol_error", nil)
+		x.end()
+		if s := b.only(t); s.Status != 502 || !s.Finished || s.Answer.Usage != (gateway.Usage{}) {
+			t.Errorf("settled %+v", s)
+		}
 	}
 }
 
@@ -209,7 +245,7 @@ func TestAPlanTellsEnvoyTheModelsNameAtEachBackend(t *testing.T) {
 	}
 	fields := r.GetDynamicMetadata().GetFields()
 	want, err := structpb.NewStruct(map[string]any{
-		"model": "first", "length": "15", "model_from": 0, "model_to": 5, "model@azure": "first", "model@openai": "second", "request_id": "req-1", "path": "/chat/completions?a=b",
+		"model": "first", "length": "15", "model_from": 0, "model_to": 5, "model@azure": "first", "model@openai": "second", "request_id": "req-1", "path": "/chat/completions",
 		"id": x.intent.ID.String(),
 	})
 	if err != nil {

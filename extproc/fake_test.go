@@ -212,7 +212,7 @@ func requestHeadersOf(end bool, pairs ...string) *extprocv3.ProcessingRequest {
 // chatHeaders are the headers of a good request; pairs come on top.
 func chatHeaders(pairs ...string) *extprocv3.ProcessingRequest {
 	return requestHeadersOf(false, append([]string{
-		":method", "POST", ":path", "/v1/chat/completions?a=b", ":authority", "localhost",
+		":method", "POST", ":path", "/v1/chat/completions", ":authority", "localhost",
 		"content-type", "application/json; charset=utf-8", "authorization", "Bearer sk-1", "x-request-id", "req-1",
 		"x-forwarded-for", "6.6.6.6, 192.0.2.1"}, pairs...)...)
 }

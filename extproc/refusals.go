@@ -15,17 +15,15 @@ var (
 		"The URL and the Authorization header may hold printable ASCII characters only: percent-encode the URL's others.")
 	errEncoded = &gateway.Error{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Code: "unsupported_content_encoding",
 		Message: "The request body is compressed (Content-Encoding). Send it as it is."}
-	// Browsers send other sites' requests unasked for a few content types, and with
-	// none; JSON is not among them. So this also keeps web pages from spending a key
-	// that they cannot see. Source: https://fetch.spec.whatwg.org/#cors-safelisted-request-header
-	errNotJSON = &gateway.Error{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Code: "unsupported_content_type",
-		Message: "The request body must be JSON. Send the header Content-Type: application/json."}
+	errNotJSON     = gateway.NotJSON()
 	errNoBody      = gateway.BadRequest("empty_body", "", "The request has no body. Send a JSON object with at least a model.")
 	errInPieces    = gateway.BadRequest("body_in_pieces", "", "The request body did not come as one whole. Send it without trailers.")
 	errNotRecorded = &gateway.Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "usage_store_full", RetryAfter: 1,
 		Message: "The gateway cannot record more usage, so it lets no request out. Nothing was sent to a provider or billed."}
 	errNotUTF8 = &gateway.Error{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Code: "unsupported_charset",
 		Message: "The request body must be UTF-8. Leave the charset out of the Content-Type header."}
+	errUpgraded = &gateway.Error{Status: http.StatusBadGateway, Type: "server_error", Code: "upstream_protocol_error",
+		Message: "The model's provider answered by changing the protocol (HTTP 101), which nobody asked it for."}
 	errOverloaded = &gateway.Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "overloaded", RetryAfter: 1,
 		Message: "The gateway holds as many request bodies as it can. Try again in a moment."}
 )

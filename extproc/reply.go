@@ -213,7 +213,6 @@ func appendNumber(b []byte, key string, v float64) []byte {
 // plan is the dynamic metadata of a planned request.
 type plan struct {
 	intent        *gateway.Intent
-	path          string       // below the API's base, with the query
 	modelAt       gateway.Span // of the model's JSON string in the body as it is sent
 	length        int          // of that body
 	renamed       bool         // Envoy has to know the model's name at each backend
@@ -229,7 +228,7 @@ func appendPlan(b []byte, p plan) []byte {
 	b = appendStruct(b, "aigw", func(b []byte) []byte {
 		b = appendString(b, "id", p.intent.ID.String())
 		b = appendString(b, "request_id", p.intent.RequestID)
-		b = appendString(b, "path", p.path)
+		b = appendString(b, "path", p.intent.Endpoint.String())
 		if p.renamed {
 			b = appendNames(b, p)
 		}

@@ -37,7 +37,18 @@ func (x *exchange) onResponseHeaders(m message, reply []byte) ([]byte, error) {
 		return nil, errOrder
 	}
 	x.status = code
+	if isUpgrade(code, m.headers) {
+		x.status, x.finished = errUpgraded.Status, true
+		x.readAnswer(errUpgraded.JSON())
+		return x.refuse(reply, errUpgraded), nil
+	}
 	return appendChange(reply, m.kind, x.onAnswer(m)), nil
+}
+
+// isUpgrade reports whether a provider changes the protocol, after which its answer has no end.
+// The script of each attempt, which works without us too, has made a 502 of the 101.
+func isUpgrade(code int, h headers) bool {
+	return code == http.StatusSwitchingProtocols || code == http.StatusBadGateway && isMediaType(h.contentType, gateway.UpgradeType)
 }
 
 // onAnswer decides by an answer's headers how its body is read.

@@ -46,6 +46,19 @@ func BadRequest(code, param, message string) *Error {
 	return &Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Code: code, Param: param, Message: message}
 }
 
+// NotJSON is the answer to a request whose body is of another type. Browsers send other sites'
+// requests unasked for a few content types, and with none; JSON is not among them. So this
+// also keeps web pages from spending a key that they cannot see.
+// Source: https://fetch.spec.whatwg.org/#cors-safelisted-request-header
+func NotJSON() *Error {
+	return &Error{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Code: "unsupported_content_type",
+		Message: "The request body must be JSON. Send the header Content-Type: application/json."}
+}
+
+// UpgradeType is the content type that Envoy's script gives to an answer by which a provider
+// changes the protocol (status 101). No provider is believed to send it.
+const UpgradeType = "application/x-protocol-upgrade"
+
 // NoModel is the answer to a model that has no route, in OpenAI's words.
 func NoModel(m Model) *Error {
 	return &Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "model_not_found", Param: "model",

@@ -10,10 +10,7 @@ local function path(below, model)
   if API_VERSION == "" then return BASE_PATH .. below end
   local deployment = DEPLOYMENT
   if deployment == "" then deployment = model end
-  local at = string.find(below, "?", 1, true)
-  local query = ""
-  if at then below, query = string.sub(below, 1, at - 1), "&" .. string.sub(below, at + 1) end
-  return BASE_PATH .. "/deployments/" .. escaped(deployment) .. below .. "?api-version=" .. escaped(API_VERSION) .. query
+  return BASE_PATH .. "/deployments/" .. escaped(deployment) .. below .. "?api-version=" .. escaped(API_VERSION)
 end
 
 local function rename(handle, plan, model)
@@ -101,8 +98,18 @@ local function scan(handle, bytes)
   return string.sub(bytes, -7)
 end
 
+-- refuse_upgrade keeps what a provider says in another protocol, which nobody asked it to
+-- speak, from the client. The gateway process knows it by its type.
+local function refuse_upgrade(handle)
+  handle:headers():replace(":status", "502")
+  handle:headers():replace("content-type", "UPGRADE_TYPE")
+  for chunk in handle:bodyChunks() do chunk:setBytes("") end
+end
+
 function envoy_on_response(handle)
-  note(handle, " " .. handle:headers():get(":status"))
+  local status = handle:headers():get(":status")
+  note(handle, " " .. status)
+  if status == "101" then return refuse_upgrade(handle) end
   local rest = ""
   for chunk in handle:bodyChunks() do
     rest = scan(handle, rest .. chunk:getBytes(0, chunk:length()))

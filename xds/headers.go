@@ -12,7 +12,8 @@ import (
 )
 
 // allowList is a set of lower-case header names; one that ends in '*' stands for
-// every name that begins with what comes before it.
+// every name that begins with what comes before it. No rule may let a name pass that
+// nobody has thought of: it may carry a key, as OpenAI-Api-Key does.
 type allowList []string
 
 // toProviders are the request headers that reach a provider: what the official
@@ -27,12 +28,27 @@ var toProviders = allowList{
 	"content-type",
 	"http-referer", // OpenRouter, with x-title
 	"idempotency-key",
-	"openai-*",
+	"openai-beta",
+	"openai-organization",
+	"openai-project",
 	"user-agent",
 	"x-client-request-id", // OpenAI's own field for a client's id
 	"x-forwarded-proto",
 	"x-request-id",
-	"x-stainless-*",
+	"x-stainless-arch",
+	"x-stainless-async",
+	"x-stainless-custom-poll-interval",
+	"x-stainless-helper-method",
+	"x-stainless-lang",
+	"x-stainless-os",
+	"x-stainless-package-version",
+	"x-stainless-poll-helper",
+	"x-stainless-raw-response",
+	"x-stainless-read-timeout",
+	"x-stainless-retry-count",
+	"x-stainless-runtime",
+	"x-stainless-runtime-version",
+	"x-stainless-timeout",
 	"x-title",
 }
 
@@ -52,7 +68,11 @@ var toClients = allowList{
 	"content-length",
 	"content-type",
 	"date",
-	"openai-*",
+	"openai-model",
+	"openai-organization",
+	"openai-processing-ms",
+	"openai-project",
+	"openai-version",
 	"retry-after",
 	"retry-after-ms",
 	"www-authenticate",

@@ -52,6 +52,7 @@ func (c Config) listener() (*listener.Listener, error) {
 		StatPrefix: "gateway",
 		HttpFilters: []*hcm.HttpFilter{
 			e.filter(corsFilter, &cors.Cors{}), // first, so that its headers come after the allow list
+			e.disabled(grpcFilter, grpcRefusal()),
 			e.filter(requestIDFilter, validRequestID(&e)),
 			e.disabled(extProcFilter, c.extProc()), // enabled by the routes of what is planned
 			e.filter(allowListsFilter, allowLists()),
@@ -65,7 +66,9 @@ func (c Config) listener() (*listener.Listener, error) {
 		UseRemoteAddress: wrapperspb.Bool(true),
 		ServerName:       "ai-gateway",
 		CommonHttpProtocolOptions: &core.HttpProtocolOptions{
-			HeadersWithUnderscoresAction: core.HttpProtocolOptions_REJECT_REQUEST,
+			// To some servers they are the same as those with hyphens, which the allow list has
+			// not passed. Clients do send them, so the request goes on without.
+			HeadersWithUnderscoresAction: core.HttpProtocolOptions_DROP_HEADER,
 		},
 		NormalizePath:                wrapperspb.Bool(true),
 		MergeSlashes:                 true,

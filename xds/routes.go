@@ -49,7 +49,7 @@ func (c Config) routes() (*route.RouteConfiguration, error) {
 	}
 	hosts := []*route.VirtualHost{served}
 	if !c.AnyHost {
-		hosts = append(hosts, &route.VirtualHost{Name: "elsewhere", Domains: []string{"*"}, Routes: []*route.Route{refuseAll(wrongHost)}})
+		hosts = append(hosts, &route.VirtualHost{Name: "elsewhere", Domains: []string{"*"}, Routes: []*route.Route{grpcRefused(&e), refuseAll(wrongHost)}})
 	}
 	return &route.RouteConfiguration{
 		Name:                           routeConfigName,
@@ -79,6 +79,7 @@ func (c Config) hostNames() []string {
 
 func (c Config) table(e *encoder) []*route.Route {
 	routes := []*route.Route{
+		grpcRefused(e),
 		refusal("two hosts", &route.RouteMatch{
 			PathSpecifier: prefix("/"),
 			Headers: []*route.HeaderMatcher{{Name: ":authority", HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{

@@ -82,7 +82,7 @@ func (c Config) rewrites() bool {
 // attemptSource is the script of a backend's attempts.
 func attemptSource(b gateway.Backend, rewrites bool) *core.DataSource {
 	return inline(strings.NewReplacer("BASE_PATH", luaString(b.BasePath()), "API_VERSION", luaString(b.APIVersion),
-		"DEPLOYMENT", luaString(b.Deployment), "BACKEND", luaString(b.Name), "REWRITES", strconv.FormatBool(rewrites)).Replace(attemptScript))
+		"DEPLOYMENT", luaString(b.Deployment), "BACKEND", luaString(b.Name), "UPGRADE_TYPE", gateway.UpgradeType, "REWRITES", strconv.FormatBool(rewrites)).Replace(attemptScript))
 }
 
 // luaString quotes a string for Lua, bytes outside plain ASCII as decimal escapes.
