@@ -227,7 +227,7 @@ func (d *document) storage() group {
 	return group{fields: []field{
 		{name: "database_path", into: value(&d.DatabasePath, database()), variables: []string{"DATABASE_PATH", "DB_PATH"},
 			doc: "SQLite file with the usage tables; left out, they last as long as the gateway runs"},
-		{name: "spool", into: d.spool(), doc: "the log of requests on disk, from which the tables are filled"},
+		{name: "spool", into: d.spool(), doc: "the write-ahead log of requests, from which the store is filled"},
 		{name: "orphan_grace", into: value(&d.OrphanGrace, duration(time.Second, 24*time.Hour)), unset: "10s",
 			doc: "how long a request that a killed process left may wait for word of its end before its row is closed with an estimate; " +
 				"a later word replaces that"},

@@ -7,22 +7,23 @@ import (
 
 	dashboardapi "ai-gateway/dashboard-api"
 	"ai-gateway/gateway"
-	"ai-gateway/usage"
+	"ai-gateway/store"
+	"ai-gateway/usage/ledger"
 )
 
 const pingTimeout = 500 * time.Millisecond
 
 // api hands the rooms' figures to the HTTP API.
-func (s *service) api(tables *usage.Tables, ledger *usage.Ledger) dashboardapi.Config {
+func (s *service) api(tables *store.Tables, books *ledger.Ledger) dashboardapi.Config {
 	return dashboardapi.Config{
-		Health: func(ctx context.Context) dashboardapi.Health { return s.health(ctx, tables, ledger) },
+		Health: func(ctx context.Context) dashboardapi.Health { return s.health(ctx, tables, books) },
 		Models: func() []dashboardapi.Model { return models(s.live.now.Load()) },
 		Costs: func(ctx context.Context) ([]dashboardapi.Costs, error) {
-			store, err := tables.Store(ctx)
+			db, err := tables.Store(ctx)
 			if err != nil {
 				return nil, err
 			}
-			keys, err := store.Costs(ctx)
+			keys, err := db.Costs(ctx)
 			costs := make([]dashboardapi.Costs, len(keys))
 			for i, k := range keys {
 				costs[i] = keyCosts(k)
@@ -30,22 +31,22 @@ func (s *service) api(tables *usage.Tables, ledger *usage.Ledger) dashboardapi.C
 			return costs, err
 		},
 		KeyCosts: func(ctx context.Context, id gateway.KeyID) (dashboardapi.Costs, error) {
-			store, err := tables.Store(ctx)
+			db, err := tables.Store(ctx)
 			if err != nil {
 				return dashboardapi.Costs{}, err
 			}
-			k, err := store.KeyCosts(ctx, id)
-			if errors.Is(err, usage.ErrNoKey) {
+			k, err := db.KeyCosts(ctx, id)
+			if errors.Is(err, store.ErrNoKey) {
 				err = dashboardapi.ErrNoKey
 			}
 			return keyCosts(k), err
 		},
 		Prompts: func(ctx context.Context, limit int) ([]dashboardapi.Prompt, error) {
-			store, err := tables.Store(ctx)
+			db, err := tables.Store(ctx)
 			if err != nil {
 				return nil, err
 			}
-			rows, err := store.Prompts(ctx, limit)
+			rows, err := db.Prompts(ctx, limit)
 			prompts := make([]dashboardapi.Prompt, len(rows))
 			for i, r := range rows {
 				prompts[i] = dashboardapi.Prompt{ID: r.ID, StartedAt: r.StartedAt, KeyID: r.KeyID, Label: r.Label, Model: r.Model,
@@ -57,10 +58,10 @@ func (s *service) api(tables *usage.Tables, ledger *usage.Ledger) dashboardapi.C
 	}
 }
 
-func (s *service) health(ctx context.Context, tables *usage.Tables, ledger *usage.Ledger) dashboardapi.Health {
+func (s *service) health(ctx context.Context, tables *store.Tables, books *ledger.Ledger) dashboardapi.Health {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	stats := ledger.Stats()
+	stats := books.Stats()
 	heard, now := s.live.xds.Status(), s.live.now.Load()
 	h := dashboardapi.Health{
 		Status: "ok", Ready: true, Version: ownVersion(), Storage: now.cfg.Storage(),
@@ -90,22 +91,22 @@ func (s *service) health(ctx context.Context, tables *usage.Tables, ledger *usag
 	return h
 }
 
-func ping(ctx context.Context, tables *usage.Tables) error {
-	store, err := tables.Store(ctx)
+func ping(ctx context.Context, tables *store.Tables) error {
+	db, err := tables.Store(ctx)
 	if err != nil {
 		return err
 	}
-	return store.Ping(ctx)
+	return db.Ping(ctx)
 }
 
-func usageHealth(s usage.Stats) dashboardapi.UsageHealth {
+func usageHealth(s ledger.Stats) dashboardapi.UsageHealth {
 	return dashboardapi.UsageHealth{
-		Open: s.Open, Unwritten: s.Unwritten, Written: s.Written, Unpriced: s.Unpriced, Unread: s.Unread, SpoolBytes: s.Spool.Bytes, SpoolSegments: s.Spool.Segments,
-		OldestSeconds: s.OldestAge.Round(time.Millisecond).Seconds(), Refused: s.Spool.Refused, Repaired: s.Spool.Repaired, Lost: s.Spool.Lost,
+		Open: s.Open, Unwritten: s.Unwritten, Written: s.Written, Unpriced: s.Unpriced, Unread: s.Unread, SpoolBytes: s.WAL.Bytes, SpoolSegments: s.WAL.Segments,
+		OldestSeconds: s.OldestAge.Round(time.Millisecond).Seconds(), Refused: s.Refused, Repaired: s.WAL.Repaired, Lost: s.WAL.Lost,
 	}
 }
 
-func keyCosts(k usage.KeyCosts) dashboardapi.Costs {
+func keyCosts(k store.KeyCosts) dashboardapi.Costs {
 	c := costs(k.Sums)
 	c.KeyID, c.Label = k.Key.ID, k.Key.Label
 	for _, m := range k.Models {
@@ -116,7 +117,7 @@ func keyCosts(k usage.KeyCosts) dashboardapi.Costs {
 	return c
 }
 
-func costs(s usage.Sums) dashboardapi.Costs {
+func costs(s store.Sums) dashboardapi.Costs {
 	return dashboardapi.Costs{
 		Requests: s.Requests, PromptTokens: s.PromptTokens, CachedTokens: s.CachedTokens, CompletionTokens: s.CompletionTokens,
 		TotalTokens: s.PromptTokens + s.CompletionTokens, CostUSD: s.Cost.String(), CostNanoUSD: int64(s.Cost), Unpriced: s.Unpriced,

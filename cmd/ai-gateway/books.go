@@ -15,7 +15,8 @@ import (
 	"ai-gateway/config"
 	"ai-gateway/gateway"
 	"ai-gateway/pricing"
-	"ai-gateway/usage"
+	"ai-gateway/store"
+	"ai-gateway/usage/ledger"
 )
 
 // span is the time that a command looks at.
@@ -48,7 +49,7 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 }
 
 // openBooks opens the tables that persist. It makes none, and needs no key.
-func (w world) openBooks(ctx context.Context) (config.Config, *usage.Store, error) {
+func (w world) openBooks(ctx context.Context) (config.Config, *store.Store, error) {
 	cfg, err := config.LoadKeyless(w.configFile(), w.getenv)
 	if err != nil {
 		return cfg, nil, err
@@ -59,8 +60,8 @@ func (w world) openBooks(ctx context.Context) (config.Config, *usage.Store, erro
 	if _, err := os.Stat(cfg.DatabasePath); errors.Is(err, fs.ErrNotExist) {
 		return cfg, nil, fmt.Errorf("DATABASE_PATH %q: no such file: name the gateway's, or give --config FILE", cfg.DatabasePath)
 	}
-	store, err := usage.Open(ctx, cfg.DatabasePath)
-	return cfg, store, err
+	tables, err := store.Open(ctx, cfg.DatabasePath)
+	return cfg, tables, err
 }
 
 func (w world) repriceCommand() *cobra.Command {
@@ -89,16 +90,16 @@ func (w world) reprice(ctx context.Context, at span, dryRun bool) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg, store, err := w.openBooks(ctx)
+	cfg, tables, err := w.openBooks(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer func() { err = errors.Join(err, tables.Close()) }()
 	book, err := pricing.Default().With(cfg.Prices)
 	if err != nil {
 		return fmt.Errorf("taking over prices: %w", err)
 	}
-	sums, err := store.Reprice(ctx, from, to, book.Price, false)
+	sums, err := ledger.Reprice(ctx, tables, from, to, book.Price, false)
 	if err != nil {
 		return err
 	}
@@ -111,14 +112,14 @@ func (w world) reprice(ctx context.Context, at span, dryRun bool) (err error) {
 		fmt.Fprintf(w.stdout, "%s would change.\n", counted(changed, "row", "rows"))
 		return nil
 	}
-	if _, err = store.Reprice(ctx, from, to, book.Price, true); err == nil {
+	if _, err = ledger.Reprice(ctx, tables, from, to, book.Price, true); err == nil {
 		fmt.Fprintf(w.stdout, "%s written.\n", counted(changed, "row is", "rows are"))
 	}
 	return err
 }
 
 // showRepriced prints a line a model that changes, and returns how many rows do.
-func (w world) showRepriced(sums []usage.Repriced) (changed int64) {
+func (w world) showRepriced(sums []ledger.Repriced) (changed int64) {
 	table := tabwriter.NewWriter(w.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "model\trows\tchanged\tUSD before\tUSD now\tunpriced before\tunpriced now")
 	var before, after gateway.Money
@@ -157,23 +158,23 @@ func (w world) reconcile(ctx context.Context, at span) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg, store, err := w.openBooks(ctx)
+	cfg, tables, err := w.openBooks(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer func() { err = errors.Join(err, tables.Close()) }()
 	state, err := stateOf(cfg)
 	if err != nil {
 		return err
 	}
-	found, err := usage.Reconcile(ctx, store, state.journal(), state.spool(), from, to)
+	found, err := ledger.Reconcile(ctx, tables, state.accessLog(), state.wal(), from, to)
 	if err != nil {
 		return err
 	}
 	for _, f := range found.Findings {
 		fmt.Fprintf(w.stdout, "%s  %s\n", f.ID, f.What)
 	}
-	fmt.Fprintf(w.stdout, "%s compared with %s of the journal and %s of the spool: %s\n", counted(found.Rows, "row was", "rows were"),
+	fmt.Fprintf(w.stdout, "%s compared with %s of the access log and %s of the write-ahead log: %s\n", counted(found.Rows, "row was", "rows were"),
 		counted(found.Lines, "line", "lines"), counted(found.Records, "record", "records"), counted(len(found.Findings), "finding", "findings"))
 	if n := len(found.Findings); n > 0 {
 		return fmt.Errorf("%s missing, doubled or different", counted(n, "request is", "requests are"))

@@ -9,17 +9,17 @@ import (
 	"testing"
 	"time"
 
-	"ai-gateway/usage"
+	"ai-gateway/store"
 )
 
 // oneRow makes tables with a request of a minute ago, without a cost.
 func oneRow(t *testing.T, path, model string) *sql.DB {
 	t.Helper()
-	store, err := usage.Open(t.Context(), path)
+	tables, err := store.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Close(); err != nil {
+	if err := tables.Close(); err != nil {
 		t.Fatal(err)
 	}
 	db, err := sql.Open("sqlite", path)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -98,8 +99,9 @@ func TestTheTableOfRoomsIsTheOneThatIsHeld(t *testing.T) {
 	for _, row := range cells(table, 1) {
 		described = append(described, row[0])
 	}
-	if slices.Sort(described); !slices.Equal(described, rooms) {
-		t.Errorf("described are %v, there are %v", described, rooms)
+	slices.Sort(described)
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(rooms)), slices.DeleteFunc(described, func(room string) bool { return room == wiring })); diff != "" {
+		t.Errorf("rooms of the table that is held (-) and of the documentation (+):\n%s", diff)
 	}
 }
 

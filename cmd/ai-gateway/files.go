@@ -20,6 +20,6 @@ func (d runFiles) database() string    { return d.path("gateway.db") }
 // stateFiles are the names in the folder of what a next `run` goes on with.
 type stateFiles string
 
-func (d stateFiles) spool() string   { return filepath.Join(string(d), "spool") }
-func (d stateFiles) journal() string { return filepath.Join(string(d), "journal.log") }
-func (d stateFiles) secret() string  { return filepath.Join(string(d), "key-id.secret") }
+func (d stateFiles) wal() string       { return filepath.Join(string(d), "spool") }
+func (d stateFiles) accessLog() string { return filepath.Join(string(d), "journal.log") }
+func (d stateFiles) secret() string    { return filepath.Join(string(d), "key-id.secret") }

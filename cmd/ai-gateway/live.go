@@ -185,7 +185,7 @@ func (l *live) tell(ctx context.Context, s *settings) error {
 
 func (l *live) envoyConfig(s *settings) (xds.Config, error) {
 	ca, err := caFile(l.getenv)
-	journal := l.state.journal()
+	journal := l.state.accessLog()
 	if l.sabotaged("no-ledger") {
 		journal = ""
 	}

@@ -23,8 +23,8 @@ import (
 	"ai-gateway/config"
 	"ai-gateway/demo"
 	"ai-gateway/envoy"
+	"ai-gateway/store"
 	"ai-gateway/supervisor"
-	"ai-gateway/usage"
 )
 
 const (
@@ -91,11 +91,11 @@ func tablesOpen(ctx context.Context, cfg config.Config) error {
 	if cfg.DatabasePath == "" {
 		return nil
 	}
-	store, err := usage.Open(ctx, cfg.DatabasePath)
+	tables, err := store.Open(ctx, cfg.DatabasePath)
 	if err != nil {
 		return err
 	}
-	return store.Close()
+	return tables.Close()
 }
 
 // portFree reports early and clearly what Envoy, which shares its port with

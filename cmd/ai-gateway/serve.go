@@ -22,15 +22,18 @@ import (
 	"ai-gateway/gateway"
 	"ai-gateway/pricing"
 	"ai-gateway/provider"
-	"ai-gateway/usage"
+	"ai-gateway/store"
+	"ai-gateway/usage/accesslog"
+	"ai-gateway/usage/ledger"
+	"ai-gateway/usage/wal"
 	"ai-gateway/xds"
 )
 
 const (
-	maxEvents    = 256 << 20 // bytes of all streams' unfinished events
-	witnessGrace = 2 * time.Second
-	journalSize  = 64 << 20  // bytes from which on the journal is rotated
-	journalsKept = 256 << 20 // bytes of rotated journals, for comparisons
+	maxEvents      = 256 << 20 // bytes of all streams' unfinished events
+	witnessGrace   = 2 * time.Second
+	accessLogSize  = 64 << 20  // bytes from which on the access log is rotated
+	accessLogsKept = 256 << 20 // bytes of rotated access logs, for comparisons
 )
 
 func (w world) serveCommand() *cobra.Command {
@@ -80,28 +83,30 @@ func (s *service) run(ctx context.Context) (err error) {
 	}
 	cfg := s.live.now.Load().cfg
 	s.begun = cfg
-	tables := usage.NewTables(s.database)
+	tables := store.NewTables(s.database)
 	defer func() { err = errors.Join(err, tables.Close()) }()
-	spool, err := usage.OpenSpool(usage.SpoolConfig{Dir: s.state.spool(), MaxBytes: cfg.Spool.MaxBytes, MaxAge: cfg.Spool.MaxAge, Sync: cfg.Spool.Sync, Log: s.log})
+	log, err := wal.Open(wal.Config{Dir: s.state.wal(), Sync: cfg.Spool.Sync, Log: s.log})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, spool.Close()) }()
-	ledger := usage.NewLedger(usage.LedgerConfig{
-		Store: tables.Store, Spool: spool, Journal: s.followed(), Grace: witnessGrace, OrphanGrace: cfg.OrphanGrace, Log: s.log,
-		Rotation: usage.Rotation{At: journalSize, Keep: journalsKept, Reopen: s.reopenJournal},
+	defer func() { err = errors.Join(err, log.Close()) }()
+	books := ledger.New(ledger.Config{
+		Store: func(ctx context.Context) (ledger.Store, error) { return tables.Store(ctx) },
+		WAL:   log, AccessLog: s.followed(), MaxBytes: cfg.Spool.MaxBytes, MaxAge: cfg.Spool.MaxAge,
+		Grace: witnessGrace, OrphanGrace: cfg.OrphanGrace, Log: s.log,
+		Rotation: accesslog.Rotation{At: accessLogSize, Keep: accessLogsKept, Reopen: s.reopenAccessLog},
 		Keep:     func() time.Duration { return s.live.now.Load().cfg.PromptLog.Keep },
 	})
 	exchanges := extproc.New(extproc.Config{
 		Rules:    s.live.rules,
 		Identify: identifier.Identify,
-		Begin:    s.beginning(spool),
-		Settle:   s.settling(spool),
+		Begin:    s.beginning(books),
+		Settle:   s.settling(log),
 		Now:      s.now,
 		Log:      s.log,
 	})
-	api := dashboardapi.Handler(s.api(tables, ledger))
-	return s.serve(ctx, spool, ledger, map[string]serveFunc{
+	api := dashboardapi.Handler(s.api(tables, books))
+	return s.serve(ctx, log, books, map[string]serveFunc{
 		s.files.xdsSocket(): s.live.xds.Serve,
 		s.files.extProc():   exchanges.Serve,
 		s.files.apiSocket(): func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, api) },
@@ -112,12 +117,12 @@ type serveFunc func(context.Context, net.Listener) error
 
 // serve runs every service on its socket, and the books until they have ended: what the
 // last exchanges settle is still written.
-func (s *service) serve(ctx context.Context, spool *usage.Spool, ledger *usage.Ledger, services map[string]serveFunc) error {
+func (s *service) serve(ctx context.Context, log *wal.Log, books *ledger.Ledger, services map[string]serveFunc) error {
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopKeeping()
-	var books errgroup.Group
-	books.Go(func() error { return ledger.Run(keeping) })
-	books.Go(func() error { return spool.Run(keeping) })
+	var keepers errgroup.Group
+	keepers.Go(func() error { return books.Run(keeping) })
+	keepers.Go(func() error { return log.Run(keeping) })
 
 	group, ctx := errgroup.WithContext(ctx)
 	for socket, serve := range services {
@@ -129,7 +134,7 @@ func (s *service) serve(ctx context.Context, spool *usage.Spool, ledger *usage.L
 	})
 	err := group.Wait()
 	stopKeeping()
-	return errors.Join(err, books.Wait())
+	return errors.Join(err, keepers.Wait())
 }
 
 // serveSocket takes over the socket's name, which a killed predecessor may have left.
@@ -153,33 +158,33 @@ func (s *service) now() time.Time {
 }
 
 // beginning is how a request is recorded before it goes out.
-func (s *service) beginning(spool *usage.Spool) func(*gateway.Intent) error {
+func (s *service) beginning(books *ledger.Ledger) func(*gateway.Intent) error {
 	if s.sabotaged("no-intent") || s.sabotaged("no-ledger") {
 		return func(*gateway.Intent) error { return nil }
 	}
-	return spool.Begin
+	return books.Begin
 }
 
 // settling is how its end is recorded.
-func (s *service) settling(spool *usage.Spool) func(*gateway.Settlement) {
+func (s *service) settling(log *wal.Log) func(*gateway.Settlement) {
 	if s.sabotaged("no-ledger") {
 		return func(*gateway.Settlement) {}
 	}
-	return spool.Settle
+	return log.AppendSettlement
 }
 
-// reopenJournal has Envoy open its journal anew, after the old one was moved away.
-func (s *service) reopenJournal(ctx context.Context) error {
+// reopenAccessLog has Envoy open its access log anew, after the old one was moved away.
+func (s *service) reopenAccessLog(ctx context.Context) error {
 	_, err := ask(ctx, unixClient(s.files.adminSocket()), http.MethodPost, "http://envoy/reopen_logs")
 	return err
 }
 
-// followed is the journal that rows are made from.
+// followed is the access log that rows are made from.
 func (s *service) followed() string {
 	if s.sabotaged("no-journal") {
 		return s.files.path("nothing.log")
 	}
-	return s.state.journal()
+	return s.state.accessLog()
 }
 
 // reload takes over files that have changed. It is done unless Envoy has not said yet

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"ai-gateway/gateway"
+)
+
+// recostBatch is how many rows are read, and written, in one transaction.
+const recostBatch = 1000
+
+const selectCosted = `
+SELECT started_at, id, model, status, prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, cost_nanousd, price_version
+FROM requests WHERE started_at >= ? AND started_at < ? AND (started_at > ? OR started_at = ? AND id > ?)
+ORDER BY started_at, id LIMIT ?`
+
+// costed is a row of what a cost depends on.
+type costed struct {
+	StartedAt    string         `db:"started_at"`
+	ID           string         `db:"id"`
+	Model        gateway.Model  `db:"model"`
+	Status       int            `db:"status"`
+	Prompt       int64          `db:"prompt_tokens"`
+	Cached       int64          `db:"cached_tokens"`
+	CacheWrite   int64          `db:"cache_write_tokens"`
+	Completion   int64          `db:"completion_tokens"`
+	Reasoning    int64          `db:"reasoning_tokens"`
+	CostNanoUSD  *gateway.Money `db:"cost_nanousd"`
+	PriceVersion *string        `db:"price_version"`
+}
+
+// Recost gives compute each request that started in [from, to), in order, and writes those
+// that it returns with another cost, if write. What is written goes by what was read:
+// nothing comes in between.
+func (s *Store) Recost(ctx context.Context, from, to time.Time, write bool, compute func([]gateway.CostedRow) (changed []gateway.CostedRow)) error {
+	var last costed
+	for more := true; more; {
+		err := s.transact(ctx, !write, func(tx *sqlx.Tx) error {
+			var rows []costed
+			err := tx.SelectContext(ctx, &rows, tx.Rebind(selectCosted), stamp(from), stamp(to), last.StartedAt, last.StartedAt, last.ID, recostBatch)
+			if more = len(rows) > 0; err != nil || !more {
+				return err
+			}
+			last = rows[len(rows)-1]
+			return recost(ctx, tx, rows, write, compute)
+		})
+		if err != nil {
+			return fmt.Errorf("computing costs anew: %w", err)
+		}
+	}
+	return nil
+}
+
+func recost(ctx context.Context, tx *sqlx.Tx, read []costed, write bool, compute func([]gateway.CostedRow) []gateway.CostedRow) error {
+	rows := make([]gateway.CostedRow, len(read))
+	for i := range read {
+		var err error
+		if rows[i], err = read[i].row(); err != nil {
+			return fmt.Errorf("reading request %q: %w", read[i].ID, err)
+		}
+	}
+	changed := compute(rows)
+	if !write {
+		return nil
+	}
+	for _, r := range changed {
+		if err := writeCost(ctx, tx, r); err != nil {
+			return fmt.Errorf("writing the cost of request %s: %w", r.ID, err)
+		}
+	}
+	return nil
+}
+
+func (c *costed) row() (gateway.CostedRow, error) {
+	r := gateway.CostedRow{Model: c.Model, Status: c.Status, Cost: gateway.Cost{Amount: c.CostNanoUSD},
+		Usage: gateway.Usage{Prompt: c.Prompt, Cached: c.Cached, CacheWrite: c.CacheWrite, Completion: c.Completion, Reasoning: c.Reasoning}}
+	if c.PriceVersion != nil {
+		r.Cost.Version = *c.PriceVersion
+	}
+	var err error
+	if r.StartedAt, err = time.Parse(timeFormat, c.StartedAt); err == nil {
+		r.ID, err = uuid.Parse(c.ID)
+	}
+	return r, err
+}
+
+// writeCost writes a new cost, that of the last attempt too.
+func writeCost(ctx context.Context, tx *sqlx.Tx, r gateway.CostedRow) error {
+	at, id := stamp(r.StartedAt), r.ID.String()
+	_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE requests SET cost_nanousd = ?, price_version = ? WHERE started_at = ? AND id = ?`),
+		r.Cost.Amount, optional(r.Cost.Version), at, id)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE attempts SET cost_nanousd = ? WHERE started_at = ? AND id = ?
+		AND attempt = (SELECT MAX(attempt) FROM attempts WHERE started_at = ? AND id = ?)`), r.Cost.Amount, at, id, at, id)
+	return err
+}

@@ -1,0 +1,124 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+)
+
+func TestAStoreThatCannotBeOpenedSaysWhy(t *testing.T) {
+	dir := t.TempDir()
+	text := filepath.Join(dir, "text.db")
+	if err := os.WriteFile(text, []byte(strings.Repeat("no database ", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	newer := filepath.Join(dir, "newer.db")
+	store, err := Open(t.Context(), newer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.db.MustExec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`)
+	store.Close()
+	for path, want := range map[string]string{filepath.Join(dir, "no", "such.db"): "make the folder", text: "SQLite", newer: "version 99", dir: "is a directory"} {
+		if _, err := Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("opening %s: %v, want an error that names it and has %q", path, err, want)
+		}
+	}
+}
+
+func TestPromptsOfAnEarlierVersionAreKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "old.db")
+	db := sqlx.MustOpen("sqlite", path)
+	steps, err := fs.Sub(migrations, "migrations")
+	do(t, err)
+	earlier, err := goose.NewProvider(goose.DialectSQLite3, db.DB, steps)
+	do(t, err)
+	_, err = earlier.UpTo(t.Context(), 2)
+	do(t, err)
+	db.MustExec(`INSERT INTO prompts VALUES ('2026-01-02T03:04:05.000000Z', 'a', 'k', 'm', 'asked', 'answered', 1, 2)`)
+	do(t, db.Close())
+	store, err := Open(t.Context(), path)
+	do(t, err)
+	defer store.Close()
+	prompts, err := store.Prompts(t.Context(), 10)
+	if err != nil || len(prompts) != 1 || prompts[0].Prompt != "asked" || prompts[0].Answer != "answered" {
+		t.Errorf("%+v, %v", prompts, err)
+	}
+}
+
+func TestAStoreWithOddCharactersInItsPathIsThere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a b?c#d%41.db")
+	store, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.Close()
+	if info, err := os.Stat(path); err != nil || info.Size() == 0 || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// locked is a database that nobody else can use until the connection ends.
+func locked(t *testing.T, path string) *sqlx.DB {
+	t.Helper()
+	db, err := sqlx.Open("sqlite", path)
+	do(t, err)
+	t.Cleanup(func() { db.Close() })
+	db.SetMaxOpenConns(1)
+	db.MustExec("PRAGMA locking_mode = EXCLUSIVE")
+	db.MustExec("CREATE TABLE IF NOT EXISTS lock (x)")
+	db.MustExec("BEGIN EXCLUSIVE")
+	return db
+}
+
+func TestNobodyWaitsForTablesThatDoNotOpenLongerThanTheyWant(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gateway.db")
+	lock := locked(t, path)
+	tables := NewTables(path)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := tables.Store(t.Context())
+		ended <- err
+	}()
+	time.Sleep(100 * time.Millisecond)
+	ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer stop()
+	since := time.Now()
+	if _, err := tables.Store(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(since) > time.Second {
+		t.Errorf("after %s: %v", time.Since(since), err)
+	}
+	select {
+	case err := <-ended:
+		t.Fatalf("the tables did not hang: %v", err)
+	default:
+	}
+	do(t, lock.Close())
+	<-ended
+	store, err := tables.Store(t.Context())
+	do(t, err)
+	do(t, store.Ping(t.Context()))
+	do(t, tables.Close())
+}
+
+func TestTablesThatHangAreToldInTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gateway.db")
+	store, err := Open(t.Context(), path)
+	do(t, err)
+	defer store.Close()
+	store.db.SetMaxIdleConns(0) // so that the next one has to connect
+	locked(t, path)
+	ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer stop()
+	since := time.Now()
+	if err := store.Ping(ctx); err == nil || time.Since(since) > time.Second {
+		t.Errorf("after %s: %v", time.Since(since), err)
+	}
+}

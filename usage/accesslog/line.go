@@ -1,0 +1,141 @@
+package accesslog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/tidwall/gjson"
+
+	"ai-gateway/gateway"
+)
+
+var errLine = errors.New("this is no line of the access log")
+
+// Parse reads a line of the access log: JSON with string, number or null values, as
+// Envoy writes them.
+func Parse(b []byte) (gateway.JournalLine, error) {
+	var l gateway.JournalLine
+	if !gjson.ValidBytes(b) { // the last object in it may follow a line that a full disk tore
+		b = b[max(bytes.LastIndex(b, []byte(`{"`)), 0):]
+	}
+	if !gjson.ValidBytes(b) {
+		return l, fmt.Errorf("%w: it is no JSON", errLine)
+	}
+	var usage, tries string
+	gjson.ParseBytes(b).ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "id":
+			l.ID, _ = uuid.Parse(value.Str) // a bad one stays zero
+		case "status":
+			l.Status = int(count(value))
+		case "duration_ms":
+			l.Duration = time.Duration(count(value)) * time.Millisecond
+		case "ttft_ms":
+			l.TTFT = time.Duration(count(value)) * time.Millisecond
+		case "attempts":
+			l.Attempts = int(count(value))
+		case "backend":
+			l.Backend = value.Str
+		case "bytes_sent":
+			l.BytesSent = count(value)
+		case "flags":
+			l.Flags = value.Str
+		case "usage":
+			usage = value.Str
+		case "tries":
+			tries = value.Str
+		}
+		return true
+	})
+	if l.ID == (uuid.UUID{}) {
+		return l, fmt.Errorf("%w: it has no id", errLine)
+	}
+	l.Usage, l.PromptOnly = parseUsage(usage)
+	l.Tries = parseTries(tries, l)
+	return l, nil
+}
+
+// count reads a number that may come as one, in a string, as null, or as "-". What is
+// none, negative or beyond 2^53 counts as 0.
+func count(v gjson.Result) int64 {
+	n := v.Int()
+	if v.Type == gjson.String {
+		n, _ = strconv.ParseInt(v.Str, 10, 64) // 0 if it is none
+	}
+	if n < 0 || n > 1<<53 {
+		return 0
+	}
+	return n
+}
+
+// parseUsage reads what the script of an attempt noted: "prompt cached completion
+// reasoning total", "-" or "null" for what the provider did not say, and promptOnly if that is
+// the completion. It returns nil for nothing, and for what cannot be true. An older
+// gateway's script noted no total.
+func parseUsage(text string) (usage *gateway.Usage, promptOnly bool) {
+	var u gateway.Usage
+	var total int64
+	words := strings.Fields(text)
+	counts := [...]*int64{&u.Prompt, &u.Cached, &u.Completion, &u.Reasoning, &total}
+	if n := len(words); n != len(counts) && n != len(counts)-1 {
+		return nil, false
+	}
+	for i, word := range words {
+		if word == "-" || word == "null" {
+			promptOnly = promptOnly || counts[i] == &u.Completion
+			continue
+		}
+		n, err := strconv.ParseInt(word, 10, 64)
+		if err != nil {
+			return nil, false
+		}
+		*counts[i] = n
+	}
+	u = u.WithTotal(total)
+	if !u.Plausible() || u.Prompt == 0 {
+		return nil, false
+	}
+	return &u, promptOnly
+}
+
+// maxTries is more than any number of attempts that can be configured.
+const maxTries = 100
+
+// parseTries reads "|backend start" or "|backend start status headers", one a try, times
+// in milliseconds since 1970. The bytes that reached the client are the last one's.
+func parseTries(text string, l gateway.JournalLine) []gateway.Try {
+	var tries []gateway.Try
+	first := int64(0)
+	for part := range strings.SplitSeq(strings.TrimPrefix(text, "|"), "|") {
+		words := strings.Fields(part)
+		if len(words) != 2 && len(words) != 4 || len(tries) == maxTries {
+			break
+		}
+		start, _ := strconv.ParseInt(words[1], 10, 64) // 0 if it is no number, as below
+		if len(tries) == 0 {
+			first = start
+		}
+		try := gateway.Try{Backend: words[0], Start: since(first, start)}
+		if len(words) == 4 {
+			try.Status, _ = strconv.Atoi(words[2])
+			headers, _ := strconv.ParseInt(words[3], 10, 64)
+			try.Duration = since(start, headers)
+		}
+		tries = append(tries, try)
+	}
+	if n := len(tries); n > 0 {
+		last := &tries[n-1]
+		last.Bytes, last.Duration = l.BytesSent, max(l.Duration-last.Start, 0)
+	}
+	return tries
+}
+
+// since is the time between two counts of milliseconds.
+func since(from, to int64) time.Duration {
+	return time.Duration(min(max(to-from, 0), int64(time.Hour/time.Millisecond)*24)) * time.Millisecond
+}

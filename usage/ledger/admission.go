@@ -1,0 +1,57 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"ai-gateway/gateway"
+)
+
+// ErrFull says that a request cannot be recorded, so it must not go out.
+var ErrFull = errors.New("the write-ahead log takes no more requests")
+
+var (
+	errBytes = errors.New("it holds as many bytes as it may, as the store does not take them")
+	errAge   = errors.New("the store has not taken anything for too long")
+)
+
+// Begin records a request that is about to go out. After an error it must not.
+func (l *Ledger) Begin(i *gateway.Intent) error {
+	err := l.room()
+	if err == nil {
+		err = l.c.WAL.AppendIntent(i)
+	}
+	if err != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.stats.Refused++
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return nil
+}
+
+// room reports why another request cannot be recorded, if so.
+func (l *Ledger) room() error {
+	if l.c.WAL.Size() >= l.c.MaxBytes {
+		return errBytes
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.behind.IsZero() && time.Since(l.behind) > l.c.MaxAge {
+		return errAge
+	}
+	return nil
+}
+
+// progress notes whether the store takes what it is given.
+func (l *Ledger) progress(taken bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case taken:
+		l.behind = time.Time{}
+	case l.behind.IsZero():
+		l.behind = time.Now()
+	}
+}

@@ -1,0 +1,45 @@
+package ledger
+
+import (
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestAFullLogRefusesRequestsAndStillSettlesThoseThatAreOut(t *testing.T) {
+	log := openWAL(t, t.TempDir())
+	l := New(Config{WAL: log, MaxBytes: 1000, MaxAge: time.Hour, Log: slog.New(slog.DiscardHandler)})
+	out := 0
+	i := intent()
+	for ; l.Begin(&i) == nil; i = intent() {
+		out++
+	}
+	err := l.Begin(&i)
+	if !errors.Is(err, ErrFull) || !errors.Is(err, errBytes) || out == 0 || log.Size() > 2000 {
+		t.Errorf("after %d requests and %d bytes: %v", out, log.Size(), err)
+	}
+	s := settlement(i)
+	log.AppendSettlement(&s)
+	if stats := l.Stats(); stats.Refused != 2 || stats.WAL.Lost != 0 {
+		t.Errorf("stats %+v", stats)
+	}
+}
+
+func TestAStoreThatTakesNothingForTooLongRefusesRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{WAL: openWAL(t, t.TempDir()), MaxBytes: 1 << 30, MaxAge: time.Minute, Log: slog.New(slog.DiscardHandler)})
+		i := intent()
+		l.progress(false)
+		time.Sleep(time.Minute)
+		do(t, l.Begin(&i))
+		l.progress(false) // still
+		time.Sleep(time.Nanosecond)
+		if err := l.Begin(&i); !errors.Is(err, ErrFull) || !errors.Is(err, errAge) {
+			t.Errorf("a request is %v", err)
+		}
+		l.progress(true)
+		do(t, l.Begin(&i))
+	})
+}

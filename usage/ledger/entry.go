@@ -1,0 +1,187 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"ai-gateway/gateway"
+)
+
+// entry is what is known of a request that is not over for the ledger.
+type entry struct {
+	intent     *gateway.Intent
+	settlement *gateway.Settlement
+	line       *gateway.JournalLine
+	orphan     bool // the process that planned it died before it could settle it
+
+	state    entryState
+	row      gateway.Row
+	segments []int64 // in which its records are
+}
+
+// entryState says how far an entry is.
+type entryState uint8
+
+const (
+	isOpen    entryState = iota
+	isReady              // its row waits for the store
+	isWritten            // its row is in the store, and a witness may still have its say
+	isDone               // nothing more will come of it
+)
+
+// wait is an entry that has waited for more since a time.
+type wait struct {
+	of    *entry
+	since time.Time
+	until time.Duration // from since on
+}
+
+// begin makes orphans of all that earlier processes planned and did not settle.
+func (l *Ledger) begin(now time.Time) {
+	for _, e := range l.open {
+		l.orphaned(e, now)
+	}
+}
+
+func (l *Ledger) orphaned(e *entry, now time.Time) {
+	if e.settlement != nil || e.orphan {
+		return
+	}
+	e.orphan = true
+	l.await(e, now, l.c.OrphanGrace)
+	l.judge(e)
+}
+
+func (l *Ledger) planned(i *gateway.Intent, orphan bool, segment int64) {
+	e := l.open[i.ID]
+	if e == nil {
+		e = &entry{intent: i}
+		l.open[i.ID] = e
+	}
+	l.hold(e, segment)
+	if s, ok := l.early[i.ID]; ok {
+		l.settled(s.settlement, s.segment)
+		l.forgetEarly(i.ID)
+	}
+	if orphan {
+		l.orphaned(e, time.Now())
+	}
+}
+
+// earlySettlement is one that stands before its intent, which was carried over while the
+// settlement was written. It is of use to the next process only: this one has the intent.
+type earlySettlement struct {
+	settlement *gateway.Settlement
+	segment    int64
+}
+
+// keepEarly keeps a settlement in case its intent stands behind it, until the write-ahead log
+// was read to its end once.
+func (l *Ledger) keepEarly(s *gateway.Settlement, segment int64) {
+	if l.caughtUp {
+		return // its row was written before
+	}
+	l.forgetEarly(s.ID)
+	l.early[s.ID] = earlySettlement{s, segment}
+	l.segments[segment].records++
+}
+
+func (l *Ledger) forgetEarly(id uuid.UUID) {
+	if s, ok := l.early[id]; ok {
+		l.segments[s.segment].records--
+		delete(l.early, id)
+	}
+}
+
+// catchUp forgets the settlements whose intent did not come: their rows were written before.
+func (l *Ledger) catchUp() {
+	l.caughtUp = true
+	for id := range l.early {
+		l.forgetEarly(id)
+	}
+}
+
+// goesOn reports whether Envoy may carry the answer on whose end the gateway did not see, and
+// tell of that much later.
+func (e *entry) goesOn() bool {
+	return !e.settlement.Finished && !e.settlement.EnvoyGone && e.settlement.Status > 0
+}
+
+// settled takes the gateway's word.
+func (l *Ledger) settled(s *gateway.Settlement, segment int64) {
+	e := l.open[s.ID]
+	if e == nil {
+		l.keepEarly(s, segment)
+		return
+	}
+	l.hold(e, segment)
+	if e.settlement != nil {
+		return // it was written again with its intent
+	}
+	e.settlement = s
+	l.await(e, time.Now(), l.c.Grace)
+	l.judge(e)
+}
+
+// judge makes a row of an entry of which all is known that will be: Envoy's word, and
+// the gateway's unless nobody is left to say it.
+func (l *Ledger) judge(e *entry) {
+	switch {
+	case e.state == isReady: // its row still waits for the store
+		e.row = newRow(e.intent, e.settlement, e.line)
+	case e.line != nil && (e.settlement != nil || e.orphan):
+		l.finish(e)
+	}
+}
+
+// await has an entry looked at again after a while.
+func (l *Ledger) await(e *entry, now time.Time, d time.Duration) {
+	l.waiting = append(l.waiting, wait{e, now, d})
+}
+
+// expire makes rows of what has waited long enough, and forgets what was kept open.
+func (l *Ledger) expire(now time.Time) {
+	still := l.waiting[:0]
+	for _, w := range l.waiting {
+		switch {
+		case w.of.state == isDone:
+		case now.Sub(w.since) < w.until:
+			still = append(still, w)
+		case w.of.state == isOpen:
+			l.finish(w.of)
+		case w.of.state == isWritten:
+			l.done(w.of)
+		case w.of.state == isReady:
+			still = append(still, w)
+		}
+	}
+	clear(l.waiting[len(still):])
+	l.waiting = still
+}
+
+// finish makes a row of what is known.
+func (l *Ledger) finish(e *entry) {
+	e.row = newRow(e.intent, e.settlement, e.line)
+	e.state = isReady
+	l.ready = append(l.ready, e)
+}
+
+// hold notes that a segment of the write-ahead log is needed as long as an entry is not done.
+func (l *Ledger) hold(e *entry, segment int64) {
+	e.segments = append(e.segments, segment)
+	l.segments[segment].records++
+}
+
+func (l *Ledger) done(e *entry) {
+	e.state = isDone
+	delete(l.open, e.intent.ID)
+	l.release(e)
+}
+
+func (l *Ledger) release(e *entry) {
+	for _, segment := range e.segments {
+		l.segments[segment].records--
+	}
+	e.segments = nil
+}

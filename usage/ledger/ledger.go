@@ -1,0 +1,452 @@
+// Package ledger makes one row of each request. It reads what both witnesses wrote, the
+// gateway's write-ahead log and Envoy's access log, as logs, whether their writers live or
+// were killed: there is no other way for good days. The rows go to a store, of which it
+// knows no more than what it asks of it.
+package ledger
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ai-gateway/gateway"
+	"ai-gateway/usage/accesslog"
+	"ai-gateway/usage/wal"
+)
+
+// Store takes the rows. A writer is known by the identity of its write-ahead log.
+type Store interface {
+	// Write writes rows and the place up to which the writer's access log is in them, all
+	// or nothing.
+	Write(ctx context.Context, rows []*gateway.Row, writer uuid.UUID, at gateway.LogPosition) error
+	Position(ctx context.Context, writer uuid.UUID) (gateway.LogPosition, error)
+	RemovePrompts(ctx context.Context, before time.Time) error
+}
+
+// Config is what a Ledger needs.
+type Config struct {
+	Store     func(context.Context) (Store, error) // may fail for a while
+	WAL       *wal.Log
+	AccessLog string // path; the file need not exist yet
+	// MaxBytes is how large the write-ahead log may be, and MaxAge how long the store may
+	// take nothing: at each bound new requests are refused.
+	MaxBytes int64
+	MaxAge   time.Duration
+	// Grace is how long the gateway's word waits for Envoy's before its row is written
+	// without it. Envoy's comes later by as much as its log is buffered.
+	Grace time.Duration
+	// OrphanGrace is how long a request that a killed process left waits for Envoy's word
+	// before it is closed with an estimate. Envoy may still carry it: a later word
+	// replaces the estimate.
+	OrphanGrace time.Duration
+	Rotation    accesslog.Rotation   // zero lets the access log grow
+	Keep        func() time.Duration // age at which prompts are removed; 0 keeps them, as does no func
+	Log         *slog.Logger
+}
+
+const (
+	maxReady     = 20_000 // rows that wait for the store; with more, no more is read
+	maxBatch     = 1000   // rows of one transaction
+	round        = 250 * time.Millisecond
+	writeTimeout = 10 * time.Second
+	drainTimeout = 2 * time.Second
+	retryAfter   = time.Second // when the store cannot be written
+	// lineGrace is how long Envoy's word waits for that of a gateway that lives on. It
+	// does not come if its record is damaged.
+	lineGrace = time.Minute
+	// A request whose row was written without a witness's word is remembered in case that
+	// still comes: late by a hanging disk, or at the end of a stream that Envoy carries on
+	// for a process that died or that it lost touch with.
+	keepSettled = time.Minute
+	keepOrphan  = 24 * time.Hour
+	// keepAfter is the age of a closed segment at which the intents in it that are still
+	// open are written again, so that it can be forgotten.
+	keepAfter   = time.Minute
+	rotateEvery = time.Second
+	openTimeout = time.Minute // for the store to open
+)
+
+// Ledger makes the rows.
+type Ledger struct {
+	c Config
+
+	reader *wal.Reader
+	tail   *accesslog.Tail
+	at     gateway.LogPosition // behind the last line that needs no second look
+	kept   gateway.LogPosition // what the store has of it
+
+	open     map[uuid.UUID]*entry
+	early    map[uuid.UUID]earlySettlement
+	caughtUp bool             // the write-ahead log was read to its end once
+	waiting  []wait           // in the order in which they began to wait
+	unheard  []accesslog.Line // while the write-ahead log cannot be read
+	lines    []heard
+	ready    []*entry
+	broken   []uuid.UUID        // whose settlement could not be written
+	segments map[int64]*closing // what keeps the segments of the write-ahead log
+
+	started   bool
+	notBefore time.Time
+	looked    time.Time // at the access log's size
+	removal   time.Time // when old prompts are removed next
+
+	mu       sync.Mutex
+	stats    Stats
+	behind   time.Time     // since when the store has not taken what it was given; zero if it does
+	troubles [tasks]string // why each fails now; "" if it does not
+}
+
+// heard is a line of the access log.
+type heard struct {
+	of  *entry // nil for a line that means nothing
+	end gateway.LogPosition
+}
+
+// closing is what keeps a segment of the write-ahead log.
+type closing struct {
+	records int // that belong to entries which are not done
+	since   time.Time
+}
+
+// New makes a ledger.
+func New(c Config) *Ledger {
+	return &Ledger{c: c, reader: c.WAL.NewReader(), tail: accesslog.New(c.AccessLog),
+		open: map[uuid.UUID]*entry{}, early: map[uuid.UUID]earlySettlement{}, segments: map[int64]*closing{}}
+}
+
+// Run makes rows until ctx ends, and then writes what it has.
+func (l *Ledger) Run(ctx context.Context) error {
+	defer func() { _ = l.tail.Close() }() // it was only read
+	tick := time.NewTicker(round)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return l.drain(context.WithoutCancel(ctx))
+		case <-tick.C:
+			l.turn(ctx)
+		}
+	}
+}
+
+// start goes to where the store has the access log. Until then nothing is read.
+func (l *Ledger) start(ctx context.Context) error {
+	store, err := l.c.Store(ctx)
+	if err != nil {
+		return err
+	}
+	at, err := store.Position(ctx, l.c.WAL.ID())
+	if err == nil {
+		err = l.tail.Open(at)
+	}
+	if err != nil {
+		return err
+	}
+	l.at, l.kept, l.started = at, at, true
+	return nil
+}
+
+// drain writes what is there. Envoy flushes its last lines when it ends, which is before
+// us; what still misses its word goes without. Requests of which nobody saw the end stay
+// in the write-ahead log.
+func (l *Ledger) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	l.notBefore = time.Time{}
+	l.turn(ctx)
+	if !l.started {
+		return errors.New("the store could not be opened: the write-ahead log keeps what is not in it: " + l.troubles[writing])
+	}
+	for _, e := range l.open {
+		if e.state == isOpen && e.settlement != nil {
+			l.finish(e)
+		}
+	}
+	l.write(ctx)
+	l.tidy(time.Now())
+	if len(l.ready) > 0 {
+		return errors.New("usage of some requests is not in the store yet: the write-ahead log keeps it for the next start: " + l.troubles[writing])
+	}
+	return nil
+}
+
+// turn takes in all that is there and writes what is ready.
+func (l *Ledger) turn(ctx context.Context) {
+	if !l.started && !l.begun(ctx) {
+		return
+	}
+	for more := true; more && len(l.ready) < maxReady; {
+		more = l.readOn()
+	}
+	l.expire(time.Now())
+	l.write(ctx)
+	l.tidy(time.Now())
+	l.rotate(ctx, time.Now())
+	l.removeOld(ctx, time.Now())
+	l.note(time.Now())
+}
+
+// begun starts, if that is due, and reports whether it could.
+func (l *Ledger) begun(ctx context.Context) bool {
+	if time.Now().Before(l.notBefore) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if err := l.start(ctx); err != nil {
+		l.refused(err)
+		return false
+	}
+	l.taken()
+	return true
+}
+
+// taken notes that the store takes what it is given.
+func (l *Ledger) taken() {
+	l.progress(true)
+	l.went(writing, nil)
+}
+
+// refused notes that the store took nothing.
+func (l *Ledger) refused(err error) {
+	l.progress(false)
+	l.went(writing, err)
+	l.notBefore = time.Now().Add(retryAfter)
+}
+
+// readOn takes in a piece of the access log. All of the write-ahead log comes before it is looked at:
+// an intent is written before its request goes out, so before Envoy can speak of it.
+func (l *Ledger) readOn() (more bool) {
+	var err error
+	if len(l.unheard) == 0 {
+		l.unheard, more, err = l.tail.Next()
+	}
+	if err == nil {
+		err = l.readWAL()
+	}
+	l.went(reading, err)
+	if err != nil {
+		return false
+	}
+	l.abandon()
+	for _, line := range l.unheard {
+		l.readLine(line)
+	}
+	l.unheard = nil
+	return more
+}
+
+// abandon makes orphans of requests whose settlement could not be written.
+func (l *Ledger) abandon() {
+	l.broken = append(l.broken, l.c.WAL.Unsettled()...)
+	l.broken = slices.DeleteFunc(l.broken, func(id uuid.UUID) bool {
+		e := l.open[id]
+		if e != nil {
+			l.orphaned(e, time.Now())
+		}
+		return e != nil
+	})
+}
+
+func (l *Ledger) readWAL() error {
+	for {
+		records, segment, err := l.reader.Next()
+		if err != nil {
+			return err
+		}
+		if records == nil {
+			l.catchUp()
+			return nil
+		}
+		for _, r := range records {
+			if err := l.take(r, segment); err != nil {
+				l.unread(err)
+			}
+		}
+	}
+}
+
+// take takes in a record of the write-ahead log.
+func (l *Ledger) take(r wal.Record, segment int64) error {
+	if l.segments[segment] == nil {
+		l.segments[segment] = &closing{since: time.Now()}
+	}
+	switch r.Kind {
+	case wal.StartRecord:
+		l.begin(time.Now())
+	case wal.IntentRecord, wal.OrphanRecord:
+		i, err := r.Intent()
+		if err != nil {
+			return err
+		}
+		l.planned(i, r.Kind == wal.OrphanRecord, segment)
+	case wal.SettlementRecord:
+		s, err := r.Settlement()
+		if err != nil {
+			return err
+		}
+		l.settled(s, segment)
+	}
+	return nil
+}
+
+// readLine takes Envoy's word. Without an intent, the row was written before.
+func (l *Ledger) readLine(at accesslog.Line) {
+	line, err := accesslog.Parse(at.Text)
+	if err != nil {
+		l.unread(err)
+	}
+	e := l.open[line.ID]
+	l.lines = append(l.lines, heard{e, at.End})
+	if err != nil || e == nil || e.line != nil {
+		return
+	}
+	e.line = &line
+	if e.settlement == nil && !e.orphan {
+		l.await(e, time.Now(), lineGrace)
+	}
+	l.judge(e)
+}
+
+// write writes the rows that are ready, and the access log's position, which moves over
+// lines that have become rows only.
+func (l *Ledger) write(ctx context.Context) {
+	if time.Now().Before(l.notBefore) {
+		return
+	}
+	l.advance()
+	for len(l.ready) > 0 || l.at != l.kept {
+		n := min(len(l.ready), maxBatch)
+		at := l.kept
+		if n == len(l.ready) {
+			at = l.at // the position is behind the last row
+		}
+		if err := l.writeBatch(ctx, l.ready[:n], at); err != nil {
+			l.refused(err)
+			return
+		}
+		l.wrote(n, at)
+	}
+}
+
+func (l *Ledger) writeBatch(ctx context.Context, batch []*entry, at gateway.LogPosition) error {
+	rows := make([]*gateway.Row, len(batch))
+	for i, e := range batch {
+		rows[i] = &e.row
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	store, err := l.c.Store(ctx)
+	if err != nil {
+		return err
+	}
+	return store.Write(ctx, rows, l.c.WAL.ID(), at)
+}
+
+func (l *Ledger) wrote(n int, at gateway.LogPosition) {
+	now, unpriced := time.Now(), 0
+	for _, e := range l.ready[:n] {
+		if e.row.Cost.Amount == nil {
+			unpriced++
+		}
+		l.keepOpen(e, now)
+	}
+	clear(l.ready[:n])
+	if l.ready = l.ready[n:]; len(l.ready) == 0 {
+		l.ready = nil
+	}
+	l.kept = at
+	l.taken()
+	l.written(n, unpriced)
+}
+
+// keepOpen remembers an entry whose row is written as long as more may come of it.
+func (l *Ledger) keepOpen(e *entry, now time.Time) {
+	e.state, e.row = isWritten, gateway.Row{}
+	if e.settlement != nil { // its texts are in the store
+		e.settlement.Prompt, e.settlement.Answer.Text = "", ""
+	}
+	switch {
+	case e.line != nil && (e.settlement != nil || e.orphan):
+		l.done(e)
+	case e.line != nil:
+		l.await(e, now, keepSettled)
+	case e.settlement != nil && !e.goesOn():
+		l.release(e) // the row has all that the gateway knows
+		l.await(e, now, keepSettled)
+	default:
+		l.await(e, now, keepOrphan-min(max(now.Sub(e.intent.StartedAt), 0), keepOrphan))
+	}
+}
+
+// advance moves the position over the lines whose rows are in the store or about to be.
+func (l *Ledger) advance() {
+	for len(l.lines) > 0 {
+		first := l.lines[0]
+		if first.of != nil && first.of.state == isOpen {
+			return
+		}
+		l.at = first.end
+		l.lines = l.lines[1:]
+	}
+}
+
+// rotate looks at the access log's size, once a second.
+func (l *Ledger) rotate(ctx context.Context, now time.Time) {
+	if l.c.Rotation.At == 0 || now.Sub(l.looked) < rotateEvery {
+		return
+	}
+	l.looked = now
+	l.went(rotating, l.tail.Rotate(ctx, l.c.Rotation, l.kept))
+}
+
+// tidy removes the segments of the write-ahead log that nothing needs.
+func (l *Ledger) tidy(now time.Time) {
+	var first error
+	for number, segment := range l.segments {
+		if number >= l.reader.Segment() {
+			continue // it is being read
+		}
+		if err := l.tidySegment(number, segment, now); first == nil {
+			first = err
+		}
+	}
+	l.went(tidying, first)
+}
+
+// tidySegment removes a segment, or carries over what an old one is needed for.
+func (l *Ledger) tidySegment(number int64, segment *closing, now time.Time) error {
+	switch {
+	case segment.records == 0:
+		if err := l.c.WAL.Remove(number); err != nil {
+			return err
+		}
+		delete(l.segments, number)
+	case now.Sub(segment.since) > keepAfter:
+		if err := l.carry(number); err != nil {
+			return err
+		}
+		segment.since = now
+	}
+	return nil
+}
+
+// carry has the records written again that hold a segment. Settled requests whose row is not
+// written are about to be done.
+func (l *Ledger) carry(segment int64) error {
+	for _, e := range l.open {
+		if e.settlement != nil && e.state != isWritten || len(e.segments) == 0 || e.segments[0] != segment {
+			continue
+		}
+		if err := l.c.WAL.Carry(wal.Unfinished{Intent: e.intent, Settlement: e.settlement, Orphan: e.orphan}); err != nil {
+			return err
+		}
+		l.release(e) // it is held again when the log is read on
+	}
+	return nil
+}

@@ -1,0 +1,535 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ai-gateway/gateway"
+	"ai-gateway/store"
+	"ai-gateway/usage/accesslog"
+)
+
+func TestBothWitnessesMakeOneRowWhicheverSpeaksFirst(t *testing.T) {
+	for _, journalFirst := range []bool{true, false} {
+		b := newBooks(t)
+		i := intent()
+		b.plan(i)
+		say := []func(){func() { b.settle(i) }, func() { b.journalize(line(i)) }}
+		if journalFirst {
+			say[0], say[1] = say[1], say[0]
+		}
+		say[0]()
+		time.Sleep(3 * round / 2)
+		say[1]()
+		b.eventually("both are heard", func() bool { return b.requests(1)[0].Witness == "both" })
+		r := b.requests(1)[0]
+		if r.UsageSource != "provider" || r.Outcome != "ok" || r.Attempts != 2 || r.DurationMS != 1234 ||
+			*r.TTFTMS != 100 || r.PromptTokens != 1000 || r.CompletionTokens != 100 || *r.CostNanoUSD != 3_500_000 || *r.PriceVersion != "v1" ||
+			r.ID != i.ID.String() || r.StartedAt != stamp(i.StartedAt) || r.Endpoint != "/v1/chat/completions" || !r.Stream || r.ErrorCode != nil {
+			t.Errorf("journal first: %v: row %+v", journalFirst, r)
+		}
+	}
+}
+
+func TestARequestThatRunsHasNoRow(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	b.plan(i)
+	b.journalize(line(i)) // the gateway is about to speak
+	time.Sleep(b.grace + 3*round)
+	b.requests(0)
+	b.settle(i)
+	b.requests(1)
+}
+
+func TestARequestThatEnvoyAloneSawEndIsEstimated(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	b.plan(i)
+	b.crash()
+	b.journalize(line(i))
+	r := b.requests(1)[0]
+	if r.Witness != "envoy" || r.UsageSource != "estimated" || r.PromptTokens != 9 || r.CompletionTokens != 4000/eventBytesPerToken || r.Outcome != "ok" {
+		t.Errorf("row %+v", r)
+	}
+}
+
+func TestTheUsageThatEnvoyAloneSawIsTheProviders(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	b.plan(i)
+	b.crash()
+	b.journalize(line(i, "usage", "1000 400 100 7"))
+	r := b.requests(1)[0]
+	if r.Witness != "envoy" || r.UsageSource != "envoy" || r.PromptTokens != 1000 || r.CachedTokens != 400 || r.CompletionTokens != 100 || *r.CostNanoUSD != 3_000_000 {
+		t.Errorf("row %+v", r)
+	}
+}
+
+func TestARequestThatTheGatewayAloneSawEndHasItsUsage(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	b.plan(i)
+	b.settle(i)
+	if r := b.requests(1)[0]; r.Witness != "gateway" || r.UsageSource != "provider" || r.Outcome != "ok" || r.PromptTokens != 1000 {
+		t.Errorf("row %+v", r)
+	}
+}
+
+func TestARequestThatNobodySawEndIsClosedAsEstimated(t *testing.T) {
+	b := newBooks(t)
+	b.orphanGrace = 50 * time.Millisecond
+	i := intent()
+	b.plan(i)
+	time.Sleep(b.orphanGrace + 3*round)
+	b.requests(0) // it may still run
+	b.crash()
+	if r := b.requests(1)[0]; r.Witness != "none" || r.UsageSource != "estimated" || r.Outcome != "unknown" || r.PromptTokens != 9 || r.Status != 0 {
+		t.Errorf("row %+v", r)
+	}
+	b.crash()
+	b.journalize(line(i, "usage", "1000 0 100 0")) // Envoy had carried it on
+	b.eventually("Envoy's word replaces the estimate", func() bool { return b.requests(1)[0].UsageSource == "envoy" })
+	if r := b.requests(1)[0]; r.Witness != "envoy" || r.Outcome != "ok" || r.Attempts != 2 {
+		t.Errorf("row %+v", r)
+	}
+}
+
+func TestALateWordCompletesARow(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	b.plan(i)
+	b.settle(i)
+	if r := b.requests(1)[0]; r.Witness != "gateway" || r.Attempts != 1 {
+		t.Fatalf("row %+v", r)
+	}
+	b.journalize(line(i, "usage", "5 0 5 0"))
+	b.eventually("both are heard", func() bool { return b.requests(1)[0].Witness == "both" })
+	if r := b.requests(1)[0]; r.UsageSource != "provider" || r.PromptTokens != 1000 || r.Attempts != 2 || *r.CostNanoUSD != 3_500_000 {
+		t.Errorf("row %+v", r)
+	}
+}
+
+func TestTheBackendThatWasCalledLastServedIt(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	i.Steps = append(i.Steps, gateway.Step{Backend: "second", UpstreamModel: "m"})
+	b.whole(i, "backend", "second")
+	if r := b.requests(1)[0]; r.Backend != "second" {
+		t.Errorf("row %+v", r)
+	}
+}
+
+func TestEachTryHasARow(t *testing.T) {
+	b := newBooks(t)
+	b.whole(intent())
+	b.requests(1)
+	var tries []struct {
+		Attempt, Status, StartMS, DurationMS, Bytes int64
+		Backend                                     string
+		Cost                                        *int64
+	}
+	err := b.db.Select(&tries, `SELECT attempt, status, start_ms AS startms, duration_ms AS durationms, response_bytes AS bytes, backend,
+		cost_nanousd AS cost FROM attempts ORDER BY attempt`)
+	if err != nil || len(tries) != 2 {
+		t.Fatalf("tries %+v, %v", tries, err)
+	}
+	first, second := tries[0], tries[1]
+	if first.Status != 503 || first.StartMS != 0 || first.DurationMS != 50 || first.Bytes != 0 || first.Cost != nil {
+		t.Errorf("first try %+v", first)
+	}
+	if second.Status != 200 || second.StartMS != 200 || second.DurationMS != 1034 || second.Bytes != 4000 || second.Cost == nil || *second.Cost != 3_500_000 {
+		t.Errorf("second try %+v", second)
+	}
+}
+
+func TestARestartReadsNothingTwiceAndLosesNothing(t *testing.T) {
+	for name, next := range map[string]func(*books){"restart": (*books).restart, "crash": (*books).crash} {
+		b := newBooks(t)
+		for range 20 {
+			b.whole(intent())
+		}
+		b.requests(20)
+		b.stop()
+		half := intent()
+		b.start()
+		b.plan(half)
+		next(b)
+		b.journalize(line(half))
+		for range 5 {
+			b.whole(intent())
+		}
+		b.requests(26)
+		next(b)
+		time.Sleep(3 * round)
+		b.requests(26)
+		at := b.position()
+		info, err := os.Stat(b.accessLog())
+		if err != nil || at.Offset != info.Size() {
+			t.Errorf("%s: position %+v; the access log has %d bytes, %v", name, at, info.Size(), err)
+		}
+		if stats := b.Stats(); stats.WAL.Segments > 2 {
+			t.Errorf("%s: stats %+v", name, stats)
+		}
+	}
+}
+
+func TestAPositionNeverPassesALineThatHasNoRow(t *testing.T) {
+	b := newBooks(t)
+	first, second := intent(), intent()
+	b.plan(first)
+	b.journalize(line(first)) // waits for the gateway's word
+	b.whole(second)
+	b.requests(1)
+	at := b.position()
+	if at.Offset != 0 {
+		t.Errorf("position %+v; the first line has no row yet", at)
+	}
+}
+
+func TestATornLineWaitsForItsEnd(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	b.plan(i)
+	b.settle(i)
+	text := line(i)
+	for piece := range strings.SplitAfterSeq(text, "\"") {
+		b.journalize(piece)
+	}
+	b.journalize(text[:10])
+	b.eventually("both are heard", func() bool { return b.requests(1)[0].Witness == "both" })
+}
+
+func TestARotatedOrTruncatedJournalLosesNothing(t *testing.T) {
+	b := newBooks(t)
+	b.grace = time.Hour
+	b.restart()
+	b.whole(intent())
+	b.requests(1)
+	b.whole(intent())
+	for n := range 3 {
+		if err := os.Rename(b.accessLog(), fmt.Sprintf("%s.%06d", b.accessLog(), n)); err != nil {
+			t.Fatal(err)
+		}
+		b.whole(intent())
+		b.whole(intent())
+		if n == 1 {
+			b.crash()
+		}
+	}
+	b.requests(8)
+	if err := os.Truncate(b.accessLog(), 0); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * round)
+	b.whole(intent())
+	b.requests(9)
+}
+
+func TestAJournalThatWasRemovedIsOpenedAnew(t *testing.T) {
+	b := newBooks(t)
+	b.stop()
+	b.rotation = accesslog.Rotation{At: 1 << 20, Keep: 1 << 20, Reopen: func(context.Context) error {
+		b.journalize("") // makes the file
+		return nil
+	}}
+	b.start()
+	b.whole(intent())
+	b.requests(1)
+	do(t, os.Remove(b.accessLog()))
+	b.eventually("Envoy was asked", func() bool {
+		_, err := os.Stat(b.accessLog())
+		return err == nil
+	})
+	b.whole(intent())
+	if r := b.requests(2)[1]; r.Witness != "both" {
+		t.Errorf("row %+v", r)
+	}
+}
+
+// TestALargeJournalIsRotatedAndBounded has an Envoy that goes on with the old file until
+// it is told to open the journal anew, which fails at first.
+func TestALargeJournalIsRotatedAndBounded(t *testing.T) {
+	b := newBooks(t)
+	b.stop()
+	var asked atomic.Int64
+	var log atomic.Pointer[os.File]
+	open := func() error {
+		f, err := os.OpenFile(b.accessLog(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if old := log.Swap(f); old != nil {
+			old.Close()
+		}
+		return err
+	}
+	do(t, open())
+	b.rotation = accesslog.Rotation{At: 2000, Keep: 5000, Reopen: func(context.Context) error {
+		if asked.Add(1)%2 == 1 {
+			return errors.New("it is busy")
+		}
+		return open()
+	}}
+	b.start()
+	const rows = 60
+	for range rows {
+		i := intent()
+		b.plan(i)
+		b.settle(i)
+		for {
+			if _, err := log.Load().WriteString(line(i)); err == nil {
+				break // else it was just closed
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	b.requests(rows)
+	b.eventually("both are heard of all", func() bool {
+		for _, r := range b.requests(rows) {
+			if r.Witness != "both" {
+				return false
+			}
+		}
+		return true
+	})
+	files, err := filepath.Glob(b.accessLog() + ".*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("rotated files %v, %v", files, err)
+	}
+	total := int64(0)
+	for _, path := range files {
+		if info, err := os.Stat(path); err == nil {
+			total += info.Size()
+		}
+	}
+	if asked.Load() < 2 || total > 5000+20_000 {
+		t.Errorf("asked %d times, %d bytes of rotated files", asked.Load(), total)
+	}
+}
+
+func TestLinesThatMakeNoSenseAreCountedAndLeftOut(t *testing.T) {
+	b := newBooks(t)
+	b.journalize("not json\n{}\n\n" + strings.Repeat("x", 2<<20) + "\n")
+	b.whole(intent())
+	b.requests(1)
+	b.eventually("the line behind them is read", func() bool { return b.requests(1)[0].Witness == "both" })
+	if stats := b.Stats(); stats.Unread != 3 {
+		t.Errorf("%d lines were unread, want 3", stats.Unread)
+	}
+}
+
+func TestALineOfARequestThatIsNotKnownIsLeftOut(t *testing.T) {
+	b := newBooks(t)
+	b.journalize(line(intent()))
+	b.whole(intent())
+	b.requests(1)
+}
+
+func TestASettlementThatCouldNotBeWrittenLeavesTheWordToEnvoy(t *testing.T) {
+	b := newBooks(t)
+	i := intent()
+	b.plan(i)
+	s := settlement(i)
+	s.Answer.ErrorCode = strings.Repeat("x", 5<<20) // longer than a record may be
+	b.wal.AppendSettlement(&s)
+	b.journalize(line(i))
+	if r := b.requests(1)[0]; r.Witness != "envoy" {
+		t.Errorf("row %+v", r)
+	}
+}
+
+func TestAnOldSegmentIsRemovedThoughARequestInItStillRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBooks(t)
+		running := intent()
+		b.plan(running)
+		const others = 16
+		for range others {
+			large := intent()
+			large.RequestID = strings.Repeat("x", 1<<20)
+			b.whole(large)
+		}
+		b.requests(others)
+		time.Sleep(2 * keepAfter)
+		if stats := b.wal.Stats(); stats.Bytes > 1<<20 {
+			t.Errorf("the write-ahead log still has %d bytes", stats.Bytes)
+		}
+		b.crash()
+		b.journalize(line(running))
+		time.Sleep(3 * round)
+		b.requests(others + 1)
+	})
+}
+
+func TestTheEndOfARequestIsToldByStatusAndFlags(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		flags  string
+		want   gateway.Outcome
+	}{
+		{200, "-", gateway.OK}, {200, "DC", gateway.ClientClosed}, {200, "UC", gateway.ProviderClosed}, {200, "UPE,UC", gateway.ProviderClosed},
+		{503, "UF,URX", gateway.ProviderError}, {429, "-", gateway.ProviderError}, {0, "DC", gateway.ClientClosed}, {200, "", gateway.OK},
+	} {
+		if got := ending(c.status, c.flags); got != c.want {
+			t.Errorf("status %d, flags %q: %s, want %s", c.status, c.flags, got, c.want)
+		}
+	}
+}
+
+func TestRefusedRequestsCostNothingAndUnpricedOnesCostNull(t *testing.T) {
+	b := newBooks(t)
+	refused, unpriced := intent(), intent()
+	refused.Price, unpriced.Price = nil, nil
+	b.plan(refused)
+	b.crash()
+	b.journalize(line(refused, "status", "503", "flags", "UF"))
+	if r := b.requests(1)[0]; r.CostNanoUSD == nil || *r.CostNanoUSD != 0 || r.PromptTokens != 0 || r.Outcome != "provider_error" {
+		t.Errorf("row of a refused request %+v", r)
+	}
+	b.whole(unpriced)
+	if r := b.requests(2)[1]; r.CostNanoUSD != nil || r.PriceVersion != nil {
+		t.Errorf("row of a request without a price %+v", r)
+	}
+	b.eventually("it is counted", func() bool { return b.Stats().Unpriced == 1 })
+}
+
+func TestCostsAddUpByKeyAndModel(t *testing.T) {
+	b := newBooks(t)
+	for _, model := range []gateway.Model{"gpt-4o", "gpt-4o", "unknown"} {
+		i := intent()
+		i.Model = model
+		if model == "unknown" {
+			i.Price = nil
+		}
+		b.whole(i)
+	}
+	other := intent()
+	other.KeyID, other.KeyLabel = gateway.AnonymousKey, "no key"
+	b.whole(other)
+	b.requests(4)
+	all, err := b.store.Costs(t.Context())
+	if err != nil || len(all) != 2 || all[0].Key.Label != "no key" {
+		t.Fatalf("costs %+v, %v", all, err)
+	}
+	one, err := b.store.KeyCosts(t.Context(), intent().KeyID)
+	if err != nil || one.Requests != 3 || one.Cost != 7_000_000 || one.Unpriced != 1 || len(one.Models) != 2 || one.PromptTokens != 3000 {
+		t.Errorf("costs of one key %+v, %v", one, err)
+	}
+	if _, err := b.store.KeyCosts(t.Context(), "k_none"); !errors.Is(err, store.ErrNoKey) {
+		t.Errorf("costs of an unknown key: %v", err)
+	}
+}
+
+func TestThePromptLogIsNewestFirstAndLimited(t *testing.T) {
+	b := newBooks(t)
+	for n := range 4 {
+		i := intent()
+		i.StartedAt = i.StartedAt.Add(time.Duration(n) * time.Second)
+		s := settlement(i)
+		s.Prompt = fmt.Sprint("prompt ", n)
+		if n == 3 {
+			s.Prompt, s.Answer.Text = "", ""
+		}
+		b.plan(i)
+		b.wal.AppendSettlement(&s)
+		b.journalize(line(i))
+	}
+	b.requests(4)
+	prompts, err := b.store.Prompts(t.Context(), 2)
+	if err != nil || len(prompts) != 2 || prompts[0].Prompt != "prompt 2" || prompts[1].Answer != "hello" || prompts[0].Label != "sk-…wxyz" {
+		t.Errorf("prompts %+v, %v", prompts, err)
+	}
+}
+
+func TestPromptsAreRemovedWhenTheyAreOld(t *testing.T) {
+	b := newBooks(t)
+	b.stop()
+	b.keep = time.Hour
+	b.start()
+	old, young := intent(), intent()
+	old.StartedAt = old.StartedAt.Add(-2 * time.Hour)
+	b.whole(old)
+	b.whole(young)
+	b.requests(2)
+	b.restart() // it is looked at once an hour, and at the start
+	b.eventually("the old one is removed", func() bool {
+		prompts, err := b.store.Prompts(t.Context(), 10)
+		return err == nil && len(prompts) == 1 && prompts[0].ID == young.ID.String()
+	})
+	b.requests(2)
+}
+
+func TestManyRequestsWithTheSameLabelHaveARowEach(t *testing.T) {
+	b := newBooks(t)
+	const n = 2000
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range n / 4 {
+				i := intent()
+				b.plan(i)
+				b.settle(i)
+			}
+		})
+	}
+	all.Wait()
+	b.requests(n)
+}
+
+func TestStoppingWritesWhatIsThere(t *testing.T) {
+	b := newBooks(t)
+	b.grace = time.Hour
+	b.restart()
+	i := intent()
+	b.plan(i)
+	b.settle(i)
+	b.whole(intent())
+	b.plan(intent())
+	b.restart()
+	b.requests(2)
+}
+
+func TestTablesThatCannotBeOpenedYetAreTriedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "away", "gateway.db")
+	b := overTables(t, path, time.Hour)
+	i := intent()
+	b.plan(i)
+	b.settle(i)
+	b.eventually("the failure is told", func() bool { return b.Stats().LastError != "" })
+	do(t, os.Mkdir(filepath.Dir(path), 0o700))
+	b.eventually("the row is written", func() bool { return b.Stats().Written > 0 })
+}
+
+func TestWhileTheTablesTakeNothingRequestsAreKept(t *testing.T) {
+	b := newBooks(t)
+	b.whole(intent())
+	b.requests(1)
+	other := openDB(t, b.database())
+	other.MustExec(`ALTER TABLE requests RENAME TO hidden`)
+	for range 10 {
+		b.whole(intent())
+	}
+	b.eventually("the failure is told", func() bool { return b.Stats().LastError != "" })
+	other.MustExec(`ALTER TABLE hidden RENAME TO requests`)
+	b.requests(11)
+	b.eventually("the failure is over", func() bool { return b.Stats().LastError == "" })
+}
+
+func BenchmarkRow(b *testing.B) {
+	i := intent()
+	s := settlement(i)
+	text := bytes.TrimSpace([]byte(line(i)))
+	for b.Loop() {
+		l, err := accesslog.Parse(text)
+		do(b, err)
+		_ = newRow(&i, &s, &l)
+	}
+}

@@ -1,0 +1,321 @@
+package wal
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"ai-gateway/gateway"
+)
+
+// The payloads of records, in protobuf's wire format: small, quick to
+// write and to read, and a field that an older gateway does not know is passed over.
+// Numbers are never used again for something else.
+
+const (
+	fieldID = 1
+
+	// of an intent
+	fieldRequestID    = 2
+	fieldStartedAt    = 3 // microseconds since 1970
+	fieldKeyID        = 4
+	fieldKeyLabel     = 5
+	fieldUserID       = 6
+	fieldClientIP     = 7
+	fieldEndpoint     = 8 // path
+	fieldModel        = 9
+	fieldStep         = 10 // message: 1 backend, 2 upstream model
+	fieldStream       = 11
+	fieldPromptTokens = 12
+	fieldPrice        = 13 // message: 1 rates, 2 tier, 3 version
+
+	// of a settlement
+	fieldDuration  = 2 // nanoseconds
+	fieldTTFT      = 3
+	fieldStatus    = 4
+	fieldFinished  = 5
+	fieldUsage     = 6 // message: 1 prompt, 2 cached, 3 cache write, 4 completion, 5 reasoning
+	fieldSource    = 7
+	fieldText      = 8
+	fieldErrorCode = 9
+	fieldPrompt    = 10
+	fieldStale     = 11
+	fieldUnsent    = 12
+	fieldEnvoyGone = 13
+)
+
+func appendText[T ~string | ~[]byte](b []byte, field protowire.Number, v T) []byte {
+	if len(v) == 0 {
+		return b
+	}
+	b = protowire.AppendTag(b, field, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(len(v)))
+	return append(b, v...)
+}
+
+func appendCount(b []byte, field protowire.Number, n int64) []byte {
+	if n == 0 {
+		return b
+	}
+	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), uint64(n))
+}
+
+func appendFlag(b []byte, field protowire.Number, v bool) []byte {
+	if !v {
+		return b
+	}
+	return appendCount(b, field, 1)
+}
+
+// appendMessage appends what f appends as a nested message. Its length is written in two
+// bytes, so it is at most 16 KiB: a price with all its tiers, the largest of them, takes
+// a few hundred bytes.
+func appendMessage(b []byte, field protowire.Number, f func([]byte) []byte) []byte {
+	b = protowire.AppendTag(b, field, protowire.BytesType)
+	from := len(b)
+	b = f(append(b, 0, 0))
+	size := len(b) - from - 2
+	b[from], b[from+1] = byte(size)|0x80, byte(size>>7) // a varint may be longer than it need be
+	return b
+}
+
+// appendIntent appends the payload of an intent.
+func appendIntent(b []byte, i *gateway.Intent) []byte {
+	b = appendText(b, fieldID, i.ID[:])
+	b = appendText(b, fieldRequestID, i.RequestID)
+	b = appendCount(b, fieldStartedAt, i.StartedAt.UnixMicro())
+	b = appendText(b, fieldKeyID, i.KeyID)
+	b = appendText(b, fieldKeyLabel, i.KeyLabel)
+	b = appendText(b, fieldUserID, i.UserID)
+	b = appendText(b, fieldClientIP, i.ClientIP)
+	b = appendText(b, fieldEndpoint, i.Endpoint.Path())
+	b = appendText(b, fieldModel, i.Model)
+	for _, step := range i.Steps {
+		b = appendMessage(b, fieldStep, func(b []byte) []byte {
+			return appendText(appendText(b, 1, step.Backend), 2, step.UpstreamModel)
+		})
+	}
+	b = appendFlag(b, fieldStream, i.Stream)
+	b = appendCount(b, fieldPromptTokens, i.PromptTokens)
+	if i.Price != nil {
+		b = appendMessage(b, fieldPrice, func(b []byte) []byte { return appendPrice(b, i.Price) })
+	}
+	return b
+}
+
+func appendPrice(b []byte, p *gateway.Price) []byte {
+	b = appendMessage(b, 1, func(b []byte) []byte { return appendRates(b, &p.Rates) })
+	for _, tier := range p.Tiers {
+		b = appendMessage(b, 2, func(b []byte) []byte { return appendRates(appendCount(b, 6, tier.Above), &tier.Rates) })
+	}
+	return appendText(b, 3, p.Version)
+}
+
+func appendRates(b []byte, r *gateway.Rates) []byte {
+	for n, rate := range [...]gateway.Money{r.Input, r.CachedInput, r.CacheWrite, r.Output, r.Reasoning} {
+		b = appendCount(b, protowire.Number(n+1), int64(rate))
+	}
+	return b
+}
+
+// appendSettlement appends the payload of a settlement.
+func appendSettlement(b []byte, s *gateway.Settlement) []byte {
+	b = appendText(b, fieldID, s.ID[:])
+	b = appendCount(b, fieldDuration, int64(s.Duration))
+	b = appendCount(b, fieldTTFT, int64(s.TTFT))
+	b = appendCount(b, fieldStatus, int64(s.Status))
+	b = appendFlag(b, fieldFinished, s.Finished)
+	b = appendMessage(b, fieldUsage, func(b []byte) []byte {
+		u := s.Answer.Usage
+		for n, count := range [...]int64{u.Prompt, u.Cached, u.CacheWrite, u.Completion, u.Reasoning} {
+			b = appendCount(b, protowire.Number(n+1), count)
+		}
+		return b
+	})
+	b = appendCount(b, fieldSource, int64(s.Answer.Source))
+	b = appendText(b, fieldText, s.Answer.Text)
+	b = appendText(b, fieldErrorCode, s.Answer.ErrorCode)
+	b = appendText(b, fieldPrompt, s.Prompt)
+	b = appendFlag(b, fieldStale, s.Answer.Stale)
+	b = appendFlag(b, fieldUnsent, s.Unsent)
+	return appendFlag(b, fieldEnvoyGone, s.EnvoyGone)
+}
+
+var errRecord = errors.New("a record of the write-ahead log makes no sense")
+
+// each calls f for every field of a message: v is the value of a length-delimited
+// field, n that of a varint. Other types are passed over.
+func each(b []byte, f func(field protowire.Number, v []byte, n int64) error) error {
+	for len(b) > 0 {
+		field, typ, size := protowire.ConsumeTag(b)
+		if size < 0 {
+			return errRecord
+		}
+		b = b[size:]
+		var v []byte
+		var n uint64
+		switch typ {
+		case protowire.BytesType:
+			v, size = protowire.ConsumeBytes(b)
+		case protowire.VarintType:
+			n, size = protowire.ConsumeVarint(b)
+		default:
+			size = protowire.ConsumeFieldValue(field, typ, b)
+		}
+		if size < 0 {
+			return errRecord
+		}
+		b = b[size:]
+		if err := f(field, v, int64(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Intent reads the payload of an intent, an orphan's too.
+func (r Record) Intent() (*gateway.Intent, error) { return readIntent(r.payload) }
+
+// Settlement reads the payload of a settlement.
+func (r Record) Settlement() (*gateway.Settlement, error) { return readSettlement(r.payload) }
+
+func readIntent(b []byte) (*gateway.Intent, error) {
+	i := &gateway.Intent{}
+	err := each(b, func(field protowire.Number, v []byte, n int64) error {
+		switch field {
+		case fieldID:
+			return readID(&i.ID, v)
+		case fieldRequestID:
+			i.RequestID = string(v)
+		case fieldStartedAt:
+			i.StartedAt = time.UnixMicro(n).UTC()
+		case fieldKeyID:
+			i.KeyID = gateway.KeyID(v)
+		case fieldKeyLabel:
+			i.KeyLabel = string(v)
+		case fieldUserID:
+			i.UserID = string(v)
+		case fieldClientIP:
+			i.ClientIP = string(v)
+		case fieldEndpoint:
+			i.Endpoint = gateway.EndpointOf(string(v))
+		case fieldModel:
+			i.Model = gateway.Model(v)
+		case fieldStep:
+			return readStep(i, v)
+		case fieldStream:
+			i.Stream = n != 0
+		case fieldPromptTokens:
+			i.PromptTokens = n
+		case fieldPrice:
+			i.Price = &gateway.Price{}
+			return readPrice(i.Price, v)
+		}
+		return nil
+	})
+	if err == nil && (i.ID == uuid.UUID{} || i.StartedAt.IsZero() || i.Endpoint == 0 || len(i.Steps) == 0) {
+		err = errRecord
+	}
+	return i, err
+}
+
+func readID(id *uuid.UUID, v []byte) (err error) {
+	*id, err = uuid.FromBytes(v)
+	return err
+}
+
+func readStep(i *gateway.Intent, b []byte) error {
+	var step gateway.Step
+	err := each(b, func(field protowire.Number, v []byte, _ int64) error {
+		switch field {
+		case 1:
+			step.Backend = string(v)
+		case 2:
+			step.UpstreamModel = gateway.Model(v)
+		}
+		return nil
+	})
+	i.Steps = append(i.Steps, step)
+	return err
+}
+
+func readPrice(p *gateway.Price, b []byte) error {
+	return each(b, func(field protowire.Number, v []byte, _ int64) error {
+		switch field {
+		case 1:
+			return readRates(&gateway.Tier{}, &p.Rates, v)
+		case 2:
+			p.Tiers = append(p.Tiers, gateway.Tier{})
+			tier := &p.Tiers[len(p.Tiers)-1]
+			return readRates(tier, &tier.Rates, v)
+		case 3:
+			p.Version = string(v)
+		}
+		return nil
+	})
+}
+
+func readRates(tier *gateway.Tier, r *gateway.Rates, b []byte) error {
+	rates := [...]*gateway.Money{&r.Input, &r.CachedInput, &r.CacheWrite, &r.Output, &r.Reasoning}
+	return each(b, func(field protowire.Number, _ []byte, n int64) error {
+		switch {
+		case field == 6:
+			tier.Above = n
+		case int(field) <= len(rates):
+			*rates[field-1] = gateway.Money(n)
+		}
+		return nil
+	})
+}
+
+func readSettlement(b []byte) (*gateway.Settlement, error) {
+	s := &gateway.Settlement{}
+	err := each(b, func(field protowire.Number, v []byte, n int64) error {
+		switch field {
+		case fieldID:
+			return readID(&s.ID, v)
+		case fieldDuration:
+			s.Duration = time.Duration(n)
+		case fieldTTFT:
+			s.TTFT = time.Duration(n)
+		case fieldStatus:
+			s.Status = int(n)
+		case fieldFinished:
+			s.Finished = n != 0
+		case fieldUsage:
+			return readUsage(&s.Answer.Usage, v)
+		case fieldSource:
+			s.Answer.Source = gateway.Source(min(uint64(n), math.MaxUint8))
+		case fieldText:
+			s.Answer.Text = string(v)
+		case fieldErrorCode:
+			s.Answer.ErrorCode = string(v)
+		case fieldPrompt:
+			s.Prompt = string(v)
+		case fieldStale:
+			s.Answer.Stale = n != 0
+		case fieldUnsent:
+			s.Unsent = n != 0
+		case fieldEnvoyGone:
+			s.EnvoyGone = n != 0
+		}
+		return nil
+	})
+	if err == nil && s.ID == (uuid.UUID{}) {
+		err = errRecord
+	}
+	return s, err
+}
+
+func readUsage(u *gateway.Usage, b []byte) error {
+	counts := [...]*int64{&u.Prompt, &u.Cached, &u.CacheWrite, &u.Completion, &u.Reasoning}
+	return each(b, func(field protowire.Number, _ []byte, n int64) error {
+		if int(field) <= len(counts) {
+			*counts[field-1] = n
+		}
+		return nil
+	})
+}
