@@ -1,0 +1,81 @@
+package auth
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// failures counts wrong keys by the client's address. Each address has a bucket of them that
+// refills steadily. Whoever has a key that works never meets it.
+type failures struct {
+	mu      sync.Mutex
+	full    map[netip.Prefix]time.Time // when the bucket will be full again, by address; in the past, it is
+	cleaned time.Time
+}
+
+const (
+	failuresAtOnce = 20              // wrong keys of an address in a row
+	failureRefill  = 3 * time.Second // for one more
+	maxAddresses   = 16 << 10        // that are remembered
+)
+
+func newFailures() *failures { return &failures{full: map[netip.Prefix]time.Time{}} }
+
+// count notes a wrong key, and returns how long the next one should wait; 0 while the
+// address may fail.
+func (f *failures) count(client string, now time.Time) time.Duration {
+	of := networkOf(client)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	full, known := f.full[of]
+	if full.Before(now) {
+		full = now
+	}
+	full = full.Add(failureRefill)
+	if over := full.Sub(now) - failuresAtOnce*failureRefill; over > 0 {
+		return over // the bucket is empty, and does not get emptier
+	}
+	if !known {
+		f.makeRoom(now)
+	}
+	f.full[of] = full
+	return 0
+}
+
+// makeRoom forgets addresses that have not failed for a while, and any one if none has: who
+// fails from many addresses costs no more memory.
+func (f *failures) makeRoom(now time.Time) {
+	if len(f.full) < maxAddresses {
+		return
+	}
+	if now.Sub(f.cleaned) >= failureRefill {
+		f.cleaned = now
+		for of, full := range f.full {
+			if !full.After(now) {
+				delete(f.full, of)
+			}
+		}
+	}
+	for of := range f.full {
+		if len(f.full) < maxAddresses {
+			return
+		}
+		delete(f.full, of)
+	}
+}
+
+// networkOf is what is counted as one address: of IPv6 the network that a household gets.
+// What is no address counts as one.
+func networkOf(client string) netip.Prefix {
+	a, err := netip.ParseAddr(client)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	bits := 32
+	if a = a.Unmap().WithZone(""); a.Is6() {
+		bits = 64
+	}
+	of, _ := a.Prefix(bits) // it has as many bits
+	return of
+}

@@ -1,0 +1,361 @@
+package auth
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"ai-gateway/gateway"
+)
+
+// Fields are what a request wants of a key: the values of a JSON object by name, in order.
+// Both the API and the command line say it so.
+type Fields []Field
+
+// Field is one of them.
+type Field struct {
+	Name  string
+	Value json.RawMessage
+}
+
+// TextField is a field with a text.
+func TextField(name, text string) Field {
+	value, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // texts always marshal
+	}
+	return Field{name, value}
+}
+
+// ReadFields reads a JSON object. Unlike encoding/json it refuses a name that comes twice,
+// as one reader would take the first and another the last.
+func ReadFields(body []byte) (Fields, error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		return nil, bad("", "The body must be a JSON object.")
+	}
+	var all Fields
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, bad("", "The body is not valid JSON.")
+		}
+		f := Field{Name: fmt.Sprint(name)}
+		if err := d.Decode(&f.Value); err != nil {
+			return nil, bad("", "The body is not valid JSON.")
+		}
+		if slices.ContainsFunc(all, func(other Field) bool { return other.Name == f.Name }) {
+			return nil, bad(f.Name, "comes twice.")
+		}
+		all = append(all, f)
+	}
+	if _, err := d.Token(); err != nil || d.More() {
+		return nil, bad("", "The body must be one JSON object and nothing else.")
+	}
+	return all, nil
+}
+
+// bad is a 400 that names the parameter.
+func bad(name, because string) *gateway.Error {
+	if name == "" {
+		return gateway.BadRequest("invalid_body", "", because)
+	}
+	return gateway.BadRequest("invalid_"+code(name), name, name+" "+because)
+}
+
+// code makes a name fit to be part of an error code.
+func code(name string) string {
+	first, _, _ := strings.Cut(name, ".")
+	if !slices.Contains(fieldNames(), first) && first != graceField {
+		return "parameter"
+	}
+	return first
+}
+
+// setter reads a field's value into a key.
+type setter func(k *gateway.APIKey, value json.RawMessage) error
+
+// setters are the fields of a key that may be set.
+func setters() map[string]setter {
+	return map[string]setter{
+		"label":         setLabel,
+		"role":          func(k *gateway.APIKey, v json.RawMessage) error { return setRole(&k.Role, v) },
+		"owner":         func(k *gateway.APIKey, v json.RawMessage) error { return setName(&k.Owner, v) },
+		"team":          func(k *gateway.APIKey, v json.RawMessage) error { return setName(&k.Team, v) },
+		"expires_at":    setExpiry,
+		"models":        setModels,
+		"networks":      setNetworks,
+		"tags":          setTags,
+		"limits":        setLimits,
+		"provider_keys": func(k *gateway.APIKey, v json.RawMessage) error { return setTruth(&k.ProviderKeys, v) },
+	}
+}
+
+func fieldNames() []string {
+	return []string{"label", "role", "owner", "team", "expires_at", "models", "networks", "tags", "limits", "provider_keys"}
+}
+
+// apply sets the fields of a key. What is no field is refused: it would be lost silently.
+func (f Fields) apply(k *gateway.APIKey) error {
+	known := setters()
+	for _, field := range f {
+		set, ok := known[field.Name]
+		if !ok {
+			return bad(field.Name, "is no field of a key: there are "+strings.Join(fieldNames(), ", ")+".")
+		}
+		if err := set(k, field.Value); err != nil {
+			return withName(field.Name, err)
+		}
+	}
+	return nil
+}
+
+// within is an error of a part of a field.
+type within struct {
+	part    string
+	because string
+}
+
+func (e within) Error() string { return e.because }
+
+func withName(name string, err error) error {
+	var part within
+	if errors.As(err, &part) {
+		return bad(name+"."+part.part, part.because+".")
+	}
+	return bad(name, err.Error()+".")
+}
+
+func isNull(v json.RawMessage) bool { return string(bytes.TrimSpace(v)) == "null" }
+
+// read reads a value that must be of a JSON type; null is of none.
+func read[T any](v json.RawMessage, wanted string) (value T, err error) {
+	if isNull(v) || json.Unmarshal(v, &value) != nil {
+		return value, errors.New("must be " + wanted)
+	}
+	return value, nil
+}
+
+const maxName = 100 // characters of labels, owners, teams and values of tags
+
+// plain refuses what cannot be shown on a line.
+func plain(text string) error {
+	switch {
+	case utf8.RuneCountInString(text) > maxName:
+		return fmt.Errorf("must have at most %d characters", maxName)
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) }):
+		return errors.New("must hold printable characters only")
+	case strings.Contains(text, gateway.GatewayKeyPrefix):
+		return errors.New("must not hold a key")
+	}
+	return nil
+}
+
+func setLabel(k *gateway.APIKey, v json.RawMessage) error {
+	text, err := read[string](v, "a text")
+	switch {
+	case err != nil:
+		return err
+	case strings.TrimSpace(text) == "":
+		return errors.New("must not be empty: it is how people recognise the key")
+	}
+	if err = plain(text); err == nil {
+		k.Label = text
+	}
+	return err
+}
+
+func setRole(into *gateway.Role, v json.RawMessage) error {
+	text, err := read[string](v, "member or admin")
+	if err != nil {
+		return err
+	}
+	role, err := gateway.ParseRole(text)
+	if err == nil {
+		*into = role
+	}
+	return err
+}
+
+// setName sets an owner or a team; null is none.
+func setName(into *string, v json.RawMessage) error {
+	text := ""
+	if !isNull(v) {
+		var err error
+		if text, err = read[string](v, "a text or null"); err != nil {
+			return err
+		}
+	}
+	err := plain(text)
+	if err == nil {
+		*into = text
+	}
+	return err
+}
+
+func setTruth(into *bool, v json.RawMessage) error {
+	truth, err := read[bool](v, "true or false")
+	if err == nil {
+		*into = truth
+	}
+	return err
+}
+
+// setExpiry sets the end of a key; null is never. Whole microseconds are what both stores keep.
+func setExpiry(k *gateway.APIKey, v json.RawMessage) error {
+	if isNull(v) {
+		k.ExpiresAt = nil
+		return nil
+	}
+	const wanted = "a time such as 2027-01-31T12:00:00Z, or null"
+	text, err := read[string](v, wanted)
+	if err != nil {
+		return err
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil || at.Year() < 2000 || at.Year() > 9000 {
+		return errors.New("must be " + wanted)
+	}
+	at = at.UTC().Truncate(time.Microsecond)
+	k.ExpiresAt = &at
+	return nil
+}
+
+const (
+	maxModels   = 1000
+	maxModel    = 256 // bytes of a pattern
+	maxNetworks = 1000
+	maxTags     = 16
+)
+
+// setModels sets the models that are allowed; null is every one, an empty list none.
+func setModels(k *gateway.APIKey, v json.RawMessage) error {
+	if isNull(v) {
+		k.Models = nil
+		return nil
+	}
+	models, err := read[[]string](v, "a list of model names, in which * stands for any characters, or null")
+	switch {
+	case err != nil:
+		return err
+	case len(models) > maxModels:
+		return fmt.Errorf("must have at most %d entries", maxModels)
+	}
+	for _, m := range models {
+		if m == "" || len(m) > maxModel || strings.ContainsFunc(m, unicode.IsControl) {
+			return fmt.Errorf("must hold names of 1 to %d bytes without control characters", maxModel)
+		}
+	}
+	k.Models = append([]string{}, models...)
+	return nil
+}
+
+// setNetworks sets where clients may call from; null is everywhere, an empty list nowhere.
+func setNetworks(k *gateway.APIKey, v json.RawMessage) error {
+	if isNull(v) {
+		k.Networks = nil
+		return nil
+	}
+	texts, err := read[[]string](v, "a list of networks such as 10.0.0.0/8, or null")
+	switch {
+	case err != nil:
+		return err
+	case len(texts) > maxNetworks:
+		return fmt.Errorf("must have at most %d entries", maxNetworks)
+	}
+	networks := []netip.Prefix{}
+	for _, text := range texts {
+		network, err := parseNetwork(text)
+		if err != nil {
+			return err
+		}
+		networks = append(networks, network)
+	}
+	k.Networks = networks
+	return nil
+}
+
+// parseNetwork reads a network, or a single address.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	switch {
+	case err != nil || p.Addr().Is4In6():
+		return p, fmt.Errorf("must hold networks such as 10.0.0.0/8 or 2001:db8::/32, or addresses, not %q", text)
+	case p != p.Masked():
+		return p, fmt.Errorf("must hold networks without bits behind their mask: %s, not %s", p.Masked(), p)
+	}
+	return p, nil
+}
+
+// setTags sets all tags of a key; null is none.
+func setTags(k *gateway.APIKey, v json.RawMessage) error {
+	var fields Fields
+	if !isNull(v) {
+		var err error
+		if fields, err = ReadFields(v); err != nil {
+			return errors.New("must be an object of texts, each name at most once, or null")
+		}
+	}
+	if len(fields) > maxTags {
+		return fmt.Errorf("must have at most %d entries", maxTags)
+	}
+	tags, name := map[string]string{}, regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
+	for _, f := range fields {
+		if !name.MatchString(f.Name) {
+			return errors.New("must have names of a-z 0-9 _ . - with at most 63 characters")
+		}
+		value, err := read[string](f.Value, "a text")
+		if err == nil {
+			err = plain(value)
+		}
+		if err != nil {
+			return within{f.Name, err.Error()}
+		}
+		tags[f.Name] = value
+	}
+	k.Tags = tags
+	return nil
+}
+
+// setLimits sets the limits that are named and leaves the others; null takes one away, and
+// all where it stands for the whole object.
+func setLimits(k *gateway.APIKey, v json.RawMessage) error {
+	if isNull(v) {
+		k.Limits = gateway.KeyLimits{}
+		return nil
+	}
+	fields, err := ReadFields(v)
+	if err != nil {
+		return errors.New("must be an object of limits, each at most once, or null")
+	}
+	limits := k.Limits
+	for _, f := range fields {
+		into := limits.Named(f.Name)
+		if into == nil {
+			return within{f.Name, "is no limit: there are " + strings.Join(gateway.KeyLimitNames(), ", ")}
+		}
+		*into = nil
+		if isNull(f.Value) {
+			continue
+		}
+		n, err := read[int64](f.Value, "")
+		if err != nil || n < 0 || n > gateway.MaxKeyLimit {
+			return within{f.Name, fmt.Sprintf("must be a whole number from 0, which lets nothing through, to %d, or null for none", gateway.MaxKeyLimit)}
+		}
+		*into = &n
+	}
+	k.Limits = limits
+	return nil
+}

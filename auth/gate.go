@@ -1,0 +1,193 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"ai-gateway/gateway"
+)
+
+// GateConfig is what a Gate needs.
+type GateConfig struct {
+	Identifier *Identifier      // of clients' own keys
+	Store      Feed             // that keys are followed in
+	Rules      func() GateRules // those in force
+	Closed     func()           // called once, when the first key is seen; nil for nobody
+	Now        func() time.Time
+	Log        *slog.Logger
+}
+
+// GateRules are what the configuration says of keys.
+type GateRules struct {
+	AdminKey  string // from outside, "" for none; CheckGiven has accepted it
+	MayBeOpen bool   // without any key everybody is let in: only this machine listens, or it is meant
+}
+
+// Gate decides by its headers who a request comes from and whether it may pass. It asks
+// nobody: the keys are in memory. It may be used by many goroutines at once.
+type Gate struct {
+	c        GateConfig
+	keys     *set
+	failures *failures
+	loaded   atomic.Bool // the keys of the store were read, once at least
+	closed   atomic.Bool // there was a key
+
+	store string // that is followed
+	seen  int64  // the version of its keys up to which all are known
+}
+
+// NewGate makes a gate that lets nobody in until Load or Run has read the keys.
+func NewGate(c GateConfig) *Gate {
+	return &Gate{c: c, keys: newSet(), failures: newFailures()}
+}
+
+// Loaded reports whether the keys were read.
+func (g *Gate) Loaded() bool { return g.loaded.Load() }
+
+// Protected reports whether every caller needs a key.
+func (g *Gate) Protected() bool {
+	rules := g.c.Rules()
+	return g.closed.Load() || rules.AdminKey != "" || !rules.MayBeOpen
+}
+
+// Admit decides on a request by its headers.
+func (g *Gate) Admit(c gateway.Credentials) (gateway.Admission, *gateway.Error) {
+	key, fault := ownKey(c)
+	switch {
+	case fault != nil:
+		return gateway.Admission{}, fault
+	case key != "":
+		return g.admitKey(key, c)
+	case g.Protected():
+		return gateway.Admission{}, errNoKey
+	case !g.loaded.Load():
+		return gateway.Admission{}, errNotLoaded
+	}
+	return g.admitAnybody(c), nil
+}
+
+// ownKey returns the gateway's key that a request carries, "" for none.
+func ownKey(c gateway.Credentials) (string, *gateway.Error) {
+	if c.Repeated != "" {
+		return "", errRepeated(c.Repeated)
+	}
+	if isOwn(withoutBearer(c.ProviderKey)) {
+		return "", errOwnKeyForProvider
+	}
+	found := ""
+	for _, value := range []string{withoutBearer(strings.Trim(c.Authorization, space)), strings.Trim(c.APIKey, space), strings.Trim(c.XAPIKey, space)} {
+		switch {
+		case hidesOwn(value):
+			return "", errTwoKeys
+		case !isOwn(value) || value == found:
+		case found != "":
+			return "", errTwoKeys
+		default:
+			found = value
+		}
+	}
+	return found, nil
+}
+
+func isOwn(key string) bool { return strings.HasPrefix(key, gateway.GatewayKeyPrefix) }
+
+// hidesOwn reports whether a header holds several values, as proxies join those that came
+// twice, and a key of ours among them: it must not go to a provider.
+func hidesOwn(value string) bool {
+	return strings.ContainsRune(value, ',') && strings.Contains(value, gateway.GatewayKeyPrefix)
+}
+
+// admitKey decides on a request with a key of the gateway's.
+func (g *Gate) admitKey(key string, c gateway.Credentials) (gateway.Admission, *gateway.Error) {
+	if admission, ok := g.admitGiven(key, c); ok {
+		return admission, nil
+	}
+	t, ok := parseToken(key)
+	if !ok {
+		return gateway.Admission{}, g.failed(c.Client, errWrongKey)
+	}
+	if !g.loaded.Load() {
+		return gateway.Admission{}, errNotLoaded
+	}
+	secret := t.hash()
+	h := g.keys.find(secret)
+	if h == nil {
+		return gateway.Admission{}, g.failed(c.Client, errWrongKey)
+	}
+	now := h.now.Load()
+	if why := now.judge(secret, g.c.Now()); why != works {
+		return gateway.Admission{}, g.failed(c.Client, refusals[why])
+	}
+	if refusal := allowed(&now.caller, c); refusal != nil {
+		return gateway.Admission{}, refusal
+	}
+	return gateway.Admission{Caller: &now.caller, Authorization: bearerOf(c.ProviderKey), Ended: h.ended(secret)}, nil
+}
+
+// allowed decides on a request with a key that works.
+func allowed(c *gateway.Caller, of gateway.Credentials) *gateway.Error {
+	client, _ := netip.ParseAddr(of.Client) // the zero address is in no network
+	switch {
+	case !c.Grant.MayCallFrom(client):
+		return errNetwork
+	case of.ProviderKey != "" && !c.Grant.ProviderKeys:
+		return errProviderKey
+	}
+	return nil
+}
+
+// ended tells of a running request whether its secret works still.
+func (h *holder) ended(secret gateway.KeyHash) func(time.Time) bool {
+	return func(now time.Time) bool { return h.now.Load().judge(secret, now) != works }
+}
+
+// givenCaller is who has the admin key from outside.
+var givenCaller = gateway.Caller{Key: gateway.Key{ID: "key_environment", Label: "AI_GATEWAY_ADMIN_KEY"},
+	Grant: &gateway.Grant{Role: gateway.Admin, ProviderKeys: true}}
+
+// admitGiven lets in who has the admin key from outside. Hashes are compared, so that the
+// time it takes tells nothing of the key.
+func (g *Gate) admitGiven(key string, c gateway.Credentials) (gateway.Admission, bool) {
+	given := g.c.Rules().AdminKey
+	if given == "" || !same(sha256.Sum256([]byte(key)), sha256.Sum256([]byte(given))) {
+		return gateway.Admission{}, false
+	}
+	ended := func(time.Time) bool { return g.c.Rules().AdminKey != given }
+	return gateway.Admission{Caller: &givenCaller, Authorization: bearerOf(c.ProviderKey), Ended: ended}, true
+}
+
+// admitAnybody lets a request into an open gateway. The client's own key of a provider is
+// told apart, and may go to backends that take it.
+func (g *Gate) admitAnybody(c gateway.Credentials) gateway.Admission {
+	authorization := c.Authorization
+	if c.ProviderKey != "" {
+		authorization = bearerOf(c.ProviderKey)
+	}
+	key := g.c.Identifier.Identify(authorization)
+	a := gateway.Admission{Caller: &gateway.Caller{Key: key}}
+	if key.ID != gateway.AnonymousKey { // a bare "Bearer" is no key
+		a.Authorization = authorization
+	}
+	return a
+}
+
+// bearerOf is a provider's key as the value of an Authorization header; "" for none.
+func bearerOf(providerKey string) string {
+	key := withoutBearer(strings.Trim(providerKey, space))
+	if key == "" {
+		return ""
+	}
+	return "Bearer " + key
+}
+
+// failed counts a key that does not work, and refuses it.
+func (g *Gate) failed(client string, because *gateway.Error) *gateway.Error {
+	if wait := g.failures.count(client, g.c.Now()); wait > 0 {
+		return errTooManyFailures(wait)
+	}
+	return because
+}

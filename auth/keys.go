@@ -1,0 +1,192 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"ai-gateway/gateway"
+)
+
+// KeyStore keeps keys, and an audit entry with each change.
+type KeyStore interface {
+	// AddKey adds the key that draft makes, which is told whether it is the first of all, and
+	// gives it its version.
+	AddKey(ctx context.Context, by gateway.Actor, draft func(first bool) (gateway.KeyRecord, error)) (gateway.KeyRecord, error)
+	// ChangeKey replaces a key by what change makes of it, or returns gateway.ErrNoAPIKey. Whoever
+	// changes the same key meanwhile waits.
+	ChangeKey(ctx context.Context, id gateway.KeyID, action string, by gateway.Actor, change func(*gateway.KeyRecord) error) (gateway.KeyRecord, error)
+}
+
+// Keys makes and changes the gateway's keys.
+type Keys struct {
+	Store   KeyStore
+	Given   func() bool              // whether there is an admin key from outside
+	Changed func(*gateway.KeyRecord) // told of each change; nil for nobody
+	Now     func() time.Time
+}
+
+// Issued is a key with its secret, which is shown this once.
+type Issued struct {
+	gateway.APIKey
+	Secret string `json:"-"`
+}
+
+// String hides the secret.
+func (i Issued) String() string { return string(i.ID) }
+
+// GoString hides the secret from %#v.
+func (i Issued) GoString() string { return "auth.Issued{" + string(i.ID) + "}" }
+
+// Create makes a key with the given fields. Without a role it is a member's, the first of all
+// an admin's: else nobody could make another one.
+func (k *Keys) Create(ctx context.Context, by gateway.Actor, fields Fields) (Issued, error) {
+	secret := newToken()
+	return k.add(ctx, by, secret, func(first bool) (gateway.KeyRecord, error) {
+		return k.draft(secret, fields, first && !k.Given())
+	})
+}
+
+// CreateFirst makes an admin's key if there is none yet.
+func (k *Keys) CreateFirst(ctx context.Context, by gateway.Actor, label string) (issued Issued, made bool, err error) {
+	secret := newToken()
+	issued, err = k.add(ctx, by, secret, func(first bool) (gateway.KeyRecord, error) {
+		if !first {
+			return gateway.KeyRecord{}, errNotFirst
+		}
+		return k.draft(secret, Fields{TextField("label", label)}, true)
+	})
+	if errors.Is(err, errNotFirst) {
+		return Issued{}, false, nil
+	}
+	return issued, err == nil, err
+}
+
+func (k *Keys) add(ctx context.Context, by gateway.Actor, secret token, draft func(first bool) (gateway.KeyRecord, error)) (Issued, error) {
+	record, err := k.Store.AddKey(ctx, by, draft)
+	if err != nil {
+		return Issued{}, err
+	}
+	k.told(&record)
+	return Issued{record.APIKey, string(secret)}, nil
+}
+
+var errNotFirst = errors.New("there are keys already")
+
+func (k *Keys) draft(secret token, fields Fields, mustBeAdmin bool) (gateway.KeyRecord, error) {
+	r := gateway.KeyRecord{APIKey: gateway.APIKey{ID: newKeyID(), Prefix: secret.prefix(), CreatedAt: k.now()}, Hash: secret.hash()}
+	r.Role, r.Tags = gateway.Member, map[string]string{}
+	if mustBeAdmin {
+		r.Role = gateway.Admin
+	}
+	err := fields.apply(&r.APIKey)
+	switch {
+	case err != nil:
+		return r, err
+	case r.Label == "":
+		return r, bad("label", "is missing: it is how people recognise the key.")
+	case mustBeAdmin && r.Role != gateway.Admin:
+		return r, bad("role", "must be admin: this is the first key, and without an admin's nobody could make or change keys.")
+	case r.Status(k.now()) == gateway.KeyExpired:
+		return r, bad("expires_at", "must be in the future.")
+	}
+	return r, nil
+}
+
+// Update sets fields of a key.
+func (k *Keys) Update(ctx context.Context, by gateway.Actor, id gateway.KeyID, fields Fields) (gateway.APIKey, error) {
+	if len(fields) == 0 {
+		return gateway.APIKey{}, bad("", "The body names no field to change.")
+	}
+	record, err := k.change(ctx, id, "key.update", by, func(r *gateway.KeyRecord) error { return fields.apply(&r.APIKey) })
+	return record.APIKey, err
+}
+
+// Revoke ends a key for good.
+func (k *Keys) Revoke(ctx context.Context, by gateway.Actor, id gateway.KeyID) (gateway.APIKey, error) {
+	record, err := k.change(ctx, id, "key.revoke", by, func(r *gateway.KeyRecord) error {
+		now := k.now()
+		r.RevokedAt = &now
+		return nil
+	})
+	return record.APIKey, err
+}
+
+// DefaultGrace is how long the secret before a rotation works, unless somebody says otherwise.
+const DefaultGrace = 24 * time.Hour
+
+// maxGrace bounds it.
+const maxGrace = 90 * 24 * time.Hour
+
+// graceField is the field of a rotation.
+const graceField = "grace_seconds"
+
+// Grace reads how long the secret before a rotation is to work: grace_seconds, if anything.
+func (f Fields) Grace() (time.Duration, error) {
+	grace := DefaultGrace
+	for _, field := range f {
+		if field.Name != graceField {
+			return 0, bad(field.Name, "is no field of a rotation: there is "+graceField+".")
+		}
+		seconds, err := read[int64](field.Value, "")
+		if most := int64(maxGrace / time.Second); err != nil || seconds < 0 || seconds > most {
+			return 0, bad(graceField, fmt.Sprintf("must be a whole number from 0 to %d.", most))
+		}
+		grace = time.Duration(seconds) * time.Second
+	}
+	return grace, nil
+}
+
+// Rotate gives a key another secret. The one before works for a grace time; one that was
+// rotated away earlier ends now.
+func (k *Keys) Rotate(ctx context.Context, by gateway.Actor, id gateway.KeyID, grace time.Duration) (Issued, error) {
+	secret := newToken()
+	record, err := k.change(ctx, id, "key.rotate", by, func(r *gateway.KeyRecord) error {
+		until := k.now().Add(grace)
+		r.Previous, r.GraceUntil = r.Hash, &until
+		if grace == 0 {
+			r.Previous, r.GraceUntil = gateway.KeyHash{}, nil
+		}
+		r.Hash, r.Prefix = secret.hash(), secret.prefix()
+		return nil
+	})
+	if err != nil {
+		return Issued{}, err
+	}
+	return Issued{record.APIKey, string(secret)}, nil
+}
+
+// change changes a key that is not revoked: revoked it is for good.
+func (k *Keys) change(ctx context.Context, id gateway.KeyID, action string, by gateway.Actor, change func(*gateway.KeyRecord) error) (gateway.KeyRecord, error) {
+	record, err := k.Store.ChangeKey(ctx, id, action, by, func(r *gateway.KeyRecord) error {
+		if r.RevokedAt != nil {
+			return &gateway.Error{Status: http.StatusConflict, Type: "invalid_request_error", Code: "key_revoked", Param: "id",
+				Message: "This key was revoked, which cannot be changed. Make another one."}
+		}
+		return change(r)
+	})
+	if err == nil {
+		k.told(&record)
+	}
+	return record, err
+}
+
+func (k *Keys) told(r *gateway.KeyRecord) {
+	if k.Changed != nil {
+		k.Changed(r)
+	}
+}
+
+// now is the time as both stores keep it.
+func (k *Keys) now() time.Time { return k.Now().UTC().Truncate(time.Microsecond) }
+
+// newKeyID makes the id of a key: it may be shown, and tells nothing of the secret.
+func newKeyID() gateway.KeyID {
+	var random [8]byte
+	rand.Read(random[:]) // never fails
+	return gateway.KeyID("key_" + hex.EncodeToString(random[:]))
+}

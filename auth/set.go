@@ -1,0 +1,172 @@
+package auth
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unique"
+
+	"ai-gateway/gateway"
+)
+
+// set holds all keys in memory, found by the hashes of their secrets. It may be used by
+// many goroutines at once.
+type set struct {
+	mu     sync.RWMutex
+	byHash map[gateway.KeyHash]*holder
+	byID   map[gateway.KeyID]*holder
+}
+
+func newSet() *set {
+	return &set{byHash: map[gateway.KeyHash]*holder{}, byID: map[gateway.KeyID]*holder{}}
+}
+
+// holder is a key over all its changes. Running requests keep it, and see by it what becomes
+// of their key.
+type holder struct{ now atomic.Pointer[state] }
+
+// state is a key between two changes. It is much smaller than a record: there may be a
+// million of them.
+type state struct {
+	caller         gateway.Caller
+	hash, previous gateway.KeyHash
+	version        int64
+	expires        int64 // Unix time in nanoseconds; 0 is never
+	graceUntil     int64 // likewise, of previous
+	revoked        bool
+}
+
+// refusal is why a secret that once was right does not work.
+type refusal uint8
+
+const (
+	works refusal = iota
+	isUnknown
+	isRevoked
+	hasExpired
+)
+
+// judge tells whether a secret works at a time.
+func (s *state) judge(secret gateway.KeyHash, now time.Time) refusal {
+	at := now.UnixNano()
+	switch {
+	case s.revoked:
+		return isRevoked
+	case s.expires != 0 && at >= s.expires:
+		return hasExpired
+	case same(secret, s.hash), same(secret, s.previous) && at < s.graceUntil:
+		return works
+	}
+	return hasExpired // rotated, and its grace is over
+}
+
+// same compares in a time that tells nothing.
+func same(a, b gateway.KeyHash) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }
+
+// find returns the key that a secret belongs to, or nil. A map's lookup takes a time that
+// depends on the hash, of which nobody who does not know the secret can choose a bit: no
+// secret is compared piece by piece.
+func (s *set) find(secret gateway.KeyHash) *holder {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.byHash[secret]
+}
+
+// size is the number of keys, also of those that do not work any more.
+func (s *set) size() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.byID)
+}
+
+// apply takes a key over as it is after a change, unless it has a later one already: what
+// comes late never undoes a revocation.
+func (s *set) apply(r *gateway.KeyRecord, shared *sharing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.byID[r.ID]
+	switch {
+	case h == nil:
+		h = &holder{}
+		s.byID[r.ID] = h
+	case h.now.Load().version >= r.Version:
+		return
+	default:
+		s.forget(h.now.Load())
+	}
+	next := newState(r, shared)
+	h.now.Store(next)
+	s.byHash[next.hash] = h
+	if next.graceUntil != 0 {
+		s.byHash[next.previous] = h
+	}
+}
+
+func (s *set) forget(old *state) {
+	delete(s.byHash, old.hash)
+	if old.graceUntil != 0 {
+		delete(s.byHash, old.previous)
+	}
+}
+
+// keepOnly revokes all keys that are not in a store which has taken the place of the one
+// before.
+func (s *set) keepOnly(there map[gateway.KeyID]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, h := range s.byID {
+		if there[id] {
+			continue
+		}
+		gone := *h.now.Load()
+		s.forget(&gone)
+		gone.revoked = true
+		h.now.Store(&gone)
+		delete(s.byID, id)
+	}
+}
+
+// restart makes every version acceptable again: another store counts anew.
+func (s *set) restart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.byID {
+		old := *h.now.Load()
+		old.version = 0
+		h.now.Store(&old)
+	}
+}
+
+func newState(r *gateway.KeyRecord, shared *sharing) *state {
+	s := &state{
+		caller: gateway.Caller{Key: gateway.Key{ID: r.ID, Label: r.Label}, User: unique.Make(r.Owner).Value(), Team: unique.Make(r.Team).Value(),
+			Grant: shared.grant(r.Grant)},
+		hash: r.Hash, version: r.Version, revoked: r.RevokedAt != nil,
+	}
+	if r.ExpiresAt != nil {
+		s.expires = r.ExpiresAt.UnixNano()
+	}
+	if r.GraceUntil != nil {
+		s.previous, s.graceUntil = r.Previous, r.GraceUntil.UnixNano()
+	}
+	return s
+}
+
+// sharing has keys that allow the same share one grant while many are read at once.
+type sharing struct{ grants map[string]*gateway.Grant }
+
+func newSharing() *sharing { return &sharing{map[string]*gateway.Grant{}} }
+
+func (s *sharing) grant(g gateway.Grant) *gateway.Grant {
+	text, err := json.Marshal(g)
+	if err != nil {
+		return &g
+	}
+	if known, ok := s.grants[string(text)]; ok {
+		return known
+	}
+	s.grants[string(text)] = &g
+	return &g
+}

@@ -1,0 +1,86 @@
+package auth
+
+import (
+	"math/big"
+	"strings"
+	"testing"
+
+	"ai-gateway/gateway"
+)
+
+func TestATokenIsItsPrefixRandomDigitsAndAChecksum(t *testing.T) {
+	seen := map[token]bool{}
+	for range 1000 {
+		made := newToken()
+		if got, ok := parseToken(string(made)); !ok || got != made {
+			t.Fatalf("a new token is read as %q, %v", string(got), ok)
+		}
+		if seen[made] {
+			t.Fatal("a token came twice")
+		}
+		seen[made] = true
+		if len(made) != 53 || !strings.HasPrefix(string(made), made.prefix()) || len(made.prefix()) != 10 {
+			t.Fatalf("token %q, prefix %q", string(made), made.prefix())
+		}
+	}
+}
+
+func TestBase62SaysTheWholeNumber(t *testing.T) {
+	number := []byte{0xff, 0xee, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7}
+	back := new(big.Int)
+	for _, digit := range base62(number, randomDigits) {
+		back.Mul(back, big.NewInt(62)).Add(back, big.NewInt(int64(strings.IndexRune(digits, digit))))
+	}
+	if want := new(big.Int).SetBytes(number); back.Cmp(want) != 0 {
+		t.Errorf("%x is written as %x", want, back)
+	}
+}
+
+func TestEveryTypingErrorIsFoundByTheChecksum(t *testing.T) {
+	right := string(newToken())
+	for at := len(gateway.GatewayKeyPrefix); at < len(right); at++ {
+		for _, other := range digits {
+			wrong := right[:at] + string(other) + right[at+1:]
+			if _, ok := parseToken(wrong); ok && wrong != right {
+				t.Errorf("%q passes for %q", wrong, right)
+			}
+		}
+	}
+	for _, wrong := range []string{"", "agw_", right[:52], right + "0", "AGW_" + right[4:], right[:20] + "-" + right[21:], right[:20] + "é" + right[22:]} {
+		if _, ok := parseToken(wrong); ok {
+			t.Errorf("%q passes", wrong)
+		}
+	}
+}
+
+func TestAnAdminKeyFromOutsideMustBeHardToGuess(t *testing.T) {
+	for _, good := range []string{string(newToken()), "agw_0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0", "agw_" + strings.Repeat("abcde-1234_", 5)} {
+		if err := CheckGiven(good); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", "agw_", "admin", "sk-0f1e2d3c4b5a69788796a5b4c3d2e1f0", "agw_changeme", "agw_" + strings.Repeat("a", 40), "agw_" + strings.Repeat("changeme", 5),
+		"agw_0f1e2d3c4b5a69788796a5b4c3d2e1f0 ", "agw_0f1e2d3c4b5a69788796a5b4c3d2e1f0é", "agw_" + strings.Repeat("0123456789abcdef", 20)} {
+		if err := CheckGiven(bad); err == nil {
+			t.Errorf("%q is taken", bad)
+		} else if bad != "" && bad != "agw_" && strings.Contains(err.Error(), bad) {
+			t.Errorf("the error %q shows the key", err)
+		}
+	}
+}
+
+func FuzzWhatIsReadAsATokenIsOne(f *testing.F) {
+	f.Add(string(newToken()))
+	f.Add("agw_")
+	f.Fuzz(func(t *testing.T, text string) {
+		got, ok := parseToken(text)
+		sum := ""
+		if len(text) == tokenLength {
+			of := checksum(text[:tokenLength-checksumDigits])
+			sum = string(of[:])
+		}
+		if ok != (len(text) == tokenLength && strings.HasPrefix(text, "agw_") && strings.Trim(text[4:], digits) == "" && strings.HasSuffix(text, sum)) {
+			t.Errorf("%q is read as %q, %v", text, string(got), ok)
+		}
+	})
+}
