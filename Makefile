@@ -20,22 +20,36 @@ E2E := ./cmd/ai-gateway ./envoy ./envoy/sdktest ./bench
 # The race detector needs a C compiler.
 RACE := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
 
+# The dashboard, and the file that tells when it was built last.
+WEB := dashboard-api/web/index.html.gz
+WEB_SOURCES := $(shell find dashboard -name node_modules -prune -o -type f -print)
+
+# The built gateway and the fake provider, for tests in a browser.
+BROWSER := GATEWAY_BINARY=$(CURDIR)/bin/ai-gateway FAKE_PROVIDER_BINARY=$(CURDIR)/bin/fakeprovider
+
 SDK_NODE := envoy/sdktest/node
 SDK_PYTHON := envoy/sdktest/python/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run build setup test-setup test chaos bench docs check prices clean
+.PHONY: help run build setup test-setup test test-browser screenshots chaos bench docs check prices clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 run: build ## set up what is missing, build and run the gateway
 	@envoy=$$(scripts/envoy.sh) && ENVOY_PATH=$$envoy exec bin/ai-gateway run
 
 # Without VCS stamps: a checkout that git does not trust (as in many containers) would
 # not build, and the version says the same.
-build: ## build bin/ai-gateway alone
+build: $(WEB) ## build bin/ai-gateway, with the dashboard
 	@CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/ai-gateway ./cmd/ai-gateway
+
+$(WEB): dashboard/node_modules/.package-lock.json $(WEB_SOURCES)
+	@npm run --prefix dashboard --silent build -- --logLevel warn
+
+dashboard/node_modules/.package-lock.json: dashboard/package-lock.json
+	npm ci --prefix dashboard --silent --no-audit --no-fund
+	@touch $@
 
 setup: ## find an Envoy, or install one into .tools
 	@scripts/envoy.sh >/dev/null
@@ -47,11 +61,21 @@ $(SDK_NODE)/node_modules/.package-lock.json: $(SDK_NODE)/package-lock.json
 	npm ci --prefix $(SDK_NODE) --silent --no-audit --no-fund
 	@touch $@
 
-test: test-setup ## run all tests
+test: test-setup build ## run all tests
 	$(GO) vet ./...
 	$(if $(RACE),,@echo 'No C compiler: testing without the race detector.')
 	$(GO) test $(RACE) -timeout 5m $$($(GO) list ./... | grep -v -x $(foreach p,$(E2E),-e ai-gateway$(p:.%=%)))
+	npm run --prefix dashboard --silent test
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(GO) test -p 1 -count 1 -timeout 12m $(E2E)
+	$(MAKE) test-browser BROWSER_TESTS=first-run
+
+test-browser: build ## try the dashboard in a browser, with a real gateway
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/fakeprovider ./envoy/fakeprovider/cmd
+	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(BROWSER) npm run --prefix dashboard --silent test-browser -- $(BROWSER_TESTS)
+
+screenshots: build ## take a picture of every page of the dashboard, in both themes and three widths
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/fakeprovider ./envoy/fakeprovider/cmd
+	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(BROWSER) npm run --prefix dashboard --silent screenshots
 
 chaos: test-setup ## kill everything for ten minutes, and hold the tables against the provider's books
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && CHAOS_SECONDS=600 $(GO) test -count 1 -timeout 15m -v \
@@ -79,4 +103,5 @@ prices: ## make the table of prices anew, from the version that is named above
 	cp "$$dir/prices.csv" pricing/prices.csv
 
 clean: ## remove what was built and installed
-	rm -rf bin .tools $(SDK_NODE)/node_modules
+	rm -rf bin .tools $(SDK_NODE)/node_modules dashboard/node_modules
+	find dashboard-api/web -mindepth 1 ! -name .gitignore -delete

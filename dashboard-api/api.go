@@ -41,7 +41,12 @@ type answerer func(*http.Request) (any, error)
 
 // Handler answers the API.
 func Handler(c Config) http.Handler {
+	pages := newPages(web)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if gateway.IsPage(r.URL.Path) && reads(r) {
+			pages.ServeHTTP(w, r)
+			return
+		}
 		ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 		defer cancel()
 		value, err := c.find(r)(r.WithContext(ctx))
@@ -62,14 +67,16 @@ func Handler(c Config) http.Handler {
 // whose ids hold two slashes, and answer in plain text.
 func (c Config) find(r *http.Request) answerer {
 	answer := c.answererOf(r.URL.Path)
-	if answer == nil {
+	if answer == nil && !gateway.IsPage(r.URL.Path) {
 		return unknownURL
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if !reads(r) {
 		return onlyGet
 	}
 	return answer
 }
+
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
 func (c Config) answererOf(path string) answerer {
 	switch path {

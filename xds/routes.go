@@ -167,13 +167,20 @@ func unplanned(e *encoder, endpoint gateway.Endpoint, match *route.RouteMatch) *
 	}
 }
 
-// apiRoutes are the paths that the gateway's HTTP API answers, and the refusal of all others.
+// apiRoutes are the paths that the gateway's HTTP API and the dashboard answer, and the
+// refusal of all others.
 func apiRoutes(e *encoder) []*route.Route {
 	match := []*route.RouteMatch{
 		{PathSpecifier: exactPath("/health")},
 		{PathSpecifier: exactPath(gateway.BasePath + "/models")},
 		{PathSpecifier: prefix(gateway.BasePath + "/models/")},
 		{PathSpecifier: prefix("/api/")},
+	}
+	for _, file := range gateway.PageFiles() {
+		match = append(match, &route.RouteMatch{PathSpecifier: exactPath(file)})
+	}
+	for _, folder := range gateway.PageFolders() {
+		match = append(match, &route.RouteMatch{PathSpecifier: &route.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: folder}})
 	}
 	var routes []*route.Route
 	for _, m := range match {
