@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // Error is an answer that the gateway itself gives in OpenAI's error envelope.
@@ -15,6 +16,10 @@ type Error struct {
 	Param      string // the field at fault; empty becomes null
 	Message    string // for people: what, where and what would be right
 	RetryAfter int    // seconds for Retry-After; 0 sends none
+
+	Wait   time.Duration  // until a limit lets the client repeat the request, told to the millisecond; 0 where no limit refuses
+	Never  bool           // with Wait: the limit will not let it pass then either
+	Limits *LimitStanding // of a request that one refuses; nil for none
 }
 
 // Error returns the message.

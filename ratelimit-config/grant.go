@@ -1,0 +1,186 @@
+package ratelimitconfig
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"ai-gateway/gateway"
+)
+
+// grant is a request that passes, or is about to be asked about.
+type grant struct {
+	limiter  *Limiter
+	tier     *tier // nil where the limits could not even be found
+	subjects subjects
+	estimate int64 // tokens that are held
+	entered  bool  // it has a place among the requests in flight
+	held     bool
+	standing gateway.LimitStanding
+}
+
+// Standing is how the limits stood when the request passed.
+func (g *grant) Standing() gateway.LimitStanding { return g.standing }
+
+// Settle charges the tokens that the request has used.
+func (g *grant) Settle(tokens int64) {
+	if !g.held {
+		g.release()
+		return
+	}
+	g.held = false
+	g.release()
+	// What is held is given back only once it is charged: in between, it would be free.
+	g.limiter.charge(g.tier, g.tier.tokens, &g.subjects, tokens, func(of counter) { g.limiter.holds.release(of, g.estimate) })
+}
+
+// enter takes a place among the key's requests in flight.
+func (g *grant) enter() *gateway.Error {
+	most := g.tier.inFlight
+	if most == nil {
+		return nil
+	}
+	if !g.limiter.holds.enter(g.subjects.key, *most) {
+		return g.tooManyInFlight(*most)
+	}
+	g.entered = true
+	return nil
+}
+
+// release gives back all that is held.
+func (g *grant) release() {
+	if g.entered {
+		g.limiter.holds.leave(g.subjects.key)
+		g.entered = false
+	}
+	if g.held {
+		g.held = false
+		g.eachHold(func(of counter) { g.limiter.holds.release(of, g.estimate) })
+	}
+}
+
+// eachHold calls f for every counter of tokens that the request counts for.
+func (g *grant) eachHold(f func(counter)) {
+	for i := range g.tier.tokens {
+		b := &g.tier.tokens[i]
+		if subject := g.subjects.of(b.By); subject != "" {
+			f(counter{b.name, subject})
+		}
+	}
+}
+
+// ask asks the limits on tokens, and then those on requests.
+func (g *grant) ask() (*gateway.Error, error) {
+	tokens, err := g.askTokens()
+	if err != nil {
+		return nil, err
+	}
+	g.tell(tokens, &g.standing.Tokens)
+	if refusal := g.refusal(tokens); refusal != nil {
+		return refusal, nil
+	}
+	requests, err := g.limiter.backend.pass(g.tier, &g.subjects)
+	if err != nil {
+		return nil, err
+	}
+	g.tell(requests, &g.standing.Requests)
+	return g.refusal(requests), nil
+}
+
+// askTokens holds the estimate first and asks then, so that of requests that come at once
+// each sees what the others hold. A request passes if anything is left besides that: how
+// much it will use is not known.
+func (g *grant) askTokens() ([]state, error) {
+	if len(g.tier.tokens) == 0 {
+		return nil, nil
+	}
+	others := make([]int64, 0, len(g.tier.tokens))
+	g.held = true
+	g.eachHold(func(of counter) { others = append(others, g.limiter.holds.hold(of, g.estimate)) })
+	states, err := g.limiter.backend.look(g.tier, &g.subjects)
+	for i := range states {
+		left := states[i].Remaining - others[i]
+		states[i].refuses = left <= 0
+		states[i].Remaining = max(left-g.estimate, 0)
+	}
+	return states, err
+}
+
+// state is how a limit stands, and whether it refuses the request.
+type state struct {
+	gateway.LimitState
+	refuses bool
+}
+
+// tell keeps the limit of a kind that is nearest its end, and that of all.
+func (g *grant) tell(states []state, kind *gateway.LimitState) {
+	for i := range states {
+		nearer(kind, &states[i].LimitState)
+		nearer(&g.standing.Nearest, &states[i].LimitState)
+	}
+}
+
+// nearer replaces a limit by one of which a smaller part is left, or as small a part for a
+// longer time.
+func nearer(than, s *gateway.LimitState) {
+	a, b := float64(s.Remaining)*float64(max(than.Max, 1)), float64(than.Remaining)*float64(max(s.Max, 1))
+	if than.Of == 0 || a < b || a == b && s.Reset.After(than.Reset) {
+		*than = *s
+	}
+}
+
+// refusal is what the client is told where a limit refuses; of several the one that does so
+// for the longest time.
+func (g *grant) refusal(states []state) *gateway.Error {
+	var worst *state
+	for i := range states {
+		s := &states[i]
+		if s.refuses && (worst == nil || s.Max == 0 || worst.Max != 0 && s.Reset.After(worst.Reset)) {
+			worst = s
+		}
+	}
+	if worst == nil {
+		return nil
+	}
+	wait := max(worst.Reset.Sub(g.limiter.c.Now()).Round(time.Millisecond), time.Millisecond)
+	standing := g.standing
+	return &gateway.Error{
+		Status: http.StatusTooManyRequests, Type: worst.Of.String(), Code: limitCode, Message: g.message(&worst.LimitState, wait),
+		Wait: wait, Never: worst.Max == 0, Limits: &standing,
+	}
+}
+
+// limitCode is OpenAI's code for refusals by a limit.
+const limitCode = "rate_limit_exceeded"
+
+// message is in OpenAI's manner.
+func (g *grant) message(s *gateway.LimitState, wait time.Duration) string {
+	if s.Max == 0 {
+		return fmt.Sprintf("Rate limit reached %s: no %s are allowed.", g.whose(s.By), s.Of)
+	}
+	return fmt.Sprintf("Rate limit reached %s on %s per %s: limit %d, remaining %d. Please try again in %s.",
+		g.whose(s.By), s.Of, s.Per, s.Max, s.Remaining, wait)
+}
+
+func (g *grant) whose(by gateway.LimitBy) string {
+	switch by {
+	case gateway.ByUser:
+		return "for this user"
+	case gateway.ByModel:
+		return "for this model"
+	case gateway.ByKeyModel:
+		return "for this " + g.subjects.kind() + " and model"
+	}
+	return "for this " + g.subjects.kind()
+}
+
+// inFlightWait is when a request that met too many others may be repeated: nobody knows
+// when one of them ends.
+const inFlightWait = time.Second
+
+func (g *grant) tooManyInFlight(most int64) *gateway.Error {
+	return &gateway.Error{
+		Status: http.StatusTooManyRequests, Type: gateway.Requests.String(), Code: limitCode, Wait: inFlightWait, Never: most == 0,
+		Message: fmt.Sprintf("Rate limit reached for this %s on requests in flight: limit %d. Please try again when one has ended.", g.subjects.kind(), most),
+	}
+}

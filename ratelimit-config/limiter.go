@@ -1,0 +1,252 @@
+// Package ratelimitconfig holds requests to limits. It turns limits into the configuration
+// of envoyproxy/ratelimit, a tier for each distinct set of them, and asks its limiter: in
+// this process, with counters in memory, or as a service with Redis, which gets the same
+// configuration over xDS.
+//
+// What limits need besides is kept here: tokens that running requests hold until they are
+// settled, and requests in flight. envoyproxy/ratelimit knows neither.
+package ratelimitconfig
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ai-gateway/gateway"
+)
+
+// Config is what a Limiter needs.
+type Config struct {
+	Service string // "host:port" of an envoyproxy/ratelimit service; "" counts in this process
+	TLS     bool   // speak TLS to the service
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// Limiter says which requests pass.
+type Limiter struct {
+	c         Config
+	backend   backend
+	remote    *remote   // the backend, if it is a service; else nil
+	memory    *counters // what the backend counts in, if it counts here; else nil
+	publisher *publisher
+	holds     *holds
+	inForce   atomic.Pointer[Set]
+
+	refused atomic.Int64
+	missed  misses
+}
+
+// New makes a limiter that lets everything pass until Use tells it what to hold to.
+func New(c Config) (*Limiter, error) {
+	l := &Limiter{c: c, holds: newHolds()}
+	if c.Service == "" {
+		l.memory = newCounters(c.Now)
+		l.backend = embedded{l.memory}
+	} else {
+		r, err := newRemote(c)
+		if err != nil {
+			return nil, err
+		}
+		l.backend, l.remote, l.publisher = r, r, newPublisher(c.Log)
+	}
+	nothing, err := l.Compile(gateway.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	l.inForce.Store(nothing)
+	return l, nil
+}
+
+// Blocks reports whether Admit may have to wait for a service.
+func (l *Limiter) Blocks() bool { return l.remote != nil }
+
+// Run charges what is settled until ctx ends, and then what is still waiting.
+func (l *Limiter) Run(ctx context.Context) error {
+	if l.remote == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return l.remote.run(ctx)
+}
+
+// Set is the limits of one configuration, each of which envoyproxy/ratelimit has loaded.
+type Set struct {
+	limits gateway.Limits
+
+	mu    sync.RWMutex
+	tiers map[ownLimits]*tier
+}
+
+// Compile makes configured limits ready for use, with the tiers of all keys that were seen
+// or are told. What envoyproxy/ratelimit would not load is an error.
+func (l *Limiter) Compile(limits gateway.Limits, keys ...gateway.KeyLimits) (*Set, error) {
+	s := &Set{limits: limits, tiers: map[ownLimits]*tier{}}
+	own := []ownLimits{ownOf(nil)}
+	for i := range keys {
+		own = append(own, ownOf(&keys[i]))
+	}
+	if before := l.inForce.Load(); before != nil && len(keys) == 0 {
+		own = append(own, before.own()...)
+	}
+	return s, s.add(own)
+}
+
+// own are the sets of keys' own limits that have tiers.
+func (s *Set) own() []ownLimits {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all []ownLimits
+	for own := range s.tiers {
+		all = append(all, own)
+	}
+	return all
+}
+
+// add loads the tiers that are missing, all at once.
+func (s *Set) add(own []ownLimits) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	added := map[ownLimits]*tier{}
+	for _, o := range own {
+		if s.tiers[o] == nil && added[o] == nil {
+			added[o] = newTier(s.limits, o)
+		}
+	}
+	if err := loadTiers(added); err != nil {
+		return err
+	}
+	for o, t := range added {
+		s.tiers[o] = t
+	}
+	return nil
+}
+
+func (s *Set) tier(own ownLimits) *tier {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.tiers[own]
+}
+
+// takeOver is how long a service is given to take a configuration over before requests are
+// held to it.
+const takeOver = 300 * time.Millisecond
+
+// Use holds requests to a set of limits from now on. A service is told of it first.
+func (l *Limiter) Use(ctx context.Context, s *Set) error {
+	if l.publisher != nil {
+		if err := l.publisher.publish(ctx, s); err != nil {
+			return err
+		}
+		pause(ctx, takeOver)
+	}
+	l.inForce.Store(s)
+	return nil
+}
+
+// Prepare makes the tiers of keys before their first requests come.
+func (l *Limiter) Prepare(ctx context.Context, keys []gateway.KeyLimits) error {
+	s := l.inForce.Load()
+	own := make([]ownLimits, len(keys))
+	for i := range keys {
+		own[i] = ownOf(&keys[i])
+	}
+	if err := s.add(own); err != nil || l.publisher == nil {
+		return err
+	}
+	return l.publisher.publish(ctx, s)
+}
+
+// tierOf is the tier of a key. Where it was not prepared, that is done now: a key that was
+// just made or changed is held to its limits from its first request on.
+func (l *Limiter) tierOf(s *Set, key *gateway.KeyLimits) (*tier, error) {
+	own := ownOf(key)
+	if t := s.tier(own); t != nil {
+		return t, nil
+	}
+	if err := s.add([]ownLimits{own}); err != nil {
+		return nil, err
+	}
+	if l.publisher != nil {
+		if err := l.publisher.publish(context.Background(), s); err != nil {
+			return nil, err
+		}
+	}
+	return s.tier(own), nil
+}
+
+// Admit asks the limits of a request: those on requests in flight, on tokens and on
+// requests, in this order. Only if all let it pass, any is charged. The error is what the
+// client is told.
+func (l *Limiter) Admit(r *gateway.LimitedRequest) (gateway.Admitted, *gateway.Error) {
+	s := l.inForce.Load()
+	t, err := l.tierOf(s, r.Own)
+	if err != nil {
+		return l.unasked(s, &grant{}, err)
+	}
+	g := &grant{limiter: l, tier: t, subjects: newSubjects(r), estimate: max(r.Tokens, 1)}
+	if refusal := g.enter(); refusal != nil {
+		return l.refuse(g, refusal)
+	}
+	refusal, err := g.ask()
+	switch {
+	case err != nil:
+		return l.unasked(s, g, err)
+	case refusal != nil:
+		return l.refuse(g, refusal)
+	}
+	return g, nil
+}
+
+func (l *Limiter) refuse(g *grant, refusal *gateway.Error) (gateway.Admitted, *gateway.Error) {
+	l.refused.Add(1)
+	g.release()
+	return nil, refusal
+}
+
+var errUnavailable = &gateway.Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "rate_limiter_unavailable", RetryAfter: 1,
+	Message: "The gateway cannot ask its rate limiter, and is configured to let no request pass then. Try again in a moment."}
+
+// unasked is what becomes of a request whose limits could not be asked.
+func (l *Limiter) unasked(s *Set, g *grant, err error) (gateway.Admitted, *gateway.Error) {
+	l.missed.note(l.c.Now(), err)
+	if s.limits.Closed {
+		return l.refuse(g, errUnavailable)
+	}
+	return g, nil
+}
+
+// Charge counts a request that was settled by somebody else than the process that admitted
+// it: what a killed process left. Counters in memory, which began anew, have not seen the
+// request either.
+func (l *Limiter) Charge(r *gateway.LimitedRequest, tokens int64) error {
+	t, err := l.tierOf(l.inForce.Load(), r.Own)
+	if err != nil {
+		return fmt.Errorf("charging a request that a killed process left: %w", err)
+	}
+	subjects := newSubjects(r)
+	l.charge(t, t.tokens, &subjects, tokens, nil)
+	if l.memory != nil {
+		l.charge(t, t.requests, &subjects, 1, nil)
+	}
+	return nil
+}
+
+// charge adds to all counters of a list that count a request.
+func (l *Limiter) charge(t *tier, bounds []bound, s *subjects, hits int64, done func(counter)) {
+	for i := range bounds {
+		of := counter{bounds[i].name, s.of(bounds[i].By)}
+		if of.subject == "" {
+			continue
+		}
+		l.backend.charge(t, &bounds[i], of.subject, hits, func() {
+			if done != nil {
+				done(of)
+			}
+		})
+	}
+}

@@ -1,0 +1,110 @@
+package ratelimitconfig
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
+	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+	xdsserver "github.com/envoyproxy/go-control-plane/pkg/server/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/protobuf/proto"
+)
+
+// publisher serves the configuration of limits to services of envoyproxy/ratelimit. It is a
+// server of its own and not Envoy's: that one holds the providers' keys, and this one may
+// have to be reached from other machines.
+type publisher struct {
+	cache cache.SnapshotCache
+	log   *slog.Logger
+	mu    sync.Mutex // of publishing: a newer configuration is never replaced by an older one
+}
+
+// everyNode gives every service the same configuration, whatever it calls itself.
+type everyNode struct{}
+
+const nodeID = "ratelimit"
+
+func (everyNode) ID(*core.Node) string { return nodeID }
+
+func newPublisher(log *slog.Logger) *publisher {
+	return &publisher{cache: cache.NewSnapshotCache(true, everyNode{}, nil), log: log}
+}
+
+// publish makes a set's tiers the configuration of services. All of them were loaded here
+// before: a service that refuses one asks for it again without a pause.
+func (p *publisher) publish(ctx context.Context, s *Set) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.mu.RLock()
+	config := resourceOf(s.tiers)
+	s.mu.RUnlock()
+	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(config)
+	if err != nil {
+		return fmt.Errorf("writing the configuration of limits: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	snapshot := &cache.Snapshot{}
+	snapshot.Resources[types.RateLimitConfig] = cache.NewResources(hex.EncodeToString(sum[:])[:12], []types.Resource{config})
+	if err := p.cache.SetSnapshot(ctx, nodeID, snapshot); err != nil {
+		return fmt.Errorf("publishing the configuration of limits: %w", err)
+	}
+	return nil
+}
+
+const (
+	stopTimeout = time.Second
+	pingTime    = 30 * time.Second
+)
+
+// Serve hands the configuration of limits to services of envoyproxy/ratelimit that connect
+// to l (CONFIG_TYPE=GRPC_XDS_SOTW), until ctx ends. It is for limiters with a service.
+func (l *Limiter) Serve(ctx context.Context, listener net.Listener) error {
+	g := grpc.NewServer(grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingTime}))
+	streams, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	discovery.RegisterAggregatedDiscoveryServiceServer(g, xdsserver.NewServer(streams, l.publisher.cache, l.publisher.callbacks()))
+	done := make(chan error, 1)
+	go func() { done <- g.Serve(listener) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	cancel()
+	hard := time.AfterFunc(stopTimeout, g.Stop)
+	g.GracefulStop()
+	hard.Stop()
+	if err := <-done; !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil
+}
+
+// errOtherType refuses what only Envoy would ask for.
+var errOtherType = errors.New("this server has nothing but the configuration of rate limits")
+
+func (p *publisher) callbacks() xdsserver.Callbacks {
+	return xdsserver.CallbackFuncs{
+		StreamRequestFunc: func(_ int64, r *discovery.DiscoveryRequest) error {
+			if detail := r.GetErrorDetail(); detail != nil {
+				p.log.Error("a rate limit service refused the configuration of limits; the one before stays in force", "reason", detail.GetMessage())
+			}
+			if r.GetTypeUrl() != resource.RateLimitConfigType {
+				return errOtherType
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,247 @@
+package ratelimitconfig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	descriptor "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
+	ratelimit "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+const (
+	askTimeout    = 500 * time.Millisecond
+	maxAsking     = 256 // calls at one time
+	maxCharges    = 10_000
+	chargeWorkers = 4
+	chargeTimeout = 2 * time.Second
+	chargeRetry   = 250 * time.Millisecond
+	chargeDrain   = 2 * time.Second
+)
+
+// remote is a service of envoyproxy/ratelimit, as many of which as one likes share a Redis.
+type remote struct {
+	c       Config
+	conn    *grpc.ClientConn
+	client  ratelimit.RateLimitServiceClient
+	asking  chan struct{} // a place for each call
+	charges chan charge
+	lost    atomic.Int64
+	health  breaker
+}
+
+// charge is what is to be added to a counter.
+type charge struct {
+	tier    *tier
+	bound   *bound
+	subject string
+	hits    uint64
+	until   time.Time // when the period ends: then nobody needs it any more
+	done    func()
+}
+
+func newRemote(c Config) (*remote, error) {
+	secure := insecure.NewCredentials()
+	if c.TLS {
+		secure = credentials.NewTLS(nil)
+	}
+	// The longest pause between two attempts to connect is short: until one succeeds, no
+	// request is limited.
+	conn, err := grpc.NewClient(c.Service, grpc.WithTransportCredentials(secure), grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 2, Jitter: 0.2, MaxDelay: time.Second}, MinConnectTimeout: time.Second,
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("preparing calls of the rate limit service %q: %w", c.Service, err)
+	}
+	return &remote{
+		c: c, conn: conn, client: ratelimit.NewRateLimitServiceClient(conn),
+		asking: make(chan struct{}, maxAsking), charges: make(chan charge, maxCharges), health: breaker{now: c.Now},
+	}, nil
+}
+
+// errUnknownLimit says that the service has another configuration than we do, for a moment
+// or because it does not get ours.
+var errUnknownLimit = errors.New("the rate limit service does not have our configuration")
+
+// pass charges requests. The service charges every limit that a call names, also where one
+// of them refuses. So where there are several, they are looked at first. Then the one that
+// is nearest its end is charged first: others may have come to its end in between.
+func (r *remote) pass(t *tier, s *subjects) ([]state, error) {
+	asked := counting(t.requests, s)
+	if len(asked) < 2 {
+		return r.ask(t, asked, s, 1)
+	}
+	states, err := r.ask(t, asked, s, 0)
+	if err != nil {
+		return nil, err
+	}
+	first := 0
+	for i := range states {
+		states[i].refuses = states[i].refuses || states[i].Remaining == 0
+		if states[i].refuses {
+			return states, nil
+		}
+		if states[i].Remaining < states[first].Remaining {
+			first = i
+		}
+	}
+	asked[0], asked[first] = asked[first], asked[0]
+	states, err = r.ask(t, asked[:1], s, 1)
+	if err != nil || states[0].refuses {
+		return states, err
+	}
+	others, err := r.ask(t, asked[1:], s, 1)
+	return append(states, others...), err
+}
+
+func (r *remote) look(t *tier, s *subjects) ([]state, error) {
+	return r.ask(t, counting(t.tokens, s), s, 0)
+}
+
+// ask makes one call, which charges each limit by the hits.
+func (r *remote) ask(t *tier, asked []*bound, s *subjects, hits uint64) ([]state, error) {
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	if err := r.health.allow(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	answer, err := r.call(ctx, newRequest(t, asked, s, hits))
+	r.health.note(err)
+	if err != nil {
+		return nil, err
+	}
+	return r.states(asked, answer)
+}
+
+// call waits for one of the places for calls, and makes one.
+func (r *remote) call(ctx context.Context, request *ratelimit.RateLimitRequest) (*ratelimit.RateLimitResponse, error) {
+	select {
+	case r.asking <- struct{}{}:
+		defer func() { <-r.asking }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("asking the rate limit service: %d calls wait for it already", maxAsking)
+	}
+	answer, err := r.client.ShouldRateLimit(ctx, request)
+	if err != nil {
+		return nil, fmt.Errorf("asking the rate limit service: %w", err)
+	}
+	return answer, nil
+}
+
+// states reads an answer, which must be about the limits that were asked.
+func (r *remote) states(asked []*bound, answer *ratelimit.RateLimitResponse) ([]state, error) {
+	if len(answer.GetStatuses()) != len(asked) {
+		return nil, errUnknownLimit
+	}
+	for i, s := range answer.GetStatuses() {
+		if s.GetCurrentLimit() == nil || s.GetCurrentLimit().GetRequestsPerUnit() != asked[i].Max {
+			return nil, errUnknownLimit
+		}
+	}
+	return statesOf(asked, answer.GetStatuses(), r.c.Now()), nil
+}
+
+// charge queues what is settled. What finds the queue full is lost, and counted.
+func (r *remote) charge(t *tier, b *bound, subject string, hits int64, done func()) {
+	if hits <= 0 {
+		done()
+		return
+	}
+	select {
+	case r.charges <- charge{tier: t, bound: b, subject: subject, hits: uint64(hits), until: endOfPeriod(r.c.Now(), b.Per), done: done}:
+	default:
+		r.lost.Add(hits)
+		done()
+	}
+}
+
+// run charges what is queued until ctx ends, and then what is left, as far as there is time.
+func (r *remote) run(ctx context.Context) error {
+	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { pause(calls, chargeDrain); cancel() })()
+	var workers sync.WaitGroup
+	for range chargeWorkers {
+		workers.Go(func() { r.chargeAll(ctx, calls) })
+	}
+	workers.Wait()
+	if err := r.conn.Close(); err != nil {
+		return fmt.Errorf("closing the connection to the rate limit service: %w", err)
+	}
+	return nil
+}
+
+// chargeAll makes charges until ctx has ended and none is left.
+func (r *remote) chargeAll(ctx, calls context.Context) {
+	for {
+		select {
+		case c := <-r.charges:
+			r.makeCharge(calls, c)
+			continue
+		default:
+		}
+		select {
+		case c := <-r.charges:
+			r.makeCharge(calls, c)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// makeCharge tries until it is done or its period has ended. A service that hangs may carry
+// out a call later that we have given up. So after a failure we only look until there is an
+// answer, and then charge again: an outage may charge twice, but not many times.
+func (r *remote) makeCharge(ctx context.Context, c charge) {
+	defer c.done()
+	entries := c.tier.entries(c.bound.name, c.subject)
+	hits := c.hits
+	for {
+		err := r.tryCharge(ctx, entries, hits)
+		switch {
+		case err == nil && hits > 0:
+			return
+		case err == nil:
+			hits = c.hits
+			continue
+		}
+		hits = 0
+		if !pause(ctx, chargeRetry) || !r.c.Now().Before(c.until) {
+			r.lost.Add(int64(c.hits))
+			return
+		}
+	}
+}
+
+func (r *remote) tryCharge(ctx context.Context, entries []*descriptor.RateLimitDescriptor_Entry, hits uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, chargeTimeout)
+	defer cancel()
+	_, err := r.client.ShouldRateLimit(ctx, &ratelimit.RateLimitRequest{Domain: domain, Descriptors: []*descriptor.RateLimitDescriptor{
+		{Entries: entries, HitsAddend: wrapperspb.UInt64(hits)},
+	}})
+	return err
+}
+
+// away is why the service cannot be asked; "" if it can.
+func (r *remote) away() string { return r.health.why() }
+
+// pause waits, and reports whether it could for the whole time.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
