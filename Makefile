@@ -56,6 +56,7 @@ setup: ## find an Envoy, or install one into .tools
 
 test-setup: setup $(SDK_NODE)/node_modules/.package-lock.json ## the same, and install what the tests need
 	@scripts/pip-install.sh .tools/python -r $(SDK_PYTHON)
+	@scripts/ratelimit.sh >/dev/null
 
 $(SDK_NODE)/node_modules/.package-lock.json: $(SDK_NODE)/package-lock.json
 	npm ci --prefix $(SDK_NODE) --silent --no-audit --no-fund

@@ -72,8 +72,8 @@ type LimitRule struct {
 // String names the rule: "key.requests.minute".
 func (r LimitRule) String() string { return fmt.Sprintf("%s.%s.%s", r.By, r.Of, r.Per) }
 
-// MaxLimit is the largest number that a limit may have: it is counted in 32 bits.
-const MaxLimit = 1<<32 - 1
+// MaxLimit is the largest number that a limit may have.
+const MaxLimit = MaxKeyLimit
 
 // Limit is how much of a rule passes in a period. A rule without a limit is unlimited.
 type Limit struct {

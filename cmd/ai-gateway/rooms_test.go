@@ -23,12 +23,12 @@ const (
 // rooms that it may import. All may import gateway.
 var rooms = map[string][]string{
 	"auth": nil, "bench": nil, "config": nil, "dashboard-api": nil, "demo": nil, "envoy": nil, "extproc": nil, "gateway": nil, "pricing": nil,
-	"provider": nil, "store": nil, "supervisor": nil, "usage/accesslog": nil, "usage/wal": nil, "xds": nil,
+	"provider": nil, "ratelimit-config": nil, "store": nil, "supervisor": nil, "test": nil, "usage/accesslog": nil, "usage/wal": nil, "xds": nil,
 	"usage/ledger": {"usage/accesslog", "usage/wal"},
 }
 
 // testsMayImport are the rooms that tests of others may import as well: real parts before fakes.
-var testsMayImport = map[string][]string{"usage/ledger": {"store"}}
+var testsMayImport = map[string][]string{"envoy": {"test"}, "ratelimit-config": {"test"}, "usage/ledger": {"store"}}
 
 // wiring is the room that may import all others.
 const wiring = "cmd"
