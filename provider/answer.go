@@ -45,9 +45,6 @@ type shape struct {
 	isJSON    bool // one JSON object without a fault
 }
 
-// isUsageOnly reports whether an event carries the usage and nothing for a reader.
-func (s shape) isUsageOnly() bool { return s.isJSON && s.noChoices && s.hasUsage && !s.hasError }
-
 // read adds one JSON object: a body or an event's data.
 func (t *tally) read(data []byte) (s shape) {
 	c := cursor{data: data, said: t.said[:0]}

@@ -6,8 +6,8 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Stream reads one streamed answer while it passes, and takes the usage chunk out
-// again where only the gateway asked for it. It belongs to one goroutine.
+// Stream reads one streamed answer while it passes, and takes the usage out again where
+// only the gateway asked for it. It belongs to one goroutine.
 type Stream struct {
 	tally     tally
 	events    sseReader
@@ -19,8 +19,8 @@ type Stream struct {
 	cutEnd bool   // the bytes before the next piece are a dropped event that ended in CR
 }
 
-// NewStream reads a stream of events that answers a request. With dropUsage, the event that carries nothing
-// but the usage does not reach the client, who did not ask for it. (Such a client
+// NewStream reads a stream of events that answers a request. With dropUsage, the event that carries the
+// usage reaches the client, who did not ask for it, without it, and not at all where it carries nothing else. (Such a client
 // would not see "usage":null in the other chunks either, but clients take no notice
 // and those chunks would have to be rewritten.)
 func (d OpenAI) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bool) *Stream {
@@ -43,10 +43,8 @@ func (s *Stream) Next(piece []byte, last bool) (out []byte, same bool) {
 		if !ok {
 			break
 		}
-		if s.read(e.data) && due {
-			s.cut(e)
-			cut = true
-		}
+		s.read(e.data)
+		cut = due && s.cut(e) || cut
 	}
 	hold := !last && s.holds()
 	if same = !held && !cut && !hold; !same {
@@ -78,26 +76,33 @@ func (s *Stream) nextEvent(last bool) (event, bool) {
 	return e, ok
 }
 
-// read adds an event's data and reports whether it is a usage chunk.
-func (s *Stream) read(data []byte) bool {
+// read adds an event's data.
+func (s *Stream) read(data []byte) {
 	switch opening(data) {
 	case '{':
-		return s.tally.read(data).isUsageOnly()
+		s.tally.read(data)
 	case '[':
 		s.done = s.done || string(bytes.TrimSpace(data)) == "[DONE]"
 	}
-	return false
 }
 
-// usageDue reports whether the next event to begin may be the usage chunk to drop.
+// usageDue reports whether the next event to begin may have the usage to take out.
 func (s *Stream) usageDue() bool { return s.dropUsage && s.tally.choices.allFinished() }
 
-// cut drops an event. Nothing of it was forwarded: whether the usage is due changes
-// only between events, and what cannot become an object stays so.
-func (s *Stream) cut(e event) {
+// cut takes the usage out of an event, if it has one. Nothing of it was forwarded: whether the
+// usage is due changes only between events, and what cannot become an object stays so.
+func (s *Stream) cut(e event) bool {
+	rest, changed := withoutUsage(e.data)
+	if !changed {
+		return false
+	}
 	s.out = append(s.out, s.events.buf[s.sent:e.start]...)
+	if rest != nil {
+		s.out = appendEvent(s.out, s.events.buf[e.start:e.end], rest)
+	}
 	s.sent = e.end
-	s.cutEnd = s.events.afterCR
+	s.cutEnd = rest == nil && s.events.afterCR
+	return true
 }
 
 // cutLF drops the LF that a dropped event's CR turns out to have had behind it.
