@@ -54,13 +54,15 @@ func isUpgrade(code int, h headers) bool {
 // onAnswer decides by an answer's headers how its body is read.
 func (x *exchange) onAnswer(m message) changes {
 	h := m.headers
-	readable := len(h.contentEncoding) == 0 || bytes.EqualFold(h.contentEncoding, []byte("identity"))
 	switch {
 	case m.end:
 		x.state, x.finished = awaitNothing, true
 		x.readAnswer(nil)
 		return changes{headers: []setHeader{x.elapsed(), x.cost()}}
-	case readable && (isMediaType(h.contentType, "text/event-stream") || len(h.contentType) == 0 && x.intent.Stream && x.status < http.StatusBadRequest):
+	case !isReadable(h):
+		x.state, x.unread = awaitNothing, true
+		return changes{headers: []setHeader{x.elapsed(), {costHeader, unknownCost}}, replyMode: notAtAll}
+	case x.comesInPieces(h):
 		x.state = awaitEvents
 		x.stream = x.rules.Dialect.NewStream(&x.intent, x.text, x.unasked)
 		x.text = gateway.PromptText{}
@@ -69,15 +71,41 @@ func (x *exchange) onAnswer(m message) changes {
 			c.remove = "content-length" // the usage will be taken out
 		}
 		return c
-	case readable && (isMediaType(h.contentType, "application/json") || len(h.contentType) == 0 || x.status >= http.StatusBadRequest):
-		x.state = awaitJSON
-		if n, err := strconv.ParseInt(string(h.contentLength), 10, 64); err != nil || n > x.rules.MaxBody {
-			return changes{replyMode: asFits} // what exceeds Envoy's buffer passes unread
-		}
-		return changes{} // comes whole, as configured, and keeps its length
 	}
-	x.state, x.unread = awaitNothing, true
-	return changes{headers: []setHeader{x.elapsed(), {costHeader, unknownCost}}, replyMode: notAtAll}
+	x.state = awaitJSON
+	if !x.fits(h) {
+		return changes{replyMode: asFits} // what exceeds Envoy's buffer passes unread
+	}
+	return changes{} // comes whole, as configured, and keeps its length
+}
+
+// isReadable reports whether an answer may be text. Its type says little else: providers call
+// streams and JSON text/plain, application/octet-stream or nothing.
+func isReadable(h headers) bool {
+	kind, _, _ := bytes.Cut(h.contentType, []byte("/"))
+	switch strings.ToLower(string(kind)) {
+	case "audio", "image", "video":
+		return false
+	}
+	return len(h.contentEncoding) == 0 || bytes.EqualFold(h.contentEncoding, []byte("identity"))
+}
+
+// comesInPieces reports whether an answer is passed on as it comes. Its first bytes tell
+// whether it is a stream of events, but before they come Envoy has to know whether to wait for
+// the rest. So what the client asked for decides: a stream must not be held, whatever its type
+// says. Only JSON that tells its length is taken at its word: it gets X-Cost-USD.
+func (x *exchange) comesInPieces(h headers) bool {
+	asked := x.intent.Stream && x.status < http.StatusBadRequest
+	if isMediaType(h.contentType, "text/event-stream") {
+		return asked || !x.fits(h)
+	}
+	return asked && !(x.fits(h) && isMediaType(h.contentType, "application/json"))
+}
+
+// fits reports whether an answer says that it fits into Envoy's buffer.
+func (x *exchange) fits(h headers) bool {
+	n, err := strconv.ParseInt(string(h.contentLength), 10, 64)
+	return err == nil && n <= x.rules.MaxBody
 }
 
 func (x *exchange) onResponseBody(m message, reply []byte) ([]byte, error) {
@@ -101,7 +129,22 @@ func (x *exchange) onResponseBody(m message, reply []byte) ([]byte, error) {
 func (x *exchange) onJSON(m message, reply []byte) []byte {
 	x.state, x.partial = awaitNothing, !m.end
 	x.readAnswer(m.body)
-	return appendChange(reply, m.kind, changes{headers: []setHeader{x.elapsed(), x.cost()}})
+	c := changes{headers: []setHeader{x.elapsed(), x.cost()}}
+	if out, same := x.withoutUsage(m); !same {
+		c.newBody, c.body = true, out
+		c.headers = append(c.headers, setHeader{"content-length", strconv.AppendInt(nil, int64(len(out)), 10)})
+	}
+	return appendChange(reply, m.kind, c)
+}
+
+// withoutUsage is the body of a stream that came whole, as the client asked for it.
+func (x *exchange) withoutUsage(m message) (out []byte, same bool) {
+	if !x.unasked || !m.end || x.status >= http.StatusBadRequest {
+		return nil, true
+	}
+	s := x.rules.Dialect.NewStream(&x.intent, gateway.PromptText{}, true)
+	defer s.Close()
+	return s.Next(m.body, true)
 }
 
 func (x *exchange) onEvents(m message, reply []byte) []byte {

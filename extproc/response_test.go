@@ -79,8 +79,7 @@ func TestAJSONAnswerThatMayNotFitIsBufferedAsFarAsItDoes(t *testing.T) {
 func TestAStreamLosesItsLengthOnlyWhereTheUsageIsTakenOut(t *testing.T) {
 	for _, asked := range []bool{false, true} {
 		var b books
-		x := planned(t, &b, "gpt")
-		x.unasked = !asked
+		x := planned(t, &b, map[bool]string{false: "gpt stream", true: "gpt stream usage"}[asked])
 		r := say(t, x, responseHeadersOf(false, ":status", "200", "content-type", "text/event-stream", "content-length", "12"))
 		removed := r.GetResponseHeaders().GetResponse().GetHeaderMutation().GetRemoveHeaders()
 		if slices.Contains(removed, "content-length") == asked {
@@ -148,6 +147,53 @@ func TestAStreamIsReadPieceByPiece(t *testing.T) {
 	// The clock ticks at every look: at the start, at x-response-time-ms, at the first byte.
 	if !s.Finished || s.TTFT != 2*time.Millisecond || s.Answer != counted(fakePrompt, 5) {
 		t.Errorf("settlement %+v", s)
+	}
+}
+
+func TestTheRequestAndTheLengthSayWhetherAnAnswerComesInPieces(t *testing.T) {
+	const pieces, whole, part = filterv3.ProcessingMode_STREAMED, filterv3.ProcessingMode_BUFFERED, filterv3.ProcessingMode_BUFFERED_PARTIAL
+	for _, row := range []struct {
+		contentType, length string
+		status              string
+		stream, single      filterv3.ProcessingMode_BodySendMode // of a request for a stream, and of one for JSON
+	}{
+		{"text/event-stream", "", "200", pieces, pieces},
+		{"Text/Event-Stream; charset=utf-8", "9", "200", pieces, whole},
+		{"application/json", "", "200", pieces, part},
+		{"Application/JSON;charset=utf-8", "", "200", pieces, part},
+		{"application/json", "9", "200", whole, whole},
+		{"application/json", "9999999999", "200", pieces, part},
+		{"text/plain", "", "200", pieces, part},
+		{"text/plain", "9", "200", pieces, whole},
+		{"application/octet-stream", "", "200", pieces, part},
+		{"application/x-ndjson", "", "200", pieces, part},
+		{"", "", "200", pieces, part},
+		{"", "", "429", part, part},
+		{"text/event-stream", "9", "429", whole, whole},
+		{"application/json", "9", "500", whole, whole},
+	} {
+		for body, want := range map[string]filterv3.ProcessingMode_BodySendMode{"gpt stream usage": row.stream, "gpt": row.single} {
+			x := planned(t, &books{}, body)
+			headers := []string{":status", row.status, "content-type", row.contentType, "content-length", row.length}
+			r := say(t, x, responseHeadersOf(false, headers...))
+			if got := r.GetModeOverride(); want == whole && got != nil || want != whole && got.GetResponseBodyMode() != want {
+				t.Errorf("%q for %q: mode %v, want %v", headers, body, got, want)
+			}
+		}
+	}
+}
+
+func TestAStreamThatCameWholeLosesTheUsageThatNobodyAskedFor(t *testing.T) {
+	for body, want := range map[string]string{"gpt stream": "long", "gpt stream usage": ""} {
+		x := planned(t, &books{}, body)
+		say(t, x, responseHeadersOf(false, ":status", "200", "content-type", "application/json", "content-length", "5"))
+		r := say(t, x, responseBodyOf("short", true))
+		if got := string(r.GetResponseBody().GetResponse().GetBodyMutation().GetBody()); got != want {
+			t.Errorf("%s: got %q", body, got)
+		}
+		if got := headersOf(r); want != "" && got["content-length"] != "4" || got["x-cost-usd"] == "" {
+			t.Errorf("%s: headers %v", body, got)
+		}
 	}
 }
 
@@ -233,7 +279,7 @@ func TestAClientThatLeftBeforeTheAnswerIsSettledAsUnfinished(t *testing.T) {
 
 func TestARowSaysWhereItsTokensComeFrom(t *testing.T) {
 	events := responseHeadersOf(false, ":status", "200", "content-type", "text/event-stream")
-	json := responseHeadersOf(false, ":status", "200", "content-type", "application/json")
+	json := responseHeadersOf(false, ":status", "200", "content-type", "application/json", "content-length", "10")
 	nothing := gateway.Answer{Source: gateway.Estimated}
 	for name, row := range map[string]struct {
 		said []*extprocv3.ProcessingRequest

@@ -11,8 +11,14 @@ import (
 
 // ReadAnswer reads the body of a JSON response to a request. Providers owe us nothing:
 // the body may be cut off, absurd, no JSON at all or, if none came, empty, and then the
-// prompt counts and what could be read of it.
+// prompt counts and what could be read of it. It may also be a stream of events, all at once.
 func (d OpenAI) ReadAnswer(i *gateway.Intent, p gateway.PromptText, status int, body []byte) gateway.Answer {
+	if holdsEvents(body) {
+		s := d.NewStream(i, p, false)
+		defer s.Close()
+		s.Next(body, true)
+		return s.Answer()
+	}
 	t := tally{intent: i, prompt: p, whole: true, text: preview{limit: d.Preview}}
 	t.read(body)
 	if !t.believed && status < http.StatusBadRequest { // its texts are to be counted: read them again

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"net/http"
 
 	"ai-gateway/gateway"
 )
@@ -13,6 +14,8 @@ type Stream struct {
 	events    sseReader
 	dropUsage bool
 	done      bool
+	form      form
+	body      collected // of an answer that is JSON, not events
 
 	sent   int    // how many of the bytes that events keeps were forwarded: all or none
 	out    []byte // what is forwarded instead of the piece
@@ -32,7 +35,16 @@ func (d OpenAI) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage boo
 // be forwarded as it is; otherwise out, which may be empty and holds until the next
 // call. Nothing is held back while a choice is unfinished; afterwards an unfinished
 // event is, as long as it can still turn out to be the usage chunk.
+//
+// What is no stream of events but JSON passes as it is, and is read at its end.
 func (s *Stream) Next(piece []byte, last bool) (out []byte, same bool) {
+	if s.form == unknownForm {
+		s.form = formOf(piece)
+	}
+	if s.form == jsonForm {
+		s.body.add(piece, &s.events.memory)
+		return nil, true
+	}
 	kept := s.events.feed(piece)
 	held := kept > s.sent
 	s.out = emptied(s.out)
@@ -58,7 +70,17 @@ func (s *Stream) Next(piece []byte, last bool) (out []byte, same bool) {
 }
 
 // Answer sums up what came so far.
-func (s *Stream) Answer() gateway.Answer { return s.tally.answer() }
+func (s *Stream) Answer() gateway.Answer {
+	if s.form != jsonForm {
+		return s.tally.answer()
+	}
+	dialect := OpenAI{Preview: s.tally.text.limit}
+	a := dialect.ReadAnswer(s.tally.intent, s.tally.prompt, http.StatusOK, s.body.bytes)
+	if s.body.short && a.Source != gateway.FromProvider {
+		a.Source = gateway.Estimated
+	}
+	return a
+}
 
 // Close gives back what the stream has kept. Nothing is read after it.
 func (s *Stream) Close() { s.events.memory.resize(0) }
