@@ -12,35 +12,77 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"ai-gateway/gateway"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-func config() Config {
-	return Config{
-		Health: func(context.Context) Health { return Health{Status: "ok", Ready: true} },
-		Models: func() []Model {
-			return []Model{{ID: "org/m:8b", Object: "model", OwnedBy: "local"}, {ID: "hf://org//m", Object: "model", OwnedBy: "local"}}
+func agent() Agent {
+	return Agent{
+		InForce: func() InForce {
+			return InForce{Routes: gateway.Routes{Models: []gateway.Route{
+				{Model: "org/m:8b", Aliases: []gateway.Model{"hf://org//m"}, Steps: []gateway.Step{{Backend: "local"}}},
+			}}, Since: time.Unix(1_700_000_000, 0), Storage: "memory"}
 		},
-		Costs: func(context.Context) ([]Costs, error) {
-			return []Costs{{KeyID: "k_1", Requests: 2, CostNanoUSD: 1_500_000_000, CostUSD: "1.5"}, {KeyID: "k_2", Requests: 1, CostNanoUSD: 1}}, nil
+		Envoy: func() gateway.EnvoyStatus {
+			return gateway.EnvoyStatus{Envoys: 1, EnvoyVersion: "1.40.0", Version: "v"}
 		},
-		KeyCosts: func(_ context.Context, id gateway.KeyID) (Costs, error) {
-			if id != "k_1" {
-				return Costs{}, ErrNoKey
-			}
-			return Costs{KeyID: id}, nil
-		},
-		Prompts: func(_ context.Context, limit int) ([]Prompt, error) { return make([]Prompt, limit), nil },
-		Log:     slog.New(slog.DiscardHandler),
+		Ledger:  func() gateway.LedgerStats { return gateway.LedgerStats{} },
+		Ping:    func(context.Context) error { return nil },
+		Started: time.Now(), Version: "1.2.3", ConfigFile: "ai-gateway.yaml",
+		Log: slog.New(slog.DiscardHandler),
 	}
 }
 
-func ask(c Config, method, url string) (*http.Response, string) {
+// books is a store of funcs.
+type books struct {
+	costs func(context.Context) ([]gateway.KeyCosts, error)
+	ping  error
+}
+
+func (b books) Costs(ctx context.Context) ([]gateway.KeyCosts, error) { return b.costs(ctx) }
+func (b books) Ping(context.Context) error                            { return b.ping }
+
+func (b books) KeyCosts(_ context.Context, id gateway.KeyID) (gateway.KeyCosts, error) {
+	if id != "k_1" {
+		return gateway.KeyCosts{}, gateway.ErrNoKey
+	}
+	return gateway.KeyCosts{Key: gateway.Key{ID: id, Label: "sk-…9f2c"}, Models: []gateway.ModelCosts{{Model: "m", Sums: sums}}, Sums: sums}, nil
+}
+
+func (b books) Prompts(_ context.Context, limit int) ([]gateway.LoggedPrompt, error) {
+	return make([]gateway.LoggedPrompt, limit), nil
+}
+
+var sums = gateway.Sums{Requests: 2, PromptTokens: 30, CachedTokens: 5, CompletionTokens: 70, Cost: 1_500_000_000, Unpriced: 1}
+
+func api() API {
+	return API{
+		Store: books{costs: func(context.Context) ([]gateway.KeyCosts, error) {
+			return []gateway.KeyCosts{{Key: gateway.Key{ID: "k_1"}, Sums: sums}, {Key: gateway.Key{ID: "k_2"}, Sums: gateway.Sums{Requests: 1, Cost: 1}}}, nil
+		}},
+		AgentHealth: func(context.Context) ([]byte, error) { return []byte(`{"status":"ok"}`), nil },
+		Started:     time.Now(), Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// all are both roles' handlers, as Envoy has them.
+func all(a Agent, b API) http.Handler {
+	agents, apis := AgentHandler(a), Handler(b)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			apis.ServeHTTP(w, r)
+			return
+		}
+		agents.ServeHTTP(w, r)
+	})
+}
+
+func ask(h http.Handler, method, url string) (*http.Response, string) {
 	w := httptest.NewRecorder()
-	Handler(c).ServeHTTP(w, httptest.NewRequest(method, url, nil))
+	h.ServeHTTP(w, httptest.NewRequest(method, url, nil))
 	body, _ := io.ReadAll(w.Result().Body)
 	return w.Result(), string(body)
 }
@@ -53,7 +95,7 @@ func TestEveryAnswerHasItsStatusAndWords(t *testing.T) {
 	}{
 		{"GET", "/livez", 200, `"ok"`},
 		{"GET", "/health", 200, `"status":"ok"`},
-		{"GET", "/v1/models", 200, `{"data":[{"id":"org/m:8b","object":"model","created":0,"owned_by":"local"},`},
+		{"GET", "/v1/models", 200, `{"data":[{"id":"org/m:8b","object":"model","created":1700000000,"owned_by":"local"},`},
 		{"GET", "/v1/models/org/m:8b", 200, `"id":"org/m:8b"`},
 		{"GET", "/v1/models/org%2Fm:8b", 200, `"id":"org/m:8b"`},
 		{"GET", "/v1/models/hf://org//m", 200, `"id":"hf://org//m"`},
@@ -80,7 +122,7 @@ func TestEveryAnswerHasItsStatusAndWords(t *testing.T) {
 		{"POST", "/api/nope", 404, `"code":"unknown_url"`},
 		{"GET", "/api/nope", 404, `"code":"unknown_url"`},
 	} {
-		response, body := ask(config(), c.method, c.url)
+		response, body := ask(all(agent(), api()), c.method, c.url)
 		if response.StatusCode != c.status || !strings.Contains(body, c.want) || response.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s %s: %d %s, want %d with %s", c.method, c.url, response.StatusCode, body, c.status, c.want)
 		}
@@ -93,70 +135,143 @@ func TestEveryAnswerHasItsStatusAndWords(t *testing.T) {
 func TestEveryAnswerIsPlainJSONThatNobodyKeeps(t *testing.T) {
 	want := http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"}}
 	for _, path := range []string{"/livez", "/health", "/v1/models", "/api/costs", "/api/prompt-log", "/nope"} {
-		response, _ := ask(config(), "GET", path)
+		response, _ := ask(all(agent(), api()), "GET", path)
 		if diff := cmp.Diff(want, response.Header); diff != "" {
 			t.Errorf("%s: %s", path, diff)
 		}
 	}
-	if response, _ := ask(config(), "POST", "/health"); response.Header.Get("Allow") != "GET, HEAD" {
+	if response, _ := ask(all(agent(), api()), "POST", "/health"); response.Header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("Allow: %q", response.Header.Get("Allow"))
 	}
 }
 
 func TestNothingIsAnEmptyListAndNotNull(t *testing.T) {
-	c := config()
-	c.Models = func() []Model { return nil }
-	c.Costs = func(context.Context) ([]Costs, error) { return nil, nil }
-	c.Prompts = func(context.Context, int) ([]Prompt, error) { return nil, nil }
+	a, b := agent(), api()
+	a.InForce = func() InForce { return InForce{} }
+	b.Store = nothing{books{costs: func(context.Context) ([]gateway.KeyCosts, error) { return nil, nil }}}
 	for path, want := range map[string]string{"/v1/models": `{"data":[],"object":"list"}`, "/api/costs": `"cost_usd":"0"`, "/api/prompt-log": `{"data":[]}`} {
-		if response, body := ask(c, "GET", path); response.StatusCode != 200 || !strings.Contains(body, want) || strings.Contains(body, "null") {
+		if response, body := ask(all(a, b), "GET", path); response.StatusCode != 200 || !strings.Contains(body, want) || strings.Contains(body, "null") {
 			t.Errorf("%s: %d %s, want %s", path, response.StatusCode, body, want)
 		}
 	}
 }
 
-func TestHealthShowsWhyEnvoyRefusedAConfiguration(t *testing.T) {
-	c := config()
-	c.Health = func(context.Context) Health {
-		return Health{Status: "ok", Ready: true, Envoy: EnvoyHealth{RejectedConfig: &Rejection{Reason: "no such cluster"}}}
+type nothing struct{ books }
+
+func (nothing) Prompts(context.Context, int) ([]gateway.LoggedPrompt, error) { return nil, nil }
+
+func TestHealthShowsWhatIsWrong(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Agent)
+		status int
+		want   []string
+	}{
+		"nothing": {func(*Agent) {}, 200, []string{`"status":"ok"`, `"version":"1.40.0"`, `"file":"ai-gateway.yaml"`, `"storage":"memory"`, `"since":"2023-11-14T22:13:20Z"`}},
+		"Envoy refused": {func(a *Agent) {
+			a.Envoy = func() gateway.EnvoyStatus {
+				return gateway.EnvoyStatus{Envoys: 1, Rejected: &gateway.Rejection{Reason: "no such cluster"}}
+			}
+		}, 200, []string{`"status":"ok"`, `"reason":"no such cluster"`, `"envoy":"refused a configuration`}},
+		"no Envoy": {func(a *Agent) { a.Envoy = func() gateway.EnvoyStatus { return gateway.EnvoyStatus{} } }, 503,
+			[]string{`"status":"unavailable"`, `"envoy":"not connected"`}},
+		"the store": {func(a *Agent) { a.Ping = func(context.Context) error { return errors.New("disk full") } }, 200,
+			[]string{`"status":"degraded"`, `"store":"disk full"`}},
+		"the ledger": {func(a *Agent) {
+			a.Ledger = func() gateway.LedgerStats { return gateway.LedgerStats{LastError: "locked"} }
+		}, 200, []string{`"status":"degraded"`, `"usage":"locked"`}},
+		"the file": {func(a *Agent) { a.InForce = func() InForce { return InForce{Fault: "no port"} } }, 200,
+			[]string{`"status":"degraded"`, `"fault":"no port"`}},
+	} {
+		a := agent()
+		c.change(&a)
+		response, body := ask(AgentHandler(a), "GET", "/health")
+		for _, want := range c.want {
+			if !strings.Contains(body, want) {
+				t.Errorf("%s: %s does not say %s", name, body, want)
+			}
+		}
+		if response.StatusCode != c.status {
+			t.Errorf("%s: status %d, want %d", name, response.StatusCode, c.status)
+		}
 	}
-	if response, body := ask(c, "GET", "/health"); response.StatusCode != 200 || !strings.Contains(body, `"reason":"no such cluster"`) {
-		t.Errorf("%d %s", response.StatusCode, body)
+}
+
+func TestEachFigureOfTheLedgerIsShownUnderItsName(t *testing.T) {
+	status := gateway.LedgerStats{Open: 2, Unwritten: 3, OldestAge: 4500 * time.Millisecond, Written: 5, Unpriced: 6, Unread: 7, Refused: 8,
+		WAL: gateway.WALStats{Bytes: 9, Segments: 10, Repaired: 11, Lost: 12}}
+	want := UsageHealth{Open: 2, Unwritten: 3, OldestSeconds: 4.5, Written: 5, Unpriced: 6, Unread: 7, Refused: 8,
+		SpoolBytes: 9, SpoolSegments: 10, Repaired: 11, Lost: 12}
+	if diff := cmp.Diff(want, usageHealth(status)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTheCostsOfAKeyHaveAllFiguresDistinct(t *testing.T) {
+	_, body := ask(Handler(api()), "GET", "/api/costs/k_1")
+	figures := `"requests":2,"prompt_tokens":30,"cached_tokens":5,"completion_tokens":70,"total_tokens":100,"cost_usd":"1.5","cost_nanousd":1500000000,"unpriced_requests":1`
+	want := `{"key_id":"k_1","label":"sk-…9f2c",` + figures + `,"models":[{"model":"m",` + figures + `}]}`
+	if diff := cmp.Diff(want, strings.TrimSpace(body)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTheTotalAddsUpAllKeys(t *testing.T) {
+	_, body := ask(Handler(api()), "GET", "/api/costs")
+	want := `"total":{"requests":3,"prompt_tokens":30,"cached_tokens":5,"completion_tokens":70,"total_tokens":100,"cost_usd":"1.500000001","cost_nanousd":1500000001,"unpriced_requests":1}`
+	if !strings.Contains(body, want) {
+		t.Errorf("%s has not %s", body, want)
+	}
+}
+
+func TestTheSystemShowsWhatTheAgentSaysOrWhyItSaysNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		health []byte
+		err    error
+		want   string
+	}{
+		"well":     {[]byte(`{"status":"degraded"}`), nil, `"agent":{"health":{"status":"degraded"}}`},
+		"away":     {nil, errors.New("connection refused"), `"agent":{"error":"connection refused"}`},
+		"nonsense": {[]byte(`<html>`), nil, `"agent":{"error":"its answer is not JSON"}`},
+	} {
+		a := api()
+		a.AgentHealth = func(context.Context) ([]byte, error) { return c.health, c.err }
+		if response, body := ask(Handler(a), "GET", "/api/system"); response.StatusCode != 200 || !strings.Contains(body, c.want) || !strings.Contains(body, `"version":"1.2.3"`) {
+			t.Errorf("%s: %d %s, want %s", name, response.StatusCode, body, c.want)
+		}
+	}
+	a := api()
+	a.Store = books{ping: errors.New("it is gone")}
+	if _, body := ask(Handler(a), "GET", "/api/system"); !strings.Contains(body, `"store":"it is gone"`) {
+		t.Errorf("%s does not say how the store is", body)
 	}
 }
 
 func TestLivezAsksNobody(t *testing.T) {
-	if response, _ := ask(Config{}, "GET", "/livez"); response.StatusCode != 200 {
-		t.Errorf("status %d", response.StatusCode)
+	for _, h := range []http.Handler{AgentHandler(Agent{}), Handler(API{})} {
+		if response, _ := ask(h, "GET", "/livez"); response.StatusCode != 200 {
+			t.Errorf("status %d", response.StatusCode)
+		}
 	}
 }
 
 func TestASlowStoreIsA503ToTryAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := config()
-		c.Costs = func(ctx context.Context) ([]Costs, error) {
+		c := api()
+		c.Store = books{costs: func(ctx context.Context) ([]gateway.KeyCosts, error) {
 			<-ctx.Done()
 			return nil, errors.New("interrupted (9)") // as SQLite has it
-		}
-		response, body := ask(c, "GET", "/api/costs")
+		}}
+		response, body := ask(Handler(c), "GET", "/api/costs")
 		if response.StatusCode != 503 || response.Header.Get("Retry-After") != "1" || !strings.Contains(body, `"code":"timeout"`) {
 			t.Errorf("%d %s", response.StatusCode, body)
 		}
 	})
 }
 
-func TestAGatewayThatIsNotReadyAnswers503(t *testing.T) {
-	c := config()
-	c.Health = func(context.Context) Health { return Health{Status: "unavailable"} }
-	if response, body := ask(c, "GET", "/health"); response.StatusCode != 503 || !strings.Contains(body, "unavailable") {
-		t.Errorf("%d %s", response.StatusCode, body)
-	}
-}
-
 func TestAnInnerErrorIsLoggedAndNotShown(t *testing.T) {
-	c := config()
-	c.Costs = func(context.Context) ([]Costs, error) { return nil, errors.New("disk is made of cheese") }
-	if response, body := ask(c, "GET", "/api/costs"); response.StatusCode != 500 || strings.Contains(body, "cheese") {
+	c := api()
+	c.Store = books{costs: func(context.Context) ([]gateway.KeyCosts, error) { return nil, errors.New("disk is made of cheese") }}
+	if response, body := ask(Handler(c), "GET", "/api/costs"); response.StatusCode != 500 || strings.Contains(body, "cheese") {
 		t.Errorf("%d %s", response.StatusCode, body)
 	}
 }
@@ -171,7 +286,7 @@ func FuzzEveryPathIsAnsweredInJSON(f *testing.F) {
 		}
 		r := &http.Request{Method: method, URL: &url.URL{Path: path, RawQuery: query}}
 		w := httptest.NewRecorder()
-		Handler(config()).ServeHTTP(w, r)
+		all(agent(), api()).ServeHTTP(w, r)
 		var answer map[string]json.RawMessage
 		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || (answer["error"] != nil) != (w.Code >= 400) {
 			t.Errorf("%s %s?%s: %d %s, %v", method, path, query, w.Code, w.Body, err)

@@ -105,10 +105,10 @@ func TestAGatewayWithoutTheDashboardSaysSo(t *testing.T) {
 }
 
 func TestThePageIsReadAndNotWritten(t *testing.T) {
-	if response, body := ask(config(), "POST", "/"); response.StatusCode != 405 || !strings.Contains(body, "method_not_allowed") {
+	if response, body := ask(Handler(api()), "POST", "/"); response.StatusCode != 405 || !strings.Contains(body, "method_not_allowed") {
 		t.Errorf("%d %s", response.StatusCode, body)
 	}
-	if response, _ := ask(config(), "HEAD", "/"); response.StatusCode != 200 {
+	if response, _ := ask(Handler(api()), "HEAD", "/"); response.StatusCode != 200 {
 		t.Errorf("HEAD: %d", response.StatusCode)
 	}
 }

@@ -30,7 +30,7 @@ func serve(t *testing.T, h http.Handler) (client *http.Client, end func() error)
 }
 
 func TestAServedAPIAnswersAndEndsWithItsContext(t *testing.T) {
-	client, end := serve(t, Handler(config()))
+	client, end := serve(t, AgentHandler(agent()))
 	response, err := client.Get("http://gateway/livez")
 	if err != nil || response.StatusCode != 200 {
 		t.Fatalf("%v, %v", response, err)
@@ -99,7 +99,7 @@ func TestAListenerThatFailsEndsServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	if err := Serve(t.Context(), l, Handler(config())); !errors.Is(err, net.ErrClosed) {
+	if err := Serve(t.Context(), l, AgentHandler(agent())); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package dashboardapi
 
 import (
+	"encoding/json"
 	"time"
 
 	"ai-gateway/gateway"
@@ -56,6 +57,25 @@ type UsageHealth struct {
 	Lost          int64   `json:"lost"`           // settlements that could not be written; the journal has to tell
 }
 
+// System is the answer of GET /api/system.
+type System struct {
+	API   APIHealth   `json:"api"`
+	Agent AgentHealth `json:"agent"`
+}
+
+// APIHealth is how the api role is that answers.
+type APIHealth struct {
+	Version       string `json:"version"`
+	UptimeSeconds int64  `json:"uptime_seconds"`
+	Store         string `json:"store"` // "ok", or what is wrong with it
+}
+
+// AgentHealth is what the agent said when it was asked.
+type AgentHealth struct {
+	Health json.RawMessage `json:"health,omitempty"` // as GET /health of the agent
+	Error  string          `json:"error,omitempty"`  // why there is none
+}
+
 // Model is an entry of GET /v1/models.
 // Source: https://platform.openai.com/docs/api-reference/models/object
 type Model struct {
@@ -90,7 +110,7 @@ type Costs struct {
 // the answer to it.
 type Prompt struct {
 	ID               string        `json:"id"`
-	StartedAt        string        `json:"started_at"`
+	StartedAt        string        `json:"started_at"` // RFC 3339, in UTC
 	KeyID            gateway.KeyID `json:"key_id"`
 	Label            string        `json:"label"`
 	Model            gateway.Model `json:"model"`
@@ -98,4 +118,31 @@ type Prompt struct {
 	Answer           string        `json:"answer"`
 	PromptTokens     int64         `json:"prompt_tokens"`
 	CompletionTokens int64         `json:"completion_tokens"`
+}
+
+func costsOfKey(k gateway.KeyCosts) Costs {
+	c := costsOf(k.Sums)
+	c.KeyID, c.Label = k.Key.ID, k.Key.Label
+	for _, m := range k.Models {
+		of := costsOf(m.Sums)
+		of.Model = m.Model
+		c.Models = append(c.Models, of)
+	}
+	return c
+}
+
+func costsOf(s gateway.Sums) Costs {
+	return Costs{
+		Requests: s.Requests, PromptTokens: s.PromptTokens, CachedTokens: s.CachedTokens, CompletionTokens: s.CompletionTokens,
+		TotalTokens: s.PromptTokens + s.CompletionTokens, CostUSD: s.Cost.String(), CostNanoUSD: int64(s.Cost), Unpriced: s.Unpriced,
+	}
+}
+
+const microseconds = "2006-01-02T15:04:05.000000Z07:00"
+
+func promptOf(p gateway.LoggedPrompt) Prompt {
+	return Prompt{
+		ID: p.ID, StartedAt: p.StartedAt.UTC().Format(microseconds), KeyID: p.Key.ID, Label: p.Key.Label, Model: p.Model,
+		Prompt: p.Prompt, Answer: p.Answer, PromptTokens: p.PromptTokens, CompletionTokens: p.CompletionTokens,
+	}
 }

@@ -2,46 +2,11 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"time"
 
 	"ai-gateway/gateway"
 )
-
-// Sums add up requests.
-type Sums struct {
-	Requests         int64         `db:"requests"`
-	PromptTokens     int64         `db:"prompt_tokens"`
-	CachedTokens     int64         `db:"cached_tokens"`
-	CompletionTokens int64         `db:"completion_tokens"`
-	Cost             gateway.Money `db:"cost"`
-	Unpriced         int64         `db:"unpriced"` // requests whose model has no price; not part of Cost
-}
-
-func (s *Sums) add(t Sums) {
-	s.Requests += t.Requests
-	s.PromptTokens += t.PromptTokens
-	s.CachedTokens += t.CachedTokens
-	s.CompletionTokens += t.CompletionTokens
-	s.Cost += t.Cost
-	s.Unpriced += t.Unpriced
-}
-
-// ModelCosts are the sums of one model.
-type ModelCosts struct {
-	Model gateway.Model
-	Sums
-}
-
-// KeyCosts are the sums of one key, in all and by model.
-type KeyCosts struct {
-	Key gateway.Key
-	Sums
-	Models []ModelCosts
-}
-
-// ErrNoKey says that no request was made with a key.
-var ErrNoKey = errors.New("no request was made with this key")
 
 const costs = `
 SELECT r.key_id, COALESCE(k.label, '') AS label, r.model, COUNT(*) AS requests, SUM(r.prompt_tokens) AS prompt_tokens,
@@ -53,44 +18,78 @@ GROUP BY r.key_id, k.label, r.model
 ORDER BY r.key_id, r.model`
 
 // Costs returns the sums of every key, in the order of their ids.
-func (s *Store) Costs(ctx context.Context) ([]KeyCosts, error) { return s.costs(ctx, "") }
+func (s *Store) Costs(ctx context.Context) ([]gateway.KeyCosts, error) { return s.costs(ctx, "") }
 
-// KeyCosts returns the sums of one key, or ErrNoKey.
-func (s *Store) KeyCosts(ctx context.Context, id gateway.KeyID) (KeyCosts, error) {
+// KeyCosts returns the sums of one key, or gateway.ErrNoKey.
+func (s *Store) KeyCosts(ctx context.Context, id gateway.KeyID) (gateway.KeyCosts, error) {
 	all, err := s.costs(ctx, id)
 	switch {
 	case err != nil:
-		return KeyCosts{}, err
+		return gateway.KeyCosts{}, err
 	case len(all) == 0 || id == "":
-		return KeyCosts{}, ErrNoKey
+		return gateway.KeyCosts{}, gateway.ErrNoKey
 	}
 	return all[0], nil
 }
 
-func (s *Store) costs(ctx context.Context, id gateway.KeyID) ([]KeyCosts, error) {
-	var sums []struct {
-		KeyID gateway.KeyID `db:"key_id"`
-		Label string        `db:"label"`
-		Model gateway.Model `db:"model"`
-		Sums
-	}
+// sumRow is a row of the query costs.
+type sumRow struct {
+	KeyID            gateway.KeyID `db:"key_id"`
+	Label            string        `db:"label"`
+	Model            gateway.Model `db:"model"`
+	Requests         int64         `db:"requests"`
+	PromptTokens     int64         `db:"prompt_tokens"`
+	CachedTokens     int64         `db:"cached_tokens"`
+	CompletionTokens int64         `db:"completion_tokens"`
+	Cost             gateway.Money `db:"cost"`
+	Unpriced         int64         `db:"unpriced"`
+}
+
+func (r sumRow) sums() gateway.Sums {
+	return gateway.Sums{Requests: r.Requests, PromptTokens: r.PromptTokens, CachedTokens: r.CachedTokens,
+		CompletionTokens: r.CompletionTokens, Cost: r.Cost, Unpriced: r.Unpriced}
+}
+
+func (s *Store) costs(ctx context.Context, id gateway.KeyID) ([]gateway.KeyCosts, error) {
+	var sums []sumRow
 	if err := s.db.SelectContext(ctx, &sums, s.db.Rebind(costs), id, id); err != nil {
 		return nil, fmt.Errorf("summing costs: %w", err)
 	}
-	var keys []KeyCosts
+	var keys []gateway.KeyCosts
 	for _, sum := range sums {
 		if n := len(keys); n == 0 || keys[n-1].Key.ID != sum.KeyID {
-			keys = append(keys, KeyCosts{Key: gateway.Key{ID: sum.KeyID, Label: sum.Label}})
+			keys = append(keys, gateway.KeyCosts{Key: gateway.Key{ID: sum.KeyID, Label: sum.Label}})
 		}
 		last := &keys[len(keys)-1]
-		last.add(sum.Sums)
-		last.Models = append(last.Models, ModelCosts{sum.Model, sum.Sums})
+		last.Add(sum.sums())
+		last.Models = append(last.Models, gateway.ModelCosts{Model: sum.Model, Sums: sum.sums()})
 	}
 	return keys, nil
 }
 
-// Prompt is a row of the prompt log.
-type Prompt struct {
+// Prompts returns the newest entries of the prompt log, newest first.
+func (s *Store) Prompts(ctx context.Context, limit int) ([]gateway.LoggedPrompt, error) {
+	var rows []promptRow
+	err := s.db.SelectContext(ctx, &rows, s.db.Rebind(`
+		SELECT p.started_at, p.id, p.key_id, COALESCE(k.label, '') AS label, p.model, p.prompt, p.answer, p.prompt_tokens, p.completion_tokens
+		FROM prompts p LEFT JOIN keys k ON k.key_id = p.key_id
+		ORDER BY p.started_at DESC, p.id DESC LIMIT ?`), limit)
+	if err != nil {
+		return nil, fmt.Errorf("reading the prompt log: %w", err)
+	}
+	prompts := []gateway.LoggedPrompt{}
+	for _, r := range rows {
+		p, err := r.prompt()
+		if err != nil {
+			return nil, err
+		}
+		prompts = append(prompts, p)
+	}
+	return prompts, nil
+}
+
+// promptRow is a row of the prompt log.
+type promptRow struct {
 	StartedAt        string        `db:"started_at"` // RFC 3339
 	ID               string        `db:"id"`
 	KeyID            gateway.KeyID `db:"key_id"`
@@ -102,15 +101,11 @@ type Prompt struct {
 	CompletionTokens int64         `db:"completion_tokens"`
 }
 
-// Prompts returns the newest rows of the prompt log, newest first.
-func (s *Store) Prompts(ctx context.Context, limit int) ([]Prompt, error) {
-	prompts := []Prompt{}
-	err := s.db.SelectContext(ctx, &prompts, s.db.Rebind(`
-		SELECT p.started_at, p.id, p.key_id, COALESCE(k.label, '') AS label, p.model, p.prompt, p.answer, p.prompt_tokens, p.completion_tokens
-		FROM prompts p LEFT JOIN keys k ON k.key_id = p.key_id
-		ORDER BY p.started_at DESC, p.id DESC LIMIT ?`), limit)
+func (r promptRow) prompt() (gateway.LoggedPrompt, error) {
+	started, err := time.Parse(timeFormat, r.StartedAt)
 	if err != nil {
-		return nil, fmt.Errorf("reading the prompt log: %w", err)
+		return gateway.LoggedPrompt{}, fmt.Errorf("reading the prompt log: started_at of %s: %w", r.ID, err)
 	}
-	return prompts, nil
+	return gateway.LoggedPrompt{ID: r.ID, StartedAt: started, Key: gateway.Key{ID: r.KeyID, Label: r.Label}, Model: r.Model,
+		Prompt: r.Prompt, Answer: r.Answer, PromptTokens: r.PromptTokens, CompletionTokens: r.CompletionTokens}, nil
 }

@@ -36,7 +36,7 @@ func (c Config) clusters() (clusters []types.Resource, err error) {
 	for _, own := range []struct {
 		name, socket string
 		http2        bool
-	}{{extProcCluster, c.ExtProcSocket, true}, {apiCluster, c.APISocket, false}} {
+	}{{extProcCluster, c.ExtProcSocket, true}, {agentCluster, c.AgentSocket, false}, {apiCluster, c.APISocket, false}} {
 		clusters = append(clusters, newCluster(&e, load(own.name, unixAddress(own.socket), "localhost"), protocol(own.http2, gateway.DefaultIdleTimeout)))
 	}
 	clusters = append(clusters, newCluster(&e, &endpoint.ClusterLoadAssignment{ClusterName: nowhere}, protocol(false, gateway.DefaultIdleTimeout)))

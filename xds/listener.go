@@ -24,6 +24,7 @@ const (
 	allowListsFilter = "gateway.allow_lists"
 	requestIDFilter  = "gateway.request_id"
 	extProcCluster   = "gateway/ext_proc"
+	agentCluster     = "gateway/agent"
 	apiCluster       = "gateway/api"
 	nowhere          = "gateway/nowhere" // a cluster without endpoints
 )

@@ -78,13 +78,22 @@ var envoyReplies = []localReply{
 func localReplies(e *encoder) *hcm.LocalReplyConfig {
 	config := &hcm.LocalReplyConfig{Mappers: []*hcm.ResponseMapper{
 		{Filter: satisfying(e, ownDetails), BodyFormatOverride: jsonText("%LOCAL_REPLY_BODY%")},
-		{Filter: satisfying(e, "xds.route_name.startsWith('"+unplannedName+"') && response.code >= 500"), BodyFormatOverride: jsonText(string(restarting.JSON())),
-			HeadersToAdd: []*core.HeaderValueOption{setHeader("retry-after", strconv.Itoa(restarting.RetryAfter))}},
+		away(e, "xds.route_name.startsWith('"+unplannedName+"') || xds.route_name == '"+agentRoute+"'", restarting),
+		away(e, "xds.route_name == '"+apiRoute+"'", apiAway),
 	}}
 	for _, reply := range envoyReplies {
 		config.Mappers = append(config.Mappers, reply.mapper(e))
 	}
 	return config
+}
+
+// away says of routes that the service of ours behind them does not answer.
+func away(e *encoder, routes string, because *gateway.Error) *hcm.ResponseMapper {
+	return &hcm.ResponseMapper{
+		Filter:             satisfying(e, "("+routes+") && response.code >= 500"),
+		BodyFormatOverride: jsonText(string(because.JSON())),
+		HeadersToAdd:       []*core.HeaderValueOption{setHeader("retry-after", strconv.Itoa(because.RetryAfter))},
+	}
 }
 
 // satisfying is a filter of requests by a CEL expression.

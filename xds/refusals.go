@@ -10,6 +10,8 @@ import (
 var (
 	restarting = &gateway.Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "gateway_restarting", RetryAfter: 1,
 		Message: "The gateway is restarting and took no request. Nothing was sent to a provider or billed. Try again in a second."}
+	apiAway = &gateway.Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "api_unavailable", RetryAfter: 1,
+		Message: "The gateway's API is not running; models are served all the same. Try again in a second."}
 	wrongHost = &gateway.Error{Status: http.StatusMisdirectedRequest, Type: "invalid_request_error", Code: "wrong_host",
 		Message: "This gateway answers to localhost alone. To answer to other host names, set AI_GATEWAY_OPEN=true (`listen.open`)."}
 	twoHosts = gateway.BadRequest("two_hosts", "", "The request has more than one Host header.")

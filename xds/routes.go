@@ -94,7 +94,7 @@ func (c Config) table(e *encoder) []*route.Route {
 		post := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path()), Headers: []*route.HeaderMatcher{method(http.MethodPost)}}
 		routes = append(routes, unplanned(e, endpoint, post), refusal("not POST "+endpoint.Path(), match, notPost))
 	}
-	return append(routes, apiRoutes(e)...)
+	return append(append(routes, ownRoutes(e)...), refuseAll(unknownPath))
 }
 
 // unplannedName is what the names of the unplanned routes begin with.
@@ -167,32 +167,38 @@ func unplanned(e *encoder, endpoint gateway.Endpoint, match *route.RouteMatch) *
 	}
 }
 
-// apiRoutes are the paths that the gateway's HTTP API and the dashboard answer, and the
-// refusal of all others.
-func apiRoutes(e *encoder) []*route.Route {
-	match := []*route.RouteMatch{
-		{PathSpecifier: exactPath("/health")},
-		{PathSpecifier: exactPath(gateway.BasePath + "/models")},
-		{PathSpecifier: prefix(gateway.BasePath + "/models/")},
-		{PathSpecifier: prefix("/api/")},
-	}
-	for _, file := range gateway.PageFiles() {
-		match = append(match, &route.RouteMatch{PathSpecifier: exactPath(file)})
-	}
-	for _, folder := range gateway.PageFolders() {
-		match = append(match, &route.RouteMatch{PathSpecifier: &route.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: folder}})
-	}
-	var routes []*route.Route
-	for _, m := range match {
-		routes = append(routes, &route.Route{
-			Name: "api", Match: m, TypedPerFilterConfig: without(e, allowListsFilter),
+// Names of the routes to our own services. localReplies knows them by these.
+const (
+	agentRoute = "agent"
+	apiRoute   = "api"
+)
+
+// ownRoutes are the paths that our own services answer: the agent what clients of models
+// ask, so that no other process need live for it; the api role the rest, the dashboard too.
+func ownRoutes(e *encoder) []*route.Route {
+	to := func(name, cluster string, match *route.RouteMatch) *route.Route {
+		return &route.Route{
+			Name: name, Match: match, TypedPerFilterConfig: without(e, allowListsFilter),
 			Action: &route.Route_Route{Route: &route.RouteAction{
-				ClusterSpecifier: &route.RouteAction_Cluster{Cluster: apiCluster},
+				ClusterSpecifier: &route.RouteAction_Cluster{Cluster: cluster},
 				Timeout:          durationpb.New(apiTimeout),
 			}},
-		})
+		}
 	}
-	return append(routes, refuseAll(unknownPath))
+	routes := []*route.Route{
+		to(agentRoute, agentCluster, &route.RouteMatch{PathSpecifier: exactPath("/health")}),
+		to(agentRoute, agentCluster, &route.RouteMatch{PathSpecifier: exactPath(gateway.BasePath + "/models")}),
+		to(agentRoute, agentCluster, &route.RouteMatch{PathSpecifier: prefix(gateway.BasePath + "/models/")}),
+		to(apiRoute, apiCluster, &route.RouteMatch{PathSpecifier: prefix("/api/")}),
+	}
+	for _, file := range gateway.PageFiles() {
+		routes = append(routes, to(apiRoute, apiCluster, &route.RouteMatch{PathSpecifier: exactPath(file)}))
+	}
+	for _, folder := range gateway.PageFolders() {
+		match := &route.RouteMatch{PathSpecifier: &route.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: folder}}
+		routes = append(routes, to(apiRoute, apiCluster, match))
+	}
+	return routes
 }
 
 func refuseAll(because *gateway.Error) *route.Route {

@@ -16,6 +16,8 @@ import (
 	xdsserver "github.com/envoyproxy/go-control-plane/pkg/server/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+
+	"ai-gateway/gateway"
 )
 
 // nodeID is what the cache knows every Envoy by, whatever it calls itself.
@@ -28,20 +30,13 @@ const (
 	maxSnapshotMB = 64
 )
 
-// Rejection is what Envoy said when it refused a resource.
-type Rejection struct {
-	At      time.Time
-	TypeURL string
-	Reason  string
-}
-
 // Server publishes snapshots over ADS.
 type Server struct {
 	cache cache.SnapshotCache
 	log   *slog.Logger
 
 	mu        sync.Mutex
-	status    Status
+	status    gateway.EnvoyStatus
 	published *cache.Snapshot             // nil before the first
 	asked     map[int64]map[string]*offer // the types that each stream has asked for
 }
@@ -115,16 +110,8 @@ func (s *Server) accepted() (bool, error) {
 	return asked == 0 || info != nil && info.GetNumDeltaWatches() == asked, nil
 }
 
-// Status is what is known of the Envoys that listen.
-type Status struct {
-	Version      string     // of what was published last
-	Envoys       int        // connected now
-	EnvoyVersion string     // of the last one that connected
-	Rejected     *Rejection // the last refusal, until the same type was accepted
-}
-
 // Status tells how things stand.
-func (s *Server) Status() Status {
+func (s *Server) Status() gateway.EnvoyStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.status
@@ -211,7 +198,7 @@ func (s *Server) heard(id int64, r *discovery.DeltaDiscoveryRequest) {
 		if r.GetResponseNonce() == o.nonce {
 			o.refused = cmp.Or(detail.GetMessage(), "it gave no reason")
 		}
-		s.status.Rejected = &Rejection{At: time.Now(), TypeURL: r.GetTypeUrl(), Reason: detail.GetMessage()}
+		s.status.Rejected = &gateway.Rejection{At: time.Now(), TypeURL: r.GetTypeUrl(), Reason: detail.GetMessage()}
 		s.log.Error("envoy refused a configuration; the one before stays in force",
 			"type", r.GetTypeUrl(), "reason", detail.GetMessage())
 		return

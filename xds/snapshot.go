@@ -34,7 +34,8 @@ type Config struct {
 	Origins     []string // of web pages that may call: "https://app.example.com"; "*" is any
 
 	ExtProcSocket string // Unix socket of the ext_proc service
-	APISocket     string // Unix socket of the HTTP API
+	AgentSocket   string // Unix socket of the agent's HTTP: health and models
+	APISocket     string // Unix socket of the api role's HTTP
 	Journal       string // path of the access log; "" writes none, and no script watches for it
 	CAFile        string // PEM bundle that providers' certificates are checked with
 

@@ -29,7 +29,7 @@ func twoBackends(t testing.TB) Config {
 	upstream.Credential, upstream.Secret = gateway.ClientFirst, "sk-very-secret"
 	return Config{
 		Bind: "127.0.0.1", Port: 3002, MaxBody: 32 << 20, Retry: gateway.Retry{Attempts: 3, Delay: time.Second},
-		ExtProcSocket: "/run/e", APISocket: "/run/a", Journal: "/run/j", CAFile: "/ca.pem",
+		ExtProcSocket: "/run/e", AgentSocket: "/run/g", APISocket: "/run/a", Journal: "/run/j", CAFile: "/ca.pem",
 		Routes: gateway.Routes{
 			Backends: []gateway.Backend{upstream, backend(t, "local", "http://127.0.0.1:11434/v1")},
 			Models:   []gateway.Route{{Model: "llama3:8b", Steps: []gateway.Step{{Backend: "local", UpstreamModel: "llama3:8b"}}}},

@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"ai-gateway/config"
+	"ai-gateway/control"
 	"ai-gateway/envoy"
 	"ai-gateway/pricing"
-	"ai-gateway/provider"
 	"ai-gateway/xds"
 )
 
@@ -67,16 +67,11 @@ func (w world) check(ctx context.Context, file string) error {
 
 // render makes of a configuration what Envoy would be told.
 func (w world) render(cfg config.Config, dir string) ([]byte, error) {
-	l := &live{world: w, files: runFiles(dir), state: stateFiles(dir), book: pricing.Default(), memory: provider.NewMemory(maxEvents)}
-	s, err := l.settings(cfg)
-	if err != nil {
-		return nil, err
-	}
-	c, err := l.envoyConfig(s)
-	if err != nil {
-		return nil, err
-	}
-	return xds.Static(c)
+	files := runFiles(dir)
+	return control.New(control.Config{
+		Frame:  func() (xds.Config, error) { return frame(w.getenv, files, stateFiles(dir)) },
+		Prices: pricing.Default(), DemoSocket: files.demoSocket(),
+	}).Static(cfg)
 }
 
 // validate has Envoy look at a file, which holds keys and goes with its folder.

@@ -178,7 +178,7 @@ func stateFree(cfg config.Config) (hint string, err error) {
 }
 
 func (w world) checkAuthorities() finding {
-	path, err := caFile(w.getenv)
+	path, err := envoy.Authorities(w.getenv)
 	return finding{about: "certificates", good: "authorities in " + path, err: err}
 }
 

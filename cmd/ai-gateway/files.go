@@ -12,6 +12,7 @@ func (d runFiles) bootstrap() string   { return d.path("envoy.yaml") }
 func (d runFiles) adminSocket() string { return d.path("admin.sock") }
 func (d runFiles) xdsSocket() string   { return d.path("xds.sock") }
 func (d runFiles) extProc() string     { return d.path("extproc.sock") }
+func (d runFiles) agentSocket() string { return d.path("agent.sock") }
 func (d runFiles) apiSocket() string   { return d.path("api.sock") }
 func (d runFiles) demoSocket() string  { return d.path("demo.sock") }
 func (d runFiles) goodConfig() string  { return d.path("good.yaml") }

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,7 +61,7 @@ func (w world) runGateway(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := caFile(w.getenv); err != nil {
+	if _, err := envoy.Authorities(w.getenv); err != nil {
 		return err
 	}
 	if err := portFree(ctx, cfg); err != nil {
@@ -198,31 +197,18 @@ func ended(err error) error {
 func envoyWorkers() int { return max(runtime.GOMAXPROCS(0)/2, 1) }
 
 func (w world) envoyProcess(binary envoy.Binary, files runFiles) supervisor.Process {
+	admin := envoy.NewAdmin(files.adminSocket())
 	return supervisor.Process{
 		Name: "envoy",
 		Command: func() *exec.Cmd {
-			cmd := exec.Command(binary.Path, "--config-path", files.bootstrap(), "--disable-hot-restart", "--log-level", "warning",
-				"--concurrency", strconv.Itoa(envoyWorkers()),
-				"--component-log-level", "ext_proc:error", // else each stream of a dead serve is a line
-				"--file-flush-interval-msec", strconv.FormatInt(journalFlush.Milliseconds(), 10))
-			cmd.Env = []string{} // it needs nothing, least of all our keys
+			cmd := envoy.Command{Bootstrap: files.bootstrap(), Workers: envoyWorkers(), LogFlush: journalFlush}.With(binary)
 			cmd.Stdout, cmd.Stderr = w.stderr, w.stderr
 			return cmd
 		},
-		Healthy:    answers(files.adminSocket()),
+		Healthy:    admin.Alive,
 		HungAfter:  envoyHungAfter,
-		BeforeStop: calm(files.adminSocket()),
+		BeforeStop: admin.Quiet,
 		StopGrace:  envoyStopGrace,
-	}
-}
-
-// calm has Envoy say no more than errors of what an orderly end brings with it: the signal,
-// and the end of its configuration's stream, are warnings to it. If it does not listen,
-// they are printed.
-func calm(socket string) func(context.Context) {
-	client := unixClient(socket)
-	return func(ctx context.Context) {
-		_, _ = ask(ctx, client, http.MethodPost, "http://envoy/logging?paths=main:error,config:error")
 	}
 }
 
@@ -238,27 +224,11 @@ func (w world) serveProcess(self string, files runFiles, state stateFiles, datab
 		HungAfter: serveHungAfter,
 		StopGrace: serveStopGrace,
 	}
-	if w.sabotaged("no-health-check") {
-		p.Healthy = nil
-	}
-	return p
-}
-
-// answers reports whether anything is answered on Envoy's admin socket: it says 503 while
-// it waits for its configuration, which is no reason to end it.
-func answers(socket string) func(context.Context) error {
-	client := unixClient(socket)
-	return func(ctx context.Context) error {
-		body, err := get(ctx, client, "http://envoy/ready")
-		if body != nil {
-			return nil
-		}
-		return err
-	}
+	return w.sabotageProcess(p)
 }
 
 func healthy(files runFiles) func(context.Context) error {
-	client := unixClient(files.apiSocket())
+	client := unixClient(files.agentSocket())
 	return func(ctx context.Context) error {
 		_, err := get(ctx, client, "http://serve/livez")
 		return err

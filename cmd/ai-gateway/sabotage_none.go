@@ -2,5 +2,10 @@
 
 package main
 
-// sabotaged is false: no part can be taken out of the gateway as it is built for users.
-func (world) sabotaged(string) bool { return false }
+import "ai-gateway/supervisor"
+
+// No part can be taken out of the gateway as it is built for users.
+
+func (world) sabotageProcess(p supervisor.Process) supervisor.Process { return p }
+func (world) sabotageAgent(p parts) parts                             { return p }
+func (world) sabotageBooks(b books) books                             { return b }

@@ -96,7 +96,7 @@ type Ledger struct {
 	removal   time.Time // when old prompts are removed next
 
 	mu       sync.Mutex
-	stats    Stats
+	stats    gateway.LedgerStats
 	behind   time.Time     // since when the store has not taken what it was given; zero if it does
 	troubles [tasks]string // why each fails now; "" if it does not
 }

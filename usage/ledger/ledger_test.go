@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"ai-gateway/gateway"
-	"ai-gateway/store"
 	"ai-gateway/usage/accesslog"
 )
 
@@ -423,7 +422,7 @@ func TestCostsAddUpByKeyAndModel(t *testing.T) {
 	if err != nil || one.Requests != 3 || one.Cost != 7_000_000 || one.Unpriced != 1 || len(one.Models) != 2 || one.PromptTokens != 3000 {
 		t.Errorf("costs of one key %+v, %v", one, err)
 	}
-	if _, err := b.store.KeyCosts(t.Context(), "k_none"); !errors.Is(err, store.ErrNoKey) {
+	if _, err := b.store.KeyCosts(t.Context(), "k_none"); !errors.Is(err, gateway.ErrNoKey) {
 		t.Errorf("costs of an unknown key: %v", err)
 	}
 }
@@ -444,7 +443,7 @@ func TestThePromptLogIsNewestFirstAndLimited(t *testing.T) {
 	}
 	b.requests(4)
 	prompts, err := b.store.Prompts(t.Context(), 2)
-	if err != nil || len(prompts) != 2 || prompts[0].Prompt != "prompt 2" || prompts[1].Answer != "hello" || prompts[0].Label != "sk-…wxyz" {
+	if err != nil || len(prompts) != 2 || prompts[0].Prompt != "prompt 2" || prompts[1].Answer != "hello" || prompts[0].Key.Label != "sk-…wxyz" {
 		t.Errorf("prompts %+v, %v", prompts, err)
 	}
 }

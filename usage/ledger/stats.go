@@ -3,24 +3,11 @@ package ledger
 import (
 	"time"
 
-	"ai-gateway/usage/wal"
+	"ai-gateway/gateway"
 )
 
-// Stats are figures for people and health checks.
-type Stats struct {
-	Open      int           // requests that are out, or whose row a late word may still complete
-	Unwritten int           // rows that are not in the tables yet
-	OldestAge time.Duration // of what the write-ahead log keeps
-	Written   int64         // rows since the start
-	Unpriced  int64         // of them, those whose model has no price
-	Unread    int64         // records and lines that made no sense
-	LastError string        // what the ledger cannot do now, and why; "" when all is well
-	Refused   int64         // requests that could not be recorded, or for too long could not be written
-	WAL       wal.Stats
-}
-
 // Stats returns figures of a moment ago.
-func (l *Ledger) Stats() Stats {
+func (l *Ledger) Stats() gateway.LedgerStats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	stats := l.stats

@@ -53,15 +53,7 @@ type Log struct {
 	buf       []byte
 	dirty     bool
 	unsettled []uuid.UUID // requests whose settlement could not be written
-	stats     Stats
-}
-
-// Stats are figures for people and health checks.
-type Stats struct {
-	Segments int
-	Bytes    int64
-	Repaired int64 // bytes that were torn or damaged when they were read again
-	Lost     int64 // settlements that could not be written
+	stats     gateway.WALStats
 }
 
 // Open locks the log, and takes over and repairs what an earlier process left.
@@ -322,7 +314,7 @@ func (l *Log) sync() error {
 }
 
 // Stats returns figures of this moment.
-func (l *Log) Stats() Stats {
+func (l *Log) Stats() gateway.WALStats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	stats := l.stats

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"ai-gateway/auth"
+	"ai-gateway/config"
+	"ai-gateway/control"
+	dashboardapi "ai-gateway/dashboard-api"
+	"ai-gateway/envoy"
+	"ai-gateway/extproc"
+	"ai-gateway/gateway"
+	"ai-gateway/pricing"
+	"ai-gateway/provider"
+	"ai-gateway/store"
+	"ai-gateway/usage/accesslog"
+	"ai-gateway/usage/ledger"
+	"ai-gateway/usage/wal"
+	"ai-gateway/xds"
+)
+
+const (
+	maxEvents      = 256 << 20 // bytes of all streams' unfinished events
+	witnessGrace   = 2 * time.Second
+	accessLogSize  = 64 << 20  // bytes from which on the access log is rotated
+	accessLogsKept = 256 << 20 // bytes of rotated access logs, for comparisons
+)
+
+// parts are what the agent is wired from that a proof may replace.
+type parts struct {
+	frame     func() (xds.Config, error)
+	now       func() time.Time
+	accessLog string // that rows are made from
+}
+
+// books are where requests are recorded.
+type books struct {
+	begin  func(*gateway.Intent) error
+	settle func(*gateway.Settlement)
+}
+
+// runAgent is the role that stands beside an Envoy.
+func (s *service) runAgent(ctx context.Context) (err error) {
+	identifier, err := auth.LoadIdentifier(s.state.secret())
+	if err != nil {
+		return err
+	}
+	p := s.sabotageAgent(parts{
+		frame: func() (xds.Config, error) { return frame(s.getenv, s.files, s.state) },
+		now:   time.Now, accessLog: s.state.accessLog(),
+	})
+	envoys := xds.New(s.log)
+	var rules atomic.Pointer[extproc.Rules]
+	live := s.control(p, envoys, &rules)
+	if err := live.Start(ctx); err != nil {
+		return err
+	}
+	begun := live.Settings().Config
+	tables := store.NewTables(s.database)
+	defer func() { err = errors.Join(err, tables.Close()) }()
+	log, err := wal.Open(wal.Config{Dir: s.state.wal(), Sync: begun.Spool.Sync, Log: s.log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	rows := ledger.New(ledger.Config{
+		Store: func(ctx context.Context) (ledger.Store, error) { return tables.Store(ctx) },
+		WAL:   log, AccessLog: p.accessLog, MaxBytes: begun.Spool.MaxBytes, MaxAge: begun.Spool.MaxAge,
+		Grace: witnessGrace, OrphanGrace: begun.OrphanGrace, Log: s.log,
+		Rotation: accesslog.Rotation{At: accessLogSize, Keep: accessLogsKept, Reopen: envoy.NewAdmin(s.files.adminSocket()).ReopenLogs},
+		Keep:     func() time.Duration { return live.Settings().Config.PromptLog.Keep },
+	})
+	recorded := s.sabotageBooks(books{rows.Begin, log.AppendSettlement})
+	exchanges := extproc.New(extproc.Config{
+		Rules: rules.Load, Identify: identifier.Identify, Begin: recorded.begin, Settle: recorded.settle, Now: p.now, Log: s.log,
+	})
+	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows), rows.Run, log.Run)
+}
+
+// frame is what Envoy is told that no configuration says.
+func frame(getenv func(string) string, files runFiles, state stateFiles) (xds.Config, error) {
+	authorities, err := envoy.Authorities(getenv)
+	return xds.Config{
+		FailOpen: true, ExtProcSocket: files.extProc(), AgentSocket: files.agentSocket(), APISocket: files.apiSocket(),
+		Journal: state.accessLog(), CAFile: authorities,
+	}, err
+}
+
+// control puts configurations in force for Envoy and for the exchanges.
+func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[extproc.Rules]) *control.Control {
+	memory := provider.NewMemory(maxEvents)
+	good := s.files.goodConfig()
+	if s.configFile() == "" {
+		good = ""
+	}
+	return control.New(control.Config{
+		Load:     s.load,
+		LoadText: func(text []byte) (config.Config, error) { return config.LoadText(s.configFile(), text, s.getenv) },
+		GoodFile: good, Frame: p.frame, DemoSocket: s.files.demoSocket(), Prices: pricing.Default(), Envoy: envoys,
+		Apply:        func(now *control.Settings) { rules.Store(rulesOf(now, memory)) },
+		NeedsRestart: s.storesElsewhere,
+		Log:          s.log,
+	})
+}
+
+// rulesOf is what a configuration says for exchanges.
+func rulesOf(now *control.Settings, memory *provider.Memory) *extproc.Rules {
+	cfg := now.Config
+	return &extproc.Rules{
+		Dialect: dialect{provider.OpenAI{Preview: cfg.PromptLog.Look(), Memory: memory}},
+		Plan:    now.Routes.Table().Plan, Price: now.Prices.Price, Clean: cfg.PromptLog.Clean,
+		MaxBody: cfg.MaxBody, MaxInFlight: cfg.MaxInFlight,
+	}
+}
+
+// dialect gives provider's streams the interface that extproc asks for.
+type dialect struct{ provider.OpenAI }
+
+func (d dialect) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bool) extproc.Stream {
+	return d.OpenAI.NewStream(i, p, dropUsage)
+}
+
+// storesElsewhere reports whether one of two configurations has another storage than the one
+// in use since the start.
+func (s *service) storesElsewhere(begun, now config.Config) bool {
+	return cmp.Or(now.DatabasePath, s.files.database()) != s.database || now.Spool != begun.Spool || now.OrphanGrace != begun.OrphanGrace
+}
+
+func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Tables, rows *ledger.Ledger) dashboardapi.Agent {
+	return dashboardapi.Agent{
+		Version: ownVersion(), ConfigFile: s.configFile(), Started: s.started,
+		InForce: func() dashboardapi.InForce {
+			now := live.Settings()
+			return dashboardapi.InForce{Routes: now.Routes, Storage: now.Config.Storage(), Since: now.Since, Fault: live.Fault()}
+		},
+		Envoy: envoys.Status, Ledger: rows.Stats, Ping: tables.Ping, Log: s.log,
+	}
+}
+
+// serveAgent runs every service on its socket, and the ledger until they have ended: what
+// the last exchanges settle is still written.
+func (s *service) serveAgent(ctx context.Context, live *control.Control, envoys *xds.Server, exchanges *extproc.Server, api dashboardapi.Agent, keep ...func(context.Context) error) error {
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopKeeping()
+	var books errgroup.Group
+	for _, run := range keep {
+		books.Go(func() error { return run(keeping) })
+	}
+	handler := dashboardapi.AgentHandler(api)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return serveSocket(ctx, s.files.xdsSocket(), envoys.Serve) })
+	group.Go(func() error { return serveSocket(ctx, s.files.extProc(), exchanges.Serve) })
+	group.Go(func() error {
+		return serveSocket(ctx, s.files.agentSocket(), func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, handler) })
+	})
+	group.Go(func() error { return live.Run(ctx) })
+	err := group.Wait()
+	stopKeeping()
+	return errors.Join(err, books.Wait())
+}

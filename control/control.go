@@ -1,0 +1,267 @@
+// Package control puts configurations in force: it validates one, tells Envoy of it, waits
+// for Envoy's word, and goes back to the one before if that is no. Only then do plans
+// follow it, so that none leads where Envoy does not know the way.
+package control
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ai-gateway/config"
+	"ai-gateway/gateway"
+	"ai-gateway/pricing"
+	"ai-gateway/xds"
+)
+
+// confirmTimeout is how long Envoy may take to say what it thinks of a configuration, until
+// that is reported.
+const confirmTimeout = 5 * time.Second
+
+// Config is what a Control works with.
+type Config struct {
+	Load     func() (config.Config, error)            // reads the file and the environment
+	LoadText func(text []byte) (config.Config, error) // as Load, with a text that the file had before
+	GoodFile string                                   // keeps the text of the file that was in force last; "" for none
+	// Frame is what Envoy is told that no configuration says: sockets and files.
+	Frame      func() (xds.Config, error)
+	DemoSocket string // of the built-in model
+	Prices     pricing.Book
+	Envoy      *xds.Server
+	Apply      func(*Settings) // is called with all that come in force
+	// NeedsRestart reports whether a configuration differs from the one at the start in what
+	// is read at the start alone.
+	NeedsRestart func(begun, now config.Config) bool
+	Log          *slog.Logger
+}
+
+// Settings are one configuration, ready for use.
+type Settings struct {
+	Config config.Config
+	Routes gateway.Routes // with the built-in model, where that is served
+	Prices pricing.Book   // with the configuration's own
+	Since  time.Time
+
+	backends []gateway.Backend // that Envoy is told of
+}
+
+// Control is the configuration in force, which changes while the gateway runs.
+type Control struct {
+	Config
+	now   atomic.Pointer[Settings]
+	begun config.Config // in force at the start
+	read  config.Files  // last, whether they were good or not
+
+	mu    sync.Mutex
+	fault string // why what the files say now is not in force; "" if it is
+}
+
+// New returns a Control without a configuration in force. Start gives it one.
+func New(c Config) *Control { return &Control{Config: c} }
+
+// Settings are those in force.
+func (c *Control) Settings() *Settings { return c.now.Load() }
+
+// Fault says why what the files hold now is not in force; "" if it is.
+func (c *Control) Fault() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fault
+}
+
+// setFault reports whether that is news.
+func (c *Control) setFault(err error) (news bool) {
+	fault := ""
+	if err != nil {
+		fault = err.Error()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	news = fault != c.fault
+	c.fault = fault
+	return news
+}
+
+// load is what the files hold now.
+func (c *Control) load() (config.Config, error) {
+	cfg, err := c.Load()
+	c.read = cfg.Files
+	return cfg, err
+}
+
+// Start puts the configuration in force that the files hold or, if that is bad by now,
+// the last one that was in force.
+func (c *Control) Start(ctx context.Context) error {
+	cfg, err := c.load()
+	if err != nil {
+		text, missing := os.ReadFile(c.GoodFile)
+		if missing != nil {
+			return err
+		}
+		c.setFault(err)
+		good, fault := c.LoadText(text)
+		if fault != nil {
+			return errors.Join(err, fault)
+		}
+		cfg = good
+	}
+	next, err := c.prepare(cfg)
+	if err != nil {
+		return err
+	}
+	c.begun = cfg
+	return c.publish(ctx, next)
+}
+
+// Run puts changed files in force until ctx ends.
+func (c *Control) Run(ctx context.Context) error {
+	config.Watch(ctx, func() config.Files { return c.read }, func() (done bool) { return c.reload(ctx) })
+	return nil
+}
+
+// Static is what Envoy would be told of a configuration, as one file that it can validate.
+func (c *Control) Static(cfg config.Config) ([]byte, error) {
+	s, err := c.prepare(cfg)
+	if err != nil {
+		return nil, err
+	}
+	told, err := c.envoyConfig(s)
+	if err != nil {
+		return nil, err
+	}
+	return xds.Static(told)
+}
+
+// reload takes over files that have changed. It is done unless Envoy has not said yet
+// what it thinks of them.
+func (c *Control) reload(ctx context.Context) (done bool) {
+	err := c.replace(ctx)
+	if ctx.Err() != nil {
+		return true // nobody waits for Envoy's word any more
+	}
+	news := c.setFault(err)
+	switch {
+	case errors.Is(err, xds.ErrUnconfirmed):
+		if news {
+			c.Log.Warn("envoy has not confirmed the changed configuration; until it does, the one before stays in force")
+		}
+		return false
+	case err != nil:
+		c.Log.Error("the changed configuration is refused; the one before stays in force", "error", err)
+		return true
+	}
+	c.Log.Info("the changed configuration is in force")
+	if c.NeedsRestart(c.begun, c.now.Load().Config) {
+		c.Log.Warn("storage has changed in the configuration: that takes effect when the gateway is started again")
+	}
+	return true
+}
+
+// replace puts in force what the files hold now. What is bad, in itself or to Envoy, is
+// refused, and Envoy is told again of what stays in force. While Envoy has not said a word
+// (xds.ErrUnconfirmed) it is left with what it was told, as it may still accept that: the
+// plans in force find their groups in it, too.
+func (c *Control) replace(ctx context.Context) error {
+	before := c.now.Load()
+	err := c.change(ctx, before)
+	if err == nil || errors.Is(err, xds.ErrUnconfirmed) {
+		return err
+	}
+	return errors.Join(err, c.tell(ctx, before))
+}
+
+func (c *Control) change(ctx context.Context, before *Settings) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	next, err := c.prepare(cfg)
+	if err != nil {
+		return err
+	}
+	next.keepBackends(before)
+	return c.publish(ctx, next)
+}
+
+// prepare makes a configuration ready for use.
+func (c *Control) prepare(cfg config.Config) (*Settings, error) {
+	prices, err := c.Prices.With(cfg.Prices)
+	if err != nil {
+		return nil, fmt.Errorf("taking over prices: %w", err)
+	}
+	routes := cfg.RoutesWithDemo(c.DemoSocket)
+	return &Settings{Config: cfg, Routes: routes, Prices: prices, Since: time.Now(), backends: routes.Backends}, nil
+}
+
+// keepBackends keeps those of the settings before until the next change: requests that
+// are out still name them.
+func (s *Settings) keepBackends(before *Settings) {
+	s.backends = slices.Clone(s.backends)
+	for _, b := range before.Routes.Backends {
+		if !slices.ContainsFunc(s.backends, func(n gateway.Backend) bool { return n.Name == b.Name }) {
+			s.backends = append(s.backends, b)
+		}
+	}
+}
+
+// publish tells Envoy of settings and, when Envoy has them, puts them in force for plans.
+// Where no Envoy is there, nobody can refuse: it gets the newest when it comes.
+func (c *Control) publish(ctx context.Context, next *Settings) error {
+	if err := c.tell(ctx, next); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
+	defer cancel()
+	if err := c.Envoy.Accepted(ctx); err != nil {
+		return err
+	}
+	if err := c.saveGood(next.Config.Text); err != nil {
+		return err
+	}
+	c.Apply(next)
+	c.now.Store(next)
+	return nil
+}
+
+func (c *Control) tell(ctx context.Context, s *Settings) error {
+	told, err := c.envoyConfig(s)
+	if err != nil {
+		return err
+	}
+	snapshot, err := xds.Build(told)
+	if err != nil {
+		return err
+	}
+	return c.Envoy.Publish(ctx, snapshot)
+}
+
+func (c *Control) envoyConfig(s *Settings) (xds.Config, error) {
+	e, err := c.Frame()
+	e.Bind, e.Port, e.AnyHost = s.Config.Bind, s.Config.Port, s.Config.Open
+	e.Certificate, e.Key, e.Origins = s.Config.TLS.Certificate, s.Config.TLS.Key, s.Config.CORSOrigins
+	e.Routes, e.Routes.Backends = s.Routes, s.backends
+	e.Retry, e.MaxBody = s.Config.Retry, s.Config.MaxBody
+	return e, err
+}
+
+// saveGood keeps the text of the file for a start that finds a bad one. It holds no
+// secrets, only where they are.
+func (c *Control) saveGood(text []byte) error {
+	if c.GoodFile == "" || text == nil {
+		return nil
+	}
+	if old, err := os.ReadFile(c.GoodFile); err == nil && bytes.Equal(old, text) {
+		return nil
+	}
+	if err := os.WriteFile(c.GoodFile+".new", text, 0o600); err != nil {
+		return fmt.Errorf("keeping the configuration: %w", err)
+	}
+	return os.Rename(c.GoodFile+".new", c.GoodFile)
+}

@@ -1,0 +1,125 @@
+package dashboardapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"ai-gateway/gateway"
+)
+
+// Agent is what an agent shows of itself.
+type Agent struct {
+	Version    string
+	ConfigFile string // "" for none
+	Started    time.Time
+	InForce    func() InForce
+	Envoy      func() gateway.EnvoyStatus
+	Ledger     func() gateway.LedgerStats
+	Ping       func(context.Context) error // of the store
+	Log        *slog.Logger
+}
+
+// InForce is what an agent shows of the configuration in force.
+type InForce struct {
+	Routes  gateway.Routes
+	Storage string // where usage is kept, for people
+	Since   time.Time
+	Fault   string // why what the files hold now is not in force; "" if it is
+}
+
+const (
+	modelsPath  = gateway.BasePath + "/models"
+	pingTimeout = 500 * time.Millisecond
+)
+
+// AgentHandler answers what clients of models ask, and whether all is well: no other
+// process need live for that.
+func AgentHandler(a Agent) http.Handler { return handler{find: a.find, log: a.Log} }
+
+func (a Agent) find(path string) answerer {
+	switch path {
+	case "/livez":
+		return alive
+	case "/health":
+		return a.health
+	case modelsPath:
+		return a.models
+	}
+	if id, ok := below(modelsPath, path); ok {
+		return func(*http.Request) (any, error) { return a.model(gateway.Model(id)) }
+	}
+	return nil
+}
+
+func (a Agent) models(*http.Request) (any, error) {
+	return map[string]any{"object": "list", "data": modelsOf(a.InForce())}, nil
+}
+
+func (a Agent) model(id gateway.Model) (any, error) {
+	for _, m := range modelsOf(a.InForce()) {
+		if m.ID == id {
+			return m, nil
+		}
+	}
+	return nil, gateway.NoModel(id)
+}
+
+func modelsOf(now InForce) []Model {
+	list := []Model{}
+	for _, r := range now.Routes.Models {
+		for _, name := range append([]gateway.Model{r.Model}, r.Aliases...) {
+			list = append(list, Model{ID: name, Object: "model", Created: now.Since.Unix(), OwnedBy: r.Steps[0].Backend})
+		}
+	}
+	return list
+}
+
+func (a Agent) health(r *http.Request) (any, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), pingTimeout)
+	defer cancel()
+	now, envoy, ledger := a.InForce(), a.Envoy(), a.Ledger()
+	h := Health{
+		Status: "ok", Ready: true, Version: a.Version, Storage: now.Storage,
+		UptimeSeconds: int64(time.Since(a.Started).Seconds()),
+		Parts:         map[string]string{"serve": "ok", "config": "ok", "store": "ok", "usage": "ok", "envoy": "ok"},
+		Envoy:         envoyHealth(envoy),
+		Config:        ConfigHealth{File: a.ConfigFile, Since: now.Since.UTC(), Fault: now.Fault},
+		Usage:         usageHealth(ledger),
+	}
+	if envoy.Rejected != nil {
+		h.Parts["envoy"] = "refused a configuration; the one before it is in force"
+	}
+	if err := a.Ping(ctx); err != nil {
+		h.degrade("store", err.Error()) // requests go on, their rows wait
+	}
+	if ledger.LastError != "" {
+		h.degrade("usage", ledger.LastError)
+	}
+	if now.Fault != "" {
+		h.degrade("config", "what the files hold now is not in force; what was before is")
+	}
+	if envoy.Envoys == 0 {
+		h.Status, h.Ready, h.Parts["envoy"] = "unavailable", false, "not connected"
+	}
+	return h, nil
+}
+
+func (h *Health) degrade(part, why string) { h.Status, h.Parts[part] = "degraded", why }
+
+func envoyHealth(s gateway.EnvoyStatus) EnvoyHealth {
+	h := EnvoyHealth{Version: s.EnvoyVersion, Connected: s.Envoys, ConfigVersion: s.Version}
+	if r := s.Rejected; r != nil {
+		h.RejectedConfig = &Rejection{At: r.At, Type: r.TypeURL, Reason: r.Reason}
+	}
+	return h
+}
+
+func usageHealth(s gateway.LedgerStats) UsageHealth {
+	return UsageHealth{
+		Open: s.Open, Unwritten: s.Unwritten, Written: s.Written, Unpriced: s.Unpriced, Unread: s.Unread,
+		SpoolBytes: s.WAL.Bytes, SpoolSegments: s.WAL.Segments, OldestSeconds: s.OldestAge.Round(time.Millisecond).Seconds(),
+		Refused: s.Refused, Repaired: s.WAL.Repaired, Lost: s.WAL.Lost,
+	}
+}

@@ -1,0 +1,54 @@
+package gateway
+
+import (
+	"errors"
+	"time"
+)
+
+// Sums are what requests used and cost together.
+type Sums struct {
+	Requests         int64
+	PromptTokens     int64 // cached ones included
+	CachedTokens     int64
+	CompletionTokens int64
+	Cost             Money
+	Unpriced         int64 // requests of models without a price; no part of Cost
+}
+
+// Add adds other requests to them.
+func (s *Sums) Add(t Sums) {
+	s.Requests += t.Requests
+	s.PromptTokens += t.PromptTokens
+	s.CachedTokens += t.CachedTokens
+	s.CompletionTokens += t.CompletionTokens
+	s.Cost += t.Cost
+	s.Unpriced += t.Unpriced
+}
+
+// KeyCosts are the sums of a key, and of each model that it was used for.
+type KeyCosts struct {
+	Key Key
+	Sums
+	Models []ModelCosts
+}
+
+// ModelCosts are the sums of a model.
+type ModelCosts struct {
+	Model Model
+	Sums
+}
+
+// ErrNoKey says that no request was made with a key.
+var ErrNoKey = errors.New("no request was made with this key")
+
+// LoggedPrompt is what is kept of one request's prompt and answer.
+type LoggedPrompt struct {
+	ID               string
+	StartedAt        time.Time
+	Key              Key
+	Model            Model
+	Prompt           string // of the last user message
+	Answer           string
+	PromptTokens     int64
+	CompletionTokens int64
+}

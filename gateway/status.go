@@ -1,0 +1,39 @@
+package gateway
+
+import "time"
+
+// EnvoyStatus is what is known of the Envoys that ask for their configuration.
+type EnvoyStatus struct {
+	Version      string     // of what was published last
+	Envoys       int        // connected now
+	EnvoyVersion string     // of the last one that connected
+	Rejected     *Rejection // the last refusal, until the same type was accepted
+}
+
+// Rejection is what Envoy said when it refused a resource.
+type Rejection struct {
+	At      time.Time
+	TypeURL string
+	Reason  string
+}
+
+// LedgerStats are how far the rows are behind the requests.
+type LedgerStats struct {
+	Open      int           // requests that are out, or whose row a late word may still complete
+	Unwritten int           // rows that are not in the store yet
+	OldestAge time.Duration // of what the write-ahead log keeps
+	Written   int64         // rows since the start
+	Unpriced  int64         // of them, those whose model has no price
+	Unread    int64         // records and lines that made no sense
+	Refused   int64         // requests, as they could not be recorded
+	LastError string        // what the ledger cannot do now, and why; "" when all is well
+	WAL       WALStats
+}
+
+// WALStats are what the write-ahead log holds.
+type WALStats struct {
+	Bytes    int64 // on disk
+	Segments int   // files
+	Repaired int64 // bytes that were torn or damaged
+	Lost     int64 // settlements that could not be written; Envoy's access log has to tell
+}
