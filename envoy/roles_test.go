@@ -1,0 +1,220 @@
+package envoy_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"ai-gateway/envoy"
+)
+
+// apart is a gateway whose roles are processes of their own: an Envoy with an agent beside
+// it, and the api.
+type apart struct {
+	t       *testing.T
+	dir     string // the run folder
+	address string
+	env     []string
+	running map[string]*part
+}
+
+// part is one process.
+type part struct {
+	cmd   *exec.Cmd
+	logs  *logs
+	ended chan struct{}
+}
+
+func startApart(t *testing.T, provider string) *apart {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "e2e-") // sockets need a short path
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &apart{t: t, dir: dir, address: freeAddress(t), running: map[string]*part{}}
+	_, port, _ := net.SplitHostPort(g.address)
+	g.env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + dir, "PORT=" + port, "DATABASE_PATH=" + filepath.Join(dir, "gateway.db"),
+		"AI_GATEWAY_UPSTREAM=" + provider, "AI_GATEWAY_RETRY_ATTEMPTS=0"}
+	t.Cleanup(g.remove)
+	bootstrap, err := envoy.Bootstrap{AdminSocket: g.path("admin.sock"), XDSSocket: g.path("xds.sock"), MaxHeapBytes: 1 << 30, MaxConnections: 1000}.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(g.path("envoy.yaml"), bootstrap, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.start("envoy", envoy.Command{Bootstrap: g.path("envoy.yaml"), Workers: 1, LogFlush: 100 * time.Millisecond}.With(envoy.Binary{Path: os.Getenv(envoyVariable)}))
+	g.serve("agent")
+	g.serve("api")
+	return g
+}
+
+func (g *apart) path(name string) string { return filepath.Join(g.dir, name) }
+
+func (g *apart) serve(role string) {
+	cmd := exec.Command(os.Getenv(binaryVariable), "serve", "--role", role, "--run-folder", g.dir)
+	cmd.Env = g.env
+	g.start(role, cmd)
+}
+
+func (g *apart) start(name string, cmd *exec.Cmd) {
+	g.t.Helper()
+	p := &part{cmd: cmd, logs: &logs{}, ended: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = p.logs, p.logs
+	cmd.WaitDelay = time.Second
+	if err := cmd.Start(); err != nil {
+		g.t.Fatal(err)
+	}
+	go func() {
+		defer close(p.ended)
+		_ = cmd.Wait() // it is killed
+	}()
+	g.running[name] = p
+}
+
+func (g *apart) kill(name string) {
+	p := g.running[name]
+	_ = p.cmd.Process.Kill() // it may have ended
+	<-p.ended
+}
+
+func (g *apart) remove() {
+	for name, p := range g.running {
+		g.kill(name)
+		if g.t.Failed() {
+			g.t.Logf("output of %s:\n%s", name, p.logs)
+		}
+	}
+	if err := os.RemoveAll(g.dir); err != nil {
+		g.t.Error(err)
+	}
+}
+
+func (g *apart) get(path string) (status int, body string) {
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get("http://" + g.address + path)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	b, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(b)
+}
+
+// until waits for a GET to be answered with a status and a text.
+func (g *apart) until(path string, status int, text string) string {
+	g.t.Helper()
+	var got int
+	var body string
+	for deadline := time.Now().Add(readyWithin); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if got, body = g.get(path); got == status && strings.Contains(body, text) {
+			return body
+		}
+	}
+	g.t.Fatalf("GET %s: %d %s, want %d with %s", path, got, body, status, text)
+	return ""
+}
+
+func (g *apart) chat() error {
+	a, err := post(g.address, chatPath, chatBody("gen-chunks=3", true))
+	if err == nil {
+		err = whole(a, 3)
+	}
+	return err
+}
+
+func TestTheRolesAreProcessesOfTheirOwn(t *testing.T) {
+	_, provider := provider(t)
+	g := startApart(t, provider+"/v1")
+	g.until("/health", 200, `"status":"ok"`)
+	g.until("/api/system", 200, `"store":"ok"`)
+	if err := g.chat(); err != nil {
+		t.Fatal(err)
+	}
+	g.until("/api/costs", 200, `"total":{"requests":1,`)
+	g.until("/api/prompt-log", 200, `"model":"gen-chunks=3"`)
+	if err := g.agentAsTheAPIShowsIt(1); err != nil {
+		t.Error(err)
+	}
+
+	g.kill("api")
+	g.until("/api/costs", 503, `"code":"api_unavailable"`)
+	g.until("/v1/models", 200, `"object":"list"`)
+	g.until("/health", 200, `"status":"ok"`)
+	if err := g.chat(); err != nil {
+		t.Errorf("without the api: %v", err)
+	}
+	g.serve("api")
+	g.until("/api/costs", 200, `"total":{"requests":2,`)
+
+	g.kill("agent")
+	g.until("/v1/models", 503, `"code":"gateway_restarting"`)
+	g.until("/api/costs", 200, `"total":{"requests":2,`)
+	g.until("/api/system", 200, `"agent":{"error":`)
+	g.serve("agent")
+	g.until("/health", 200, `"status":"ok"`)
+	if err := g.chat(); err != nil {
+		t.Errorf("after the agent's death: %v", err)
+	}
+	g.until("/api/costs", 200, `"total":{"requests":3,`)
+	if err := g.agentAsTheAPIShowsIt(1); err != nil {
+		t.Error(err)
+	}
+}
+
+// agentAsTheAPIShowsIt returns an error unless the api shows an agent that is well and has
+// written rows since its start.
+func (g *apart) agentAsTheAPIShowsIt(written int64) error {
+	_, body := g.get("/api/system")
+	var s struct {
+		Agent struct {
+			Health struct {
+				Status string
+				Usage  struct{ Written int64 }
+				Envoy  struct{ Connected int }
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &s); err != nil {
+		return err
+	}
+	if h := s.Agent.Health; h.Status != "ok" || h.Usage.Written != written || h.Envoy.Connected != 1 {
+		return fmt.Errorf("the api shows %s", body)
+	}
+	return nil
+}
+
+func TestASecondAgentOnTheSameStateIsRefused(t *testing.T) {
+	_, provider := provider(t)
+	g := startApart(t, provider+"/v1")
+	g.until("/health", 200, `"status":"ok"`)
+	first := g.running["agent"]
+	g.serve("agent")
+	second := g.running["agent"]
+	select {
+	case <-second.ended:
+	case <-time.After(readyWithin):
+		t.Error("it runs")
+	}
+	if !strings.Contains(second.logs.String(), "another gateway uses the state folder") {
+		t.Errorf("it says %s", second.logs)
+	}
+	g.running["agent"] = first
+	if err := first.cmd.Process.Signal(syscall.Signal(0)); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Error(err)
+	}
+	g.until("/health", 200, `"status":"ok"`)
+}
