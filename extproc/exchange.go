@@ -11,36 +11,47 @@ import (
 
 	"github.com/google/uuid"
 
+	"ai-gateway/extproc/transport"
 	"ai-gateway/gateway"
 )
 
 // exchange is the life of one request: a function from each message's bytes to
 // its reply's bytes, and what it must remember in between. It does no I/O, so
-// whatever carries the bytes can change.
+// whatever carries the bytes can change. It is a transport.Handler.
 type exchange struct {
-	c        *Config
-	rules    *Rules
-	inFlight *atomic.Int64 // bytes of all exchanges' bodies
+	c         *Config
+	rules     *Rules
+	inFlight  *atomic.Int64 // bytes of all exchanges' request bodies
+	uncounted *atomic.Int64 // bytes of all texts that wait to be counted
 
-	state   state
-	started time.Time
-	head    head
-	held    int64 // bytes of the body that are counted in inFlight
-	planned bool
-	intent  gateway.Intent
-	prompt  string
-	text    gateway.PromptText // until an answer reads it
-	unasked bool               // we asked the provider for usage, the client did not
+	state    state
+	started  time.Time
+	head     head
+	held     int64        // bytes of the body that are counted in inFlight
+	request  *readRequest // prepared
+	planned  bool
+	planning bool // the last message that was answered was the request's body
+	intent   gateway.Intent
+	prompt   string
+	text     gateway.PromptText // until an answer reads it
+	unasked  bool               // we asked the provider for usage, the client did not
 
 	status   int
 	ttft     time.Duration
-	stream   Stream
+	stream   Stream // the answer, where it is one
+	read     Answer // what was read of the answer, until it is summed up
 	finished bool
 	unread   bool           // nothing of the answer's body was read
 	partial  bool           // not all of it was
 	unsent   bool           // the plan never reached Envoy
-	parting  ending         // how it ends
 	answered gateway.Answer // of no source as long as nothing is known
+
+	prepared bool  // the job that is next has been
+	haste    bool  // tokens are estimated, as too much waits to be counted
+	waiting  int64 // bytes that are counted in uncounted
+	cleaned  bool  // prompt and answer are fit to be kept
+	ended    time.Time
+	reason   transport.CloseReason
 }
 
 // state is what an exchange waits for, in order.
@@ -85,7 +96,8 @@ func (x *exchange) answer(msg, reply []byte) ([]byte, error) {
 }
 
 // end settles a planned request and lets go of what it holds. It is called once, whatever
-// ended the exchange. Where Envoy carries the request on without us, its end is still to
+// ended the exchange: Envoy resets the stream of a finished request, and half-closes that of
+// a client that hung up. Where Envoy carries the request on without us, its end is still to
 // come, and whoever comes after us learns it from the journal, as if this process had been
 // killed.
 func (x *exchange) end() {
@@ -93,47 +105,75 @@ func (x *exchange) end() {
 	if x.stream != nil {
 		defer x.stream.Close()
 	}
-	if !x.planned || x.left() {
+	if !x.planned || x.leftToEnvoy() {
 		return
 	}
-	defer x.settle(x.c.Now()) // even if a broken stream cannot tell its answer
-	if x.stream != nil {
-		x.answered = x.stream.Answer()
+	if x.ended.IsZero() {
+		x.ended = x.c.Now()
 	}
+	defer x.settle() // even if a broken stream cannot tell its answer
+	if !x.prepared {
+		x.sumUp()
+	}
+}
+
+// leftToEnvoy reports whether Envoy carries the request on without us.
+func (x *exchange) leftToEnvoy() bool { return x.reason == transport.Shutdown && !x.finished }
+
+// readAnswer reads the answer's body and lets go of the prompt.
+func (x *exchange) readAnswer(body []byte) {
+	if x.read == nil {
+		text := x.text
+		x.text = gateway.PromptText{}
+		x.read = x.rules.Dialect.NewAnswer(&x.intent, text, x.status, body)
+	}
+}
+
+// readNothing makes do with the prompt where no answer was read.
+func (x *exchange) readNothing() {
 	if x.answered.Source == 0 {
 		x.readAnswer(nil)
 	}
 }
 
-// left reports whether Envoy carries the request on without us.
-func (x *exchange) left() bool { return x.parting == withoutEnvoy && !x.finished }
-
-// light reports whether end takes no time worth noticing: neither are tokens to be
-// counted nor is a long text to be cleaned.
-func (x *exchange) light() bool {
-	return x.stream == nil && x.answered.Source != 0 && (x.rules.Clean == nil || len(x.prompt)+len(x.answered.Text) < inPlace)
+// countUpTo sums up what was read, if no more than so many bytes have to be counted.
+func (x *exchange) countUpTo(bytes int) {
+	if x.read != nil && x.read.Uncounted() <= bytes {
+		x.answered, x.read = x.read.Answer(false), nil
+	}
 }
 
-// readAnswer reads the answer's body and lets go of the prompt.
-func (x *exchange) readAnswer(body []byte) {
-	text := x.text
-	x.text = gateway.PromptText{}
-	x.answered = x.rules.Dialect.ReadAnswer(&x.intent, text, x.status, body)
+// sumUp sums up what was read, whatever has to be counted.
+func (x *exchange) sumUp() {
+	defer func() {
+		x.uncounted.Add(-x.waiting)
+		x.waiting = 0
+	}()
+	x.readNothing()
+	if x.read != nil {
+		x.answered, x.read = x.read.Answer(x.haste), nil
+	}
 }
 
-func (x *exchange) settle(ended time.Time) {
-	answer := x.completed()
-	answer.Text = x.clean(answer.Text)
+// cleanTexts makes prompt and answer fit to be kept.
+func (x *exchange) cleanTexts() {
+	if !x.cleaned {
+		x.prompt, x.answered.Text, x.cleaned = x.clean(x.prompt), x.clean(x.answered.Text), true
+	}
+}
+
+func (x *exchange) settle() {
+	x.cleanTexts()
 	x.c.Settle(&gateway.Settlement{
 		ID:        x.intent.ID,
-		Duration:  ended.Sub(x.started),
+		Duration:  x.ended.Sub(x.started),
 		TTFT:      x.ttft,
 		Status:    x.status,
 		Finished:  x.finished,
 		Unsent:    x.unsent,
-		EnvoyGone: x.parting == withEnvoy,
-		Answer:    answer,
-		Prompt:    x.clean(x.prompt),
+		EnvoyGone: x.reason == transport.PeerLost,
+		Answer:    x.completed(),
+		Prompt:    x.prompt,
 	})
 }
 
@@ -226,25 +266,44 @@ func (x *exchange) onRequestBody(m message, reply []byte) ([]byte, error) {
 		return nil, errOrder
 	}
 	x.state = awaitResponseHeaders
-	if !m.end {
-		return x.refuse(reply, errInPieces), nil // refused rather than misread
+	if x.request == nil {
+		x.request = x.readRequest(m)
 	}
-	if refusal := x.hold(int64(len(m.body))); refusal != nil {
-		return x.refuse(reply, refusal), nil
+	r := x.request
+	x.request = nil
+	if r.refusal != nil {
+		return x.refuse(reply, r.refusal), nil
 	}
-	request, err := x.rules.Dialect.ReadRequest(x.head.endpoint, m.body)
-	if err != nil {
-		return x.refuse(reply, asRefusal(err)), nil
-	}
-	p, ok := x.rules.Plan(request.Model)
-	if !ok {
-		return x.refuse(reply, gateway.NoModel(request.Model)), nil
-	}
-	if err := x.plan(request, p); err != nil {
+	if err := x.plan(r.Request, r.plan); err != nil {
 		x.c.Log.Error("a request could not be recorded and was refused", "request_id", x.head.requestID, "error", err)
 		return x.refuse(reply, errNotRecorded), nil
 	}
-	return x.appendPlanned(reply, m, request, p), nil
+	return x.appendPlanned(reply, m, r.Request, r.plan), nil
+}
+
+// readRequest is a request's body as it was read, with its plan or why it is refused.
+type readRequest struct {
+	gateway.Request
+	plan    gateway.Plan
+	refusal *gateway.Error
+}
+
+func (x *exchange) readRequest(m message) *readRequest {
+	if !m.end {
+		return &readRequest{refusal: errInPieces} // refused rather than misread
+	}
+	if refusal := x.hold(int64(len(m.body))); refusal != nil {
+		return &readRequest{refusal: refusal}
+	}
+	request, err := x.rules.Dialect.ReadRequest(x.head.endpoint, m.body)
+	if err != nil {
+		return &readRequest{refusal: asRefusal(err)}
+	}
+	p, ok := x.rules.Plan(request.Model)
+	if !ok {
+		return &readRequest{refusal: gateway.NoModel(request.Model)}
+	}
+	return &readRequest{Request: request, plan: p}
 }
 
 // hold counts the body's bytes until the exchange ends: as long, Envoy keeps them

@@ -38,9 +38,24 @@ func (fakeDialect) Rewrite(body []byte, r gateway.Request, as gateway.Model, ask
 	}
 	return out, gateway.Span{To: len(as)}
 }
-func (d fakeDialect) ReadAnswer(_ *gateway.Intent, p gateway.PromptText, status int, body []byte) gateway.Answer {
-	return d.readAnswer(p, status, body)
+func (d fakeDialect) NewAnswer(_ *gateway.Intent, p gateway.PromptText, status int, body []byte) Answer {
+	return fakeAnswer{len(p.Texts), func() gateway.Answer { return d.readAnswer(p, status, body) }}
 }
+
+// fakeAnswer is an answer to a prompt of so many bytes.
+type fakeAnswer struct {
+	prompt int
+	count  func() gateway.Answer
+}
+
+func (a fakeAnswer) Uncounted() int { return a.prompt }
+func (a fakeAnswer) Answer(haste bool) gateway.Answer {
+	if haste {
+		return gateway.Answer{Source: gateway.Estimated}
+	}
+	return a.count()
+}
+
 func (d fakeDialect) NewStream(_ *gateway.Intent, p gateway.PromptText, dropUsage bool) Stream {
 	return d.newStream(p, dropUsage)
 }
@@ -72,7 +87,9 @@ func (s *fakeStream) Next(piece []byte, _ bool) ([]byte, bool) {
 
 func (s *fakeStream) Close() { s.closed = true }
 
-func (s *fakeStream) Answer() gateway.Answer {
+func (s *fakeStream) Uncounted() int { return len(s.prompt.Texts) }
+
+func (s *fakeStream) Answer(bool) gateway.Answer {
 	if s.figures {
 		return fromProvider
 	}

@@ -58,6 +58,7 @@ func (x *exchange) onAnswer(m message) changes {
 	case m.end:
 		x.state, x.finished = awaitNothing, true
 		x.readAnswer(nil)
+		x.countUpTo(inlineCount)
 		return changes{headers: []setHeader{x.elapsed(), x.cost()}}
 	case !isReadable(h):
 		x.state, x.unread = awaitNothing, true
@@ -65,7 +66,7 @@ func (x *exchange) onAnswer(m message) changes {
 	case x.comesInPieces(h):
 		x.state = awaitEvents
 		x.stream = x.rules.Dialect.NewStream(&x.intent, x.text, x.unasked)
-		x.text = gateway.PromptText{}
+		x.read, x.text = x.stream, gateway.PromptText{}
 		c := changes{headers: []setHeader{x.elapsed()}, replyMode: inPieces}
 		if x.unasked && len(h.contentLength) > 0 {
 			c.remove = "content-length" // the usage will be taken out
@@ -124,11 +125,14 @@ func (x *exchange) onResponseBody(m message, reply []byte) ([]byte, error) {
 	return nil, errOrder
 }
 
-// onJSON reads a JSON answer. Tokens that it does not tell are counted at once, so that
-// X-Cost-USD is what the row says.
+// onJSON reads a JSON answer. Tokens that it does not tell are counted at once, if they are
+// not too many, so that X-Cost-USD is what the row says.
 func (x *exchange) onJSON(m message, reply []byte) []byte {
 	x.state, x.partial = awaitNothing, !m.end
-	x.readAnswer(m.body)
+	if x.answered.Source == 0 {
+		x.readAnswer(m.body)
+		x.countUpTo(inlineCount)
+	}
 	c := changes{headers: []setHeader{x.elapsed(), x.cost()}}
 	if out, same := x.withoutUsage(m); !same {
 		c.newBody, c.body = true, out
@@ -161,9 +165,10 @@ func (x *exchange) elapsed() setHeader {
 	return setHeader{responseTime, strconv.AppendInt(nil, ms, 10)}
 }
 
-// cost is what the answer cost, unknown where only its beginning was read.
+// cost is what the answer cost, unknown where only its beginning was read or its tokens
+// have still to be counted.
 func (x *exchange) cost() setHeader {
-	if x.partial {
+	if x.partial || x.read != nil {
 		return setHeader{costHeader, unknownCost}
 	}
 	used := x.completed().Usage

@@ -16,6 +16,7 @@ import (
 
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"github.com/google/uuid"
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -24,7 +25,10 @@ import (
 	"ai-gateway/gateway"
 )
 
-const testTimeout = 20 * time.Second
+const (
+	testTimeout = 20 * time.Second
+	stopTimeout = 4 * time.Second // twice what the transport gives running streams
+)
 
 // running is a server on a Unix socket with a client, both ended with the test.
 type running struct {
@@ -185,7 +189,7 @@ func TestServeEndsInTimeAndSettlesNothingThatRunsOn(t *testing.T) {
 	stopping := time.Now()
 	r.stop()
 	<-r.ended
-	if took := time.Since(stopping); took > 2*stopTimeout {
+	if took := time.Since(stopping); took > stopTimeout {
 		t.Errorf("stopped after %v", took)
 	}
 	if all := b.all(); len(all) > 0 {
@@ -270,7 +274,7 @@ func TestAConnectionThatCannotBeTakenForAMomentDoesNotEndServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := io.WriteString(c, preface); err != nil {
+	if _, err := io.WriteString(c, http2.ClientPreface); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Read(make([]byte, 1)); err != nil {

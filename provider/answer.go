@@ -9,15 +9,17 @@ import (
 	"ai-gateway/gateway"
 )
 
-// ReadAnswer reads the body of a JSON response to a request. Providers owe us nothing:
+// Answer is what was read of a JSON response.
+type Answer struct{ tally tally }
+
+// NewAnswer reads the body of a JSON response to a request. Providers owe us nothing:
 // the body may be cut off, absurd, no JSON at all or, if none came, empty, and then the
 // prompt counts and what could be read of it. It may also be a stream of events, all at once.
-func (d OpenAI) ReadAnswer(i *gateway.Intent, p gateway.PromptText, status int, body []byte) gateway.Answer {
+func (d OpenAI) NewAnswer(i *gateway.Intent, p gateway.PromptText, status int, body []byte) *Answer {
 	if holdsEvents(body) {
-		s := d.NewStream(i, p, false)
-		defer s.Close()
+		s := OpenAI{Preview: d.Preview}.NewStream(i, p, false)
 		s.Next(body, true)
-		return s.Answer()
+		return &Answer{s.tally}
 	}
 	t := tally{intent: i, prompt: p, whole: true, text: preview{limit: d.Preview}}
 	t.read(body)
@@ -25,8 +27,15 @@ func (d OpenAI) ReadAnswer(i *gateway.Intent, p gateway.PromptText, status int, 
 		t = tally{intent: i, prompt: p, whole: true, counts: true, text: preview{limit: d.Preview}}
 		t.read(body)
 	}
-	return t.answer()
+	return &Answer{t}
 }
+
+// Uncounted is how many bytes of text Answer has to count the tokens of.
+func (a *Answer) Uncounted() int { return a.tally.uncounted() }
+
+// Answer sums up the response. In haste, tokens that the provider did not tell are estimated
+// from the size of the text.
+func (a *Answer) Answer(haste bool) gateway.Answer { return a.tally.answer(haste) }
 
 // tally is what has been read of an answer, be it one body or a stream's events.
 type tally struct {
@@ -72,7 +81,7 @@ func (t *tally) read(data []byte) (s shape) {
 	}
 	c.end()
 	if believed { // of the whole event, wherever in it
-		t.delivered = delivered{}
+		t.delivered.drop()
 	}
 	t.keep(c.said)
 	s.isJSON = c.fault == ""
@@ -91,37 +100,49 @@ func (t *tally) keep(texts []said) {
 	}
 }
 
-// answer sums up what has been read so far. It may take a while: where the provider
-// gave no figures, tokens are counted.
-func (t *tally) answer() gateway.Answer {
+// uncounted is how many bytes of text answer has to count.
+func (t *tally) uncounted() int {
+	switch {
+	case t.believed:
+		return t.delivered.kept
+	case !t.counts:
+		return 0
+	}
+	return len(t.prompt.Texts) + t.delivered.kept
+}
+
+// answer sums up what has been read so far. It may take a while unless in haste: where the
+// provider gave no figures, tokens are counted.
+func (t *tally) answer(haste bool) gateway.Answer {
 	a := gateway.Answer{Text: t.text.String(), ErrorCode: t.errorCode}
-	if t.believed {
+	e, certain := encodingOf(t.intent)
+	count := counter{e, haste}
+	switch {
+	case t.believed:
 		a.Usage, a.Source = t.usage, gateway.FromProvider
 		if t.delivered.any() { // since then
-			e, _ := encodingOf(t.intent)
 			a.Stale = true
-			a.Usage.Completion = min(a.Usage.Completion+t.delivered.count(e), gateway.MaxTokens)
+			a.Usage.Completion = min(a.Usage.Completion+t.delivered.count(count), gateway.MaxTokens)
 			a.Source = gateway.Estimated
 		}
-		return a
-	}
-	if a.Source = gateway.Estimated; t.counts {
-		a.Usage, a.Source = t.count()
+	case !t.counts:
+		a.Source = gateway.Estimated
+	default:
+		a.Usage, a.Source = t.count(count), gateway.Estimated
+		if certain && !haste && !t.prompt.Other && !t.delivered.other && t.delivered.whole() {
+			a.Source = gateway.Counted
+		}
 	}
 	return a
 }
 
 // count is the usage where the provider gave no figures.
-func (t *tally) count() (u gateway.Usage, s gateway.Source) {
-	e, certain := encodingOf(t.intent)
-	u.Prompt = min(e.countPrompt(t.prompt), gateway.MaxTokens)
+func (t *tally) count(c counter) (u gateway.Usage) {
+	u.Prompt = min(c.countPrompt(t.prompt), gateway.MaxTokens)
 	if t.intent.Endpoint != gateway.Embeddings {
-		u.Completion = min(t.delivered.count(e), gateway.MaxTokens)
+		u.Completion = min(t.delivered.count(c), gateway.MaxTokens)
 	}
-	if certain && !t.prompt.Other && !t.delivered.other {
-		return u, gateway.Counted
-	}
-	return u, gateway.Estimated
+	return u
 }
 
 // readError reads an "error" and reports whether there is one.

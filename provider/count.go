@@ -78,6 +78,19 @@ func encodingOf(i *gateway.Intent) (e encoding, certain bool) {
 // textEnd, which no UTF-8 holds, ends each of several texts in one string.
 const textEnd = "\xFF"
 
+// counter tells how many tokens texts have. In haste it goes by their size alone.
+type counter struct {
+	encoding encoding
+	haste    bool
+}
+
+func (c counter) count(texts string) int64 {
+	if c.haste {
+		return tokensIn(int64(len(texts)))
+	}
+	return c.encoding.count(texts)
+}
+
 // count returns how many tokens texts have, each counted for itself: by all of them up
 // to maxCounted bytes, beyond that by a sample.
 func (e encoding) count(texts string) (tokens int64) {
@@ -87,20 +100,20 @@ func (e encoding) count(texts string) (tokens int64) {
 		tokens += e.countPiece(piece)
 		rest = rest[size:]
 	}
-	return scaled(tokens, len(texts), len(counted))
+	return scaled(tokens, int64(len(texts)), int64(len(counted)))
 }
 
 // scaled is the tokens of a whole, of which a part has been counted.
-func scaled(tokens int64, whole, part int) int64 {
+func scaled(tokens, whole, part int64) int64 {
 	if part == 0 {
 		return tokens
 	}
-	return tokens * int64(whole) / int64(part)
+	return tokens * whole / part
 }
 
 // countPrompt returns how many tokens a prompt has.
-func (e encoding) countPrompt(p gateway.PromptText) int64 {
-	return scaled(e.count(p.Texts), int(p.Bytes), len(p.Texts)) + p.Tokens
+func (c counter) countPrompt(p gateway.PromptText) int64 {
+	return scaled(c.count(p.Texts), p.Bytes, int64(len(p.Texts))) + p.Tokens
 }
 
 func (e encoding) countPiece(piece string) int64 {

@@ -1,6 +1,6 @@
 package provider
 
-import "strings"
+import "bytes"
 
 // kind tells the texts of a choice apart that are told in turns.
 type kind uint8
@@ -14,17 +14,31 @@ const (
 	kinds
 )
 
-// maxHeld is how many bytes a stream's texts may have before they are counted. It is
-// more than the longest answer of most models.
-const maxHeld = 256 << 10
+// maxKept is how many bytes are kept of an answer's texts. It is more than the longest
+// answer of most models; of a longer one a sample is kept, spread evenly.
+const maxKept = 256 << 10
 
 // delivered are the texts of an answer's choices, kept to be counted should the
-// provider not tell their tokens.
+// provider not tell their tokens. While a stream runs they are kept only: whatever a
+// provider sends, a chunk waits for no more than being copied.
 type delivered struct {
-	choices []*[kinds]strings.Builder
-	held    int   // at most so many bytes are kept
-	counted int64 // tokens of texts that are kept no more
-	other   bool  // there was more than text
+	choices []*[kinds]sampled
+	kept    int          // bytes
+	stride  int64        // of each text, every stride-th window is kept; 0 is 1
+	full    bool         // nothing more is kept, only sizes
+	other   bool         // there was more than text
+	scratch bytes.Buffer // memory for the next text
+	memory  share        // beyond idleTexts
+}
+
+// idleTexts is how many bytes each stream's texts may have before they are charged to
+// the memory of all.
+const idleTexts = 16 << 10
+
+// sampled is a text of which windows are kept.
+type sampled struct {
+	windows []byte
+	size    int64 // bytes of the whole text
 }
 
 // deliver keeps the texts of a choice's delta or message, which c has passed.
@@ -35,10 +49,6 @@ func (t *tally) deliver(index int64, c *cursor) {
 	d := &t.delivered
 	d.other = d.other || c.other
 	d.add(index, c.said)
-	if d.held > maxHeld && !t.whole {
-		e, _ := encodingOf(t.intent)
-		d.drain(e)
-	}
 }
 
 func (d *delivered) add(index int64, texts []said) {
@@ -47,64 +57,114 @@ func (d *delivered) add(index int64, texts []said) {
 	}
 	choice := d.choice(index)
 	for _, s := range texts {
-		b := &choice[s.kind]
-		if b.Cap() == 0 {
-			b.Grow(roomForText)
+		text := &choice[s.kind]
+		d.scratch.Reset()
+		if s.begins && text.size > 0 {
+			d.scratch.WriteString(textEnd)
 		}
-		if s.begins && b.Len() > 0 {
-			b.WriteString(textEnd)
-		}
-		unescapeTo(b, s.raw)
-		d.held += len(s.raw)
+		unescapeTo(&d.scratch, s.raw)
+		d.keep(text, d.scratch.Bytes())
+	}
+	if d.scratch.Cap() > idleTexts {
+		d.scratch = bytes.Buffer{}
 	}
 }
 
+// keep adds to a text. What is kept does not depend on how the text was cut.
+func (d *delivered) keep(text *sampled, more []byte) {
+	d.stride = max(d.stride, 1)
+	for len(more) > 0 {
+		n := min(int64(len(more)), window-text.size%window)
+		if text.size/window%d.stride == 0 && !d.full {
+			if n = min(n, d.room(n)); n == 0 {
+				d.thin()
+				continue
+			}
+			text.add(more[:n])
+			d.kept += int(n)
+		}
+		text.size += n
+		more = more[n:]
+	}
+}
+
+// room returns how many of n bytes may be kept.
+func (d *delivered) room(n int64) int64 {
+	n = min(n, int64(maxKept-d.kept))
+	if !d.memory.resize(max(int64(d.kept)+n-idleTexts, 0)) {
+		return 0
+	}
+	return n
+}
+
+// thin lets go of every other window of all texts. Where that hardly helps, because there
+// are many short texts, nothing more is kept.
+func (d *delivered) thin() {
+	before := d.kept
+	d.stride, d.kept = 2*d.stride, 0
+	for _, choice := range d.choices {
+		for k := range choice {
+			choice[k].thin()
+			d.kept += len(choice[k].windows)
+		}
+	}
+	d.full = before-d.kept < before/4
+	d.memory.resize(max(int64(d.kept)-idleTexts, 0))
+}
+
+// drop lets go of the texts.
+func (d *delivered) drop() {
+	d.memory.resize(0)
+	*d = delivered{scratch: d.scratch, memory: d.memory}
+}
+
+func (s *sampled) add(more []byte) {
+	if s.windows == nil {
+		s.windows = make([]byte, 0, max(roomForText, len(more)))
+	}
+	s.windows = append(s.windows, more...)
+}
+
+func (s *sampled) thin() {
+	kept := s.windows[:0]
+	for at := 0; at < len(s.windows); at += 2 * window {
+		kept = append(kept, s.windows[at:min(at+window, len(s.windows))]...)
+	}
+	s.windows = kept
+}
+
 // any reports whether there is a text.
-func (d *delivered) any() bool { return d.held > 0 || d.counted > 0 }
+func (d *delivered) any() bool { return d.kept > 0 || d.full }
+
+// whole reports whether all of the texts is kept.
+func (d *delivered) whole() bool { return d.stride <= 1 && !d.full }
 
 // roomForText is how many bytes a text is given at first.
 const roomForText = 512
 
 // choice returns the texts of a choice. Those beyond maxChoices share theirs.
-func (d *delivered) choice(index int64) *[kinds]strings.Builder {
+func (d *delivered) choice(index int64) *[kinds]sampled {
 	if index < 0 || index > maxChoices {
 		index = maxChoices
 	}
 	for int64(len(d.choices)) <= index {
-		d.choices = append(d.choices, new([kinds]strings.Builder))
+		d.choices = append(d.choices, new([kinds]sampled))
 	}
 	return d.choices[index]
 }
 
-// drain counts the texts, but for a rest of each that may go on in the next delta.
-func (d *delivered) drain(e encoding) {
-	var texts []string
-	d.held = 0
-	for _, choice := range d.choices {
-		for k := range choice {
-			text := choice[k].String()
-			if text == "" {
-				continue
-			}
-			at := cut(text, len(text)-1)
-			texts = append(texts, text[:at])
-			choice[k].Reset()
-			choice[k].WriteString(text[at:])
-			d.held += len(text) - at
-		}
-	}
-	d.counted += e.count(strings.Join(texts, textEnd))
-}
-
 // count returns the tokens of the texts.
-func (d *delivered) count(e encoding) int64 {
-	var texts []string
+func (d *delivered) count(c counter) int64 {
+	var all bytes.Buffer
+	var size int64
 	for _, choice := range d.choices {
 		for k := range choice {
-			if text := choice[k].String(); text != "" {
-				texts = append(texts, text)
+			if text := &choice[k]; text.size > 0 {
+				all.Write(text.windows)
+				all.WriteString(textEnd)
+				size += text.size
 			}
 		}
 	}
-	return d.counted + e.count(strings.Join(texts, textEnd))
+	return scaled(c.count(all.String()), size, int64(d.kept))
 }

@@ -166,7 +166,7 @@ func TestAStreamCutAnywhereCostsWhatWasDelivered(t *testing.T) {
 				for rest := stream + event[:at]; rest != ""; rest = rest[min(step, len(rest)):] {
 					s.Next([]byte(rest[:min(step, len(rest))]), false)
 				}
-				if got := s.Answer(); got != want {
+				if got := s.Answer(false); got != want {
 					t.Fatalf("cut behind %q: %+v, want %+v", event[:at], got, want)
 				}
 			}
@@ -181,7 +181,7 @@ func TestFiguresOfTheProviderReplaceTheCount(t *testing.T) {
 	for _, stream := range []string{hello + stop + usage, hello + usage + hello + usage, hello + usage + empty} {
 		s := provider.OpenAI{}.NewStream(askedOf("gpt-4o"), gateway.PromptText{Tokens: 99}, false)
 		s.Next([]byte(stream), false)
-		if got := s.Answer(); got.Source != gateway.FromProvider || got.Usage != fromProvider.Usage {
+		if got := s.Answer(false); got.Source != gateway.FromProvider || got.Usage != fromProvider.Usage {
 			t.Errorf("%q: %+v", stream, got)
 		}
 	}
@@ -194,7 +194,7 @@ func TestWhatFollowsTheProvidersFiguresIsAddedToThem(t *testing.T) {
 		s.Next([]byte(stream), false)
 		want := fromProvider.Usage
 		want.Completion += completionOf(t, "gpt-4o", "Hello 😀")
-		if got := s.Answer(); got.Source != gateway.Estimated || !got.Stale || got.Usage != want {
+		if got := s.Answer(false); got.Source != gateway.Estimated || !got.Stale || got.Usage != want {
 			t.Errorf("%q: %+v", stream, got)
 		}
 	}
@@ -203,7 +203,7 @@ func TestWhatFollowsTheProvidersFiguresIsAddedToThem(t *testing.T) {
 func TestFiguresBesideATextHoldWhereverInTheEventTheyAre(t *testing.T) {
 	s := provider.OpenAI{}.NewStream(askedOf("gpt-4o"), gateway.PromptText{}, false)
 	s.Next([]byte(`data: {"usage":{"prompt_tokens":9,"completion_tokens":3},"choices":[{"delta":{"content":"Hello"}}]}`+"\n\n"), true)
-	if got := s.Answer(); got.Source != gateway.FromProvider || got.Usage.Completion != 3 {
+	if got := s.Answer(false); got.Source != gateway.FromProvider || got.Usage.Completion != 3 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -230,14 +230,75 @@ func TestAnAnswerOfAnyLengthIsCountedInLittleMemory(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	want := 2 * lines * completionOf(t, "gpt-4o", "It's all work and no play, isn't it?\n")
-	if got := s.Answer().Usage.Completion; got != want {
-		t.Errorf("%d tokens, want %d", got, want)
+	if got := s.Answer(false); max(got.Usage.Completion-want, want-got.Usage.Completion)*100 > want || got.Source != gateway.Estimated {
+		t.Errorf("%+v, want an estimate of about %d tokens", got, want)
 	}
 	s = nil
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if held := int64(before.HeapAlloc) - int64(after.HeapAlloc); held > 1<<20 {
 		t.Errorf("the stream held %d bytes of %d", held, 2*lines*len(line))
+	}
+}
+
+// A hostile provider makes as many texts as it can.
+func TestAnAnswerOfManyTextsIsKeptInBoundedMemory(t *testing.T) {
+	memory := provider.NewMemory(1 << 20)
+	s := provider.OpenAI{Memory: memory}.NewStream(askedOf("gpt-4o"), gateway.PromptText{}, false)
+	text := strings.Repeat("It is all work. ", 1000)
+	const members = `"content":"%[1]s","refusal":"%[1]s","reasoning":"%[1]s","tool_calls":[{"function":{"arguments":"%[1]s"}}]`
+	for i := range 500 {
+		s.Next([]byte(fmt.Sprintf(`data: {"choices":[{"index":%[2]d,"delta":{`+members+"}}]}\n\n", text, i)), false)
+	}
+	if kept := s.Uncounted(); kept > 256<<10 {
+		t.Errorf("%d bytes are kept", kept)
+	}
+	want := int64(500 * 4 * 1000 * 5)
+	if got := s.Answer(false).Usage.Completion; max(got-want, want-got)*50 > want {
+		t.Errorf("%d tokens, want about %d", got, want)
+	}
+}
+
+// Streams share a memory: where it is used up they keep less of their texts, and still tell
+// about as many tokens.
+func TestTextsOfManyStreamsShareTheirMemory(t *testing.T) {
+	d := provider.OpenAI{Memory: provider.NewMemory(256 << 10)}
+	event := []byte(`data: {"choices":[{"delta":{"content":"` + strings.Repeat("It is all work and no play. ", 2000) + `"}}]}` + "\n\n")
+	var all []*provider.Stream
+	kept := 0
+	for range 50 {
+		s := d.NewStream(askedOf("gpt-4o"), gateway.PromptText{}, false)
+		for range 4 {
+			s.Next(event, false)
+		}
+		kept += s.Uncounted()
+		all = append(all, s)
+	}
+	if kept > 256<<10+50*(16<<10) {
+		t.Errorf("%d bytes are kept", kept)
+	}
+	const want = 4 * 2000 * 8
+	for _, s := range all {
+		if got := s.Answer(false).Usage.Completion; max(got-want, want-got)*50 > want {
+			t.Errorf("%d tokens, want about %d", got, want)
+		}
+		s.Close()
+	}
+	again := d.NewStream(askedOf("gpt-4o"), gateway.PromptText{}, false)
+	for range 4 {
+		again.Next(event, false)
+	}
+	if n := again.Uncounted(); n < 200<<10 {
+		t.Errorf("%d bytes are kept after the others have closed", n)
+	}
+}
+
+func TestInHasteTokensAreEstimatedFromTheSizeOfTheText(t *testing.T) {
+	s := provider.OpenAI{}.NewStream(askedOf("gpt-4o"), gateway.PromptText{Texts: "12345678", Bytes: 80, Tokens: 3}, false)
+	s.Next([]byte(`data: {"choices":[{"delta":{"content":"123456789"}}]}`+"\n\n"), false)
+	want := gateway.Answer{Usage: gateway.Usage{Prompt: 23, Completion: 3}, Source: gateway.Estimated}
+	if got := s.Answer(true); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

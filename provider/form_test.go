@@ -57,7 +57,7 @@ func TestOfAnEndlessBodyInPlaceOfAStreamLittleIsKept(t *testing.T) {
 			t.Fatal("a piece was changed")
 		}
 	}
-	if a := s.Answer(); a.Text != "Hello 😀" || a.Source != gateway.Estimated {
+	if a := s.Answer(false); a.Text != "Hello 😀" || a.Source != gateway.Estimated {
 		t.Errorf("answer %+v", a)
 	}
 }

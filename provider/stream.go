@@ -27,7 +27,9 @@ type Stream struct {
 // would not see "usage":null in the other chunks either, but clients take no notice
 // and those chunks would have to be rewritten.)
 func (d OpenAI) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bool) *Stream {
-	return &Stream{tally: tally{intent: i, prompt: p, counts: true, text: preview{limit: d.Preview}}, dropUsage: dropUsage,
+	return &Stream{dropUsage: dropUsage,
+		tally: tally{intent: i, prompt: p, counts: true, text: preview{limit: d.Preview},
+			delivered: delivered{memory: share{of: d.Memory}}},
 		events: sseReader{memory: share{of: d.Memory}}}
 }
 
@@ -69,13 +71,17 @@ func (s *Stream) Next(piece []byte, last bool) (out []byte, same bool) {
 	return out, same
 }
 
-// Answer sums up what came so far.
-func (s *Stream) Answer() gateway.Answer {
+// Uncounted is how many bytes of text Answer has to read or to count the tokens of.
+func (s *Stream) Uncounted() int { return s.tally.uncounted() + len(s.body.bytes) }
+
+// Answer sums up what came so far. In haste, tokens that the provider did not tell are
+// estimated from the size of the text.
+func (s *Stream) Answer(haste bool) gateway.Answer {
 	if s.form != jsonForm {
-		return s.tally.answer()
+		return s.tally.answer(haste)
 	}
 	dialect := OpenAI{Preview: s.tally.text.limit}
-	a := dialect.ReadAnswer(s.tally.intent, s.tally.prompt, http.StatusOK, s.body.bytes)
+	a := dialect.NewAnswer(s.tally.intent, s.tally.prompt, http.StatusOK, s.body.bytes).Answer(haste)
 	if s.body.short && a.Source != gateway.FromProvider {
 		a.Source = gateway.Estimated
 	}
@@ -83,7 +89,10 @@ func (s *Stream) Answer() gateway.Answer {
 }
 
 // Close gives back what the stream has kept. Nothing is read after it.
-func (s *Stream) Close() { s.events.memory.resize(0) }
+func (s *Stream) Close() {
+	s.events.memory.resize(0)
+	s.tally.delivered.drop()
+}
 
 // Done reports whether the answer is complete: its end was announced, or every
 // choice has finished. Some providers never announce the end.

@@ -57,7 +57,7 @@ func carry(stream string, dropUsage bool, splits ...int) carried {
 		from = to
 	}
 	next(stream[from:], true)
-	got.answer, got.done = s.Answer(), s.Done()
+	got.answer, got.done = s.Answer(false), s.Done()
 	return got
 }
 
@@ -386,7 +386,7 @@ func TestStreamsTogetherKeepNoMoreThanTheirMemory(t *testing.T) {
 	unread := 0
 	for _, s := range streams {
 		s.Next([]byte("\"}\n\ndata: {\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n"), true)
-		if a := s.Answer(); a.Source != gateway.FromProvider || a.Usage.Prompt != 3 {
+		if a := s.Answer(false); a.Source != gateway.FromProvider || a.Usage.Prompt != 3 {
 			unread++
 		}
 		s.Close()
@@ -397,7 +397,7 @@ func TestStreamsTogetherKeepNoMoreThanTheirMemory(t *testing.T) {
 	s := provider.OpenAI{Memory: memory}.NewStream(asked(gateway.ChatCompletions), gateway.PromptText{}, false)
 	s.Next([]byte(`data: {"x":"`+strings.Repeat("y", 600_000)), false)
 	s.Next([]byte("\",\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}\n\n"), true)
-	if a := s.Answer(); a.Usage.Prompt != 7 {
+	if a := s.Answer(false); a.Usage.Prompt != 7 {
 		t.Errorf("what was kept was not given back: %+v", a)
 	}
 }

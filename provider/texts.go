@@ -85,17 +85,23 @@ func joined(texts []said) string {
 	return b.String()
 }
 
+// textBuffer is a strings.Builder or a bytes.Buffer.
+type textBuffer interface {
+	Write([]byte) (int, error)
+	WriteRune(rune) (int, error)
+}
+
 // unescapeTo appends a string's raw bytes, unescaped.
-func unescapeTo(b *strings.Builder, raw []byte) {
+func unescapeTo(b textBuffer, raw []byte) {
 	for {
 		escape := bytes.IndexByte(raw, '\\')
 		if escape < 0 {
-			b.Write(raw)
+			_, _ = b.Write(raw) // it cannot fail
 			return
 		}
-		b.Write(raw[:escape])
+		_, _ = b.Write(raw[:escape])
 		r, length := decodeRune(raw[escape:])
-		b.WriteRune(r)
+		_, _ = b.WriteRune(r)
 		raw = raw[escape+length:]
 	}
 }

@@ -120,8 +120,12 @@ func rulesOf(now *control.Settings, memory *provider.Memory) *extproc.Rules {
 	}
 }
 
-// dialect gives provider's streams the interface that extproc asks for.
+// dialect gives provider's answers and streams the interfaces that extproc asks for.
 type dialect struct{ provider.OpenAI }
+
+func (d dialect) NewAnswer(i *gateway.Intent, p gateway.PromptText, status int, body []byte) extproc.Answer {
+	return d.OpenAI.NewAnswer(i, p, status, body)
+}
 
 func (d dialect) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bool) extproc.Stream {
 	return d.OpenAI.NewStream(i, p, dropUsage)

@@ -1,4 +1,4 @@
-package extproc
+package transport
 
 import (
 	"encoding/binary"
@@ -8,16 +8,12 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// What of HTTP/2 and of gRPC in it is needed to carry one method's messages. Requests'
-// headers are not looked at: a socket serves this method alone, and with a header table
-// of size 0 nothing depends on having read them.
-// Source: https://www.rfc-editor.org/rfc/rfc9113 and
-// https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
-
 // preface is what a client's connection begins with.
+// Source: https://www.rfc-editor.org/rfc/rfc9113#section-3.4
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // Types of frames that are used. Others mean nothing here and are passed over.
+// Source: https://www.rfc-editor.org/rfc/rfc9113#section-6
 const (
 	frameData         = 0
 	frameHeaders      = 1
@@ -37,6 +33,7 @@ const (
 )
 
 // Settings that are used.
+// Source: https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2
 const (
 	settingHeaderTableSize   = 1
 	settingInitialWindowSize = 4
@@ -51,8 +48,9 @@ const (
 	defaultMaxFrame = 16_384 // bytes
 	largestWindow   = 1<<31 - 1
 
-	// ourMaxFrame, and how much may come before we have said that it came: of a stream,
-	// and of a connection. All that comes is taken in at once, so windows hold nothing back.
+	// ourMaxFrame is the largest frame that the peer may send, and the windows are how much
+	// may come before we have said that it came: of a stream, which bounds what waits in its
+	// queue, and of a connection, which holds nothing back.
 	ourMaxFrame         = 64 << 10
 	ourStreamWindow     = 1 << 20
 	ourConnectionWindow = largestWindow
@@ -138,6 +136,10 @@ func appendGoodbye(b []byte) []byte {
 // table of HPACK and literal.
 // Source: https://www.rfc-editor.org/rfc/rfc7541#appendix-A
 const responseBlock = "\x88\x0f\x10\x10application/grpc"
+
+func appendResponseHeaders(b []byte, stream uint32) []byte {
+	return append(appendFrameHeader(b, len(responseBlock), frameHeaders, flagEndHeaders, stream), responseBlock...)
+}
 
 // appendTrailers ends a stream with a gRPC status.
 func appendTrailers(b []byte, stream uint32, begun bool, code codes.Code) []byte {

@@ -1,4 +1,4 @@
-package extproc
+package transport
 
 import (
 	"encoding/binary"
@@ -6,20 +6,20 @@ import (
 	"fmt"
 )
 
-// stream is an exchange as its connection carries it.
+// stream is one call of the method.
 type stream struct {
-	id     uint32
-	x      *exchange
-	in     []byte // a message that is not whole, with its header
-	begun  bool   // the answer's headers were sent
-	gone   bool   // nothing is sent any more
-	taken  uint32 // bytes that came and were not given back to the peer's window
-	window int64  // what may be sent; below 0 after the peer made it smaller
-	unsent []byte // messages for which the windows have no room
+	id      uint32
+	handler Handler
+	in      []byte // a message that is not whole, with its header
+	begun   bool   // the response's headers were sent
+	gone    bool   // nothing is sent any more
+	taken   uint32 // bytes that came and were not given back to the peer's window
+	window  int64  // what may be sent; below 0 after the peer made it smaller
+	unsent  []byte // messages for which the windows have no room
 
-	ending  bool  // the exchange's end is one of the jobs, or was
-	beside  bool  // a job is not done in place, and others wait for it
-	waiting []job // those
+	closing bool  // its close is one of the jobs, or was
+	busy    bool  // another goroutine does its job, and the next ones wait in queue
+	queue   []job // bounded by the window
 }
 
 // maxMessage is above what Envoy's buffers hold, in bytes: MaxBody bounds those.

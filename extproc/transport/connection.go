@@ -1,4 +1,4 @@
-package extproc
+package transport
 
 import (
 	"bytes"
@@ -14,17 +14,15 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// connection carries exchanges over HTTP/2: one goroutine reads what has come, answers
-// all of it in place, and writes the answers at once. With a goroutine for each stream,
-// waking it would be most of a message's cost. What takes longer has a goroutine of its
-// own, so that others need not wait for it; and where the disk hangs, another goroutine
-// reads on.
+// connection carries the streams of one peer. One goroutine reads what has come, answers
+// most of it in place, and writes all answers at once; the recorder and the workers do the
+// rest, and write for themselves.
 type connection struct {
-	s     *Server
-	peer  io.ReadWriter
-	ended chan error // what ended the reading
+	s    *Server
+	peer io.ReadWriter
+	open sync.WaitGroup // streams that are not closed
 
-	mu       sync.Mutex // of all below, and of what is written
+	mu       sync.Mutex // of all below, of the streams, and of what is written
 	streams  map[uint32]*stream
 	last     uint32 // the newest stream
 	out      []byte // what is to be written
@@ -32,41 +30,38 @@ type connection struct {
 	window   int64  // what may be sent on all streams
 	initial  int64  // what may be sent on a new stream
 	maxFrame int
-	taken    uint32 // bytes that came and were not given back to the peer's window
-	leaving  bool   // it ends with its last stream
-	parting  ending // how the exchanges that are ended now end
-	beside   sync.WaitGroup
-
-	recordings []recording // a job of each of some streams
-	spare      []recording // memory for the next ones
-	recording  bool        // a goroutine does them
-	reply      []byte      // memory for the next reply, of that goroutine alone
-	begun      bool        // whoever reads began to, since relieve last looked
-	rest       []byte      // what was read and not taken in; nil unless the goroutine that reads is recording
+	taken    uint32      // bytes that came and were not given back to the peer's window
+	leaving  bool        // it ends with its last stream
+	reason   CloseReason // why the streams close that close now
+	recorder recorder
 }
 
 const (
-	// readSize is what is read at one time. It holds a whole frame.
+	// readSize is what is read at one time, in bytes. It holds a whole frame.
 	readSize = 256 << 10
-	// inPlace is the largest message that is answered in place, in bytes.
-	inPlace = 32 << 10
 	// keptBuffer is the largest buffer that is kept for what comes next, in bytes.
 	keptBuffer = 64 << 10
-	// patience is how long recordings may take at least before another goroutine reads on.
-	patience = 100 * time.Millisecond
 )
 
 func newConnection(s *Server, peer io.ReadWriter) *connection {
-	return &connection{s: s, peer: peer, ended: make(chan error), streams: map[uint32]*stream{},
+	c := &connection{s: s, peer: peer, streams: map[uint32]*stream{}, reason: Normal,
 		window: defaultWindow, initial: defaultWindow, maxFrame: defaultMaxFrame}
+	c.recorder.wake = make(chan struct{}, 1)
+	c.recorder.late = time.AfterFunc(time.Hour, c.writeLate)
+	c.recorder.late.Stop()
+	return c
 }
 
-// run carries what comes to its end, and settles what is unfinished then. A peer that does
-// not read holds writing up, but not for ever: it is killed for that, or run's caller closes
-// the connection.
+// run carries what comes to its end, and closes what is open then. A peer that does not read
+// holds writing up, but not for ever: it is killed for that, or run's caller closes the
+// connection.
 func (c *connection) run() (err error) {
-	defer c.beside.Wait()
-	defer func() { c.abandon(endingBy(err)) }()
+	var recording sync.WaitGroup
+	recording.Go(c.runRecorder)
+	defer recording.Wait()
+	defer close(c.recorder.wake)
+	defer c.open.Wait()
+	defer func() { c.abandon(reasonOf(err)) }()
 	var first [len(preface)]byte
 	if _, err := io.ReadFull(c.peer, first[:]); err != nil || string(first[:]) != preface {
 		return errors.Join(errPreface, ended(err))
@@ -74,69 +69,36 @@ func (c *connection) run() (err error) {
 	if err := c.hello(); err != nil {
 		return err
 	}
-	c.beside.Go(func() { c.read(nil) })
-	tick := time.NewTicker(patience)
-	defer tick.Stop()
-	for {
-		select {
-		case err := <-c.ended:
-			return err
-		case <-tick.C:
-			c.relieve()
-		}
-	}
+	return c.read()
 }
 
-// endingBy is how the exchanges of a connection end that ended with an error.
-func endingBy(err error) ending {
+// reasonOf is why the streams of a connection close that ended with an error.
+func reasonOf(err error) CloseReason {
 	switch {
 	case err == nil, errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return withEnvoy
+		return PeerLost
 	case errors.Is(err, os.ErrDeadlineExceeded): // there is none before the connection is leaving
-		return withoutEnvoy
+		return Shutdown
 	}
-	return byEnvoy
+	return Normal
 }
 
-// relieve has another goroutine read on, if the one that reads has been recording all the
-// time since it was last looked at, and has what was recorded meanwhile written.
-func (c *connection) relieve() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.rest != nil && !c.begun {
-		rest := bytes.Clone(c.rest)
-		c.rest = nil
-		c.beside.Go(func() { c.read(rest) })
-	}
-	c.begun = false
-	if c.recording {
-		_ = c.write() // whoever reads learns it too
-	}
-}
-
-// read takes in what comes, until that ends or another goroutine does so.
-func (c *connection) read(rest []byte) {
+// read takes in what comes until that ends.
+func (c *connection) read() error {
 	buffer := make([]byte, readSize)
-	have := copy(buffer, rest)
+	have := 0
 	for {
 		n, err := c.peer.Read(buffer[have:])
 		if err != nil {
-			c.ended <- ended(err)
-			return
+			return ended(err)
 		}
 		rest, err := c.take(buffer[:have+n])
 		if err != nil {
-			if !errors.Is(err, errRelieved) {
-				c.ended <- err
-			}
-			return
+			return err
 		}
 		have = copy(buffer, rest)
 	}
 }
-
-// errRelieved ends a goroutine in whose place another one reads.
-var errRelieved = errors.New("another goroutine reads")
 
 // ended is nil for an end that is none of the connection's faults.
 func ended(err error) error {
@@ -163,17 +125,8 @@ func (c *connection) take(b []byte) (rest []byte, err error) {
 			err = c.on(f)
 		}
 	}
-	if err != nil {
-		return nil, errors.Join(err, c.write())
-	}
-	c.rest, c.begun = b, true
-	c.record()
-	err = c.write()
-	if c.rest == nil {
-		return nil, errRelieved // whoever reads learns err too
-	}
-	c.rest = nil
-	return b, err
+	c.wakeRecorder()
+	return b, errors.Join(err, c.write())
 }
 
 // write writes what is to be written. After an error nothing more is.
@@ -203,7 +156,7 @@ func (c *connection) leave() {
 	defer c.mu.Unlock()
 	c.leaving = true
 	c.out = appendGoodbye(c.out)
-	_ = c.write() // whoever reads learns it too
+	_ = c.write() // the goroutine that reads meets the error, too
 	c.closeIfDone()
 }
 
@@ -213,16 +166,16 @@ func (c *connection) closeIfDone() {
 	}
 }
 
-// abandon ends the exchanges of a connection that has ended.
-func (c *connection) abandon(how ending) {
+// abandon closes the streams of a connection that has ended.
+func (c *connection) abandon(reason CloseReason) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.writing, c.parting = net.ErrClosed, how
+	c.writing, c.reason = net.ErrClosed, reason
 	for _, st := range c.streams {
 		c.forget(st)
-		c.end(st)
+		c.close(st)
 	}
-	c.record()
+	c.wakeRecorder()
 }
 
 // on takes in a frame.
@@ -235,7 +188,7 @@ func (c *connection) on(f frame) error {
 	case frameResetStream:
 		if st := c.streams[f.stream]; st != nil {
 			c.forget(st)
-			c.end(st)
+			c.close(st)
 		}
 	case frameSettings:
 		return c.onSettings(f)
@@ -260,11 +213,12 @@ func (c *connection) onHeaders(f frame) error {
 			return nil // trailers of a stream that has ended here
 		}
 		c.last = f.stream
-		st = &stream{id: f.stream, x: c.s.newExchange(), window: c.initial}
+		st = &stream{id: f.stream, handler: c.s.config.Open(), window: c.initial}
 		c.streams[f.stream] = st
+		c.open.Add(1)
 	}
 	if f.flags&flagEndStream != 0 {
-		c.end(st)
+		c.close(st)
 	}
 	return nil
 }
@@ -279,26 +233,26 @@ func (c *connection) onData(f frame) error {
 	}
 	st.taken += uint32(len(f.payload))
 	c.giveBack(st)
-	for len(data) > 0 && !st.ending {
+	for len(data) > 0 && !st.closing {
 		var msg []byte
 		if msg, data, err = st.next(data); err != nil {
-			c.s.config.Log.Warn("what Envoy sent cannot be read", "request_id", st.x.head.requestID, "error", err)
+			c.s.config.Log.Warn("a message cannot be read", "stream", st.id, "error", err)
 			c.fail(st, codes.Internal)
 		} else if msg != nil {
-			c.do(st, job{msg: msg})
+			c.enqueue(st, Job{Message: msg})
 			st.in = kept(st.in)
 		}
 	}
 	if f.flags&flagEndStream != 0 {
-		c.end(st)
+		c.close(st)
 	}
 	return nil
 }
 
-// giveBack lets the peer send more on a stream, unless its jobs wait: Envoy does not wait
-// for the answer to a piece before it sends the next, so it is the window that bounds them.
+// giveBack lets the peer send more on a stream, unless its jobs or replies wait: Envoy does
+// not wait for the answer to a chunk before it sends the next, so the window bounds them.
 func (c *connection) giveBack(st *stream) {
-	if st.taken >= ourStreamWindow/2 && !st.beside && !st.gone {
+	if st.taken >= ourStreamWindow/2 && !st.busy && !st.gone && len(st.unsent) < keptBuffer {
 		c.out = appendWindow(c.out, st.id, st.taken)
 		st.taken = 0
 	}
@@ -352,6 +306,7 @@ func (c *connection) onWindowUpdate(f frame) error {
 		if st := c.streams[f.stream]; st != nil {
 			st.window += n
 			c.flush(st)
+			c.giveBack(st)
 		}
 		return nil
 	}
@@ -360,16 +315,9 @@ func (c *connection) onWindowUpdate(f frame) error {
 	}
 	for _, st := range c.streams {
 		c.flush(st)
+		c.giveBack(st)
 	}
 	return nil
-}
-
-// begin sends the headers of the answer, once.
-func (c *connection) begin(st *stream) {
-	if !st.begun {
-		st.begun = true
-		c.out = append(appendFrameHeader(c.out, len(responseBlock), frameHeaders, flagEndHeaders, st.id), responseBlock...)
-	}
 }
 
 // sendable is how many bytes one frame of a stream may have now.
@@ -403,23 +351,28 @@ func (c *connection) flush(st *stream) {
 	st.unsent = nil
 }
 
-// end ends a stream's exchange, once.
-func (c *connection) end(st *stream) {
-	if !st.ending {
-		st.ending = true
-		st.x.parting = c.parting
-		c.do(st, job{end: true})
+// close has a stream closed, once, after its other jobs.
+func (c *connection) close(st *stream) {
+	if !st.closing {
+		st.closing = true
+		c.enqueue(st, Job{Reason: c.reason})
 	}
 }
 
-// fail breaks a stream off. Its end comes next, also if it was one of the jobs that waited.
-func (c *connection) fail(st *stream, code codes.Code) {
+// closed ends a stream whose handler has closed.
+func (c *connection) closed(st *stream, code codes.Code) {
 	c.finish(st, code)
-	st.waiting, st.ending = nil, false
-	c.end(st)
+	c.open.Done()
 }
 
-// finish tells the peer the status of a stream, unless it has ended it.
+// fail breaks a stream off. Its close comes next, also if it was one of the jobs that waited.
+func (c *connection) fail(st *stream, code codes.Code) {
+	c.finish(st, code)
+	st.queue, st.closing = nil, false
+	c.close(st)
+}
+
+// finish tells the peer the status of a stream, unless the peer has ended it.
 func (c *connection) finish(st *stream, code codes.Code) {
 	if !st.gone {
 		c.out = appendTrailers(c.out, st.id, st.begun, code)

@@ -1,0 +1,143 @@
+package extproc
+
+import (
+	"runtime/debug"
+
+	"google.golang.org/grpc/codes"
+
+	"ai-gateway/extproc/transport"
+)
+
+const (
+	// inlineSize is the largest message that is read while all other streams wait, in bytes:
+	// chunks of streams excepted, of which Envoy's buffers hold no more than twice as much.
+	inlineSize = 32 << 10
+	// inlineCount is the longest text that is counted while all other streams wait, in bytes.
+	inlineCount = 2 << 10
+	// headerCount is the longest text that is counted while a JSON answer waits for its
+	// X-Cost-USD, in bytes. What is longer is counted after the end, and the header says unknown.
+	headerCount = 64 << 10
+	// maxUncounted is how many bytes of texts may wait to be counted, of all exchanges that have
+	// ended. The tokens of those beyond it are estimated from their size.
+	maxUncounted = 64 << 20
+)
+
+// Class says what a job needs of the goroutine that does it. It reads small JSON answers to
+// know whether their tokens have to be counted.
+func (x *exchange) Class(j transport.Job) (c transport.Class) {
+	defer func() {
+		if recover() != nil {
+			c = transport.Inline // Do meets the fault again, and reports it
+		}
+	}()
+	switch {
+	case j.Closes():
+		return x.closeClass(j.Reason)
+	case x.state == awaitRequestBody && len(j.Message) > inlineSize && x.request == nil:
+		return transport.CPU
+	case x.state == awaitRequestBody:
+		return transport.Disk
+	case x.state == awaitJSON && !x.prepared:
+		return x.jsonClass(j.Message)
+	}
+	return transport.Inline
+}
+
+func (x *exchange) jsonClass(msg []byte) transport.Class {
+	if len(msg) > inlineSize {
+		return transport.CPU
+	}
+	m, err := parse(msg)
+	if err != nil || m.kind != responseBody {
+		return transport.Inline // where it is refused
+	}
+	x.readAnswer(m.body)
+	if n := x.read.Uncounted(); n > inlineCount && n <= headerCount {
+		return transport.CPU
+	}
+	return transport.Inline
+}
+
+// closeClass notes why and when the exchange ends.
+func (x *exchange) closeClass(why transport.CloseReason) transport.Class {
+	if x.ended.IsZero() {
+		x.reason, x.ended, x.prepared = why, x.c.Now(), false
+	}
+	switch {
+	case !x.planned || x.leftToEnvoy():
+		return transport.Inline
+	case x.prepared:
+		return transport.Disk
+	case x.needsCount() || x.needsClean():
+		return transport.Background
+	}
+	return transport.Disk
+}
+
+// needsCount reports whether tokens have to be counted, and if so, puts the texts on the
+// account of those that wait for that.
+func (x *exchange) needsCount() bool {
+	x.readNothing()
+	if x.read == nil || x.read.Uncounted() <= inlineCount {
+		return false
+	}
+	x.waiting = int64(x.read.Uncounted())
+	if x.uncounted.Add(x.waiting) > maxUncounted {
+		x.haste = true
+	}
+	return !x.haste
+}
+
+// needsClean reports whether a long text has to be cleaned.
+func (x *exchange) needsClean() bool {
+	return x.rules.Clean != nil && len(x.prompt)+len(x.answered.Text) > inlineSize
+}
+
+// Prepare reads a large body, or counts what an exchange that ends has to count.
+func (x *exchange) Prepare(j transport.Job, haste bool) (code codes.Code) {
+	defer x.recovered(&code)
+	x.haste = x.haste || haste
+	if j.Closes() {
+		x.prepared = true // also if it panics
+		x.sumUp()
+		x.cleanTexts()
+		return codes.OK
+	}
+	m, err := parse(j.Message)
+	switch {
+	case err != nil: // which Do reports
+	case x.state == awaitRequestBody && m.kind == requestBody:
+		x.request = x.readRequest(m)
+	case x.state == awaitJSON && m.kind == responseBody:
+		x.readAnswer(m.body)
+		x.countUpTo(headerCount)
+	}
+	x.prepared = x.state == awaitJSON
+	return codes.OK
+}
+
+// Do answers a message, or ends the exchange. A panic stays within its exchange.
+func (x *exchange) Do(j transport.Job, reply []byte) (out []byte, code codes.Code) {
+	defer x.recovered(&code)
+	if j.Closes() {
+		x.end()
+		return nil, codes.OK
+	}
+	x.planning = x.state == awaitRequestBody
+	out, err := x.answer(j.Message, reply)
+	if err != nil {
+		x.c.Log.Warn("a message of Envoy's cannot be answered", "request_id", x.head.requestID, "error", err)
+		return nil, codes.InvalidArgument
+	}
+	return out, codes.OK
+}
+
+// Dropped notes that the plan did not reach Envoy, if that was the last reply.
+func (x *exchange) Dropped() { x.unsent = x.unsent || x.planning }
+
+func (x *exchange) recovered(code *codes.Code) {
+	if fault := recover(); fault != nil {
+		x.c.Log.Error("an exchange panicked", "request_id", x.head.requestID, "fault", fault, "stack", string(debug.Stack()))
+		*code = codes.Internal
+	}
+}
