@@ -49,17 +49,6 @@ func appendVarint(b []byte, field protowire.Number, n uint64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), n)
 }
 
-// Field numbers of ProcessingResponse and of CommonResponse.
-const (
-	immediateResponse = 7
-	dynamicMetadata   = 8
-	modeOverride      = 9
-
-	headerMutation  = 2
-	bodyMutation    = 3
-	clearRouteCache = 5
-)
-
 // replyTo returns the field number of the answer to a message: ProcessingResponse
 // numbers its variants one below ProcessingRequest.
 func (k kind) replyTo() protowire.Number { return protowire.Number(k) - 1 }
@@ -81,16 +70,16 @@ const overwriteOrAdd = 2 // HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 func appendHeaders(b []byte, field protowire.Number, remove string, set ...setHeader) []byte {
 	b, mutation := open(b, field)
 	if remove != "" {
-		b = appendBytes(b, 2, remove)
+		b = appendBytes(b, headerMutationRemoveHeaders, remove)
 	}
 	for _, h := range set {
 		var option, header opened
-		b, option = open(b, 1)
-		b, header = open(b, 1)
-		b = appendBytes(b, 1, h.name)
-		b = appendBytes(b, 3, h.value)
+		b, option = open(b, headerMutationSetHeaders)
+		b, header = open(b, headerOptionHeader)
+		b = appendBytes(b, headerValueKey, h.name)
+		b = appendBytes(b, headerValueRawValue, h.value)
 		header.close(b)
-		b = appendVarint(b, 3, overwriteOrAdd)
+		b = appendVarint(b, headerOptionAppendAction, overwriteOrAdd)
 		option.close(b)
 	}
 	mutation.close(b)
@@ -113,15 +102,15 @@ func appendChange(b []byte, k kind, c changes) []byte {
 		return append(appendPass(b, k), c.replyMode...)
 	}
 	b, reply := open(b, k.replyTo())
-	b, common := open(b, 1)
+	b, common := open(b, replyCommonResponse)
 	if len(c.headers) > 0 {
-		b = appendHeaders(b, headerMutation, c.remove, c.headers...)
+		b = appendHeaders(b, commonHeaderMutation, c.remove, c.headers...)
 	}
 	if c.newBody {
 		b = appendBody(b, c.body)
 	}
 	if c.newRoute {
-		b = appendVarint(b, clearRouteCache, 1)
+		b = appendVarint(b, commonClearRouteCache, 1)
 	}
 	common.close(b)
 	reply.close(b)
@@ -130,11 +119,11 @@ func appendChange(b []byte, k kind, c changes) []byte {
 
 // appendBody appends a BodyMutation that replaces the body; an empty one is cleared.
 func appendBody(b, body []byte) []byte {
-	b, mutation := open(b, bodyMutation)
+	b, mutation := open(b, commonBodyMutation)
 	if len(body) > 0 {
-		b = appendBytes(b, 1, body)
+		b = appendBytes(b, bodyMutationBody, body)
 	} else {
-		b = appendVarint(b, 2, 1)
+		b = appendVarint(b, bodyMutationClearBody, 1)
 	}
 	mutation.close(b)
 	return b
@@ -146,9 +135,9 @@ const ownDetails = "aigw"
 
 // appendRefusal appends an ImmediateResponse with OpenAI's error envelope.
 func appendRefusal(b []byte, e *gateway.Error) []byte {
-	b, reply := open(b, immediateResponse)
-	b, status := open(b, 1)
-	b = appendVarint(b, 1, uint64(e.Status))
+	b, reply := open(b, responseImmediate)
+	b, status := open(b, immediateStatus)
+	b = appendVarint(b, httpStatusCode, uint64(e.Status))
 	status.close(b)
 	set := []setHeader{{"content-type", []byte("application/json")}}
 	if e.RetryAfter > 0 {
@@ -156,9 +145,9 @@ func appendRefusal(b []byte, e *gateway.Error) []byte {
 	} else if e.Status < http.StatusInternalServerError {
 		set = append(set, setHeader{"x-should-retry", []byte("false")}) // a repetition meets the same refusal
 	}
-	b = appendHeaders(b, 2, "", set...)
-	b = appendBytes(b, 3, e.JSON())
-	b = appendBytes(b, 5, ownDetails)
+	b = appendHeaders(b, immediateHeaders, "", set...)
+	b = appendBytes(b, immediateBody, e.JSON())
+	b = appendBytes(b, immediateDetails, ownDetails)
 	reply.close(b)
 	return b
 }
@@ -176,23 +165,23 @@ const (
 // modeFor is a mode_override that changes how the response's body is sent, and
 // repeats what is configured for the rest.
 func modeFor(responseBody uint64) []byte {
-	b, mode := open(nil, modeOverride)
-	b = appendVarint(b, 1, modeSend)
-	b = appendVarint(b, 2, modeSend)
-	b = appendVarint(b, 3, bodyBuffered)
-	b = appendVarint(b, 4, responseBody)
-	b = appendVarint(b, 5, modeSkip)
-	b = appendVarint(b, 6, modeSkip)
+	b, mode := open(nil, responseModeOverride)
+	b = appendVarint(b, modeRequestHeaders, modeSend)
+	b = appendVarint(b, modeResponseHeaders, modeSend)
+	b = appendVarint(b, modeRequestBody, bodyBuffered)
+	b = appendVarint(b, modeResponseBody, responseBody)
+	b = appendVarint(b, modeRequestTrailers, modeSkip)
+	b = appendVarint(b, modeResponseTrailers, modeSkip)
 	mode.close(b)
 	return b
 }
 
 // appendString appends an entry key → string to a Struct's fields.
 func appendString(b []byte, key, v string) []byte {
-	b, entry := open(b, 1)
-	b = appendBytes(b, 1, key)
-	b, value := open(b, 2)
-	b = appendBytes(b, 3, v)
+	b, entry := open(b, structFields)
+	b = appendBytes(b, entryKey, key)
+	b, value := open(b, entryValue)
+	b = appendBytes(b, valueString, v)
 	value.close(b)
 	entry.close(b)
 	return b
@@ -200,10 +189,10 @@ func appendString(b []byte, key, v string) []byte {
 
 // appendNumber appends an entry key → number to a Struct's fields.
 func appendNumber(b []byte, key string, v float64) []byte {
-	b, entry := open(b, 1)
-	b = appendBytes(b, 1, key)
-	b, value := open(b, 2)
-	b = protowire.AppendTag(b, 2, protowire.Fixed64Type)
+	b, entry := open(b, structFields)
+	b = appendBytes(b, entryKey, key)
+	b, value := open(b, entryValue)
+	b = protowire.AppendTag(b, valueNumber, protowire.Fixed64Type)
 	b = protowire.AppendFixed64(b, math.Float64bits(v))
 	value.close(b)
 	entry.close(b)
@@ -224,7 +213,7 @@ type plan struct {
 // each attempt, aigw.client for the client's own key. A string that is not UTF-8 would
 // make Envoy reject the whole message; the dialect lets no such model pass.
 func appendPlan(b []byte, p plan) []byte {
-	b, metadata := open(b, dynamicMetadata)
+	b, metadata := open(b, responseDynamicMetadata)
 	b = appendStruct(b, "aigw", func(b []byte) []byte {
 		b = appendString(b, "id", p.intent.ID.String())
 		b = appendString(b, "request_id", p.intent.RequestID)
@@ -259,10 +248,10 @@ func appendNames(b []byte, p plan) []byte {
 
 // appendStruct appends an entry key → Struct whose fields the callback appends.
 func appendStruct(b []byte, key string, fields func([]byte) []byte) []byte {
-	b, entry := open(b, 1)
-	b = appendBytes(b, 1, key)
-	b, value := open(b, 2)
-	b, inner := open(b, 5)
+	b, entry := open(b, structFields)
+	b = appendBytes(b, entryKey, key)
+	b, value := open(b, entryValue)
+	b, inner := open(b, valueStruct)
 	b = fields(b)
 	inner.close(b)
 	value.close(b)
@@ -272,10 +261,10 @@ func appendStruct(b []byte, key string, fields func([]byte) []byte) []byte {
 
 // appendGroups appends priority_groups: [{name: backend}, …], one a step.
 func appendGroups(b []byte, steps []gateway.Step) []byte {
-	b, entry := open(b, 1)
-	b = appendBytes(b, 1, "priority_groups")
-	b, value := open(b, 2)
-	b, list := open(b, 6)
+	b, entry := open(b, structFields)
+	b = appendBytes(b, entryKey, "priority_groups")
+	b, value := open(b, entryValue)
+	b, list := open(b, valueList)
 	for _, step := range steps {
 		b = appendGroup(b, step.Backend)
 	}
@@ -287,8 +276,8 @@ func appendGroups(b []byte, steps []gateway.Step) []byte {
 
 // appendGroup appends the element {name: …} to a ListValue.
 func appendGroup(b []byte, name string) []byte {
-	b, element := open(b, 1)
-	b, object := open(b, 5)
+	b, element := open(b, listValueValues)
+	b, object := open(b, valueStruct)
 	b = appendString(b, "name", name)
 	object.close(b)
 	element.close(b)

@@ -65,13 +65,6 @@ func (h *headers) field(name []byte) *[]byte {
 
 var errTruncated = errors.New("message is cut off or no protobuf")
 
-// A tag is a field's number and its wire type. A field of another type than
-// declared is an unknown field to protobuf, so both count.
-const (
-	bytesType  = uint64(protowire.BytesType)
-	varintType = uint64(protowire.VarintType)
-)
-
 // each calls f for every field of a message; v is the value of a
 // length-delimited field, n that of a varint.
 func each(b []byte, f func(tag uint64, v []byte, n uint64) error) error {
@@ -108,7 +101,7 @@ func parse(b []byte) (message, error) {
 	var m message
 	err := each(b, func(tag uint64, v []byte, _ uint64) error {
 		k := kind(tag >> 3)
-		if tag&7 != bytesType || k < requestHeaders || k > responseTrailers {
+		if tag != bytesTag(protowire.Number(k)) || k < requestHeaders || k > responseTrailers {
 			return nil
 		}
 		if m.kind != k {
@@ -132,9 +125,9 @@ func parse(b []byte) (message, error) {
 func (m *message) parseBody(b []byte) error {
 	return each(b, func(tag uint64, v []byte, n uint64) error {
 		switch tag {
-		case 1<<3 | bytesType:
+		case bytesTag(httpBodyBody):
 			m.body = v
-		case 2<<3 | varintType:
+		case varintTag(httpBodyEndOfStream):
 			m.end = n != 0
 		}
 		return nil
@@ -145,9 +138,9 @@ func (m *message) parseBody(b []byte) error {
 func (m *message) parseHeaders(b []byte) error {
 	return each(b, func(tag uint64, v []byte, n uint64) error {
 		switch tag {
-		case 1<<3 | bytesType:
+		case bytesTag(httpHeadersHeaders):
 			return m.headers.parse(v)
-		case 3<<3 | varintType:
+		case varintTag(httpHeadersEndOfStream):
 			m.end = n != 0
 		}
 		return nil
@@ -157,7 +150,7 @@ func (m *message) parseHeaders(b []byte) error {
 // parse reads a HeaderMap. Of a header that comes twice, the last one counts.
 func (h *headers) parse(b []byte) error {
 	return each(b, func(tag uint64, v []byte, _ uint64) error {
-		if tag != 1<<3|bytesType {
+		if tag != bytesTag(headerMapHeaders) {
 			return nil
 		}
 		return h.parseOne(v)
@@ -169,11 +162,11 @@ func (h *headers) parseOne(b []byte) error {
 	var key, value, raw []byte
 	err := each(b, func(tag uint64, v []byte, _ uint64) error {
 		switch tag {
-		case 1<<3 | bytesType:
+		case bytesTag(headerValueKey):
 			key = v
-		case 2<<3 | bytesType:
+		case bytesTag(headerValueValue):
 			value = v
-		case 3<<3 | bytesType:
+		case bytesTag(headerValueRawValue):
 			raw = v
 		}
 		return nil

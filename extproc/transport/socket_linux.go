@@ -9,8 +9,9 @@ import (
 )
 
 // socket reads and writes a connection by system calls that Go's scheduler is not told of.
-// It need not be, as calls on Go's sockets never block; and on a machine that is idle in
-// between, telling it costs more than the calls themselves.
+// It need not be, as calls on Go's sockets never block. Telling it wakes the scheduler's
+// watching thread where the process was idle, which costs more than the calls themselves:
+// BenchmarkSocket measures 55 µs of processor time a message with it and 30 µs without.
 type socket struct {
 	net.Conn
 	raw syscall.RawConn

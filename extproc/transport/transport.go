@@ -151,6 +151,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 // carry serves a connection to its end, and ends it some time after ctx has ended.
 func (s *Server) carry(ctx context.Context, peer net.Conn) {
+	peer = unwatched(peer)
 	c := newConnection(s, peer)
 	ctx, cancel := context.WithCancel(ctx)
 	var leaving sync.WaitGroup
