@@ -54,7 +54,11 @@ dashboard/node_modules/.package-lock.json: dashboard/package-lock.json
 setup: ## find an Envoy, or install one into .tools
 	@scripts/envoy.sh >/dev/null
 
+# Debian's packages that tests need.
+DEBIAN := postgresql
+
 test-setup: setup $(SDK_NODE)/node_modules/.package-lock.json ## the same, and install what the tests need
+	@scripts/debian.sh $(DEBIAN)
 	@scripts/pip-install.sh .tools/python -r $(SDK_PYTHON)
 	@scripts/ratelimit.sh >/dev/null
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
 
@@ -21,8 +22,8 @@ ORDER BY started_at, id LIMIT ?`
 
 // costed is a row of what a cost depends on.
 type costed struct {
-	StartedAt    string         `db:"started_at"`
-	ID           string         `db:"id"`
+	StartedAt    moment         `db:"started_at"`
+	ID           uuid.UUID      `db:"id"`
 	Model        gateway.Model  `db:"model"`
 	Status       int            `db:"status"`
 	Prompt       int64          `db:"prompt_tokens"`
@@ -38,11 +39,15 @@ type costed struct {
 // that it returns with another cost, if write. What is written goes by what was read:
 // nothing comes in between.
 func (s *Store) Recost(ctx context.Context, from, to time.Time, write bool, compute func([]gateway.CostedRow) (changed []gateway.CostedRow)) error {
-	var last costed
+	last := costed{StartedAt: moment(from)}
 	for more := true; more; {
-		err := s.transact(ctx, !write, func(tx *sqlx.Tx) error {
+		err := s.transactWith(ctx, "computing costs anew", sql.TxOptions{ReadOnly: !write}, func(tx *sqlx.Tx) error {
+			query := selectCosted
+			if write {
+				query += s.engine.forUpdate()
+			}
 			var rows []costed
-			err := tx.SelectContext(ctx, &rows, tx.Rebind(selectCosted), stamp(from), stamp(to), last.StartedAt, last.StartedAt, last.ID, recostBatch)
+			err := tx.SelectContext(ctx, &rows, tx.Rebind(query), moment(from), moment(to), last.StartedAt, last.StartedAt, last.ID.String(), recostBatch)
 			if more = len(rows) > 0; err != nil || !more {
 				return err
 			}
@@ -50,7 +55,7 @@ func (s *Store) Recost(ctx context.Context, from, to time.Time, write bool, comp
 			return recost(ctx, tx, rows, write, compute)
 		})
 		if err != nil {
-			return fmt.Errorf("computing costs anew: %w", err)
+			return err
 		}
 	}
 	return nil
@@ -59,10 +64,7 @@ func (s *Store) Recost(ctx context.Context, from, to time.Time, write bool, comp
 func recost(ctx context.Context, tx *sqlx.Tx, read []costed, write bool, compute func([]gateway.CostedRow) []gateway.CostedRow) error {
 	rows := make([]gateway.CostedRow, len(read))
 	for i := range read {
-		var err error
-		if rows[i], err = read[i].row(); err != nil {
-			return fmt.Errorf("reading request %q: %w", read[i].ID, err)
-		}
+		rows[i] = read[i].row()
 	}
 	changed := compute(rows)
 	if !write {
@@ -76,22 +78,18 @@ func recost(ctx context.Context, tx *sqlx.Tx, read []costed, write bool, compute
 	return nil
 }
 
-func (c *costed) row() (gateway.CostedRow, error) {
-	r := gateway.CostedRow{Model: c.Model, Status: c.Status, Cost: gateway.Cost{Amount: c.CostNanoUSD},
+func (c *costed) row() gateway.CostedRow {
+	r := gateway.CostedRow{StartedAt: time.Time(c.StartedAt), ID: c.ID, Model: c.Model, Status: c.Status, Cost: gateway.Cost{Amount: c.CostNanoUSD},
 		Usage: gateway.Usage{Prompt: c.Prompt, Cached: c.Cached, CacheWrite: c.CacheWrite, Completion: c.Completion, Reasoning: c.Reasoning}}
 	if c.PriceVersion != nil {
 		r.Cost.Version = *c.PriceVersion
 	}
-	var err error
-	if r.StartedAt, err = time.Parse(timeFormat, c.StartedAt); err == nil {
-		r.ID, err = uuid.Parse(c.ID)
-	}
-	return r, err
+	return r
 }
 
 // writeCost writes a new cost, that of the last attempt too.
 func writeCost(ctx context.Context, tx *sqlx.Tx, r gateway.CostedRow) error {
-	at, id := stamp(r.StartedAt), r.ID.String()
+	at, id := moment(r.StartedAt), r.ID.String()
 	_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE requests SET cost_nanousd = ?, price_version = ? WHERE started_at = ? AND id = ?`),
 		r.Cost.Amount, optional(r.Cost.Version), at, id)
 	if err != nil {

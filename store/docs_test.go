@@ -20,7 +20,7 @@ func usageDoc(t *testing.T) string {
 }
 
 func TestTheDescribedColumnsAreThoseOfTheTable(t *testing.T) {
-	s := newStore(t)
+	s := newSQLiteStore(t)
 	var columns, described []string
 	if err := s.db.SelectContext(t.Context(), &columns, `SELECT name FROM pragma_table_info('requests')`); err != nil {
 		t.Fatal(err)
@@ -34,23 +34,24 @@ func TestTheDescribedColumnsAreThoseOfTheTable(t *testing.T) {
 }
 
 func TestTheQuestionsOfTheDocumentationAreAnswered(t *testing.T) {
-	s := newStore(t)
-	refused, closed := row(), row()
-	refused.Status, refused.Outcome, refused.ErrorCode = 500, gateway.ProviderError, "overloaded"
-	write(t, s, row(), refused, closed)
 	questions := regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(usageDoc(t), -1)
 	if len(questions) == 0 {
 		t.Fatal("there are none")
 	}
-	for _, question := range questions {
-		rows, err := s.db.QueryxContext(t.Context(), question[1])
-		if err != nil {
-			t.Errorf("%s: %v", question[1], err)
-			continue
+	onEach(t, func(t *testing.T, s *testStore) {
+		refused := row()
+		refused.Status, refused.Outcome, refused.ErrorCode = 500, gateway.ProviderError, "overloaded"
+		write(t, s, row(), refused)
+		for _, question := range questions {
+			rows, err := s.db.QueryxContext(t.Context(), question[1])
+			if err != nil {
+				t.Errorf("%s: %v", question[1], err)
+				continue
+			}
+			if !rows.Next() {
+				t.Errorf("no answer to %s: %v", strings.TrimSpace(question[1]), rows.Err())
+			}
+			rows.Close()
 		}
-		if !rows.Next() {
-			t.Errorf("no answer to %s: %v", strings.TrimSpace(question[1]), rows.Err())
-		}
-		rows.Close()
-	}
+	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
@@ -24,21 +23,14 @@ func savePosition(ctx context.Context, tx *sqlx.Tx, writer uuid.UUID, at gateway
 }
 
 // Position returns up to where a writer's access log is in rows.
-func (s *Store) Position(ctx context.Context, writer uuid.UUID) (gateway.LogPosition, error) {
-	at, err := s.position(ctx, writer.String())
-	if errors.Is(err, sql.ErrNoRows) {
-		at, err = s.position(ctx, onlyWriter)
-	}
-	if errors.Is(err, sql.ErrNoRows) {
-		return gateway.LogPosition{}, nil
-	}
-	if err != nil {
-		return at, fmt.Errorf("reading the position in the access log: %w", err)
-	}
-	return at, nil
-}
-
-func (s *Store) position(ctx context.Context, name string) (at gateway.LogPosition, err error) {
-	row := s.db.QueryRowxContext(ctx, s.db.Rebind(`SELECT file, byte_offset FROM journal_positions WHERE name = ?`), name)
-	return at, row.Scan(&at.File, &at.Offset)
+func (s *Store) Position(ctx context.Context, writer uuid.UUID) (at gateway.LogPosition, err error) {
+	err = s.read(ctx, "reading the position in the access log", func(c *sqlx.Conn) error {
+		row := c.QueryRowxContext(ctx, c.Rebind(`SELECT file, byte_offset FROM journal_positions WHERE name IN (?, ?)
+			ORDER BY CASE WHEN name = ? THEN 1 ELSE 0 END LIMIT 1`), writer.String(), onlyWriter, onlyWriter)
+		if err := row.Scan(&at.File, &at.Offset); !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		return nil
+	})
+	return at, err
 }

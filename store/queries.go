@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"ai-gateway/gateway"
 )
 
@@ -13,7 +15,7 @@ SELECT r.key_id, COALESCE(k.label, '') AS label, r.model, COUNT(*) AS requests, 
 	SUM(r.cached_tokens) AS cached_tokens, SUM(r.completion_tokens) AS completion_tokens,
 	COALESCE(SUM(r.cost_nanousd), 0) AS cost, SUM(CASE WHEN r.cost_nanousd IS NULL THEN 1 ELSE 0 END) AS unpriced
 FROM requests r LEFT JOIN keys k ON k.key_id = r.key_id
-WHERE (? = '' OR r.key_id = ?)
+%s
 GROUP BY r.key_id, k.label, r.model
 ORDER BY r.key_id, r.model`
 
@@ -52,8 +54,15 @@ func (r sumRow) sums() gateway.Sums {
 
 func (s *Store) costs(ctx context.Context, id gateway.KeyID) ([]gateway.KeyCosts, error) {
 	var sums []sumRow
-	if err := s.db.SelectContext(ctx, &sums, s.db.Rebind(costs), id, id); err != nil {
-		return nil, fmt.Errorf("summing costs: %w", err)
+	where, args := "", []any(nil)
+	if id != "" {
+		where, args = "WHERE r.key_id = ?", []any{id}
+	}
+	err := s.read(ctx, "summing costs", func(c *sqlx.Conn) error {
+		return c.SelectContext(ctx, &sums, c.Rebind(fmt.Sprintf(costs, where)), args...)
+	})
+	if err != nil {
+		return nil, err
 	}
 	var keys []gateway.KeyCosts
 	for _, sum := range sums {
@@ -70,27 +79,22 @@ func (s *Store) costs(ctx context.Context, id gateway.KeyID) ([]gateway.KeyCosts
 // Prompts returns the newest entries of the prompt log, newest first.
 func (s *Store) Prompts(ctx context.Context, limit int) ([]gateway.LoggedPrompt, error) {
 	var rows []promptRow
-	err := s.db.SelectContext(ctx, &rows, s.db.Rebind(`
-		SELECT p.started_at, p.id, p.key_id, COALESCE(k.label, '') AS label, p.model, p.prompt, p.answer, p.prompt_tokens, p.completion_tokens
-		FROM prompts p LEFT JOIN keys k ON k.key_id = p.key_id
-		ORDER BY p.started_at DESC, p.id DESC LIMIT ?`), limit)
-	if err != nil {
-		return nil, fmt.Errorf("reading the prompt log: %w", err)
+	err := s.read(ctx, "reading the prompt log", func(c *sqlx.Conn) error {
+		return c.SelectContext(ctx, &rows, c.Rebind(`
+			SELECT p.started_at, p.id, p.key_id, COALESCE(k.label, '') AS label, p.model, p.prompt, p.answer, p.prompt_tokens, p.completion_tokens
+			FROM prompts p LEFT JOIN keys k ON k.key_id = p.key_id
+			ORDER BY p.started_at DESC, p.id DESC LIMIT ?`), limit)
+	})
+	prompts := make([]gateway.LoggedPrompt, len(rows))
+	for i, r := range rows {
+		prompts[i] = r.prompt()
 	}
-	prompts := []gateway.LoggedPrompt{}
-	for _, r := range rows {
-		p, err := r.prompt()
-		if err != nil {
-			return nil, err
-		}
-		prompts = append(prompts, p)
-	}
-	return prompts, nil
+	return prompts, err
 }
 
 // promptRow is a row of the prompt log.
 type promptRow struct {
-	StartedAt        string        `db:"started_at"` // RFC 3339
+	StartedAt        moment        `db:"started_at"`
 	ID               string        `db:"id"`
 	KeyID            gateway.KeyID `db:"key_id"`
 	Label            string        `db:"label"`
@@ -101,11 +105,7 @@ type promptRow struct {
 	CompletionTokens int64         `db:"completion_tokens"`
 }
 
-func (r promptRow) prompt() (gateway.LoggedPrompt, error) {
-	started, err := time.Parse(timeFormat, r.StartedAt)
-	if err != nil {
-		return gateway.LoggedPrompt{}, fmt.Errorf("reading the prompt log: started_at of %s: %w", r.ID, err)
-	}
-	return gateway.LoggedPrompt{ID: r.ID, StartedAt: started, Key: gateway.Key{ID: r.KeyID, Label: r.Label}, Model: r.Model,
-		Prompt: r.Prompt, Answer: r.Answer, PromptTokens: r.PromptTokens, CompletionTokens: r.CompletionTokens}, nil
+func (r promptRow) prompt() gateway.LoggedPrompt {
+	return gateway.LoggedPrompt{ID: r.ID, StartedAt: time.Time(r.StartedAt), Key: gateway.Key{ID: r.KeyID, Label: r.Label}, Model: r.Model,
+		Prompt: r.Prompt, Answer: r.Answer, PromptTokens: r.PromptTokens, CompletionTokens: r.CompletionTokens}
 }

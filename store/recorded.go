@@ -2,33 +2,29 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
 
 	"ai-gateway/gateway"
 )
 
 // Recorded calls take for each request that started in [from, to).
 func (s *Store) Recorded(ctx context.Context, from, to time.Time, take func(gateway.RecordedRow)) error {
-	rows, err := s.db.QueryxContext(ctx, s.db.Rebind(`SELECT id, status, attempts, prompt_tokens, completion_tokens, usage_source, witness
-		FROM requests WHERE started_at >= ? AND started_at < ?`), stamp(from), stamp(to))
-	if err != nil {
-		return fmt.Errorf("reading the requests: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var r gateway.RecordedRow
-		var id string
-		err := rows.Scan(&id, &r.Status, &r.Attempts, &r.Usage.Prompt, &r.Usage.Completion, &r.Source, &r.Witness)
-		if err == nil {
-			r.ID, err = uuid.Parse(id)
-		}
+	return s.read(ctx, "reading the requests", func(c *sqlx.Conn) error {
+		rows, err := c.QueryxContext(ctx, c.Rebind(`SELECT id, status, attempts, prompt_tokens, completion_tokens, usage_source, witness
+			FROM requests WHERE started_at >= ? AND started_at < ?`), moment(from), moment(to))
 		if err != nil {
-			return fmt.Errorf("reading request %q: %w", id, err)
+			return err
 		}
-		take(r)
-	}
-	return rows.Err()
+		defer rows.Close()
+		for rows.Next() {
+			var r gateway.RecordedRow
+			if err := rows.Scan(&r.ID, &r.Status, &r.Attempts, &r.Usage.Prompt, &r.Usage.Completion, &r.Source, &r.Witness); err != nil {
+				return err
+			}
+			take(r)
+		}
+		return rows.Err()
+	})
 }

@@ -1,13 +1,16 @@
 package store
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
 
 	"ai-gateway/gateway"
+	"ai-gateway/store/storetest"
 )
 
 func do(t testing.TB, err error) {
@@ -17,12 +20,41 @@ func do(t testing.TB, err error) {
 	}
 }
 
-func newStore(t testing.TB) *Store {
+func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
+
+// onEach runs a test on both databases.
+func onEach(t *testing.T, test func(t *testing.T, s *testStore)) {
+	t.Run("SQLite", func(t *testing.T) { test(t, newSQLiteStore(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) { test(t, newPostgresStore(t)) })
+}
+
+// testStore is a store, and the tables as another program sees them.
+type testStore struct {
+	*Store
+	db *sqlx.DB
+}
+
+func newSQLiteStore(t testing.TB) *testStore {
 	t.Helper()
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "gateway.db"))
+	path := filepath.Join(t.TempDir(), "gateway.db")
+	return opened(t, Config{Path: path}, "sqlite", path+"?_pragma=busy_timeout(5000)")
+}
+
+func newPostgresStore(t testing.TB) *testStore {
+	t.Helper()
+	url := storetest.NewDatabase(t)
+	return opened(t, Config{URL: url}, "postgres", url)
+}
+
+func opened(t testing.TB, c Config, driver, dsn string) *testStore {
+	t.Helper()
+	s, err := Open(t.Context(), c)
 	do(t, err)
 	t.Cleanup(func() { s.Close() })
-	return s
+	db, err := sqlx.Open(driver, dsn)
+	do(t, err)
+	t.Cleanup(func() { db.Close() })
+	return &testStore{s, db}
 }
 
 // row is a row in which no two figures are the same.
@@ -43,7 +75,7 @@ func row() *gateway.Row {
 
 var writer = uuid.MustParse("6f1c0f1e-0000-4000-8000-000000000001")
 
-func write(t testing.TB, s *Store, rows ...*gateway.Row) {
+func write(t testing.TB, s *testStore, rows ...*gateway.Row) {
 	t.Helper()
 	do(t, s.Write(t.Context(), rows, writer, gateway.LogPosition{File: 11, Offset: 1200}))
 }

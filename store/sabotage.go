@@ -4,17 +4,23 @@ package store
 
 import (
 	"os"
-	"strings"
+
+	"github.com/google/uuid"
 )
 
-// sabotaged takes out what keeps a row single or has the better informed witness win,
-// where a proof wants to see that it then fails.
-func sabotaged(insert, onConflict string) string {
-	switch os.Getenv("AI_GATEWAY_SABOTAGE") {
-	case "no-dedupe":
-		return strings.ReplaceAll(insert, "(?, ?,", "(?, ? || '-' || hex(randomblob(4)),")
-	case "estimate-first":
-		return insert + " ON CONFLICT (started_at, id) DO NOTHING"
+// Where a proof wants to see that it then fails, these take out what keeps a row single or
+// has the better informed witness win.
+
+func recordedID(id uuid.UUID) string {
+	if os.Getenv("AI_GATEWAY_SABOTAGE") == "no-dedupe" {
+		return id.String() + "-" + uuid.NewString()[:8]
 	}
-	return insert + onConflict
+	return id.String()
+}
+
+func onConflict(complete string) string {
+	if os.Getenv("AI_GATEWAY_SABOTAGE") == "estimate-first" {
+		return "ON CONFLICT (started_at, id) DO NOTHING"
+	}
+	return complete
 }

@@ -2,5 +2,8 @@
 
 package store
 
-// sabotaged leaves the statement as it is.
-func sabotaged(insert, onConflict string) string { return insert + onConflict }
+import "github.com/google/uuid"
+
+func recordedID(id uuid.UUID) string { return id.String() }
+
+func onConflict(complete string) string { return complete }

@@ -1,224 +1,242 @@
-// Package store holds all tables: usage, prompts, keys. It is the only room that knows SQL;
-// what rows mean, and when they are made, is for others.
+// Package store holds all tables, in a SQLite file or in PostgreSQL: usage, prompts, keys.
+// It is the only room that knows SQL; what rows mean, and when they are made, is for others.
+//
+// A Store opens its database when it is first needed and again where it was lost, so that
+// whoever asks gets an error while it is away, and an answer as soon as it is back.
+//
+// To add a table:
+//
+//  1. Write migrations/000NN_name.sql, one file for both databases. TEXT, BIGINT, BOOLEAN and
+//     TIMESTAMPTZ mean the same in both; what differs stands in {{if .Postgres}} … {{else}} … {{end}}.
+//     A migration that was released is never changed.
+//  2. Write a file of methods of Store. Read with s.read, write with s.transact: they open the
+//     database, bound the call by its context and say in the error what was done. Write ? for
+//     arguments and pass the query through Rebind. Pass times as moment(t), scan them into
+//     a moment; keep texts of others free of NUL with text(s).
+//  3. Test it with onEach, which runs a test on both databases.
 package store
 
 import (
 	"context"
-	"embed"
+	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
-	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
-//go:embed migrations/*.sql
-var migrations embed.FS
+// Config says where the tables are: one of both is given.
+type Config struct {
+	Path string // of a SQLite file
+	URL  string // of a PostgreSQL database; it may hold a password and is never shown
+}
 
-// Store holds the usage tables.
+// Store is the tables.
 type Store struct {
-	db     *sqlx.DB
-	path   string
-	file   os.FileInfo   // of what is open at path
-	beside []os.FileInfo // of those in besides, which SQLite keeps beside it
-	gone   atomic.Bool   // path leads elsewhere now
-	insert statements
-}
-
-const (
-	openConnections = 4
-	openTimeout     = time.Minute // for whoever waits until the tables are open
-)
-
-// pragmas are set on every connection. With WAL and NORMAL a killed process loses
-// nothing; a power cut may lose the last transactions, never the file.
-// Source: https://www.sqlite.org/pragma.html#pragma_synchronous
-var pragmas = []string{"journal_mode(WAL)", "synchronous(NORMAL)", "busy_timeout(5000)", "foreign_keys(1)"}
-
-// Open opens the SQLite file at path, makes it if there is none, and brings its
-// tables up to date, which takes as long as it takes: broken off, a large table would
-// never be there. What others hold the file for is waited for by busy_timeout.
-func Open(ctx context.Context, path string) (*Store, error) {
-	if err := private(path); err != nil {
-		return nil, fmt.Errorf("opening the store: %w", err)
-	}
-	options := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}, // what a transaction writes goes by what it has read
-		"mode": {"rw"}} // only private makes files
-	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: options.Encode()}
-	db, err := sqlx.Open("sqlite", dsn.String())
-	if err != nil {
-		return nil, fmt.Errorf("opening the store %q: %w", path, err)
-	}
-	db.SetMaxOpenConns(openConnections)
-	s := &Store{db: db, path: path}
-	if s.file, err = os.Stat(path); err == nil {
-		err = s.migrate(ctx)
-	}
-	if err == nil {
-		err = s.prepare(ctx)
-	}
-	if err != nil {
-		db.Close()
-		return nil, fmt.Errorf("opening the store %q: %w", path, err)
-	}
-	for _, suffix := range besides {
-		info, _ := os.Stat(path + suffix) // nil if there is none
-		s.beside = append(s.beside, info)
-	}
-	return s, nil
-}
-
-// private makes the file, for its owner alone, if there is none.
-func private(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: make the folder first", err)
-	}
-	if err != nil {
-		return err
-	}
-	return f.Close()
-}
-
-// there returns an error unless the open file is still the one at its path: what is written to
-// one that was removed would be gone when it is closed.
-func (s *Store) there() error {
-	info, err := os.Stat(s.path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, s.file) {
-		s.gone.Store(true)
-		return fmt.Errorf("the file %q was removed or replaced: what it had is not in the tables any more", s.path)
-	}
-	return err
-}
-
-// besides are what the names of the files end in that SQLite keeps beside a database.
-var besides = []string{"-wal", "-shm"}
-
-// leave closes a store whose file is gone, and removes what SQLite would take for part of the
-// file that is there now.
-func (s *Store) leave() {
-	_ = s.db.Close() // there is nothing to be done about it
-	for n, suffix := range besides {
-		if info, err := os.Stat(s.path + suffix); err == nil && s.beside[n] != nil && os.SameFile(info, s.beside[n]) {
-			_ = os.Remove(s.path + suffix)
-		}
-	}
-}
-
-func (s *Store) migrate(ctx context.Context) error {
-	steps, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, s.db.DB, steps)
-	if err != nil {
-		return err
-	}
-	current, target, err := p.GetVersions(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the tables' version (is it an SQLite database?): %w", err)
-	}
-	if current > target {
-		return fmt.Errorf("its tables are of version %d, this gateway knows %d at most: use a newer gateway, or another file", current, target)
-	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("bringing the tables up to date: %w", err)
-	}
-	return nil
-}
-
-// Tables opens a store when it is first needed, and tries again when it could not: while
-// the tables are away, requests go on and rows wait. It opens another one where the file
-// was removed.
-type Tables struct {
-	path string
+	engine engine
 
 	mu   sync.Mutex
 	last *opening // nil before the first
 }
 
-// opening is an attempt to open the store.
+// engine is what one kind of database does in its own way.
+type engine interface {
+	// String names the database in errors, without a secret.
+	String() string
+	// open connects, and brings the tables up to date, which takes as long as it takes.
+	open(ctx context.Context) (*sqlx.DB, error)
+	// there returns an error if what is open is not the database any more.
+	there() error
+	// leave is called when what was open has been closed, as it was lost.
+	leave()
+	// bound has a connection break off soon after ctx ends, whatever the other side does.
+	bound(ctx context.Context, c *sqlx.Conn) (release func(), err error)
+	// load writes the rows of a batch.
+	load(ctx context.Context, tx *sqlx.Tx, b *batch) error
+	// forUpdate is what a SELECT ends in whose rows are about to be written.
+	forUpdate() string
+	// isBadRow reports whether an error is about what a row holds, and not about the database.
+	isBadRow(err error) bool
+	// isLost reports whether an error tells that only another connection will do.
+	isLost(err error) bool
+}
+
+// opening is an attempt to open the database.
 type opening struct {
 	cancel context.CancelFunc
 	ended  chan struct{} // closed at its end; what follows holds from then on
-	store  *Store
+	db     *sqlx.DB
 	err    error
+	lost   atomic.Bool // the database is not behind it any more
 }
 
-// NewTables makes tables that are not opened yet.
-func NewTables(path string) *Tables { return &Tables{path: path} }
+// openTimeout bounds the wait of those who name no bound of their own.
+const openTimeout = time.Minute
 
-// Store returns the open store. It waits for it no longer than ctx, also where the disk
-// hangs; the attempt goes on for those who ask next.
-func (t *Tables) Store(ctx context.Context) (*Store, error) {
-	o := t.open(ctx)
+// New makes a store that is opened when it is first needed.
+func New(c Config) (*Store, error) {
+	switch {
+	case (c.Path == "") == (c.URL == ""):
+		return nil, errors.New("a store is a SQLite file or a PostgreSQL database: one of both")
+	case c.URL != "":
+		e, err := newPostgres(c.URL)
+		return &Store{engine: e}, err
+	}
+	return &Store{engine: newSQLite(c.Path)}, nil
+}
+
+// Open makes a store and opens it.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	s, err := New(c)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// open returns the open database. It waits for it no longer than ctx, also where a disk
+// or a server hangs; the attempt goes on for those who ask next.
+func (s *Store) open(ctx context.Context) (*opening, error) {
+	o := s.attempt(ctx)
 	select {
 	case <-o.ended:
-		return o.store, o.err
+		return o, o.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for the store %q to open: %w", t.path, ctx.Err())
+		return nil, fmt.Errorf("waiting for %s to open: %w", s.engine, ctx.Err())
 	}
 }
 
-// open returns the attempt that is under way or went well, or else begins one.
-func (t *Tables) open(ctx context.Context) *opening {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.last != nil && !t.last.failed() {
-		return t.last
+// attempt returns the attempt that is under way or went well, or else begins one.
+func (s *Store) attempt(ctx context.Context) *opening {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last != nil && !s.last.failed() {
+		return s.last
 	}
-	before := t.last
+	before := s.last
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	o := &opening{cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(o.ended)
 		defer cancel()
-		if before != nil && before.store != nil {
-			before.store.leave()
+		if before != nil && before.db != nil {
+			_ = before.db.Close() // there is nothing to be done about it
+			s.engine.leave()
 		}
-		o.store, o.err = Open(ctx, t.path)
+		if o.db, o.err = s.engine.open(ctx); o.err != nil {
+			o.err = fmt.Errorf("opening %s: %w", s.engine, o.err)
+		}
 	}()
-	t.last = o
+	s.last = o
 	return o
 }
 
-// failed reports whether there is no store, or none any more.
+// failed reports whether there is no database, or none any more.
 func (o *opening) failed() bool {
 	select {
 	case <-o.ended:
-		return o.err != nil || o.store.gone.Load()
+		return o.err != nil || o.lost.Load()
 	default:
 		return false
 	}
 }
 
-// Close closes the store if it was opened, and breaks off an attempt to open it.
-func (t *Tables) Close() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.last == nil {
+// Close closes the database if it was opened, and breaks off an attempt to open it.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil {
 		return nil
 	}
-	t.last.cancel()
-	<-t.last.ended
-	if t.last.store == nil {
+	s.last.cancel()
+	<-s.last.ended
+	if s.last.db == nil {
 		return nil
 	}
-	return t.last.store.Close()
+	return s.last.db.Close()
 }
 
-// Ping reports whether the store answers, no later than ctx ends: the driver would wait
-// for a disk that hangs.
+// read does something with a connection; doing says what, for the error.
+func (s *Store) read(ctx context.Context, doing string, f func(*sqlx.Conn) error) error {
+	return s.connect(ctx, doing, func(_ *opening, c *sqlx.Conn) error { return f(c) })
+}
+
+// transact does something in a transaction, all or nothing of it.
+func (s *Store) transact(ctx context.Context, doing string, f func(*sqlx.Tx) error) error {
+	return s.transactWith(ctx, doing, sql.TxOptions{}, f)
+}
+
+func (s *Store) transactWith(ctx context.Context, doing string, options sql.TxOptions, f func(*sqlx.Tx) error) error {
+	return s.connect(ctx, doing, func(o *opening, c *sqlx.Conn) error {
+		if err := s.check(o); err != nil {
+			return err
+		}
+		tx, err := c.BeginTxx(ctx, &options)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() // after Commit it does nothing
+		if err := f(tx); err != nil {
+			return err
+		}
+		return tx.Commit()
+	})
+}
+
+// connect lends a connection.
+func (s *Store) connect(ctx context.Context, doing string, f func(*opening, *sqlx.Conn) error) error {
+	o, err := s.open(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	if err := s.lend(ctx, o, f); err != nil {
+		if s.engine.isLost(err) {
+			o.lost.Store(true)
+		}
+		return fmt.Errorf("%s: %s: %w", doing, s.engine, err)
+	}
+	return nil
+}
+
+func (s *Store) lend(ctx context.Context, o *opening, f func(*opening, *sqlx.Conn) error) error {
+	c, err := o.db.Connx(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	release, err := s.engine.bound(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return f(o, c)
+}
+
+// check returns an error unless what is open still is the database: what is written to a
+// file that was removed would be gone when it is closed.
+func (s *Store) check(o *opening) error {
+	err := s.engine.there()
+	if errors.Is(err, errReplaced) {
+		o.lost.Store(true)
+	}
+	return err
+}
+
+// errReplaced says that what is open is not the database any more.
+var errReplaced = errors.New("was removed or replaced: what it had is not in the tables any more")
+
+// Ping reports whether the store answers, and takes what is written, no later than ctx ends.
 func (s *Store) Ping(ctx context.Context) error {
 	done := make(chan error, 1)
-	go func() { done <- errors.Join(s.there(), s.db.PingContext(ctx)) }()
+	go func() { // a driver may wait for a disk that hangs, whatever ctx says
+		done <- s.transact(ctx, "asking whether the store answers", func(tx *sqlx.Tx) error { return nil })
+	}()
 	select {
 	case err := <-done:
 		return err
@@ -226,6 +244,3 @@ func (s *Store) Ping(ctx context.Context) error {
 		return fmt.Errorf("the store does not answer: %w", ctx.Err())
 	}
 }
-
-// Close closes the store.
-func (s *Store) Close() error { return s.db.Close() }

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,14 +20,16 @@ func TestAStoreThatCannotBeOpenedSaysWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	newer := filepath.Join(dir, "newer.db")
-	store, err := Open(t.Context(), newer)
+	store, err := Open(t.Context(), Config{Path: newer})
 	if err != nil {
 		t.Fatal(err)
 	}
-	store.db.MustExec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`)
 	store.Close()
+	db := sqlx.MustOpen("sqlite", newer)
+	db.MustExec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`)
+	do(t, db.Close())
 	for path, want := range map[string]string{filepath.Join(dir, "no", "such.db"): "make the folder", text: "SQLite", newer: "version 99", dir: "is a directory"} {
-		if _, err := Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+		if _, err := Open(t.Context(), Config{Path: path}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("opening %s: %v, want an error that names it and has %q", path, err, want)
 		}
 	}
@@ -37,15 +38,15 @@ func TestAStoreThatCannotBeOpenedSaysWhy(t *testing.T) {
 func TestPromptsOfAnEarlierVersionAreKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "old.db")
 	db := sqlx.MustOpen("sqlite", path)
-	steps, err := fs.Sub(migrations, "migrations")
+	steps, err := migrationsFor(goose.DialectSQLite3)
 	do(t, err)
-	earlier, err := goose.NewProvider(goose.DialectSQLite3, db.DB, steps)
+	earlier, err := goose.NewProvider(goose.DialectSQLite3, db.DB, nil, goose.WithGoMigrations(steps...))
 	do(t, err)
 	_, err = earlier.UpTo(t.Context(), 2)
 	do(t, err)
 	db.MustExec(`INSERT INTO prompts VALUES ('2026-01-02T03:04:05.000000Z', 'a', 'k', 'm', 'asked', 'answered', 1, 2)`)
 	do(t, db.Close())
-	store, err := Open(t.Context(), path)
+	store, err := Open(t.Context(), Config{Path: path})
 	do(t, err)
 	defer store.Close()
 	prompts, err := store.Prompts(t.Context(), 10)
@@ -56,7 +57,7 @@ func TestPromptsOfAnEarlierVersionAreKept(t *testing.T) {
 
 func TestAStoreWithOddCharactersInItsPathIsThere(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a b?c#d%41.db")
-	store, err := Open(t.Context(), path)
+	store, err := Open(t.Context(), Config{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,17 +83,18 @@ func locked(t *testing.T, path string) *sqlx.DB {
 func TestNobodyWaitsForTablesThatDoNotOpenLongerThanTheyWant(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gateway.db")
 	lock := locked(t, path)
-	tables := NewTables(path)
+	store, err := New(Config{Path: path})
+	do(t, err)
 	ended := make(chan error, 1)
 	go func() {
-		_, err := tables.Store(t.Context())
+		_, err := store.open(t.Context())
 		ended <- err
 	}()
 	time.Sleep(100 * time.Millisecond)
 	ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer stop()
 	since := time.Now()
-	if _, err := tables.Store(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(since) > time.Second {
+	if _, err := store.open(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(since) > time.Second {
 		t.Errorf("after %s: %v", time.Since(since), err)
 	}
 	select {
@@ -102,18 +104,16 @@ func TestNobodyWaitsForTablesThatDoNotOpenLongerThanTheyWant(t *testing.T) {
 	}
 	do(t, lock.Close())
 	<-ended
-	store, err := tables.Store(t.Context())
-	do(t, err)
 	do(t, store.Ping(t.Context()))
-	do(t, tables.Close())
+	do(t, store.Close())
 }
 
 func TestTablesThatHangAreToldInTime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gateway.db")
-	store, err := Open(t.Context(), path)
+	store, err := Open(t.Context(), Config{Path: path})
 	do(t, err)
 	defer store.Close()
-	store.db.SetMaxIdleConns(0) // so that the next one has to connect
+	store.last.db.SetMaxIdleConns(0) // so that the next one has to connect
 	locked(t, path)
 	ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer stop()

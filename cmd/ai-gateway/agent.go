@@ -63,7 +63,10 @@ func (s *service) runAgent(ctx context.Context) (err error) {
 		return err
 	}
 	begun := live.Settings().Config
-	tables := store.NewTables(s.database)
+	tables, err := store.New(store.Config{Path: s.database})
+	if err != nil {
+		return err
+	}
 	defer func() { err = errors.Join(err, tables.Close()) }()
 	log, err := wal.Open(wal.Config{Dir: s.state.wal(), Sync: begun.Spool.Sync, Log: s.log})
 	if err != nil {
@@ -71,7 +74,7 @@ func (s *service) runAgent(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	rows := ledger.New(ledger.Config{
-		Store: func(ctx context.Context) (ledger.Store, error) { return tables.Store(ctx) },
+		Store: tables,
 		WAL:   log, AccessLog: p.accessLog, MaxBytes: begun.Spool.MaxBytes, MaxAge: begun.Spool.MaxAge,
 		Grace: witnessGrace, OrphanGrace: begun.OrphanGrace, Log: s.log,
 		Rotation: accesslog.Rotation{At: accessLogSize, Keep: accessLogsKept, Reopen: envoy.NewAdmin(s.files.adminSocket()).ReopenLogs},
@@ -137,7 +140,7 @@ func (s *service) storesElsewhere(begun, now config.Config) bool {
 	return cmp.Or(now.DatabasePath, s.files.database()) != s.database || now.Spool != begun.Spool || now.OrphanGrace != begun.OrphanGrace
 }
 
-func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Tables, rows *ledger.Ledger) dashboardapi.Agent {
+func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Store, rows *ledger.Ledger) dashboardapi.Agent {
 	return dashboardapi.Agent{
 		Version: ownVersion(), ConfigFile: s.configFile(), Started: s.started,
 		InForce: func() dashboardapi.InForce {

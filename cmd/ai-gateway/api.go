@@ -12,7 +12,10 @@ import (
 // runAPI is the role that shows what is in the store. What it shows of the agent it asks
 // for at the agent's socket, also where both are one process.
 func (s *service) runAPI(ctx context.Context) (err error) {
-	tables := store.NewTables(s.database)
+	tables, err := store.New(store.Config{Path: s.database})
+	if err != nil {
+		return err
+	}
 	defer func() { err = errors.Join(err, tables.Close()) }()
 	handler := dashboardapi.Handler(dashboardapi.API{
 		Version: ownVersion(), Started: s.started, Store: tables, AgentHealth: s.agentHealth, Log: s.log,

@@ -60,7 +60,7 @@ func (w world) openBooks(ctx context.Context) (config.Config, *store.Store, erro
 	if _, err := os.Stat(cfg.DatabasePath); errors.Is(err, fs.ErrNotExist) {
 		return cfg, nil, fmt.Errorf("DATABASE_PATH %q: no such file: name the gateway's, or give --config FILE", cfg.DatabasePath)
 	}
-	tables, err := store.Open(ctx, cfg.DatabasePath)
+	tables, err := store.Open(ctx, store.Config{Path: cfg.DatabasePath})
 	return cfg, tables, err
 }
 

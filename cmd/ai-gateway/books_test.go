@@ -15,7 +15,7 @@ import (
 // oneRow makes tables with a request of a minute ago, without a cost.
 func oneRow(t *testing.T, path, model string) *sql.DB {
 	t.Helper()
-	tables, err := store.Open(t.Context(), path)
+	tables, err := store.Open(t.Context(), store.Config{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}

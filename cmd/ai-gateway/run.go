@@ -90,7 +90,7 @@ func tablesOpen(ctx context.Context, cfg config.Config) error {
 	if cfg.DatabasePath == "" {
 		return nil
 	}
-	tables, err := store.Open(ctx, cfg.DatabasePath)
+	tables, err := store.Open(ctx, store.Config{Path: cfg.DatabasePath})
 	if err != nil {
 		return err
 	}

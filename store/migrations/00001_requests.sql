@@ -2,7 +2,7 @@
 
 -- One row for each planned request, written once, whatever died in between.
 CREATE TABLE requests (
-  started_at        TIMESTAMPTZ NOT NULL, -- UTC, as RFC 3339 with six decimals
+  started_at        TIMESTAMPTZ NOT NULL, -- in SQLite UTC, as RFC 3339 with six decimals
   id                TEXT        NOT NULL, -- UUID of version 7, minted by the gateway
   request_id        TEXT        NOT NULL, -- the client's label; clients repeat it
   duration_ms       BIGINT      NOT NULL,
@@ -27,7 +27,7 @@ CREATE TABLE requests (
   cost_nanousd      BIGINT,               -- 1 USD is 1000000000; null if the model has no price
   error_code        TEXT,
   PRIMARY KEY (started_at, id)
-) WITHOUT ROWID;
+){{if .Postgres}} PARTITION BY RANGE (started_at){{else}} WITHOUT ROWID{{end}};
 
 CREATE INDEX requests_by_key ON requests (key_id, started_at);
 
@@ -41,7 +41,7 @@ CREATE TABLE prompts (
   prompt_tokens     BIGINT      NOT NULL,
   completion_tokens BIGINT      NOT NULL,
   PRIMARY KEY (started_at, id)
-) WITHOUT ROWID;
+){{if .Postgres}} PARTITION BY RANGE (started_at){{else}} WITHOUT ROWID{{end}};
 
 CREATE TABLE keys (
   key_id     TEXT        NOT NULL PRIMARY KEY,

@@ -15,4 +15,4 @@ CREATE TABLE attempts (
   response_bytes BIGINT      NOT NULL, -- of the answer's body that reached the client
   cost_nanousd   BIGINT,               -- null where it is not known
   PRIMARY KEY (started_at, id, attempt)
-) WITHOUT ROWID;
+){{if .Postgres}} PARTITION BY RANGE (started_at){{else}} WITHOUT ROWID{{end}};

@@ -1,5 +1,5 @@
 -- +goose Up
-
+{{if not .Postgres}}
 -- With an index beside it instead of in it: a row of texts does not fit into an index's
 -- page, and a table that grows at its end is written for half of the cost.
 ALTER TABLE prompts RENAME TO prompts_before;
@@ -20,3 +20,4 @@ INSERT INTO prompts (started_at, id, key_id, model, prompt, answer, prompt_token
 SELECT started_at, id, key_id, model, prompt, answer, prompt_tokens, completion_tokens FROM prompts_before ORDER BY started_at, id;
 
 DROP TABLE prompts_before;
+{{end}}

@@ -55,10 +55,10 @@ func openWAL(t testing.TB, dir string) *wal.Log {
 // start opens the store and the write-ahead log, and runs a ledger.
 func (b *books) start() {
 	b.t.Helper()
-	tables, err := store.Open(b.t.Context(), b.database())
+	tables, err := store.Open(b.t.Context(), store.Config{Path: b.database()})
 	do(b.t, err)
 	b.store, b.db, b.wal = tables, openDB(b.t, b.database()), openWAL(b.t, b.walFolder())
-	b.Ledger = New(Config{Store: func(context.Context) (Store, error) { return tables, nil }, WAL: b.wal, AccessLog: b.accessLog(), Grace: b.grace,
+	b.Ledger = New(Config{Store: tables, WAL: b.wal, AccessLog: b.accessLog(), Grace: b.grace,
 		OrphanGrace: b.orphanGrace, MaxBytes: 1 << 30, MaxAge: time.Hour, Rotation: b.rotation, Keep: func() time.Duration { return b.keep },
 		Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(b.t.Context())
@@ -90,9 +90,10 @@ func openDB(t testing.TB, path string) *sqlx.DB {
 
 // overTables are books of a ledger alone, whose tables open when they can.
 func overTables(t *testing.T, path string, maxAge time.Duration) *books {
-	tables := store.NewTables(path)
+	tables, err := store.New(store.Config{Path: path})
+	do(t, err)
 	b := &books{t: t, dir: t.TempDir(), wal: openWAL(t, t.TempDir())}
-	b.Ledger = New(Config{Store: func(ctx context.Context) (Store, error) { return tables.Store(ctx) }, WAL: b.wal, AccessLog: b.accessLog(),
+	b.Ledger = New(Config{Store: tables, WAL: b.wal, AccessLog: b.accessLog(),
 		MaxBytes: 1 << 30, MaxAge: maxAge, Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

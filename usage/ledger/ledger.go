@@ -19,7 +19,7 @@ import (
 	"ai-gateway/usage/wal"
 )
 
-// Store takes the rows. A writer is known by the identity of its write-ahead log.
+// Store takes the rows. Its methods fail while it is away. A writer is known by the identity of its write-ahead log.
 type Store interface {
 	// Write writes rows and the place up to which the writer's access log is in them, all
 	// or nothing.
@@ -30,7 +30,7 @@ type Store interface {
 
 // Config is what a Ledger needs.
 type Config struct {
-	Store     func(context.Context) (Store, error) // may fail for a while
+	Store     Store
 	WAL       *wal.Log
 	AccessLog string // path; the file need not exist yet
 	// MaxBytes is how large the write-ahead log may be, and MaxAge how long the store may
@@ -136,11 +136,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 
 // start goes to where the store has the access log. Until then nothing is read.
 func (l *Ledger) start(ctx context.Context) error {
-	store, err := l.c.Store(ctx)
-	if err != nil {
-		return err
-	}
-	at, err := store.Position(ctx, l.c.WAL.ID())
+	at, err := l.c.Store.Position(ctx, l.c.WAL.ID())
 	if err == nil {
 		err = l.tail.Open(at)
 	}
@@ -341,11 +337,7 @@ func (l *Ledger) writeBatch(ctx context.Context, batch []*entry, at gateway.LogP
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	store, err := l.c.Store(ctx)
-	if err != nil {
-		return err
-	}
-	return store.Write(ctx, rows, l.c.WAL.ID(), at)
+	return l.c.Store.Write(ctx, rows, l.c.WAL.ID(), at)
 }
 
 func (l *Ledger) wrote(n int, at gateway.LogPosition) {

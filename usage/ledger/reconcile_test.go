@@ -30,10 +30,9 @@ func TestAReconciliationFindsWhatIsMissingDoubledOrDifferent(t *testing.T) {
 		t.Fatalf("nothing is wrong, and it finds %+v", r)
 	}
 	db := b.db
-	db.MustExec(`INSERT INTO requests SELECT '2100-01-01', id, request_id, duration_ms, ttft_ms, key_id, user_id, client_ip, endpoint, model, backend, upstream_model,
-		stream, status, outcome, attempts, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, usage_source, witness, cost_nanousd, error_code,
-		cache_write_tokens, price_version FROM requests WHERE id = ?`, doubled.ID.String())
-	db.MustExec(`UPDATE requests SET started_at = ? WHERE started_at = '2100-01-01'`, stamp(time.Now()))
+	db.MustExec(`CREATE TABLE copied AS SELECT * FROM requests WHERE id = ?`, doubled.ID.String())
+	db.MustExec(`UPDATE copied SET started_at = ?`, stamp(time.Now()))
+	db.MustExec(`INSERT INTO requests SELECT * FROM copied`)
 	db.MustExec(`UPDATE requests SET status = 500 WHERE id = ?`, other.ID.String())
 	db.MustExec(`UPDATE requests SET completion_tokens = 1 WHERE id = ?`, tokens.ID.String())
 	db.MustExec(`UPDATE requests SET witness = 'gateway' WHERE id = ?`, unheard.ID.String())

@@ -26,9 +26,5 @@ func (l *Ledger) removeNow(ctx context.Context, now time.Time) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
 	defer cancel()
-	store, err := l.c.Store(ctx)
-	if err != nil {
-		return err
-	}
-	return store.RemovePrompts(ctx, now.Add(-keep))
+	return l.c.Store.RemovePrompts(ctx, now.Add(-keep))
 }

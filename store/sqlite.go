@@ -1,0 +1,191 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+	sqlitedriver "modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// sqlite is a SQLite file.
+type sqlite struct {
+	path string
+
+	mu         sync.Mutex
+	file       os.FileInfo   // of what is open at path
+	companions []os.FileInfo // of the files that SQLite keeps with it
+	statements map[statementKey]*sqlx.Stmt
+}
+
+// statementKey says which INSERT a statement is.
+type statementKey struct {
+	table string
+	rows  int
+}
+
+func newSQLite(path string) *sqlite { return &sqlite{path: path} }
+
+func (e *sqlite) String() string { return fmt.Sprintf("the store %q", e.path) }
+
+const sqliteConnections = 4
+
+// pragmas are set on every connection. With WAL and NORMAL a killed process loses
+// nothing; a power cut may lose the last transactions, never the file.
+// Source: https://www.sqlite.org/pragma.html#pragma_synchronous
+func pragmas() []string {
+	return []string{"journal_mode(WAL)", "synchronous(NORMAL)", "busy_timeout(5000)", "foreign_keys(1)"}
+}
+
+// open makes the file if there is none. What others hold the file for is waited for by
+// busy_timeout.
+func (e *sqlite) open(ctx context.Context) (*sqlx.DB, error) {
+	if err := makePrivate(e.path); err != nil {
+		return nil, err
+	}
+	options := url.Values{"_pragma": pragmas(), "_txlock": {"immediate"}, // what a transaction writes goes by what it has read
+		"mode": {"rw"}} // only makePrivate makes files
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: e.path}).EscapedPath(), RawQuery: options.Encode()}
+	db, err := sqlx.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(sqliteConnections)
+	file, err := os.Stat(e.path)
+	if err == nil {
+		err = migrate(ctx, db.DB, goose.DialectSQLite3)
+	}
+	if err != nil {
+		return nil, errors.Join(isSQLite(err), db.Close())
+	}
+	if err := e.opened(ctx, db, file); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// isSQLite says so where a file is none.
+func isSQLite(err error) error {
+	var of *sqlitedriver.Error
+	if errors.As(err, &of) && of.Code() == sqlite3.SQLITE_NOTADB {
+		return fmt.Errorf("%w: is it an SQLite database?", err)
+	}
+	return err
+}
+
+// opened notes which files are open, and prepares the statements that most time goes into.
+func (e *sqlite) opened(ctx context.Context, db *sqlx.DB, file os.FileInfo) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.file, e.companions, e.statements = file, nil, map[statementKey]*sqlx.Stmt{}
+	for _, b := range emptyBatches() {
+		for _, rows := range [...]int{1, rowsAtOnce} {
+			statement, err := db.PreparexContext(ctx, b.insert(rows))
+			if err != nil {
+				return err
+			}
+			e.statements[statementKey{b.table, rows}] = statement
+		}
+	}
+	for _, suffix := range companionSuffixes() {
+		info, _ := os.Stat(e.path + suffix) // nil if there is none
+		e.companions = append(e.companions, info)
+	}
+	return nil
+}
+
+// makePrivate makes the file, for its owner alone, if there is none.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: make the folder first", err)
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// there compares the file at the path with the open one.
+func (e *sqlite) there() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	info, err := os.Stat(e.path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, e.file) {
+		return fmt.Errorf("the file %q %w", e.path, errReplaced)
+	}
+	return err
+}
+
+// companionSuffixes end the names of the files that SQLite keeps with a database.
+func companionSuffixes() []string { return []string{"-wal", "-shm"} }
+
+// leave removes what SQLite would take for part of the file that is there now.
+func (e *sqlite) leave() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for n, suffix := range companionSuffixes() {
+		if info, err := os.Stat(e.path + suffix); err == nil && e.companions[n] != nil && os.SameFile(info, e.companions[n]) {
+			_ = os.Remove(e.path + suffix)
+		}
+	}
+}
+
+// bound has nothing to do: busy_timeout bounds the wait for others, and a disk that hangs
+// lets nobody go.
+func (e *sqlite) bound(context.Context, *sqlx.Conn) (func(), error) { return func() {}, nil }
+
+func (e *sqlite) forUpdate() string { return "" } // a transaction has the file for itself
+
+func (e *sqlite) isBadRow(err error) bool {
+	var of *sqlitedriver.Error
+	if !errors.As(err, &of) {
+		return false
+	}
+	switch of.Code() & 0xff { // the rest tells more of the same
+	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH:
+		return true
+	}
+	return false
+}
+
+func (e *sqlite) isLost(error) bool { return false } // there tells
+
+// rowsAtOnce is how many rows a statement for many inserts: a call costs as much as a few rows.
+const rowsAtOnce = 25
+
+func (e *sqlite) load(ctx context.Context, tx *sqlx.Tx, b *batch) error {
+	for values := b.values; len(values) > 0; {
+		rows := 1
+		if len(values) >= rowsAtOnce*len(b.columns) {
+			rows = rowsAtOnce
+		}
+		statement := tx.StmtxContext(ctx, e.statement(b.table, rows))
+		n := rows * len(b.columns)
+		if _, err := statement.ExecContext(ctx, values[:n]...); err != nil {
+			return err
+		}
+		values = values[n:]
+	}
+	return nil
+}
+
+func (e *sqlite) statement(table string, rows int) *sqlx.Stmt {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.statements[statementKey{table, rows}]
+}
+
+// insert is an INSERT of so many rows.
+func (b *batch) insert(rows int) string {
+	row := "(?" + strings.Repeat(", ?", len(b.columns)-1) + ")"
+	return "INSERT INTO " + b.table + " (" + strings.Join(b.columns, ", ") + ") VALUES " + row + strings.Repeat(", "+row, rows-1) + " " + b.conflict
+}

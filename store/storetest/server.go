@@ -1,0 +1,239 @@
+// Package storetest starts real PostgreSQL servers for tests. They are ours alone: in a
+// folder that is gone afterwards, on a Unix socket, without care for power cuts.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Server is a PostgreSQL server.
+type Server struct {
+	bin, dir string
+	port     int // on the loopback; 0 for the socket alone
+	settings []string
+	cmd      *exec.Cmd
+	ended    chan error
+}
+
+const (
+	readyWithin = 60 * time.Second
+	stopWithin  = 20 * time.Second
+)
+
+// NewServer makes a server and starts it. Settings are those of postgresql.conf, "name=value".
+func NewServer(settings ...string) (_ *Server, err error) {
+	bin, err := findPostgres()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "postgres-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{bin: bin, dir: dir, settings: settings}
+	if err := errors.Join(s.init(), s.Start()); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, nil
+}
+
+// ListenTCP makes a server listen on a free port of the loopback as well, from its next start on.
+func (s *Server) ListenTCP() error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s.port = l.Addr().(*net.TCPAddr).Port
+	return l.Close()
+}
+
+// findPostgres finds the newest PostgreSQL that Debian's package, or another one, has put there.
+func findPostgres() (string, error) {
+	folders, err := filepath.Glob("/usr/lib/postgresql/*/bin")
+	if err != nil {
+		return "", err
+	}
+	slices.SortFunc(folders, func(a, b string) int { return versionOf(b) - versionOf(a) })
+	if path, err := exec.LookPath("initdb"); err == nil {
+		folders = append(folders, filepath.Dir(path))
+	}
+	for _, folder := range folders {
+		if _, err := os.Stat(filepath.Join(folder, "initdb")); err == nil {
+			return folder, nil
+		}
+	}
+	return "", errors.New("no PostgreSQL is installed: `make test-setup` installs it on Debian, or says what is missing")
+}
+
+// versionOf is the version in a folder's path; 0 if it has none.
+func versionOf(folder string) int {
+	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(folder)))
+	return n
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+func (s *Server) init() error {
+	cmd, err := s.command("initdb", "--pgdata", s.data(), "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync")
+	if err != nil {
+		return err
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("making a PostgreSQL cluster: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// command runs as another user where we are root: PostgreSQL refuses root.
+func (s *Server) command(name string, args ...string) (*exec.Cmd, error) {
+	cmd := exec.Command(filepath.Join(s.bin, name), args...)
+	cmd.Dir = s.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	dieWithUs(cmd.SysProcAttr)
+	if os.Getuid() != 0 {
+		return cmd, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no user for it: %w", err)
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return cmd, os.Chown(s.dir, int(uid), int(gid))
+}
+
+// Start starts the server and waits until it answers.
+func (s *Server) Start() error {
+	args := []string{"-D", s.data(), "-k", s.dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=60",
+		"-c", "log_min_messages=fatal", "-c", "log_min_error_statement=panic"}
+	if s.port != 0 {
+		args = append(args, "-c", "listen_addresses=127.0.0.1", "-p", strconv.Itoa(s.port))
+	}
+	for _, setting := range s.settings {
+		args = append(args, "-c", setting)
+	}
+	cmd, err := s.command("postgres", args...)
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting PostgreSQL: %w", err)
+	}
+	s.cmd, s.ended = cmd, make(chan error, 1)
+	go func() { s.ended <- cmd.Wait() }()
+	return s.waitReady()
+}
+
+func (s *Server) waitReady() error {
+	for end := time.Now().Add(readyWithin); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		select {
+		case err := <-s.ended:
+			s.ended <- err
+			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+			return fmt.Errorf("PostgreSQL ended at once: %v\n%s", err, log)
+		default:
+		}
+		if s.Exec("postgres", "SELECT 1") == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("PostgreSQL was not ready within %s", readyWithin)
+}
+
+// URL is that of one of its databases.
+func (s *Server) URL(database string) string {
+	query := url.Values{"host": {s.dir}, "sslmode": {"disable"}}
+	if s.port != 0 {
+		query.Set("port", strconv.Itoa(s.port))
+	}
+	return (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/" + database, RawQuery: query.Encode()}).String()
+}
+
+// Exec runs statements in one of its databases, each of its own.
+func (s *Server) Exec(database string, statements ...string) error {
+	db, err := open(s.URL(database))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for _, statement := range statements {
+		if _, err := db.ExecContext(context.Background(), statement); err != nil {
+			return fmt.Errorf("%s: %w", statement, err)
+		}
+	}
+	return nil
+}
+
+// Kill ends all of it at once, as when its machine loses its power.
+func (s *Server) Kill() error {
+	return s.end(syscall.SIGQUIT) // ends the children at once; SIGKILL would leave them to find out
+}
+
+// Stop ends it in good order, whoever is connected.
+func (s *Server) Stop() error { return s.end(syscall.SIGINT) }
+
+func (s *Server) end(signal syscall.Signal) error {
+	if s.cmd == nil {
+		return nil
+	}
+	if err := s.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-s.ended:
+	case <-time.After(stopWithin):
+		return errors.Join(errors.New("PostgreSQL did not end"), s.cmd.Process.Kill())
+	}
+	s.cmd = nil
+	return nil
+}
+
+// Hang stops all of its processes where they are, until Resume.
+func (s *Server) Hang() error { return s.signalAll(syscall.SIGSTOP) }
+
+// Resume lets them run on.
+func (s *Server) Resume() error { return s.signalAll(syscall.SIGCONT) }
+
+func (s *Server) signalAll(signal syscall.Signal) error {
+	pids, err := childrenOf(s.cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	errs := []error{s.cmd.Process.Signal(signal)}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, signal); !errors.Is(err, syscall.ESRCH) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Remove ends the server and removes all of it.
+func (s *Server) Remove() error {
+	return errors.Join(s.end(syscall.SIGQUIT), os.RemoveAll(s.dir))
+}
