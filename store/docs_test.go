@@ -25,7 +25,7 @@ func TestTheDescribedColumnsAreThoseOfTheTable(t *testing.T) {
 	if err := s.db.SelectContext(t.Context(), &columns, `SELECT name FROM pragma_table_info('requests')`); err != nil {
 		t.Fatal(err)
 	}
-	for _, cell := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|").FindAllStringSubmatch(usageDoc(t), -1) {
+	for _, cell := range regexp.MustCompile("(?m)^\\| `([a-z0-9_]+)` \\|").FindAllStringSubmatch(usageDoc(t), -1) {
 		described = append(described, cell[1])
 	}
 	if !slices.Equal(described, columns) {
