@@ -131,7 +131,7 @@ func wantRefusalOf(t *testing.T, r *extprocv3.ProcessingResponse, status int, co
 	want := &extprocv3.ImmediateResponse{
 		Status:  &typev3.HttpStatus{Code: typev3.StatusCode(status)},
 		Headers: set(append([]string{"content-type", "application/json"}, retry...)...),
-		Body:    refusal.Body, Details: "aigw",
+		Body:    refusal.Body, Details: gateway.RefusalDetails,
 	}
 	if diff := cmp.Diff(want, refusal, protocmp.Transform()); diff != "" {
 		t.Errorf("refusal (-want +got):\n%s", diff)
@@ -149,9 +149,9 @@ func TestAPlanCarriesItsIntentRouteAndKey(t *testing.T) {
 		t.Errorf("recorded is %s, settled %s", intent.ID, settled)
 	}
 	metadata, err := structpb.NewStruct(map[string]any{
-		"aigw":        map[string]any{"id": intent.ID.String(), "request_id": "req-1", "path": "/chat/completions"},
-		"aigw.route":  map[string]any{"priority_groups": []any{map[string]any{"name": "openai"}}},
-		"aigw.client": map[string]any{"authorization": "Bearer sk-1"},
+		gateway.PlanNamespace:   map[string]any{"id": intent.ID.String(), "request_id": "req-1", "path": "/chat/completions"},
+		gateway.RouteNamespace:  map[string]any{"priority_groups": []any{map[string]any{"name": "openai"}}},
+		gateway.ClientNamespace: map[string]any{"authorization": "Bearer sk-1"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestAQueryReachesNoBackend(t *testing.T) {
 		if got := headersOf(r)[":path"]; got != want {
 			t.Errorf("%q: sent to %q", path, got)
 		}
-		if got := r.GetDynamicMetadata().GetFields()["aigw"].GetStructValue().GetFields()["path"].GetStringValue(); "/v1"+got != want {
+		if got := r.GetDynamicMetadata().GetFields()[gateway.PlanNamespace].GetStructValue().GetFields()["path"].GetStringValue(); "/v1"+got != want {
 			t.Errorf("%q: planned as %q", path, got)
 		}
 	}
@@ -228,7 +228,7 @@ func TestTheClientsKeyStaysWhereTheBackendMayNotHaveIt(t *testing.T) {
 		for _, authorization := range []string{"", "Bearer sk-1"} {
 			x := New(config).newExchange()
 			say(t, x, chatHeaders("authorization", authorization))
-			_, passed := say(t, x, requestBodyOf("gpt", true)).GetDynamicMetadata().GetFields()["aigw.client"]
+			_, passed := say(t, x, requestBodyOf("gpt", true)).GetDynamicMetadata().GetFields()[gateway.ClientNamespace]
 			if want := may && authorization != ""; passed != want {
 				t.Errorf("may pass %t, authorization %q: passed %v, want %v", may, authorization, passed, want)
 			}
@@ -251,14 +251,14 @@ func TestAPlanTellsEnvoyTheModelsNameAtEachBackend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, fields["aigw"].GetStructValue(), protocmp.Transform()); diff != "" {
+	if diff := cmp.Diff(want, fields[gateway.PlanNamespace].GetStructValue(), protocmp.Transform()); diff != "" {
 		t.Errorf("aigw (-want +got):\n%s", diff)
 	}
 	groups, err := structpb.NewStruct(map[string]any{"priority_groups": []any{map[string]any{"name": "azure"}, map[string]any{"name": "openai"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(groups, fields["aigw.route"].GetStructValue(), protocmp.Transform()); diff != "" {
+	if diff := cmp.Diff(groups, fields[gateway.RouteNamespace].GetStructValue(), protocmp.Transform()); diff != "" {
 		t.Errorf("aigw.route (-want +got):\n%s", diff)
 	}
 }

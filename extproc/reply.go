@@ -129,10 +129,6 @@ func appendBody(b, body []byte) []byte {
 	return b
 }
 
-// ownDetails are the response code details by which Envoy's configuration knows
-// our own refusals, whose body is an envelope already.
-const ownDetails = "aigw"
-
 // appendRefusal appends an ImmediateResponse with OpenAI's error envelope.
 func appendRefusal(b []byte, e *gateway.Error) []byte {
 	b, reply := open(b, responseImmediate)
@@ -147,7 +143,7 @@ func appendRefusal(b []byte, e *gateway.Error) []byte {
 	}
 	b = appendHeaders(b, immediateHeaders, "", set...)
 	b = appendBytes(b, immediateBody, e.JSON())
-	b = appendBytes(b, immediateDetails, ownDetails)
+	b = appendBytes(b, immediateDetails, gateway.RefusalDetails)
 	reply.close(b)
 	return b
 }
@@ -209,24 +205,24 @@ type plan struct {
 }
 
 // appendPlan appends the dynamic_metadata that Envoy needs to go on without us:
-// aigw for the journal, the path and the model's names, aigw.route for the cluster of
-// each attempt, aigw.client for the client's own key. A string that is not UTF-8 would
+// for the access log, the path and the model's names; for the cluster of each attempt; and
+// the client's own key. A string that is not UTF-8 would
 // make Envoy reject the whole message; the dialect lets no such model pass.
 func appendPlan(b []byte, p plan) []byte {
 	b, metadata := open(b, responseDynamicMetadata)
-	b = appendStruct(b, "aigw", func(b []byte) []byte {
-		b = appendString(b, "id", p.intent.ID.String())
-		b = appendString(b, "request_id", p.intent.RequestID)
-		b = appendString(b, "path", p.intent.Endpoint.String())
+	b = appendStruct(b, gateway.PlanNamespace, func(b []byte) []byte {
+		b = appendString(b, gateway.PlanID, p.intent.ID.String())
+		b = appendString(b, gateway.PlanRequestID, p.intent.RequestID)
+		b = appendString(b, gateway.PlanPath, p.intent.Endpoint.String())
 		if p.renamed {
 			b = appendNames(b, p)
 		}
 		return b
 	})
-	b = appendStruct(b, "aigw.route", func(b []byte) []byte { return appendGroups(b, p.intent.Steps) })
+	b = appendStruct(b, gateway.RouteNamespace, func(b []byte) []byte { return appendGroups(b, p.intent.Steps) })
 	if len(p.authorization) > 0 {
-		b = appendStruct(b, "aigw.client", func(b []byte) []byte {
-			return appendString(b, "authorization", p.authorization)
+		b = appendStruct(b, gateway.ClientNamespace, func(b []byte) []byte {
+			return appendString(b, gateway.ClientKey, p.authorization)
 		})
 	}
 	metadata.close(b)
@@ -236,12 +232,12 @@ func appendPlan(b []byte, p plan) []byte {
 // appendNames appends which model is where in the body, the body's length, and the
 // model's name at each backend.
 func appendNames(b []byte, p plan) []byte {
-	b = appendString(b, "model", string(p.intent.Steps[0].UpstreamModel))
-	b = appendString(b, "length", strconv.Itoa(p.length))
-	b = appendNumber(b, "model_from", float64(p.modelAt.From))
-	b = appendNumber(b, "model_to", float64(p.modelAt.To))
+	b = appendString(b, gateway.PlanModel, string(p.intent.Steps[0].UpstreamModel))
+	b = appendString(b, gateway.PlanLength, strconv.Itoa(p.length))
+	b = appendNumber(b, gateway.PlanModelFrom, float64(p.modelAt.From))
+	b = appendNumber(b, gateway.PlanModelTo, float64(p.modelAt.To))
 	for _, step := range p.intent.Steps {
-		b = appendString(b, "model@"+step.Backend, string(step.UpstreamModel))
+		b = appendString(b, gateway.PlanModelAt+step.Backend, string(step.UpstreamModel))
 	}
 	return b
 }
@@ -262,7 +258,7 @@ func appendStruct(b []byte, key string, fields func([]byte) []byte) []byte {
 // appendGroups appends priority_groups: [{name: backend}, …], one a step.
 func appendGroups(b []byte, steps []gateway.Step) []byte {
 	b, entry := open(b, structFields)
-	b = appendBytes(b, entryKey, "priority_groups")
+	b = appendBytes(b, entryKey, gateway.RouteGroups)
 	b, value := open(b, entryValue)
 	b, list := open(b, valueList)
 	for _, step := range steps {
@@ -278,7 +274,7 @@ func appendGroups(b []byte, steps []gateway.Step) []byte {
 func appendGroup(b []byte, name string) []byte {
 	b, element := open(b, listValueValues)
 	b, object := open(b, valueStruct)
-	b = appendString(b, "name", name)
+	b = appendString(b, gateway.RouteGroupName, name)
 	object.close(b)
 	element.close(b)
 	return b

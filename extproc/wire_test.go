@@ -146,12 +146,12 @@ func FuzzPlan(f *testing.F) {
 		}
 		i := gateway.Intent{ID: uuid.New(), Endpoint: gateway.Embeddings, RequestID: "r", Steps: []gateway.Step{{Backend: "a", UpstreamModel: gateway.Model(model)}, {Backend: "b"}}}
 		fields := decode(t, appendPlan(nil, plan{intent: &i, renamed: renamed, authorization: authorization})).GetDynamicMetadata().GetFields()
-		plan := fields["aigw"].GetStructValue().GetFields()
+		plan := fields[gateway.PlanNamespace].GetStructValue().GetFields()
 		if plan["id"].GetStringValue() != i.ID.String() || plan["path"].GetStringValue() != "/embeddings" || renamed && plan["model@a"].GetStringValue() != model {
 			t.Errorf("plan %v", plan)
 		}
-		if fields["aigw.client"].GetStructValue().GetFields()["authorization"].GetStringValue() != authorization {
-			t.Errorf("client %v", fields["aigw.client"])
+		if fields[gateway.ClientNamespace].GetStructValue().GetFields()["authorization"].GetStringValue() != authorization {
+			t.Errorf("client %v", fields[gateway.ClientNamespace])
 		}
 	})
 }
@@ -166,7 +166,7 @@ func FuzzRefusal(f *testing.F) {
 		}
 		e := &gateway.Error{Status: status, Message: text, RetryAfter: retryAfter}
 		r := decode(t, appendRefusal(nil, e)).GetImmediateResponse()
-		if int(r.GetStatus().GetCode()) != status || !json.Valid(r.GetBody()) || r.GetDetails() != "aigw" {
+		if int(r.GetStatus().GetCode()) != status || !json.Valid(r.GetBody()) || r.GetDetails() != gateway.RefusalDetails {
 			t.Errorf("refusal %v", r)
 		}
 	})

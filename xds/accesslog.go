@@ -1,12 +1,16 @@
 package xds
 
 import (
+	"strconv"
+
 	accesslog "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	fileaccesslog "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/file/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"ai-gateway/gateway"
 )
 
 // accessLogs is the journal, where one is written.
@@ -24,18 +28,19 @@ func (c Config) accessLogs(e *encoder) []*accesslog.AccessLog {
 func (c Config) accessLog(e *encoder) *accesslog.AccessLog {
 	line := &structpb.Struct{Fields: map[string]*structpb.Value{}}
 	for key, operator := range map[string]string{
-		"id":             "%DYNAMIC_METADATA(" + planNamespace + ":id)%",
-		"usage":          "%DYNAMIC_METADATA(" + seenNamespace + ":usage)%",
-		"tries":          "%DYNAMIC_METADATA(" + seenNamespace + ":tries)%",
-		"status":         "%RESPONSE_CODE%",
-		"duration_ms":    "%DURATION%",
-		"ttft_ms":        "%RESPONSE_DURATION%",
-		"attempts":       "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
-		"backend":        "%UPSTREAM_CLUSTER_RAW%",
-		"bytes_sent":     "%BYTES_SENT%",
-		"bytes_received": "%BYTES_RECEIVED%",
-		"flags":          "%RESPONSE_FLAGS%",
-		"details":        "%RESPONSE_CODE_DETAILS%",
+		gateway.LineVersion:   strconv.Itoa(gateway.AccessLogVersion),
+		gateway.LineID:        metadata(gateway.PlanNamespace, gateway.PlanID),
+		gateway.LineUsage:     metadata(gateway.SeenNamespace, gateway.SeenUsage),
+		gateway.LineTries:     metadata(gateway.SeenNamespace, gateway.SeenTries),
+		gateway.LineStatus:    "%RESPONSE_CODE%",
+		gateway.LineDuration:  "%DURATION%",
+		gateway.LineTTFT:      "%RESPONSE_DURATION%",
+		gateway.LineAttempts:  "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+		gateway.LineBackend:   "%UPSTREAM_CLUSTER_RAW%",
+		gateway.LineBytesSent: "%BYTES_SENT%",
+		gateway.LineFlags:     "%RESPONSE_FLAGS%",
+		"bytes_received":      "%BYTES_RECEIVED%",
+		"details":             "%RESPONSE_CODE_DETAILS%",
 	} {
 		line.Fields[key] = structpb.NewStringValue(operator)
 	}
@@ -53,12 +58,17 @@ func (c Config) accessLog(e *encoder) *accesslog.AccessLog {
 	}
 }
 
+// metadata is Envoy's command for a value of the dynamic metadata.
+func metadata(namespace, key string) string {
+	return "%DYNAMIC_METADATA(" + namespace + ":" + key + ")%"
+}
+
 // hasPlan matches requests that the ext_proc service has planned. Dynamic
 // metadata comes from that service alone; a client cannot set it.
 func hasPlan() *matcher.MetadataMatcher {
 	return &matcher.MetadataMatcher{
-		Filter: planNamespace,
-		Path:   []*matcher.MetadataMatcher_PathSegment{{Segment: &matcher.MetadataMatcher_PathSegment_Key{Key: "id"}}},
+		Filter: gateway.PlanNamespace,
+		Path:   []*matcher.MetadataMatcher_PathSegment{{Segment: &matcher.MetadataMatcher_PathSegment_Key{Key: gateway.PlanID}}},
 		Value:  &matcher.ValueMatcher{MatchPattern: &matcher.ValueMatcher_PresentMatch{PresentMatch: true}},
 	}
 }

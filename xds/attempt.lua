@@ -27,15 +27,15 @@ end
 -- note goes on with "|backend milliseconds status milliseconds", one a try.
 local function note(handle, text)
   local metadata = handle:streamInfo():dynamicMetadata()
-  local seen = metadata:get("aigw.seen")
+  local seen = metadata:get(SEEN_NAMESPACE)
   local before = seen and seen["tries"] or ""
-  metadata:set("aigw.seen", "tries", before .. text .. " " .. string.format("%.0f", handle:timestamp()))
+  metadata:set(SEEN_NAMESPACE, "tries", before .. text .. " " .. string.format("%.0f", handle:timestamp()))
 end
 
 function envoy_on_request(handle)
   note(handle, "|" .. BACKEND)
   if not REWRITES then return end
-  local plan = handle:streamInfo():dynamicMetadata():get("aigw")
+  local plan = handle:streamInfo():dynamicMetadata():get(PLAN_NAMESPACE)
   local model = plan["model@" .. BACKEND]
   handle:headers():replace(":path", path(plan["path"], model))
   if model ~= nil then rename(handle, plan, model) end
@@ -87,7 +87,7 @@ local function scan(handle, bytes)
     local object = string.match(piece, '^"usage"%s*:%s*(%b{})')
     local text = object and counts(object)
     if text then
-      handle:streamInfo():dynamicMetadata():set("aigw.seen", "usage", text)
+      handle:streamInfo():dynamicMetadata():set(SEEN_NAMESPACE, "usage", text)
       break
     end
     local open = string.find(piece, '^"usage"%s*:%s*{') or string.find(piece, '^"usage"%s*:?%s*$')

@@ -13,6 +13,8 @@ import (
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"ai-gateway/gateway"
 )
 
 // Names of resources and filters.
@@ -28,16 +30,6 @@ const (
 	apiCluster       = "gateway/api"
 	nowhere          = "gateway/nowhere" // a cluster without endpoints
 )
-
-// Namespaces of the dynamic metadata that the ext_proc service sets with a plan.
-const (
-	planNamespace   = "aigw"        // id, request_id, path, and what attempts need of the model's names
-	routeNamespace  = "aigw.route"  // priority_groups
-	clientNamespace = "aigw.client" // authorization: the client's own
-)
-
-// seenNamespace is what the script of each attempt notes: tries and usage.
-const seenNamespace = "aigw.seen"
 
 const (
 	idleTimeout     = 15 * time.Minute // a stream without a byte in either direction
@@ -132,7 +124,7 @@ func (c Config) extProc() *extproc.ExternalProcessor {
 		ForwardRules: &extproc.HeaderForwardingRules{AllowedHeaders: anyOf(":method", ":path", ":authority", ":status",
 			"authorization", "content-type", "content-length", "content-encoding", "x-request-id", "x-envoy-external-address")},
 		MetadataOptions: &extproc.MetadataOptions{ReceivingNamespaces: &extproc.MetadataOptions_MetadataNamespaces{
-			Untyped: []string{planNamespace, routeNamespace, clientNamespace},
+			Untyped: []string{gateway.PlanNamespace, gateway.RouteNamespace, gateway.ClientNamespace},
 		}},
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // ownDetails are the response code details of answers whose body is an envelope
 // already: refusals of the ext_proc service, and direct responses of routes.
-const ownDetails = "response.code_details == 'aigw' || response.code_details == 'direct_response'"
+const ownDetails = "response.code_details == '" + gateway.RefusalDetails + "' || response.code_details == 'direct_response'"
 
 // localReply is what Envoy says for itself in one situation.
 type localReply struct {

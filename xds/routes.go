@@ -20,7 +20,7 @@ import (
 
 const (
 	// plannedRequestID is the client's label of a planned request.
-	plannedRequestID = "%DYNAMIC_METADATA(" + planNamespace + ":request_id)%"
+	plannedRequestID = "%DYNAMIC_METADATA(" + gateway.PlanNamespace + ":" + gateway.PlanRequestID + ")%"
 
 	minRetryDelay = time.Millisecond // Envoy wants more than zero
 	maxRetryDelay = time.Minute
@@ -105,7 +105,7 @@ const unplannedName = "unplanned "
 func (c Config) planned(e *encoder) *route.Route {
 	specifier := &priority.PriorityGroupClusterSpecifier{
 		PriorityGroups:            c.groups(),
-		OverrideMetadataNamespace: routeNamespace,
+		OverrideMetadataNamespace: gateway.RouteNamespace,
 	}
 	return &route.Route{
 		Name:  "planned",

@@ -20,7 +20,7 @@ import (
 
 // clientCredential is the client's own Authorization, there only with plans for
 // backends that may have it.
-const clientCredential = "%DYNAMIC_METADATA(" + clientNamespace + ":authorization)%"
+const clientCredential = "%DYNAMIC_METADATA(" + gateway.ClientNamespace + ":" + gateway.ClientKey + ")%"
 
 //go:embed attempt.lua
 var attemptScript string
@@ -82,7 +82,8 @@ func (c Config) rewrites() bool {
 // attemptSource is the script of a backend's attempts.
 func attemptSource(b gateway.Backend, rewrites bool) *core.DataSource {
 	return inline(strings.NewReplacer("BASE_PATH", luaString(b.BasePath()), "API_VERSION", luaString(b.APIVersion),
-		"DEPLOYMENT", luaString(b.Deployment), "BACKEND", luaString(b.Name), "UPGRADE_TYPE", gateway.UpgradeType, "REWRITES", strconv.FormatBool(rewrites)).Replace(attemptScript))
+		"DEPLOYMENT", luaString(b.Deployment), "BACKEND", luaString(b.Name), "UPGRADE_TYPE", gateway.UpgradeType, "PLAN_NAMESPACE", luaString(gateway.PlanNamespace), "SEEN_NAMESPACE", luaString(gateway.SeenNamespace),
+		"REWRITES", strconv.FormatBool(rewrites)).Replace(attemptScript))
 }
 
 // luaString quotes a string for Lua, bytes outside plain ASCII as decimal escapes.

@@ -27,31 +27,37 @@ func Parse(b []byte) (gateway.JournalLine, error) {
 		return l, fmt.Errorf("%w: it is no JSON", errLine)
 	}
 	var usage, tries string
+	version := int64(1)
 	gjson.ParseBytes(b).ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
-		case "id":
+		case gateway.LineVersion:
+			version = count(value)
+		case gateway.LineID:
 			l.ID, _ = uuid.Parse(value.Str) // a bad one stays zero
-		case "status":
+		case gateway.LineStatus:
 			l.Status = int(count(value))
-		case "duration_ms":
+		case gateway.LineDuration:
 			l.Duration = time.Duration(count(value)) * time.Millisecond
-		case "ttft_ms":
+		case gateway.LineTTFT:
 			l.TTFT = time.Duration(count(value)) * time.Millisecond
-		case "attempts":
+		case gateway.LineAttempts:
 			l.Attempts = int(count(value))
-		case "backend":
+		case gateway.LineBackend:
 			l.Backend = value.Str
-		case "bytes_sent":
+		case gateway.LineBytesSent:
 			l.BytesSent = count(value)
-		case "flags":
+		case gateway.LineFlags:
 			l.Flags = value.Str
-		case "usage":
+		case gateway.LineUsage:
 			usage = value.Str
-		case "tries":
+		case gateway.LineTries:
 			tries = value.Str
 		}
 		return true
 	})
+	if version > gateway.AccessLogVersion {
+		return l, fmt.Errorf("%w: it has the form %d, and this gateway knows none after %d", errLine, version, gateway.AccessLogVersion)
+	}
 	if l.ID == (uuid.UUID{}) {
 		return l, fmt.Errorf("%w: it has no id", errLine)
 	}

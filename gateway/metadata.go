@@ -1,0 +1,63 @@
+package gateway
+
+// The contract between the agent, which makes a plan, Envoy's configuration and script,
+// which carry it out and note what passes, and the access log, in which Envoy writes both.
+// No client can set dynamic metadata, and none of it is a header.
+//
+// Its form has a version, which is part of each namespace's name: a plan in a form that
+// Envoy's configuration does not know matches no route, and is refused until Envoy has the
+// configuration of the same version.
+const contractVersion = "v1"
+
+// Namespaces of the dynamic metadata. The agent sets all but the last.
+const (
+	PlanNamespace   = "aigw." + contractVersion        // of every planned request
+	RouteNamespace  = "aigw.route." + contractVersion  // the backends, for Envoy's priority_group
+	ClientNamespace = "aigw.client." + contractVersion // where a backend may have the client's own key
+	SeenNamespace   = "aigw.seen." + contractVersion   // noted by the script of each attempt
+)
+
+// Keys of PlanNamespace. Those from PlanModel on are there only where a model's backends
+// know it by several names.
+const (
+	PlanID         = "id"         // the request's, minted by the agent
+	PlanRequestID  = "request_id" // the client's label
+	PlanPath       = "path"       // below a backend's base, "/chat/completions"
+	PlanModel      = "model"      // the name that stands in the body
+	PlanLength     = "length"     // of the body, in decimal digits
+	PlanModelFrom  = "model_from" // a number: where the name's JSON string begins in the body
+	PlanModelTo    = "model_to"   // and ends
+	PlanModelAt    = "model@"     // followed by a backend's name: the model's name there
+	RouteGroups    = "priority_groups"
+	RouteGroupName = "name"
+	ClientKey      = "authorization" // with its scheme, "Bearer sk-…"
+)
+
+// Keys of SeenNamespace.
+const (
+	SeenUsage = "usage" // as ReadSeen reads it
+	SeenTries = "tries" // "|backend start status headers" for each call, times in milliseconds since 1970
+)
+
+// RefusalDetails are Envoy's response code details of the agent's own refusals, whose body
+// is an envelope already.
+const RefusalDetails = "aigw"
+
+// Fields of a line of the access log.
+const (
+	LineVersion   = "v" // absent before there was one
+	LineID        = "id"
+	LineUsage     = "usage" // SeenUsage
+	LineTries     = "tries" // SeenTries
+	LineStatus    = "status"
+	LineDuration  = "duration_ms"
+	LineTTFT      = "ttft_ms"
+	LineAttempts  = "attempts"
+	LineBackend   = "backend"
+	LineBytesSent = "bytes_sent"
+	LineFlags     = "flags"
+)
+
+// AccessLogVersion is the form of the access log's lines. A reader knows older ones, too,
+// and counts a line of a newer one as unread.
+const AccessLogVersion = 1
