@@ -81,7 +81,7 @@ func TestTheReadmesCommandsExist(t *testing.T) {
 	if !strings.Contains(readme, "\n"+curl(cfg)+"\n") {
 		t.Errorf("the README has not the line that is printed to be pasted: %s", curl(cfg))
 	}
-	for _, target := range regexp.MustCompile("(?m)(?:^|`)make ([a-z-]+)").FindAllStringSubmatch(readme, -1) {
+	for _, target := range regexp.MustCompile("(?m)(?:^|`)make ([a-z-]+)").FindAllStringSubmatch(readme+read(t, "CONTRIBUTING.md"), -1) {
 		if !strings.Contains(makefile, "\n"+target[1]+":") {
 			t.Errorf("make %s is no target", target[1])
 		}
@@ -124,15 +124,26 @@ func TestLinksBetweenDocumentsLead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range append(documents, filepath.Join(root, "README.md")) {
+	for _, name := range []string{"README.md", "CONTRIBUTING.md", "SECURITY.md"} {
+		documents = append(documents, filepath.Join(root, name))
+	}
+	for _, path := range documents {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, link := range regexp.MustCompile(`\]\(([a-zA-Z./-]+)`).FindAllStringSubmatch(string(b), -1) {
+		for _, link := range regexp.MustCompile(`\]\(([a-zA-Z./-]+)[)#]`).FindAllStringSubmatch(string(b), -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(path), link[1])); err != nil {
 				t.Errorf("%s: %v", filepath.Base(path), err)
 			}
+		}
+	}
+}
+
+func TestTheFilesThatContributorsAreSentToAreThere(t *testing.T) {
+	for _, name := range regexp.MustCompile("`([a-z/-]+(?:/[a-z]+\\.go|/testdata/[a-z]+|/migrations))`").FindAllStringSubmatch(read(t, "CONTRIBUTING.md"), -1) {
+		if _, err := os.Stat(filepath.Join(root, name[1])); err != nil {
+			t.Error(err)
 		}
 	}
 }
