@@ -91,8 +91,9 @@ bench: build ## measure the gateway beside a bare Envoy: about nine minutes on a
 	@CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags sabotage -o bin/ai-gateway-sabotage ./cmd/ai-gateway
 	@ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && bin/bench bin/ai-gateway bin/ai-gateway-sabotage bench/results
 
-docs: ## write the tables and the schema that are made from the code
+docs: dashboard/node_modules/.package-lock.json ## write the tables and the schemas that are made from the code
 	$(GO) run ./cmd/ai-gateway config docs docs
+	npm run --prefix dashboard --silent types
 
 check: ## look for what tests do not show: format, lint, known vulnerabilities, imports between rooms
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted; exit 1; fi

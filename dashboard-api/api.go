@@ -5,13 +5,14 @@ package dashboardapi
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/google/uuid"
 
 	"ai-gateway/gateway"
 )
@@ -23,7 +24,17 @@ type API struct {
 	Store   Store
 	// AgentHealth asks the agent, which is another process, for its health: JSON.
 	AgentHealth func(context.Context) ([]byte, error)
-	Log         *slog.Logger
+	// Configuration reads the one that the files hold.
+	Configuration func() (Configuration, error)
+	Log           *slog.Logger
+}
+
+// Configuration is what the API shows of one.
+type Configuration struct {
+	Text        string // as a file that says the same, each value with its source
+	Routes      gateway.Routes
+	Price       func(gateway.Model, time.Time) (price gateway.Price, known bool)
+	LogsPrompts bool
 }
 
 // Store is what the API asks of the store.
@@ -32,6 +43,11 @@ type Store interface {
 	KeyCosts(context.Context, gateway.KeyID) (gateway.KeyCosts, error) // gateway.ErrNoKey for one that was never used
 	Prompts(ctx context.Context, limit int) ([]gateway.LoggedPrompt, error)
 	Ping(context.Context) error
+
+	Requests(ctx context.Context, f gateway.RequestFilter, after gateway.RequestPlace, limit int) ([]gateway.RecordedRequest, error)
+	Request(context.Context, uuid.UUID) (gateway.RequestRecord, error) // gateway.ErrNoRequest
+	Usage(context.Context, gateway.UsageQuery) ([]gateway.UsageSum, error)
+	Latencies(ctx context.Context, q gateway.UsageQuery, whole bool) ([]gateway.LatencyCount, error)
 }
 
 const (
@@ -42,13 +58,16 @@ const (
 
 // Handler answers the API, and serves the dashboard.
 func Handler(a API) http.Handler {
-	pages, api := newPages(web), handler{find: a.find, log: a.Log}
+	pages, described, others := newPages(web), newOperations(a), handler{find: a.find, log: a.Log}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if gateway.IsPage(r.URL.Path) && reads(r) {
+		switch {
+		case gateway.IsPage(r.URL.Path) && reads(r):
 			pages.ServeHTTP(w, r)
-			return
+		case described.takes(r):
+			described.ServeHTTP(w, r)
+		default:
+			others.ServeHTTP(w, r)
 		}
-		api.ServeHTTP(w, r)
 	})
 }
 
@@ -60,8 +79,6 @@ func (a API) find(path string) answerer {
 		return a.costs
 	case "/api/prompt-log":
 		return a.prompts
-	case "/api/system":
-		return a.system
 	}
 	if key, ok := below(costsPath, path); ok {
 		return func(r *http.Request) (any, error) { return a.keyCosts(r.Context(), gateway.KeyID(key)) }
@@ -115,27 +132,3 @@ func limitOf(query url.Values) (int, error) {
 	}
 	return n, nil
 }
-
-// system shows how the processes are: this one as it sees itself, the agent as it says.
-func (a API) system(r *http.Request) (any, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), pingTimeout)
-	defer cancel()
-	s := System{API: APIHealth{Version: a.Version, UptimeSeconds: int64(time.Since(a.Started).Seconds()), Store: "ok"}}
-	if err := a.Store.Ping(ctx); err != nil {
-		s.API.Store = err.Error()
-	}
-	ask, stop := context.WithTimeout(r.Context(), agentTimeout)
-	defer stop()
-	health, err := a.AgentHealth(ask)
-	switch {
-	case err != nil:
-		s.Agent.Error = err.Error()
-	case !json.Valid(health):
-		s.Agent.Error = "its answer is not JSON"
-	default:
-		s.Agent.Health = health
-	}
-	return s, nil
-}
-
-const agentTimeout = 2 * time.Second

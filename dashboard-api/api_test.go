@@ -17,6 +17,7 @@ import (
 	"ai-gateway/gateway"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 )
 
 func agent() Agent {
@@ -52,6 +53,22 @@ func (b books) KeyCosts(_ context.Context, id gateway.KeyID) (gateway.KeyCosts, 
 	return gateway.KeyCosts{Key: gateway.Key{ID: id, Label: "sk-…9f2c"}, Models: []gateway.ModelCosts{{Model: "m", Sums: sums}}, Sums: sums}, nil
 }
 
+func (b books) Requests(context.Context, gateway.RequestFilter, gateway.RequestPlace, int) ([]gateway.RecordedRequest, error) {
+	return nil, nil
+}
+
+func (b books) Request(context.Context, uuid.UUID) (gateway.RequestRecord, error) {
+	return gateway.RequestRecord{}, gateway.ErrNoRequest
+}
+
+func (b books) Usage(context.Context, gateway.UsageQuery) ([]gateway.UsageSum, error) {
+	return []gateway.UsageSum{{Group: "local", Requests: 3, Failed: 1}}, nil
+}
+
+func (b books) Latencies(context.Context, gateway.UsageQuery, bool) ([]gateway.LatencyCount, error) {
+	return nil, nil
+}
+
 func (b books) Prompts(_ context.Context, limit int) ([]gateway.LoggedPrompt, error) {
 	return make([]gateway.LoggedPrompt, limit), nil
 }
@@ -64,7 +81,11 @@ func api() API {
 			return []gateway.KeyCosts{{Key: gateway.Key{ID: "k_1"}, Sums: sums}, {Key: gateway.Key{ID: "k_2"}, Sums: gateway.Sums{Requests: 1, Cost: 1}}}, nil
 		}},
 		AgentHealth: func(context.Context) ([]byte, error) { return []byte(`{"status":"ok"}`), nil },
-		Started:     time.Now(), Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
+		Configuration: func() (Configuration, error) {
+			base := &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/v1"}
+			return Configuration{Text: "bind: localhost\n", Routes: gateway.Routes{Backends: []gateway.Backend{{Name: "local", BaseURL: base}}}}, nil
+		},
+		Started: time.Now(), Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -229,7 +250,7 @@ func TestTheSystemShowsWhatTheAgentSaysOrWhyItSaysNothing(t *testing.T) {
 		err    error
 		want   string
 	}{
-		"well":     {[]byte(`{"status":"degraded"}`), nil, `"agent":{"health":{"status":"degraded"}}`},
+		"well":     {[]byte(`{"status":"degraded"}`), nil, `"agent":{"health":{"status":"degraded"`},
 		"away":     {nil, errors.New("connection refused"), `"agent":{"error":"connection refused"}`},
 		"nonsense": {[]byte(`<html>`), nil, `"agent":{"error":"its answer is not JSON"}`},
 	} {
@@ -243,6 +264,19 @@ func TestTheSystemShowsWhatTheAgentSaysOrWhyItSaysNothing(t *testing.T) {
 	a.Store = books{ping: errors.New("it is gone")}
 	if _, body := ask(Handler(a), "GET", "/api/system"); !strings.Contains(body, `"store":"it is gone"`) {
 		t.Errorf("%s does not say how the store is", body)
+	}
+}
+
+func TestTheSystemShowsTheBackendsAndTheConfigurationOrItsFault(t *testing.T) {
+	a := api()
+	for _, want := range []string{`"name":"local"`, `"base_url":"http://127.0.0.1:1/v1"`, `"requests":3,"failed":1`, `"config":"bind: localhost\n"`} {
+		if _, body := ask(Handler(a), "GET", "/api/system"); !strings.Contains(body, want) {
+			t.Errorf("%s is not in %s", want, body)
+		}
+	}
+	a.Configuration = func() (Configuration, error) { return Configuration{}, errors.New("line 3: unknown field") }
+	if response, body := ask(Handler(a), "GET", "/api/system"); response.StatusCode != 200 || !strings.Contains(body, `"fault":"line 3: unknown field"`) {
+		t.Errorf("%d %s", response.StatusCode, body)
 	}
 }
 

@@ -35,6 +35,10 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, errors.Join(err, ctx.Err())) // databases have errors of their own for a context's end
 		return
 	}
+	h.answer(w, r, value)
+}
+
+func (h handler) answer(w http.ResponseWriter, r *http.Request, value any) {
 	body, err := json.Marshal(value)
 	if err != nil {
 		h.refuse(w, r, err)
@@ -70,7 +74,7 @@ func statusOf(value any) int {
 }
 
 func (h handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	refusal := h.refusal(r, err)
+	refusal := refusalOf(r.Context(), h.log, r.URL.Path, err)
 	if refusal.Status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", "GET, HEAD")
 	}
@@ -88,18 +92,20 @@ func send(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(append(body, '\n')) // an error is the client leaving
 }
 
-// refusal is what a client hears of an error.
-func (h handler) refusal(r *http.Request, err error) *gateway.Error {
+// refusalOf is what a client hears of an error.
+func refusalOf(ctx context.Context, log *slog.Logger, path string, err error) *gateway.Error {
 	var refusal *gateway.Error
 	switch {
 	case errors.As(err, &refusal):
 		return refusal
 	case errors.Is(err, gateway.ErrNoKey):
 		return notFound("key_not_found", "key", "No request was made with this key. GET /api/costs lists the ids of those that were used.")
-	case r.Context().Err() != nil: // the client left, or the gateway ends
+	case errors.Is(err, gateway.ErrNoRequest):
+		return notFound("request_not_found", "id", "No such request is recorded. Rows appear about a second after their request has ended.")
+	case ctx.Err() != nil: // the client left, or the gateway ends
 		return tooSlow()
 	}
-	h.log.Error("an API request could not be answered", "path", r.URL.Path, "error", err)
+	log.Error("an API request could not be answered", "path", path, "error", err)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return tooSlow()
 	}

@@ -1,7 +1,6 @@
 package dashboardapi
 
 import (
-	"encoding/json"
 	"time"
 
 	"ai-gateway/gateway"
@@ -55,25 +54,6 @@ type UsageHealth struct {
 	Refused       int64   `json:"refused"`        // requests, because they could not be recorded
 	Repaired      int64   `json:"repaired_bytes"` // of the spool, torn or damaged
 	Lost          int64   `json:"lost"`           // settlements that could not be written; the journal has to tell
-}
-
-// System is the answer of GET /api/system.
-type System struct {
-	API   APIHealth   `json:"api"`
-	Agent AgentHealth `json:"agent"`
-}
-
-// APIHealth is how the api role is that answers.
-type APIHealth struct {
-	Version       string `json:"version"`
-	UptimeSeconds int64  `json:"uptime_seconds"`
-	Store         string `json:"store"` // "ok", or what is wrong with it
-}
-
-// AgentHealth is what the agent said when it was asked.
-type AgentHealth struct {
-	Health json.RawMessage `json:"health,omitempty"` // as GET /health of the agent
-	Error  string          `json:"error,omitempty"`  // why there is none
 }
 
 // Model is an entry of GET /v1/models.

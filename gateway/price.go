@@ -57,6 +57,35 @@ func (p Price) Cost(u Usage) Money {
 		perMillion()
 }
 
+// PriceLine is one kind of tokens of a usage, and what it costs.
+type PriceLine struct {
+	Kind   string // "input", "cached_input", "cache_write", "output", "reasoning"
+	Tokens int64
+	Rate   Money // per million tokens
+	Cost   Money // rounded by itself: the lines' sum may differ from Cost by some nano-dollars
+}
+
+// Lines splits the cost of a usage by kinds of tokens, without those that it has none of.
+func (p Price) Lines(u Usage) []PriceLine {
+	prompt, completion := max(u.Prompt, 0), max(u.Completion, 0)
+	cached := part(u.Cached, prompt)
+	written := part(u.CacheWrite, prompt-cached)
+	reasoning := part(u.Reasoning, completion)
+	r := p.ratesFor(prompt)
+	all := []PriceLine{
+		{"input", prompt - cached - written, r.Input, 0}, {"cached_input", cached, r.CachedInput, 0}, {"cache_write", written, r.CacheWrite, 0},
+		{"output", completion - reasoning, r.Output, 0}, {"reasoning", reasoning, r.Reasoning, 0},
+	}
+	var lines []PriceLine
+	for _, l := range all {
+		if l.Tokens > 0 {
+			l.Cost = wide{}.plus(l.Tokens, l.Rate).perMillion()
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
 func (p *Price) ratesFor(prompt int64) *Rates {
 	r := &p.Rates
 	for i := range p.Tiers {

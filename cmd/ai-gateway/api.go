@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net"
 
+	"ai-gateway/config"
 	dashboardapi "ai-gateway/dashboard-api"
+	"ai-gateway/pricing"
 	"ai-gateway/store"
 )
 
@@ -18,7 +20,7 @@ func (s *service) runAPI(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, tables.Close()) }()
 	handler := dashboardapi.Handler(dashboardapi.API{
-		Version: ownVersion(), Started: s.started, Store: tables, AgentHealth: s.agentHealth, Log: s.log,
+		Version: ownVersion(), Started: s.started, Store: tables, AgentHealth: s.agentHealth, Configuration: s.shownConfiguration, Log: s.log,
 	})
 	return serveSocket(ctx, s.files.apiSocket(), func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, handler) })
 }
@@ -30,4 +32,18 @@ func (s *service) agentHealth(ctx context.Context) ([]byte, error) {
 		return body, nil
 	}
 	return nil, err
+}
+
+// shownConfiguration is what the files hold now, as the API shows it.
+func (s *service) shownConfiguration() (dashboardapi.Configuration, error) {
+	cfg, err := s.load()
+	if err != nil {
+		return dashboardapi.Configuration{}, err
+	}
+	text, err := config.Show(s.configFile(), s.getenv)
+	if err != nil {
+		return dashboardapi.Configuration{}, err
+	}
+	prices, err := pricing.Default().With(cfg.Prices)
+	return dashboardapi.Configuration{Text: string(text), Routes: cfg.RoutesWithDemo(s.files.demoSocket()), Price: prices.Price, LogsPrompts: cfg.PromptLog.Look() > 0}, err
 }

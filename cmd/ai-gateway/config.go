@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ai-gateway/config"
+	dashboardapi "ai-gateway/dashboard-api"
 )
 
 func (w world) configCommand() *cobra.Command {
@@ -54,7 +55,7 @@ func (w world) configShowCommand() *cobra.Command {
 func (w world) configDocsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "docs DIR",
-		Short:  "Write the schema and the tables of the documentation; for developers",
+		Short:  "Write the schemas and the tables of the documentation; for developers",
 		Args:   cobra.ExactArgs(1),
 		Hidden: true,
 		RunE:   func(_ *cobra.Command, args []string) error { return writeDocs(args[0]) },
@@ -78,5 +79,12 @@ func writeDocs(dir string) error {
 	if err := os.WriteFile(page, []byte(filled), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "ai-gateway.schema.json"), schema, 0o644)
+	if err := os.WriteFile(filepath.Join(dir, "ai-gateway.schema.json"), schema, 0o644); err != nil {
+		return err
+	}
+	api, err := dashboardapi.OpenAPI()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "openapi.json"), api, 0o644)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ai-gateway/config"
+	dashboardapi "ai-gateway/dashboard-api"
 )
 
 func read(t *testing.T, path string) string {
@@ -40,6 +41,16 @@ func cells(document string, columns int) [][]string {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+func TestTheOpenAPIDocumentIsTheOneThatIsServed(t *testing.T) {
+	want, err := dashboardapi.OpenAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), read(t, "docs/openapi.json")); diff != "" {
+		t.Errorf("run `make docs`: %s", diff)
+	}
 }
 
 func TestTheTableOfVariablesIsWhatIsRead(t *testing.T) {

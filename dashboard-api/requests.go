@@ -1,0 +1,230 @@
+package dashboardapi
+
+import (
+	"context"
+	"encoding/base64"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ai-gateway/gateway"
+)
+
+// FilterParameters are those that choose requests.
+type FilterParameters struct {
+	From    time.Time `query:"from" doc:"When requests started at the earliest"`
+	To      time.Time `query:"to" doc:"Before when they started"`
+	Model   string    `query:"model"`
+	Backend string    `query:"backend"`
+	Key     string    `query:"key" doc:"The id of a key"`
+	User    string    `query:"user"`
+	Outcome string    `query:"outcome" enum:"ok,failed,provider_error,provider_closed,client_closed,unknown" doc:"failed stands for provider_error and provider_closed"`
+}
+
+func (f FilterParameters) filter() gateway.RequestFilter {
+	return gateway.RequestFilter{From: f.From, To: f.To, Model: gateway.Model(f.Model), Backend: f.Backend, Key: gateway.KeyID(f.Key),
+		User: f.User, Outcome: f.Outcome}
+}
+
+// Request is a request as it is recorded.
+type Request struct {
+	ID               uuid.UUID `json:"id" format:"uuid"`
+	StartedAt        time.Time `json:"started_at"`
+	RequestID        string    `json:"request_id" doc:"The client's X-Request-Id, or the gateway's"`
+	DurationMS       int64     `json:"duration_ms"`
+	TTFTMS           *int64    `json:"ttft_ms" doc:"To the first byte of the answer; null if none came"`
+	KeyID            string    `json:"key_id"`
+	KeyLabel         string    `json:"key_label"`
+	UserID           string    `json:"user_id"`
+	ClientIP         string    `json:"client_ip"`
+	Endpoint         string    `json:"endpoint"`
+	Model            string    `json:"model"`
+	Backend          string    `json:"backend"`
+	UpstreamModel    string    `json:"upstream_model"`
+	Stream           bool      `json:"stream"`
+	Status           int       `json:"status" doc:"0 if the client never got one"`
+	Outcome          string    `json:"outcome" enum:"ok,provider_error,provider_closed,client_closed,unknown"`
+	Attempts         int       `json:"attempts"`
+	PromptTokens     int64     `json:"prompt_tokens"`
+	CachedTokens     int64     `json:"cached_tokens" doc:"Part of prompt_tokens"`
+	CacheWriteTokens int64     `json:"cache_write_tokens" doc:"Part of prompt_tokens"`
+	CompletionTokens int64     `json:"completion_tokens"`
+	ReasoningTokens  int64     `json:"reasoning_tokens" doc:"Part of completion_tokens"`
+	UsageSource      string    `json:"usage_source" enum:"provider,envoy,counted,estimated"`
+	Witness          string    `json:"witness" enum:"both,gateway,envoy,none"`
+	CostNanoUSD      *int64    `json:"cost_nanousd" doc:"1 USD is 1000000000; null if the price is not known"`
+	CostUSD          *string   `json:"cost_usd" doc:"The same as an exact decimal"`
+	PriceVersion     string    `json:"price_version"`
+	ErrorCode        string    `json:"error_code"`
+}
+
+func newRequest(r *gateway.RecordedRequest) Request {
+	return Request{
+		ID: r.ID, StartedAt: r.StartedAt, RequestID: r.RequestID, DurationMS: r.Duration.Milliseconds(), TTFTMS: milliseconds(r.TTFT),
+		KeyID: string(r.Key.ID), KeyLabel: r.Key.Label, UserID: r.UserID, ClientIP: r.ClientIP, Endpoint: r.Endpoint, Model: string(r.Model),
+		Backend: r.Backend, UpstreamModel: string(r.UpstreamModel), Stream: r.Stream, Status: r.Status, Outcome: r.Outcome, Attempts: r.Attempts,
+		PromptTokens: r.Usage.Prompt, CachedTokens: r.Usage.Cached, CacheWriteTokens: r.Usage.CacheWrite, CompletionTokens: r.Usage.Completion,
+		ReasoningTokens: r.Usage.Reasoning, UsageSource: r.Source, Witness: r.Witness, CostNanoUSD: (*int64)(r.Cost.Amount),
+		CostUSD: decimal(r.Cost.Amount), PriceVersion: r.Cost.Version, ErrorCode: r.ErrorCode,
+	}
+}
+
+func milliseconds(d *time.Duration) *int64 {
+	if d == nil {
+		return nil
+	}
+	ms := d.Milliseconds()
+	return &ms
+}
+
+func decimal(m *gateway.Money) *string {
+	if m == nil {
+		return nil
+	}
+	text := m.String()
+	return &text
+}
+
+// RequestPage is a page of requests.
+type RequestPage struct {
+	Data []Request `json:"data" nullable:"false"`
+	Next *string   `json:"next" doc:"The cursor of the page behind this one; null at the end"`
+}
+
+type requestsInput struct {
+	FilterParameters
+	RequestID string `query:"request_id" doc:"The client's X-Request-Id, or the gateway's"`
+	Cursor    string `query:"cursor" doc:"Of the page before"`
+	Limit     int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
+}
+
+// Attempt is one call of a backend.
+type Attempt struct {
+	Attempt       int     `json:"attempt"`
+	Backend       string  `json:"backend"`
+	Status        int     `json:"status" doc:"0 if no answer came"`
+	StartMS       int64   `json:"start_ms" doc:"From the first attempt's start"`
+	DurationMS    int64   `json:"duration_ms" doc:"To the answer's headers, of the last attempt to the answer's end"`
+	ResponseBytes int64   `json:"response_bytes"`
+	CostNanoUSD   *int64  `json:"cost_nanousd"`
+	CostUSD       *string `json:"cost_usd"`
+}
+
+// PriceLine is one kind of tokens and what it cost.
+type PriceLine struct {
+	Kind           string `json:"kind" enum:"input,cached_input,cache_write,output,reasoning"`
+	Tokens         int64  `json:"tokens"`
+	NanoPerMillion int64  `json:"nanousd_per_million_tokens"`
+	CostNanoUSD    int64  `json:"cost_nanousd"`
+}
+
+// Preview is what the prompt log keeps of a request.
+type Preview struct {
+	Prompt string `json:"prompt" doc:"The last message, redacted and cut"`
+	Answer string `json:"answer"`
+}
+
+// RequestDetail is all that is recorded of a request.
+type RequestDetail struct {
+	Request
+	Tries      []Attempt   `json:"tries" nullable:"false"`
+	PriceLines []PriceLine `json:"price_lines" nullable:"false" doc:"Empty if the price is not known, or has changed since"`
+	Preview    *Preview    `json:"preview" doc:"Null where no prompt is kept"`
+	PromptLog  bool        `json:"prompt_log" doc:"Whether prompts are logged now"`
+}
+
+func (o *operations) addRequests() {
+	type page struct{ Body RequestPage }
+	register(o, "/api/requests", "list-requests", "Requests, newest first", func(ctx context.Context, in *requestsInput) (*page, error) {
+		body, err := o.requests(ctx, in)
+		return &page{body}, err
+	})
+	type detail struct{ Body RequestDetail }
+	type one struct {
+		ID uuid.UUID `path:"id" format:"uuid"`
+	}
+	register(o, "/api/requests/{id}", "get-request", "All that is recorded of a request", func(ctx context.Context, in *one) (*detail, error) {
+		record, err := o.a.Store.Request(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		c, err := o.a.Configuration()
+		return &detail{detailOf(&record, c)}, err
+	})
+}
+
+func (o *operations) requests(ctx context.Context, in *requestsInput) (RequestPage, error) {
+	after, err := parseCursor(in.Cursor)
+	if err != nil {
+		return RequestPage{}, err
+	}
+	filter := in.filter()
+	filter.RequestID = in.RequestID
+	found, err := o.a.Store.Requests(ctx, filter, after, in.Limit+1)
+	page := RequestPage{Data: []Request{}}
+	if len(found) > in.Limit {
+		found = found[:in.Limit]
+		next := cursorOf(&found[in.Limit-1])
+		page.Next = &next
+	}
+	for i := range found {
+		page.Data = append(page.Data, newRequest(&found[i]))
+	}
+	return page, err
+}
+
+const cursorTime = "2006-01-02T15:04:05.000000Z"
+
+// cursorOf is an opaque name of the place behind a request.
+func cursorOf(r *gateway.RecordedRequest) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(r.StartedAt.UTC().Format(cursorTime) + " " + r.ID.String()))
+}
+
+func parseCursor(text string) (gateway.RequestPlace, error) {
+	if text == "" {
+		return gateway.RequestPlace{}, nil
+	}
+	fault := badParameter("cursor", "must be the next of a page before.")
+	plain, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return gateway.RequestPlace{}, fault
+	}
+	at, id, _ := strings.Cut(string(plain), " ")
+	var place gateway.RequestPlace
+	if place.StartedAt, err = time.Parse(cursorTime, at); err != nil {
+		return gateway.RequestPlace{}, fault
+	}
+	if place.ID, err = uuid.Parse(id); err != nil {
+		return gateway.RequestPlace{}, fault
+	}
+	return place, nil
+}
+
+func detailOf(r *gateway.RequestRecord, c Configuration) RequestDetail {
+	d := RequestDetail{Request: newRequest(&r.RecordedRequest), Tries: []Attempt{}, PriceLines: priceLines(&r.RecordedRequest, c), PromptLog: c.LogsPrompts}
+	for _, t := range r.Tries {
+		d.Tries = append(d.Tries, Attempt{t.Attempt, t.Backend, t.Status, t.Start.Milliseconds(), t.Duration.Milliseconds(), t.Bytes, (*int64)(t.Cost), decimal(t.Cost)})
+	}
+	if r.Prompt != nil {
+		d.Preview = &Preview{r.Prompt.Prompt, r.Prompt.Answer}
+	}
+	return d
+}
+
+// priceLines splits a cost by kinds of tokens. There are none unless today's price is the
+// one that the cost was computed with.
+func priceLines(r *gateway.RecordedRequest, c Configuration) []PriceLine {
+	lines := []PriceLine{}
+	if c.Price == nil || r.Cost.Amount == nil {
+		return lines
+	}
+	price, known := c.Price(r.Model, r.StartedAt)
+	if !known || price.Version != r.Cost.Version || price.Cost(r.Usage) != *r.Cost.Amount {
+		return lines
+	}
+	for _, l := range price.Lines(r.Usage) {
+		lines = append(lines, PriceLine{l.Kind, l.Tokens, int64(l.Rate), int64(l.Cost)})
+	}
+	return lines
+}
