@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,8 @@ type exchange struct {
 	prompt   string
 	text     gateway.PromptText // until an answer reads it
 	unasked  bool               // we asked the provider for usage, the client did not
+	secrets  []string           // keys that the plan's backends are called with, and the client's
+	mask     masker             // of what the backends answer
 
 	status   int
 	ttft     time.Duration
@@ -159,6 +162,7 @@ func (x *exchange) sumUp() {
 func (x *exchange) cleanTexts() {
 	if !x.cleaned {
 		x.prompt, x.answered.Text, x.cleaned = x.clean(x.prompt), x.clean(x.answered.Text), true
+		x.answered.ErrorCode = newMasker(x.secrets...).hideIn(x.answered.ErrorCode)
 	}
 }
 
@@ -177,9 +181,13 @@ func (x *exchange) settle() {
 	})
 }
 
-// clean makes a text fit to be kept.
+// clean makes a text fit to be kept. Neither the backends' keys nor the client's are.
 func (x *exchange) clean(text string) string {
-	if x.rules.Clean == nil || text == "" {
+	if text == "" {
+		return ""
+	}
+	text = newMasker(x.secrets...).hideIn(text)
+	if x.rules.Clean == nil {
 		return text
 	}
 	return x.rules.Clean(text)
@@ -341,8 +349,21 @@ func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 		return err
 	}
 	x.prompt, x.text = request.Prompt, request.Text
+	x.keepSecret(p.Secrets)
 	x.planned = true
 	return nil
+}
+
+// keepSecret hides keys from here on. What the client sent is its own, so that only the log of
+// prompts does not have it.
+func (x *exchange) keepSecret(keys []gateway.Secret) {
+	for _, key := range keys {
+		x.secrets = append(x.secrets, string(key))
+	}
+	x.mask = newMasker(x.secrets...)
+	if _, token, ok := strings.Cut(x.head.authorization, " "); ok {
+		x.secrets = append(x.secrets, strings.TrimSpace(token))
+	}
 }
 
 // appendPlanned appends the reply that sends a request on its way, with the model's

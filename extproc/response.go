@@ -114,26 +114,29 @@ func (x *exchange) onResponseBody(m message, reply []byte) ([]byte, error) {
 	if x.ttft == 0 && len(m.body) > 0 {
 		x.ttft = x.c.Now().Sub(x.started)
 	}
+	var masked bool
+	m.body, masked = x.mask.hide(m.body)
+	c := changes{newBody: masked, body: m.body}
 	switch x.state {
 	case awaitJSON:
-		return x.onJSON(m, reply), nil
+		return x.onJSON(m, reply, c), nil
 	case awaitEvents:
-		return x.onEvents(m, reply), nil
+		return x.onEvents(m, reply, c), nil
 	case awaitNothing:
-		return appendPass(reply, m.kind), nil
+		return appendChange(reply, m.kind, c), nil
 	}
 	return nil, errOrder
 }
 
 // onJSON reads a JSON answer. Tokens that it does not tell are counted at once, if they are
 // not too many, so that X-Cost-USD is what the row says.
-func (x *exchange) onJSON(m message, reply []byte) []byte {
+func (x *exchange) onJSON(m message, reply []byte, c changes) []byte {
 	x.state, x.partial = awaitNothing, !m.end
 	if x.answered.Source == 0 {
 		x.readAnswer(m.body)
 		x.countUpTo(inlineCount)
 	}
-	c := changes{headers: []setHeader{x.elapsed(), x.cost()}}
+	c.headers = []setHeader{x.elapsed(), x.cost()}
 	if out, same := x.withoutUsage(m); !same {
 		c.newBody, c.body = true, out
 		c.headers = append(c.headers, setHeader{"content-length", strconv.AppendInt(nil, int64(len(out)), 10)})
@@ -151,12 +154,11 @@ func (x *exchange) withoutUsage(m message) (out []byte, same bool) {
 	return s.Next(m.body, true)
 }
 
-func (x *exchange) onEvents(m message, reply []byte) []byte {
-	out, same := x.stream.Next(m.body, m.end)
-	if same {
-		return appendPass(reply, m.kind)
+func (x *exchange) onEvents(m message, reply []byte, c changes) []byte {
+	if out, same := x.stream.Next(m.body, m.end); !same {
+		c.newBody, c.body = true, out
 	}
-	return appendChange(reply, m.kind, changes{newBody: true, body: out})
+	return appendChange(reply, m.kind, c)
 }
 
 // elapsed is the time since the request's headers came.

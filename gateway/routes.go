@@ -109,11 +109,21 @@ type Routes struct {
 
 // Plan says which backends serve a request, in order, and as what.
 type Plan struct {
-	Model     Model  // its name here: an alias counts as its model
-	Steps     []Step // at least one
-	ClientKey bool   // a backend among them may have the client's own key
-	Renamed   bool   // the steps differ in the model's name, or have it in their path
+	Model     Model    // its name here: an alias counts as its model
+	Steps     []Step   // at least one
+	ClientKey bool     // a backend among them may have the client's own key
+	Renamed   bool     // the steps differ in the model's name, or have it in their path
+	Secrets   []Secret // the backends' own keys, which no answer may show
 }
+
+// Secret is a key. Printing it shows nothing.
+type Secret string
+
+// String hides the secret.
+func (Secret) String() string { return "hidden" }
+
+// GoString hides the secret from %#v.
+func (Secret) GoString() string { return "hidden" }
 
 // Table finds plans. It is made once a change of routes and then only read.
 type Table struct {
@@ -153,6 +163,9 @@ func newPlan(m Model, steps []Step, backends map[string]*Backend) *Plan {
 		}
 		p.Steps = append(p.Steps, step)
 		p.ClientKey = p.ClientKey || b.Credential == ClientFirst
+		if b.Secret != "" && b.Credential != NoCredential {
+			p.Secrets = append(p.Secrets, Secret(b.Secret))
+		}
 		p.Renamed = p.Renamed || b.hasModelInPath() || step.UpstreamModel != p.Steps[0].UpstreamModel
 	}
 	return p

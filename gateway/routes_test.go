@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -54,5 +56,18 @@ func TestAModelThatNobodyServesHasNoPlan(t *testing.T) {
 	r.Default = "azure"
 	if p, ok := r.Table().Plan("unknown"); !ok || !p.Renamed || p.ClientKey {
 		t.Errorf("plan by default: %+v, %v", p, ok)
+	}
+}
+
+func TestAPlanHoldsTheKeysOfItsBackendsAndPrintsNone(t *testing.T) {
+	r := Routes{Backends: []Backend{{Name: "a", Credential: OwnCredential, Secret: "sk-first"}, {Name: "b", Secret: "sk-unused"},
+		{Name: "c", Credential: ClientFirst, Secret: "sk-third"}, {Name: "d", Credential: OwnCredential, Secret: "sk-of-another-model"}},
+		Models: []Route{{Model: "m", Steps: []Step{{Backend: "a"}, {Backend: "b"}, {Backend: "c"}}}}}
+	p, _ := r.Table().Plan("m")
+	if want := []Secret{"sk-first", "sk-third"}; !slices.Equal(p.Secrets, want) {
+		t.Errorf("%d secrets, want %d", len(p.Secrets), len(want))
+	}
+	if text := fmt.Sprintf("%v %+v %#v", p, p, p); strings.Contains(text, "sk-") {
+		t.Errorf("printed: %s", text)
 	}
 }

@@ -106,10 +106,17 @@ local function refuse_upgrade(handle)
   for chunk in handle:bodyChunks() do chunk:setBytes("") end
 end
 
+-- hide_challenge leaves of WWW-Authenticate the scheme: what follows may quote the key.
+local function hide_challenge(headers)
+  local challenge = headers:get("www-authenticate")
+  if challenge then headers:replace("www-authenticate", string.match(challenge, "^[%w%-]*")) end
+end
+
 function envoy_on_response(handle)
   local status = handle:headers():get(":status")
   note(handle, " " .. status)
   if status == "101" then return refuse_upgrade(handle) end
+  hide_challenge(handle:headers())
   local rest = ""
   for chunk in handle:bodyChunks() do
     rest = scan(handle, rest .. chunk:getBytes(0, chunk:length()))
