@@ -48,6 +48,7 @@ func (d *document) routes() gateway.Routes {
 // whole is the backend with what several of its fields say together.
 func (b *backend) whole() gateway.Backend {
 	whole := b.Backend
+	whole.NoStreamUsage = !b.askForUsage
 	whole.Secret, whole.SecretFrom = b.apiKey.value, cmp.Or(b.apiKey.env, b.apiKey.file)
 	switch {
 	case b.passClientKey:

@@ -62,6 +62,7 @@ type backend struct {
 	gateway.Backend
 	apiKey        secret
 	passClientKey bool
+	askForUsage   bool
 	caFile        string
 }
 
@@ -82,6 +83,8 @@ func (b *backend) group() group {
 		{name: "api_key", into: b.apiKey.group(), doc: "the backend's own key"},
 		{name: "pass_client_key", into: value(&b.passClientKey, boolean()), unset: "false",
 			doc: "a client's own `Authorization` goes there, and `api_key` only for clients that send none"},
+		{name: "ask_for_usage", into: value(&b.askForUsage, boolean()), unset: "true",
+			doc: "streams ask it for their usage (`stream_options`); one that refuses that is not asked again, and with false not at all: its tokens are counted then"},
 		{name: "connect_timeout", into: value(&b.ConnectTimeout, duration(time.Millisecond, time.Minute)), unset: "5s",
 			doc: "longest wait for a connection"},
 		{name: "idle_timeout", into: value(&b.IdleTimeout, duration(time.Second, time.Hour)), unset: "55s",

@@ -20,6 +20,7 @@ backends:
   api_key:
     env: A_KEY # ai-gateway.yaml:5, sk-…9f2c
   pass_client_key: false # default
+  ask_for_usage: true # default
   connect_timeout: 5s # default
   idle_timeout: 55s # default
   max_connections: 0 # default
@@ -29,6 +30,7 @@ backends:
   api_key:
     file: $DIR/key # ai-gateway.yaml:6, sk-…6789
   pass_client_key: false # default
+  ask_for_usage: true # default
   connect_timeout: 5s # default
   idle_timeout: 55s # default
   max_connections: 0 # default

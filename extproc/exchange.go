@@ -25,6 +25,9 @@ type exchange struct {
 	inFlight  *atomic.Int64 // bytes of all exchanges' request bodies
 	uncounted *atomic.Int64 // bytes of all texts that wait to be counted
 
+	streamUsage *streamUsage
+	question    question
+
 	state    state
 	started  time.Time
 	head     head
@@ -369,13 +372,19 @@ func (x *exchange) keepSecret(keys []gateway.Secret) {
 // appendPlanned appends the reply that sends a request on its way, with the model's
 // name at the first backend. What other attempts need else, Envoy puts in by itself.
 func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Request, p gateway.Plan) []byte {
-	x.unasked = request.Stream && !request.UsageWanted
+	if request.Stream && !request.UsageWanted {
+		x.question = x.ask(m.body, p)
+		x.unasked = len(x.question.asked) > 0
+	}
 	c := changes{headers: identityOnly, newRoute: true}
-	metadata := plan{intent: &x.intent, modelAt: request.ModelAt, length: len(m.body), renamed: p.Renamed}
+	metadata := plan{intent: &x.intent, body: gateway.Rewritten{Body: m.body, ModelAt: request.ModelAt}, renamed: p.Renamed}
+	if x.unasked {
+		metadata.silent = x.question.silent
+	}
 	if as := p.Steps[0].UpstreamModel; x.unasked || as != request.Model {
 		c.newBody = true
-		c.body, metadata.modelAt = x.rules.Dialect.Rewrite(m.body, request, as, x.unasked)
-		metadata.length = len(c.body)
+		metadata.body = x.rules.Dialect.Rewrite(m.body, request, as, x.unasked)
+		c.body = metadata.body.Body
 		c.headers = []setHeader{identityOnly[0], {"content-length", strconv.AppendInt(nil, int64(len(c.body)), 10)}}
 	}
 	if x.head.query { // no endpoint has parameters, and what clients send as such may be a key

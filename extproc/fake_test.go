@@ -28,15 +28,17 @@ func (d fakeDialect) ReadRequest(e gateway.Endpoint, body []byte) (gateway.Reque
 }
 
 // Rewrite puts another first word, and the word usage at the end.
-func (fakeDialect) Rewrite(body []byte, r gateway.Request, as gateway.Model, askUsage bool) ([]byte, gateway.Span) {
+func (fakeDialect) Rewrite(body []byte, r gateway.Request, as gateway.Model, askUsage bool) gateway.Rewritten {
 	out := bytes.Clone(body)
 	if as != r.Model {
 		out = append([]byte(as), body[len(r.Model):]...)
 	}
+	rewritten := gateway.Rewritten{Body: out, ModelAt: gateway.Span{To: len(as)}}
 	if askUsage {
-		out = append(out, " usage"...)
+		rewritten.AskedAt = gateway.Span{From: len(out), To: len(out) + len(" usage")}
+		rewritten.Body = append(out, " usage"...)
 	}
-	return out, gateway.Span{To: len(as)}
+	return rewritten
 }
 func (d fakeDialect) NewAnswer(_ *gateway.Intent, p gateway.PromptText, status int, body []byte) Answer {
 	return fakeAnswer{len(p.Texts), func() gateway.Answer { return d.readAnswer(p, status, body) }}

@@ -198,10 +198,10 @@ func appendNumber(b []byte, key string, v float64) []byte {
 // plan is the dynamic metadata of a planned request.
 type plan struct {
 	intent        *gateway.Intent
-	modelAt       gateway.Span // of the model's JSON string in the body as it is sent
-	length        int          // of that body
-	renamed       bool         // Envoy has to know the model's name at each backend
-	authorization string       // the client's own, where a backend may have it
+	body          gateway.Rewritten // as it is sent to the first backend
+	renamed       bool              // Envoy has to know the model's name at each backend
+	silent        []string          // backends that are not asked for the usage, while others are
+	authorization string            // the client's own, where a backend may have it
 }
 
 // appendPlan appends the dynamic_metadata that Envoy needs to go on without us:
@@ -214,8 +214,11 @@ func appendPlan(b []byte, p plan) []byte {
 		b = appendString(b, gateway.PlanID, p.intent.ID.String())
 		b = appendString(b, gateway.PlanRequestID, p.intent.RequestID)
 		b = appendString(b, gateway.PlanPath, p.intent.Endpoint.String())
-		if p.renamed {
+		if p.renamed || len(p.silent) > 0 {
 			b = appendNames(b, p)
+		}
+		if len(p.silent) > 0 {
+			b = appendSilent(b, p)
 		}
 		return b
 	})
@@ -233,11 +236,22 @@ func appendPlan(b []byte, p plan) []byte {
 // model's name at each backend.
 func appendNames(b []byte, p plan) []byte {
 	b = appendString(b, gateway.PlanModel, string(p.intent.Steps[0].UpstreamModel))
-	b = appendString(b, gateway.PlanLength, strconv.Itoa(p.length))
-	b = appendNumber(b, gateway.PlanModelFrom, float64(p.modelAt.From))
-	b = appendNumber(b, gateway.PlanModelTo, float64(p.modelAt.To))
+	b = appendString(b, gateway.PlanLength, strconv.Itoa(len(p.body.Body)))
+	b = appendNumber(b, gateway.PlanModelFrom, float64(p.body.ModelAt.From))
+	b = appendNumber(b, gateway.PlanModelTo, float64(p.body.ModelAt.To))
 	for _, step := range p.intent.Steps {
 		b = appendString(b, gateway.PlanModelAt+step.Backend, string(step.UpstreamModel))
+	}
+	return b
+}
+
+// appendSilent appends what asks for the usage, what stood in its place, and who is not asked.
+func appendSilent(b []byte, p plan) []byte {
+	b = appendNumber(b, gateway.PlanAskedFrom, float64(p.body.AskedAt.From))
+	b = appendNumber(b, gateway.PlanAskedTo, float64(p.body.AskedAt.To))
+	b = appendString(b, gateway.PlanAskedWas, p.body.AskedWas)
+	for _, backend := range p.silent {
+		b = appendString(b, gateway.PlanSilentAt+backend, "true")
 	}
 	return b
 }

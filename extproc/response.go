@@ -42,6 +42,12 @@ func (x *exchange) onResponseHeaders(m message, reply []byte) ([]byte, error) {
 		x.readAnswer(errUpgraded.JSON())
 		return x.refuse(reply, errUpgraded), nil
 	}
+	switch {
+	case code < http.StatusBadRequest:
+		x.learnTaken()
+	case code == http.StatusBadRequest || code == http.StatusUnprocessableEntity:
+		x.question.refusedBy = string(m.headers.server)
+	}
 	return appendChange(reply, m.kind, x.onAnswer(m)), nil
 }
 
@@ -136,6 +142,7 @@ func (x *exchange) onJSON(m message, reply []byte, c changes) []byte {
 		x.readAnswer(m.body)
 		x.countUpTo(inlineCount)
 	}
+	x.learnRefused(m.body)
 	c.headers = []setHeader{x.elapsed(), x.cost()}
 	if out, same := x.withoutUsage(m); !same {
 		c.newBody, c.body = true, out

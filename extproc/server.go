@@ -25,8 +25,8 @@ type Dialect interface {
 	// ReadRequest reads a request's body; its error is a *gateway.Error.
 	ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, error)
 	// Rewrite returns the body of a request with another model name and, if askUsage,
-	// asking for the usage at the stream's end too; and where the model is in it.
-	Rewrite(body []byte, r gateway.Request, as gateway.Model, askUsage bool) ([]byte, gateway.Span)
+	// asking for the usage at the stream's end too.
+	Rewrite(body []byte, r gateway.Request, as gateway.Model, askUsage bool) gateway.Rewritten
 	// NewAnswer reads a JSON answer to a request and its prompt. It may be cut off, no
 	// JSON at all, or empty: none came.
 	NewAnswer(i *gateway.Intent, p gateway.PromptText, status int, body []byte) Answer
@@ -77,16 +77,17 @@ type Config struct {
 
 // Server is the ext_proc service.
 type Server struct {
-	config    Config
-	inFlight  atomic.Int64 // bytes of all exchanges' request bodies
-	uncounted atomic.Int64 // bytes of text that wait to be counted
+	config      Config
+	inFlight    atomic.Int64 // bytes of all exchanges' request bodies
+	uncounted   atomic.Int64 // bytes of text that wait to be counted
+	streamUsage streamUsage
 }
 
 // New makes a server.
 func New(c Config) *Server { return &Server{config: c} }
 
 func (s *Server) newExchange() *exchange {
-	return &exchange{c: &s.config, rules: s.config.Rules(), inFlight: &s.inFlight, uncounted: &s.uncounted}
+	return &exchange{c: &s.config, rules: s.config.Rules(), inFlight: &s.inFlight, uncounted: &s.uncounted, streamUsage: &s.streamUsage}
 }
 
 // Serve answers Envoy on l until ctx ends. Exchanges that end soon after are settled; the

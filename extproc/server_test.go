@@ -217,7 +217,7 @@ func TestServeSettlesWhatWasReadToItsEndBeforeItLeaves(t *testing.T) {
 // brokenDialect cannot rewrite a body.
 type brokenDialect struct{ fakeDialect }
 
-func (brokenDialect) Rewrite([]byte, gateway.Request, gateway.Model, bool) ([]byte, gateway.Span) {
+func (brokenDialect) Rewrite([]byte, gateway.Request, gateway.Model, bool) gateway.Rewritten {
 	panic("a broken dialect")
 }
 

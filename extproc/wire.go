@@ -34,8 +34,8 @@ type message struct {
 
 // headers are the header fields that we look at; nil where there is none.
 type headers struct {
-	path, status, authorization, contentType, contentLength, contentEncoding, requestID []byte
-	peer, forwardedFor                                                                  []byte // Envoy's two ways to tell the client's address
+	path, status, authorization, contentType, contentLength, contentEncoding, server, requestID []byte
+	peer, forwardedFor                                                                          []byte // Envoy's two ways to tell the client's address
 }
 
 // field returns where the value of a header belongs, or nil.
@@ -53,6 +53,8 @@ func (h *headers) field(name []byte) *[]byte {
 		return &h.contentLength
 	case "content-encoding":
 		return &h.contentEncoding
+	case "server":
+		return &h.server
 	case "x-request-id":
 		return &h.requestID
 	case "x-envoy-external-address":

@@ -18,7 +18,8 @@ const (
 )
 
 // Keys of PlanNamespace. Those from PlanModel on are there only where a model's backends
-// know it by several names.
+// know it by several names, or where some of them refuse to be asked for a stream's usage;
+// those from PlanAskedFrom on there alone.
 const (
 	PlanID         = "id"         // the request's, minted by the agent
 	PlanRequestID  = "request_id" // the client's label
@@ -28,6 +29,10 @@ const (
 	PlanModelFrom  = "model_from" // a number: where the name's JSON string begins in the body
 	PlanModelTo    = "model_to"   // and ends
 	PlanModelAt    = "model@"     // followed by a backend's name: the model's name there
+	PlanAskedFrom  = "asked_from" // a number: where what asks for the usage begins in the body
+	PlanAskedTo    = "asked_to"   // and ends
+	PlanAskedWas   = "asked_was"  // what stands there for a backend that is not asked
+	PlanSilentAt   = "silent@"    // followed by a backend's name: it is not asked
 	RouteGroups    = "priority_groups"
 	RouteGroupName = "name"
 	ClientKey      = "authorization" // with its scheme, "Bearer sk-…"

@@ -26,6 +26,15 @@ type PromptText struct {
 	Other  bool   // there is more than text: images, sounds or files
 }
 
+// Rewritten is a request's body as it goes to the first backend, and what other attempts need to
+// make theirs of it.
+type Rewritten struct {
+	Body     []byte
+	ModelAt  Span   // of the model's JSON string
+	AskedAt  Span   // of what asks for a stream's usage; empty if nothing does
+	AskedWas string // what stood there before
+}
+
 // Span is a part of a body: the bytes from From up to, not including, To.
 type Span struct{ From, To int }
 

@@ -44,6 +44,8 @@ type Backend struct {
 	Secret     string `json:"-"` // the backend's own key, "" for none; never printed
 	SecretFrom string // the variable or the file that holds it, for people; "" for none
 
+	NoStreamUsage bool // streams do not ask it for their usage, as it refuses such requests
+
 	ConnectTimeout time.Duration // 0 is DefaultConnectTimeout
 	IdleTimeout    time.Duration // how long an unused connection is kept; 0 is DefaultIdleTimeout
 	MaxConnections int           // at one time; 0 sets no bound
@@ -109,11 +111,12 @@ type Routes struct {
 
 // Plan says which backends serve a request, in order, and as what.
 type Plan struct {
-	Model     Model    // its name here: an alias counts as its model
-	Steps     []Step   // at least one
-	ClientKey bool     // a backend among them may have the client's own key
-	Renamed   bool     // the steps differ in the model's name, or have it in their path
-	Secrets   []Secret // the backends' own keys, which no answer may show
+	Model         Model    // its name here: an alias counts as its model
+	Steps         []Step   // at least one
+	ClientKey     bool     // a backend among them may have the client's own key
+	Renamed       bool     // the steps differ in the model's name, or have it in their path
+	Secrets       []Secret // the backends' own keys, which no answer may show
+	NoStreamUsage []string // the backends that are not asked for the usage of streams
 }
 
 // Secret is a key. Printing it shows nothing.
@@ -163,6 +166,9 @@ func newPlan(m Model, steps []Step, backends map[string]*Backend) *Plan {
 		}
 		p.Steps = append(p.Steps, step)
 		p.ClientKey = p.ClientKey || b.Credential == ClientFirst
+		if b.NoStreamUsage {
+			p.NoStreamUsage = append(p.NoStreamUsage, b.Name)
+		}
 		if b.Secret != "" && b.Credential != NoCredential {
 			p.Secrets = append(p.Secrets, Secret(b.Secret))
 		}

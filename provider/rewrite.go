@@ -21,22 +21,22 @@ type edit struct {
 
 // Rewrite returns a copy of a request's body, as ReadRequest accepts it, in which the
 // model goes by another name and which, if askUsage, asks the provider for the usage at
-// the stream's end; and where the model's JSON string is in it. All that the client
-// wrote beyond that stays byte for byte.
+// the stream's end. All that the client wrote beyond that stays byte for byte.
 // Source: https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options
-func (d OpenAI) Rewrite(body []byte, r gateway.Request, as gateway.Model, askUsage bool) ([]byte, gateway.Span) {
+func (d OpenAI) Rewrite(body []byte, r gateway.Request, as gateway.Model, askUsage bool) gateway.Rewritten {
 	model := edit{r.ModelAt, string(body[r.ModelAt.From:r.ModelAt.To])}
 	if as != r.Model {
 		model.text = quote(string(as))
 	}
 	if !askUsage {
-		return splice(body, model), model.moved(edit{})
+		return gateway.Rewritten{Body: splice(body, model), ModelAt: model.moved(edit{})}
 	}
 	asked := askUsageIn(body)
+	was := string(body[asked.From:asked.To])
 	if asked.From < model.From {
-		return splice(body, asked, model), model.moved(asked)
+		return gateway.Rewritten{Body: splice(body, asked, model), ModelAt: model.moved(asked), AskedAt: asked.moved(edit{}), AskedWas: was}
 	}
-	return splice(body, model, asked), model.moved(edit{})
+	return gateway.Rewritten{Body: splice(body, model, asked), ModelAt: model.moved(edit{}), AskedAt: asked.moved(model), AskedWas: was}
 }
 
 // quote makes a JSON string of a name that holds no control characters.

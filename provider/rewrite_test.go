@@ -27,14 +27,22 @@ func TestAskingForUsageChangesNothingElse(t *testing.T) {
 	}
 	for _, row := range rows {
 		body := []byte(row.body)
-		got, at := rewrite(t, body, "m", true)
-		if string(got) != row.want || string(body) != row.body || string(got[at.From:at.To]) != `"m"` {
-			t.Errorf("%s\n got %s\nwant %s", row.body, got, row.want)
+		got := rewrite(t, body, "m", true)
+		if string(got.Body) != row.want || string(body) != row.body || string(got.Body[got.ModelAt.From:got.ModelAt.To]) != `"m"` {
+			t.Errorf("%s\n got %s\nwant %s", row.body, got.Body, row.want)
+		}
+		if back := unasked(got); back != row.body {
+			t.Errorf("%s\nwith what asks taken out again is %s", row.body, back)
 		}
 	}
 }
 
-func rewrite(t *testing.T, body []byte, as gateway.Model, askUsage bool) ([]byte, gateway.Span) {
+// unasked is a body without what asks for the usage.
+func unasked(r gateway.Rewritten) string {
+	return string(r.Body[:r.AskedAt.From]) + r.AskedWas + string(r.Body[r.AskedAt.To:])
+}
+
+func rewrite(t *testing.T, body []byte, as gateway.Model, askUsage bool) gateway.Rewritten {
 	t.Helper()
 	r, err := provider.OpenAI{}.ReadRequest(gateway.ChatCompletions, body)
 	if err != nil {
@@ -58,7 +66,8 @@ func TestAModelIsRenamedWhereverItStands(t *testing.T) {
 		{`{"model":"m","stream_options":null}`, "name", true, `{"model":"name","stream_options":{"include_usage":true}}`},
 		{`{"stream_options":{"include_usage":false},"model":"m"}`, "name", true, `{"stream_options":{"include_usage":true},"model":"name"}`},
 	} {
-		got, at := rewrite(t, []byte(row.body), row.as, row.askUsage)
+		r := rewrite(t, []byte(row.body), row.as, row.askUsage)
+		got, at := r.Body, r.ModelAt
 		var name gateway.Model
 		err := json.Unmarshal(got[at.From:at.To], &name)
 		if string(got) != row.want || err != nil || name != row.as {
@@ -79,11 +88,19 @@ func FuzzAskUsageKeepsTheRestByteForByte(f *testing.F) {
 			return
 		}
 		original := bytes.Clone(body)
-		asked, at := d.Rewrite(body, before, before.Model, true)
+		question := d.Rewrite(body, before, before.Model, true)
+		asked, at := question.Body, question.ModelAt
+		if unasked(question) != string(body) {
+			t.Fatalf("%q became %q and then %q", body, asked, unasked(question))
+		}
 		if !bytes.Equal(body, original) {
 			t.Fatalf("%q was modified", original)
 		}
-		renamed, renamedAt := d.Rewrite(body, before, before.Model+`"`, true)
+		other := d.Rewrite(body, before, before.Model+`"`, true)
+		renamed, renamedAt := other.Body, other.ModelAt
+		if was := d.Rewrite(body, before, before.Model+`"`, false); unasked(other) != string(was.Body) {
+			t.Fatalf("%q became %q and then %q", body, renamed, unasked(other))
+		}
 		after, err := d.ReadRequest(gateway.ChatCompletions, renamed)
 		if len(before.Model) < 256 && (err != nil || after.Model != before.Model+`"` || after.ModelAt != renamedAt) {
 			t.Fatalf("%q became %q: %+v, %v", body, renamed, after, err)

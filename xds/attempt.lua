@@ -13,15 +13,28 @@ local function path(below, model)
   return BASE_PATH .. "/deployments/" .. escaped(deployment) .. below .. "?api-version=" .. escaped(API_VERSION)
 end
 
-local function rename(handle, plan, model)
-  if model == plan["model"] then
+-- rewrite makes the body that the plan has for its first backend this one's: the model by its
+-- name here, and nothing that asks for a stream's usage where that is refused.
+local function rewrite(handle, plan, model)
+  local edits = {}
+  if model ~= plan["model"] then
+    local name = '"' .. string.gsub(model, '["\\]', "\\%0") .. '"'
+    edits[1] = {from = plan["model_from"], to = plan["model_to"], text = name}
+  end
+  if plan["silent@" .. BACKEND] then
+    edits[#edits + 1] = {from = plan["asked_from"], to = plan["asked_to"], text = plan["asked_was"]}
+  end
+  if #edits == 0 then
     handle:headers():replace("content-length", plan["length"])
     return
   end
+  table.sort(edits, function(a, b) return a.from > b.from end) -- from the end, so that places stay true
   local body = handle:body()
   local bytes = body:getBytes(0, body:length())
-  local name = '"' .. string.gsub(model, '["\\]', "\\%0") .. '"'
-  body:setBytes(string.sub(bytes, 1, plan["model_from"]) .. name .. string.sub(bytes, plan["model_to"] + 1))
+  for _, e in ipairs(edits) do
+    bytes = string.sub(bytes, 1, e.from) .. e.text .. string.sub(bytes, e.to + 1)
+  end
+  body:setBytes(bytes)
 end
 
 -- note goes on with "|backend milliseconds status milliseconds", one a try.
@@ -38,7 +51,7 @@ function envoy_on_request(handle)
   local plan = handle:streamInfo():dynamicMetadata():get(PLAN_NAMESPACE)
   local model = plan["model@" .. BACKEND]
   handle:headers():replace(":path", path(plan["path"], model))
-  if model ~= nil then rename(handle, plan, model) end
+  if model ~= nil then rewrite(handle, plan, model) end
 end
 
 -- count is what a usage object says of a count: "-" for nothing, nil for what is none.
@@ -117,6 +130,8 @@ function envoy_on_response(handle)
   note(handle, " " .. status)
   if status == "101" then return refuse_upgrade(handle) end
   hide_challenge(handle:headers())
+  -- Who refused? Envoy puts its own name here before a client sees it.
+  if status == "400" or status == "422" then handle:headers():replace("server", BACKEND) end
   local rest = ""
   for chunk in handle:bodyChunks() do
     rest = scan(handle, rest .. chunk:getBytes(0, chunk:length()))

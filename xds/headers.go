@@ -75,6 +75,7 @@ var toClients = allowList{
 	"openai-version",
 	"retry-after",
 	"retry-after-ms",
+	"server", // always replaced by the gateway's; the gateway process reads a backend's name in it
 	"www-authenticate",
 	"x-request-id",
 	"x-should-retry",

@@ -122,7 +122,7 @@ func (c Config) extProc() *extproc.ExternalProcessor {
 			ResponseTrailerMode: extproc.ProcessingMode_SKIP,
 		},
 		ForwardRules: &extproc.HeaderForwardingRules{AllowedHeaders: anyOf(":method", ":path", ":authority", ":status",
-			"authorization", "content-type", "content-length", "content-encoding", "x-request-id", "x-envoy-external-address")},
+			"authorization", "content-type", "content-length", "content-encoding", "server", "x-request-id", "x-envoy-external-address")},
 		MetadataOptions: &extproc.MetadataOptions{ReceivingNamespaces: &extproc.MetadataOptions_MetadataNamespaces{
 			Untyped: []string{gateway.PlanNamespace, gateway.RouteNamespace, gateway.ClientNamespace},
 		}},

@@ -2,6 +2,7 @@ package xds
 
 import (
 	_ "embed"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,22 +62,15 @@ func ownKey(e *encoder, b gateway.Backend) *generic.Generic {
 }
 
 // rewrites reports whether any backend serves the API below another base than the
-// gateway does, or a model by several names. Then every attempt sets its path and its
-// body's length, as an earlier one may have set others.
+// gateway does, or a model has several backends, which may want other bodies. Then every
+// attempt sets its path and its body's length, as an earlier one may have set others.
 func (c Config) rewrites() bool {
 	for _, b := range c.Routes.Backends {
 		if b.BasePath() != gateway.BasePath || b.APIVersion != "" {
 			return true
 		}
 	}
-	for _, r := range c.Routes.Models {
-		for _, step := range r.Steps {
-			if step.UpstreamModel != r.Steps[0].UpstreamModel {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.Routes.Models, func(r gateway.Route) bool { return len(r.Steps) > 1 })
 }
 
 // attemptSource is the script of a backend's attempts.
