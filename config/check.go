@@ -9,7 +9,7 @@ import (
 )
 
 // check refuses what no single value shows: references that lead nowhere, names that
-// are there twice, values that do not go together. It reads the files that are named.
+// are given twice, values that contradict each other. It reads the files that are named.
 func (r *reader) check(d *document) {
 	r.checkBind(d)
 	d.TLS = r.certificate(&d.tls)
@@ -22,7 +22,7 @@ func (r *reader) check(d *document) {
 // checkBind refuses an address that other machines reach, unless that is meant.
 func (r *reader) checkBind(d *document) {
 	if bind := d.Bind; !d.Open && bind != "" && !net.ParseIP(bind).IsLoopback() {
-		r.fault(r.said[&d.Bind].place, "%q can be reached by other machines: whoever reaches the gateway may spend its key and read "+
+		r.fault(r.said[&d.Bind].place, "%q can be reached by other machines: anyone who reaches the gateway may spend its key and read "+
 			"the prompt log, as there are no gateway keys yet; bind to 127.0.0.1, or set AI_GATEWAY_OPEN=true (`listen.open`) if that is meant", bind)
 	}
 }
@@ -48,7 +48,7 @@ func (r *reader) checkBackends(d *document) {
 	}
 }
 
-// checkReference refuses the name of a backend that is none.
+// checkReference refuses a name that no backend has.
 func (r *reader) checkReference(d *document, name *string) {
 	var known []string
 	for _, b := range d.backends {

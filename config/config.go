@@ -1,5 +1,5 @@
-// Package config reads what the gateway is told to do, by a file and by the
-// environment, and refuses what is wrong early and whole: every fault at once, each
+// Package config reads the gateway's settings from a file and from the environment, and
+// refuses what is wrong early and whole: every fault at once, each
 // with its place and what would be right. The fields of the file are tables, from which
 // the reader, the schema and the documentation are made, so that none can lag behind.
 package config
@@ -18,7 +18,7 @@ const DefaultUpstream = "https://api.openai.com/v1"
 type Config struct {
 	Port         int
 	Bind         string   // an IP address
-	Open         bool     // people from elsewhere may use the gateway without a key of ours
+	Open         bool     // other machines may use the gateway without a gateway key
 	TLS          TLS      // zero serves plain HTTP
 	CORSOrigins  []string // that browsers may call from; none, or "*" alone for any
 	Retry        gateway.Retry
@@ -28,7 +28,7 @@ type Config struct {
 	MaxInFlight  int64  // bytes of all requests' bodies at one time
 	DatabasePath string // "" keeps usage only as long as the gateway runs
 	Spool        Spool
-	OrphanGrace  time.Duration // that a request of a killed process may wait for word of its end
+	OrphanGrace  time.Duration // how long a request of a killed process waits for Envoy to report its end
 	Routes       gateway.Routes
 	Prices       []gateway.Override // that win over the built-in ones; of a model the earliest first
 	Demo         bool               // the built-in model is there, as nothing real is configured

@@ -79,7 +79,7 @@ func variableTable() string {
 	var b strings.Builder
 	b.WriteString("| variable | default | field | meaning |\n|---|---|---|---|\n")
 	fmt.Fprintf(&b, "| `%s` | | | the configuration file, where no `--config` names one |\n", FileVariable)
-	fmt.Fprintf(&b, "| `%s` | `%s` | | base URL of the backend `%s`, which serves every model without a route; beside a file there is no default |\n",
+	fmt.Fprintf(&b, "| `%s` | `%s` | | base URL of the backend `%s`, which serves every model without a route; with a file there is no default |\n",
 		upstreamVariable, DefaultUpstream, UpstreamBackend)
 	fmt.Fprintf(&b, "| `%s` | | | key for the upstream, used for clients that send none |\n", keyVariable)
 	fmt.Fprintf(&b, "| `%s` | | | the same, if `%s` is not set |\n", otherKeyVariable, keyVariable)

@@ -23,7 +23,7 @@ const (
 	routesVariable   = "AI_GATEWAY_MODEL_ROUTES"
 )
 
-// Misspelt tells which of a process's variables look like one of the gateway's and are none. They
+// Misspelt lists the process's variables that look like one of the gateway's and are not one. They
 // are not refused: Kubernetes, too, gives programs variables that begin with a service's name.
 func Misspelt(environ []string) []string {
 	known := variables(new(document).fields(), []string{FileVariable, upstreamVariable, otherKeyVariable, routesVariable})
@@ -205,7 +205,7 @@ func (r *reader) routeBackend(name string, base *url.URL, upstream *backend, at 
 	return b
 }
 
-// modelNamed is the model of a name, a new one where the name is none yet or an alias.
+// modelNamed is the model of a name, a new one if no model has that name, or only as an alias.
 func (r *reader) modelNamed(d *document, name gateway.Model, at place) *model {
 	for _, m := range d.models {
 		if m.name == name {

@@ -63,7 +63,7 @@ type fault struct {
 	text string
 }
 
-// maxFaults is how many faults are told: more help nobody.
+// maxFaults is how many faults are reported: more help nobody.
 const maxFaults = 100
 
 func (r *reader) fault(at place, format string, args ...any) {

@@ -99,7 +99,7 @@ func readPlain(path string) ([]byte, error) {
 	return content, err
 }
 
-// cause is an error of the file system without the path, which is told anyway.
+// cause is an error of the file system without the path, which the message names anyway.
 func cause(err error) error {
 	var at *fs.PathError
 	if errors.As(err, &at) {

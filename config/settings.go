@@ -44,7 +44,7 @@ func (d *document) listen() group {
 			doc: "IP address to listen on; any but a loopback address needs `open`"},
 		{name: "port", into: value(&d.Port, integer[int](1, 65535)), unset: "3002", variables: []string{"PORT"}, doc: "port to listen on"},
 		{name: "open", into: value(&d.Open, boolean()), unset: "false", variables: []string{"AI_GATEWAY_OPEN"},
-			doc: "whoever reaches the address may use the gateway, spend its keys and read its prompt log; it then answers to every host name"},
+			doc: "anyone who reaches the address may use the gateway, spend its keys and read its prompt log; it then answers to every host name"},
 		{name: "tls", into: d.tls.group(), doc: "serves HTTPS instead of HTTP"},
 	}}
 }
@@ -144,7 +144,7 @@ func (m *model) group() group {
 		{name: "backends", into: groups[step]{&m.backends, (*step).group}, doc: "who serves it, in the order in which they are tried; left out, the default backend; " +
 			"a plain text is a backend that knows the model by the same name"},
 		{name: "price", into: groups[price]{&m.prices, (*price).group}, lone: true, doc: "what it costs, in US dollars per million tokens, instead of the built-in price; " +
-			"a list of prices tells them over time, each with its `from`"},
+			"a list has the prices over time, each with its `from`"},
 	}}
 }
 
@@ -232,8 +232,8 @@ func (d *document) storage() group {
 			doc: "SQLite file with the usage tables; left out, they last as long as the gateway runs"},
 		{name: "spool", into: d.spool(), doc: "the write-ahead log of requests, from which the store is filled"},
 		{name: "orphan_grace", into: value(&d.OrphanGrace, duration(time.Second, 24*time.Hour)), unset: "10s",
-			doc: "how long a request that a killed process left may wait for word of its end before its row is closed with an estimate; " +
-				"a later word replaces that"},
+			doc: "how long a request that a killed process left waits for Envoy to report its end before its row is closed with an estimate; " +
+				"a later report replaces that"},
 	}}
 }
 
@@ -244,8 +244,8 @@ func (d *document) spool() group {
 			doc: "how much a power cut may cost: what was written is forced to disk this often, in the background; zero leaves it to the system; " +
 				"a process that dies loses nothing either way"},
 		{name: "max_size", into: value(&s.MaxBytes, size(32<<20, 1<<40)), unset: "1GiB",
-			doc: "bytes at which new requests are refused with 503 `usage_store_full`, as the tables do not take what there is"},
+			doc: "bytes at which new requests are refused with 503 `usage_store_full`, as the store does not accept what waits for it"},
 		{name: "max_age", into: value(&s.MaxAge, duration(time.Second, 365*24*time.Hour)), unset: "24h",
-			doc: "how long the tables may take nothing before new requests are refused likewise"},
+			doc: "how long the store may accept no rows before new requests are refused in the same way"},
 	}}
 }

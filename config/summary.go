@@ -24,7 +24,7 @@ func (c Config) Summary() string {
 	fmt.Fprintf(&b, "Rate limit: %d requests a minute (shown only: not enforced yet)\n", c.RateLimitRPM)
 	fmt.Fprintf(&b, "Prompt log: %s\n", c.PromptLog.Mode)
 	if c.Open {
-		b.WriteString("Open: whoever reaches this address may use the gateway and read its prompt log\n")
+		b.WriteString("Open: anyone who reaches this address may use the gateway and read its prompt log\n")
 	}
 	return b.String()
 }

@@ -1,6 +1,7 @@
-// Package control puts configurations in force: it validates one, tells Envoy of it, waits
-// for Envoy's word, and goes back to the one before if that is no. Only then do plans
-// follow it, so that none leads where Envoy does not know the way.
+// Package control puts configurations in force: it validates one, publishes it to Envoy,
+// waits for Envoy's acknowledgement, and goes back to the one before if Envoy refuses it.
+// Plans follow a configuration only once Envoy has it, so that none names a backend that
+// Envoy does not know.
 package control
 
 import (
@@ -21,8 +22,8 @@ import (
 	"ai-gateway/xds"
 )
 
-// confirmTimeout is how long Envoy may take to say what it thinks of a configuration, until
-// that is reported.
+// confirmTimeout is how long Envoy may take to acknowledge a configuration before that is
+// reported.
 const confirmTimeout = 5 * time.Second
 
 // Config is what a Control works with.
@@ -30,7 +31,7 @@ type Config struct {
 	Load     func() (config.Config, error)            // reads the file and the environment
 	LoadText func(text []byte) (config.Config, error) // as Load, with a text that the file had before
 	GoodFile string                                   // keeps the text of the file that was in force last; "" for none
-	// Frame is what Envoy is told that no configuration says: sockets and files.
+	// Frame is the part of Envoy's configuration that no setting changes: sockets and files.
 	Frame      func() (xds.Config, error)
 	DemoSocket string // of the built-in model
 	Prices     pricing.Book
@@ -49,7 +50,7 @@ type Settings struct {
 	Prices pricing.Book   // with the configuration's own
 	Since  time.Time
 
-	backends []gateway.Backend // that Envoy is told of
+	backends []gateway.Backend // in Envoy's configuration
 }
 
 // Control is the configuration in force, which changes while the gateway runs.
@@ -126,25 +127,24 @@ func (c *Control) Run(ctx context.Context) error {
 	return nil
 }
 
-// Static is what Envoy would be told of a configuration, as one file that it can validate.
+// Static is Envoy's configuration for ours, as one file that Envoy can validate.
 func (c *Control) Static(cfg config.Config) ([]byte, error) {
 	s, err := c.prepare(cfg)
 	if err != nil {
 		return nil, err
 	}
-	told, err := c.envoyConfig(s)
+	built, err := c.envoyConfig(s)
 	if err != nil {
 		return nil, err
 	}
-	return xds.Static(told)
+	return xds.Static(built)
 }
 
-// reload takes over files that have changed. It is done unless Envoy has not said yet
-// what it thinks of them.
+// reload takes over files that have changed. It is done unless Envoy has not answered yet.
 func (c *Control) reload(ctx context.Context) (done bool) {
 	err := c.replace(ctx)
 	if ctx.Err() != nil {
-		return true // nobody waits for Envoy's word any more
+		return true // we end, and nobody waits for Envoy's answer
 	}
 	news := c.setFault(err)
 	switch {
@@ -165,16 +165,16 @@ func (c *Control) reload(ctx context.Context) (done bool) {
 }
 
 // replace puts in force what the files hold now. What is bad, in itself or to Envoy, is
-// refused, and Envoy is told again of what stays in force. While Envoy has not said a word
-// (xds.ErrUnconfirmed) it is left with what it was told, as it may still accept that: the
-// plans in force find their groups in it, too.
+// refused, and what stays in force is published to Envoy again. While Envoy has not answered
+// (xds.ErrUnconfirmed) it keeps what was published, as it may still accept that: the plans
+// in force find their groups in it, too.
 func (c *Control) replace(ctx context.Context) error {
 	before := c.now.Load()
 	err := c.change(ctx, before)
 	if err == nil || errors.Is(err, xds.ErrUnconfirmed) {
 		return err
 	}
-	return errors.Join(err, c.tell(ctx, before))
+	return errors.Join(err, c.send(ctx, before))
 }
 
 func (c *Control) change(ctx context.Context, before *Settings) error {
@@ -211,10 +211,11 @@ func (s *Settings) keepBackends(before *Settings) {
 	}
 }
 
-// publish tells Envoy of settings and, when Envoy has them, puts them in force for plans.
-// Where no Envoy is there, nobody can refuse: it gets the newest when it comes.
+// publish publishes settings to Envoy and, once Envoy has acknowledged them, puts them in
+// force for plans. Where no Envoy is connected, none can refuse: it gets the newest when it
+// connects.
 func (c *Control) publish(ctx context.Context, next *Settings) error {
-	if err := c.tell(ctx, next); err != nil {
+	if err := c.send(ctx, next); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
@@ -230,12 +231,12 @@ func (c *Control) publish(ctx context.Context, next *Settings) error {
 	return nil
 }
 
-func (c *Control) tell(ctx context.Context, s *Settings) error {
-	told, err := c.envoyConfig(s)
+func (c *Control) send(ctx context.Context, s *Settings) error {
+	built, err := c.envoyConfig(s)
 	if err != nil {
 		return err
 	}
-	snapshot, err := xds.Build(told)
+	snapshot, err := xds.Build(built)
 	if err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func send(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(append(body, '\n')) // an error is the client leaving
 }
 
-// refusalOf is what a client hears of an error.
+// refusalOf is what a client is told of an error.
 func refusalOf(ctx context.Context, log *slog.Logger, path string, err error) *gateway.Error {
 	var refusal *gateway.Error
 	switch {

@@ -41,7 +41,7 @@ type Rejection struct {
 	Reason string    `json:"reason"`
 }
 
-// UsageHealth tells how far the books are behind.
+// UsageHealth is how far the rows are behind the requests.
 type UsageHealth struct {
 	Open          int     `json:"open"`           // requests that are out, or whose row a late word may still complete
 	Unwritten     int     `json:"unwritten"`      // rows that are not in the tables yet

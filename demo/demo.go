@@ -23,7 +23,7 @@ const text = "Hello! I am the gateway's built-in demo model. I am a fake: no pro
 
 const (
 	model       = "demo"
-	pace        = 30 * time.Millisecond // between two words of a stream
+	interval    = 30 * time.Millisecond // between two words of a stream
 	maxBody     = 32 << 20
 	readTimeout = time.Minute
 	stopTimeout = 500 * time.Millisecond
@@ -32,7 +32,7 @@ const (
 
 // Serve answers on l until ctx ends; streams that still run are cut then.
 func Serve(ctx context.Context, l net.Listener) error {
-	s := &http.Server{Handler: Handler(pace), ReadTimeout: readTimeout, IdleTimeout: readTimeout}
+	s := &http.Server{Handler: Handler(interval), ReadTimeout: readTimeout, IdleTimeout: readTimeout}
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	select {
@@ -51,11 +51,11 @@ func Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// Handler answers the OpenAI API below any base path; pace is the time between
+// Handler answers the OpenAI API below any base path; interval is the time between
 // two words of a stream.
-func Handler(pace time.Duration) http.Handler {
+func Handler(interval time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		serve := route(r, pace)
+		serve := route(r, interval)
 		if serve == nil {
 			refuse(w, &gateway.Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
 				Message: fmt.Sprintf("Invalid URL (%s %s)", r.Method, r.URL.Path)})
@@ -81,15 +81,15 @@ type request struct {
 	Input    json.RawMessage `json:"input"`
 }
 
-func route(r *http.Request, pace time.Duration) func(http.ResponseWriter, *http.Request, request) {
+func route(r *http.Request, interval time.Duration) func(http.ResponseWriter, *http.Request, request) {
 	if r.Method != http.MethodPost {
 		return nil
 	}
 	switch {
 	case strings.HasSuffix(r.URL.Path, gateway.ChatCompletions.String()):
-		return completion{kind: "chat.completion", id: "chatcmpl-demo", pace: pace, chat: true}.serve
+		return completion{kind: "chat.completion", id: "chatcmpl-demo", interval: interval, chat: true}.serve
 	case strings.HasSuffix(r.URL.Path, gateway.Completions.String()):
-		return completion{kind: "text_completion", id: "cmpl-demo", pace: pace}.serve
+		return completion{kind: "text_completion", id: "cmpl-demo", interval: interval}.serve
 	case strings.HasSuffix(r.URL.Path, gateway.Embeddings.String()):
 		return embeddings
 	}
@@ -118,7 +118,7 @@ func usage(prompt json.RawMessage, completion int) object {
 // completion answers chat completions and completions.
 type completion struct {
 	kind, id string
-	pace     time.Duration
+	interval time.Duration
 	chat     bool
 }
 
@@ -170,7 +170,7 @@ func (c completion) stream(w http.ResponseWriter, r *http.Request, req request) 
 		return http.NewResponseController(w).Flush()
 	}
 	for _, choice := range c.choices() {
-		if send(c.object(suffix, choice, nil)) != nil || !wait(r.Context(), c.pace) {
+		if send(c.object(suffix, choice, nil)) != nil || !wait(r.Context(), c.interval) {
 			return
 		}
 	}

@@ -93,12 +93,12 @@ func removeIfStale(path string) {
 	os.RemoveAll(path)
 }
 
-// errLocked tells who holds a lock.
+// errLocked names the process that holds a lock.
 type errLocked struct{ pid string }
 
 func (e errLocked) Error() string { return "process " + e.pid + " holds it" }
 
-// Whoever only looks who holds a lock has it for a moment.
+// A process that only looks who holds a lock has it for a moment.
 const (
 	lockTries = 10
 	lockPause = 5 * time.Millisecond
@@ -146,7 +146,7 @@ func LockState(dir string) (release func(), err error) {
 	case err != nil:
 		return nil, fmt.Errorf("looking at the state folder: %w", err)
 	case !info.IsDir():
-		return nil, fmt.Errorf("the state folder %q is no folder: move that file away", dir)
+		return nil, fmt.Errorf("the state folder %q is a file: move it away", dir)
 	case info.Mode().Perm()&0o077 != 0:
 		return nil, fmt.Errorf("the state folder %q may be read by others: run chmod 700 on it", dir)
 	}

@@ -31,7 +31,7 @@ type Process struct {
 const (
 	askEvery     = 500 * time.Millisecond
 	firstHealth  = 10 * time.Second // how long a fresh process may take to become healthy
-	livedWell    = 10 * time.Second // after which a death is no repeated one
+	livedWell    = 10 * time.Second // after which a death does not count as a repeated one
 	shortLife    = 2 * time.Second
 	giveUpAfter  = 5 // short lives in a row
 	firstBackoff = 100 * time.Millisecond
@@ -188,7 +188,7 @@ func (k *keeper) stop(cmd *exec.Cmd, ended <-chan error) error {
 	}
 }
 
-// watch kills the process when it gives no sign of health for too long.
+// watch kills the process when it was not healthy for too long.
 func (k *keeper) watch(ctx context.Context, pid int) {
 	deadline := time.Now().Add(firstHealth)
 	for sleep(ctx, min(askEvery, time.Until(deadline))) {

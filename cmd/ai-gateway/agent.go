@@ -46,7 +46,7 @@ type books struct {
 	settle func(*gateway.Settlement)
 }
 
-// runAgent is the role that stands beside an Envoy.
+// runAgent is the role that runs next to an Envoy.
 func (s *service) runAgent(ctx context.Context) (err error) {
 	identifier, err := auth.LoadIdentifier(s.state.secret())
 	if err != nil {
@@ -87,7 +87,7 @@ func (s *service) runAgent(ctx context.Context) (err error) {
 	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows), rows.Run, log.Run)
 }
 
-// frame is what Envoy is told that no configuration says.
+// frame is the part of Envoy's configuration that no setting changes.
 func frame(getenv func(string) string, files runFiles, state stateFiles) (xds.Config, error) {
 	authorities, err := envoy.Authorities(getenv)
 	return xds.Config{

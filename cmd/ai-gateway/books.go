@@ -19,12 +19,12 @@ import (
 	"ai-gateway/usage/ledger"
 )
 
-// span is the time that a command looks at.
+// span is the period that a command looks at.
 type span struct{ from, to string }
 
 func (s *span) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.from, "from", "24h", "start: a time (2026-01-31 or 2026-01-31T12:00:00Z) or how long ago (24h)")
-	cmd.Flags().StringVar(&s.to, "to", "1m", "end, likewise; what started then is not looked at any more")
+	cmd.Flags().StringVar(&s.to, "to", "1m", "end, in the same forms; requests that started later are left out")
 }
 
 func (s *span) times(now time.Time) (from, to time.Time, err error) {
@@ -69,11 +69,11 @@ func (w world) repriceCommand() *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "reprice",
-		Short: "Compute the costs of past requests anew: show the difference, then write it",
-		Long: `Compute the costs of past requests anew: show the difference, then write it.
+		Short: "Recompute the costs of past requests: show the difference, then write it",
+		Long: `Recompute the costs of past requests: show the difference, then write it.
 
 The prices are the built-in ones and those of the configuration file, so give it the
-gateway's --config. It may run beside a running gateway. Its exit status is 0 if all
+gateway's --config. It may run while the gateway does. Its exit status is 0 if all
 went well, also when nothing changes, and 1 if not.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -141,9 +141,9 @@ func (w world) reconcileCommand() *cobra.Command {
 		Short: "Compare what both witnesses wrote with the tables, and fail if anything is missing, doubled or different",
 		Long: `Compare what both witnesses wrote with the tables.
 
-It lists what is missing, doubled or different. It changes no row and may run beside a
-running gateway. Its exit status is 0 if all agrees, and 1 if anything does not or if
-it could not look.`,
+It lists what is missing, doubled or different. It changes no row and may run while the
+gateway does. Its exit status is 0 if all agrees, and 1 if anything does not or if it
+could not compare.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return w.reconcile(cmd.Context(), at)

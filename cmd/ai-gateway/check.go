@@ -65,7 +65,7 @@ func (w world) check(ctx context.Context, file string) error {
 	return nil
 }
 
-// render makes of a configuration what Envoy would be told.
+// render is Envoy's configuration for ours, as one file.
 func (w world) render(cfg config.Config, dir string) ([]byte, error) {
 	files := runFiles(dir)
 	return control.New(control.Config{

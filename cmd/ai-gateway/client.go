@@ -15,7 +15,7 @@ import (
 
 const (
 	askTimeout  = 2 * time.Second
-	maxReadback = 1 << 20 // bytes of an answer of ours
+	maxReadback = 1 << 20 // bytes of an answer that are read
 )
 
 // backendClient asks as Envoy does: without any proxy of the environment, with trust in the
@@ -30,7 +30,7 @@ func backendClient(b gateway.Backend) *http.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// tcpClient asks a gateway of ours, to which it sends nothing secret. So its certificate,
+// tcpClient asks the gateway itself, and sends it nothing secret. So its certificate,
 // which need not be for the name by which this machine reaches it, is not checked.
 func tcpClient() *http.Client {
 	return &http.Client{Timeout: askTimeout, Transport: &http.Transport{

@@ -99,7 +99,7 @@ func (w world) checkEnvoy(ctx context.Context) finding {
 	return finding{about: "envoy", good: fmt.Sprintf("%s at %s", binary.Version, binary.Path), err: err}
 }
 
-// checkPort finds the port free, or a gateway of ours on it, which answers.
+// checkPort passes if the port is free, or if the gateway answers on it.
 func checkPort(ctx context.Context, cfg config.Config) (f finding, answers bool) {
 	f = finding{about: "port", good: address(cfg) + " is free"}
 	if f.err = portFree(ctx, cfg); f.err == nil {
@@ -113,8 +113,8 @@ func checkPort(ctx context.Context, cfg config.Config) (f finding, answers bool)
 	return f, err == nil
 }
 
-// checkStore finds the tables' folder open to us, and the state beside them unused, unless
-// a gateway answers, which uses it.
+// checkStore passes if the store's folder may be written to, and if nobody uses the state
+// folder, unless a gateway answers, which does.
 func checkStore(cfg config.Config, answers bool) finding {
 	f := finding{about: "store", good: cfg.Storage()}
 	if cfg.DatabasePath == "" {
@@ -125,7 +125,7 @@ func checkStore(cfg config.Config, answers bool) finding {
 	dir := filepath.Dir(cfg.DatabasePath)
 	probe, err := os.CreateTemp(dir, ".ai-gateway-doctor-*")
 	if err != nil {
-		f.err = fmt.Errorf("writing beside DATABASE_PATH: %w", err)
+		f.err = fmt.Errorf("writing to the folder of DATABASE_PATH: %w", err)
 		f.hint = "make the folder, or let this user write to it"
 		return f
 	}
@@ -182,7 +182,7 @@ func (w world) checkAuthorities() finding {
 	return finding{about: "certificates", good: "authorities in " + path, err: err}
 }
 
-// checkKey tells whose keys are set, and where.
+// checkKey lists the keys that are set, and where they are read from.
 func checkKey(cfg config.Config) finding {
 	f := finding{about: "key", good: "none is needed"}
 	var set []string

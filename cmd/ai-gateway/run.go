@@ -41,7 +41,7 @@ const (
 func (w world) runCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "run",
-		Short: "Run the gateway: Envoy and everything of ours, supervised",
+		Short: "Run the gateway: Envoy and our services, supervised",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return w.runGateway(cmd.Context())
@@ -84,8 +84,8 @@ func (w world) runGateway(ctx context.Context) (err error) {
 	return w.supervise(ctx, cfg, binary, files, state)
 }
 
-// tablesOpen reports early what serve, which runs on without them, would only tell in its
-// log: that the tables cannot be opened. It also brings them up to date.
+// tablesOpen reports early that the tables cannot be opened, which serve would only log: it
+// runs on without them. It also migrates them.
 func tablesOpen(ctx context.Context, cfg config.Config) error {
 	if cfg.DatabasePath == "" {
 		return nil
@@ -97,8 +97,8 @@ func tablesOpen(ctx context.Context, cfg config.Config) error {
 	return tables.Close()
 }
 
-// portFree reports early and clearly what Envoy, which shares its port with
-// whoever asks, would not: that the port is somebody else's.
+// portFree reports early and clearly that another process has the port. Envoy would not:
+// it shares its port with any process that asks.
 func portFree(ctx context.Context, cfg config.Config) error {
 	address := address(cfg)
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
@@ -123,8 +123,8 @@ func address(cfg config.Config) string {
 	return net.JoinHostPort(cfg.Bind, strconv.Itoa(cfg.Port))
 }
 
-// lockState returns the folder of what outlives this run, locked: beside the
-// database, or in the run's own folder where nothing shall outlive it.
+// lockState returns the folder of what outlives this run, locked: next to the database, or
+// in the run's own folder if nothing shall outlive it.
 func lockState(cfg config.Config, files runFiles) (stateFiles, func(), error) {
 	state := stateFiles(files.path("state"))
 	if cfg.DatabasePath != "" {
@@ -140,7 +140,7 @@ func lockState(cfg config.Config, files runFiles) (stateFiles, func(), error) {
 	return state, release, err
 }
 
-// withFolderAdvice says what helps where the state folder cannot be made beside the database.
+// withFolderAdvice says what helps where the state folder cannot be made next to the database.
 func withFolderAdvice(err error, database, folder string) error {
 	var at *fs.PathError
 	switch {

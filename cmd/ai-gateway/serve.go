@@ -46,7 +46,7 @@ is. "all" is both.`,
 	}
 	cmd.Flags().StringVar(&s.role, "role", roleAll, strings.Join(roles, ", "))
 	cmd.Flags().StringVar((*string)(&s.files), "run-folder", "", "private folder with the sockets of this run")
-	cmd.Flags().StringVar((*string)(&s.state), "state-folder", "", "private folder with what outlives this run, locked by whoever starts this; "+
+	cmd.Flags().StringVar((*string)(&s.state), "state-folder", "", "private folder with what outlives this run, locked by the process that starts this; "+
 		"left out, it is as the configuration says, and locked here")
 	cmd.Flags().StringVar(&s.database, "database", "", "file of the usage tables; left out, it is as the configuration says")
 	if err := cmd.MarkFlagRequired("run-folder"); err != nil {

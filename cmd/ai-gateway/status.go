@@ -52,8 +52,8 @@ type health struct {
 	pretty string // all of it, as JSON; "" where no AI Gateway answers
 }
 
-// askHealth asks the gateway at a URL. The error tells what is no health, and what is no
-// AI Gateway's.
+// askHealth asks the gateway at a URL. It returns an error if no AI Gateway answers, or one
+// that is not ready.
 func askHealth(ctx context.Context, url string) (health, error) {
 	body, err := get(ctx, tcpClient(), url)
 	if body == nil {
