@@ -122,6 +122,7 @@ func (r *reader) checkSteps(d *document, m *model) {
 func (r *reader) checkPrices(prices []*price) {
 	for i, p := range prices {
 		r.checkTiers(p.tiers)
+		r.checkServiceTiers(p.serviceTiers)
 		if i == 0 {
 			continue
 		}
@@ -131,6 +132,17 @@ func (r *reader) checkPrices(prices []*price) {
 		case !p.from.IsZero() && !p.from.After(prices[i-1].from):
 			r.fault(from.place, "%q must be later than the price before it", p.from.Format(time.DateOnly))
 		}
+	}
+}
+
+func (r *reader) checkServiceTiers(all []*servicePrice) {
+	seen := map[string]bool{}
+	for _, s := range all {
+		if seen[s.name] {
+			r.fault(r.said[&s.name].place, "%q is in this list already", s.name)
+		}
+		seen[s.name] = true
+		r.checkTiers(s.tiers)
 	}
 }
 

@@ -248,7 +248,8 @@ models:
   price: {input: 0.000000001, cached_input: 0, cache_write: 0.1, output: 1000000, reasoning: 3.123456789}
 - name: fallback
   price:
-  - {input: 1, output: 2, tiers: [{above_prompt_tokens: 10, input: 3, output: 4}]}
+  - {input: 1, output: 2, tiers: [{above_prompt_tokens: 10, input: 3, output: 4}],
+     service_tiers: [{name: flex, input: 0.5, output: 1, reasoning: 1.25, tiers: [{above_prompt_tokens: 20, input: 7, output: 8, cached_input: 6}]}, {name: priority, input: 9, output: 11}]}
   - {from: 2026-01-31, input: 5.50, output: 6}
 - name: unpriced
 `)
@@ -258,7 +259,11 @@ models:
 	want := []gateway.Override{
 		{Model: "exact", Rates: all(1, 0, 100_000_000, 1_000_000*gateway.USD, 3_123_456_789)},
 		{Model: "fallback", Rates: all(gateway.USD, gateway.USD, gateway.USD, 2*gateway.USD, 2*gateway.USD),
-			Tiers: []gateway.Tier{{Above: 10, Rates: all(3*gateway.USD, 3*gateway.USD, 3*gateway.USD, 4*gateway.USD, 4*gateway.USD)}}},
+			Tiers: []gateway.Tier{{Above: 10, Rates: all(3*gateway.USD, 3*gateway.USD, 3*gateway.USD, 4*gateway.USD, 4*gateway.USD)}},
+			ServiceTiers: []gateway.ServicePrice{
+				{Name: "flex", Rates: all(500_000_000, 500_000_000, 500_000_000, gateway.USD, 1_250_000_000),
+					Tiers: []gateway.Tier{{Above: 20, Rates: all(7*gateway.USD, 6*gateway.USD, 7*gateway.USD, 8*gateway.USD, 8*gateway.USD)}}},
+				{Name: "priority", Rates: all(9*gateway.USD, 9*gateway.USD, 9*gateway.USD, 11*gateway.USD, 11*gateway.USD)}}},
 		{Model: "fallback", From: time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC),
 			Rates: all(5_500_000_000, 5_500_000_000, 5_500_000_000, 6*gateway.USD, 6*gateway.USD)},
 	}

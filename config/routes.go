@@ -76,10 +76,18 @@ func (r *reader) overrides(m *model) []gateway.Override {
 	var all []gateway.Override
 	for _, p := range m.prices {
 		o := gateway.Override{Model: m.name, From: p.from, Rates: r.rates(&p.Rates)}
-		for _, t := range p.tiers {
-			o.Tiers = append(o.Tiers, gateway.Tier{Above: t.Above, Rates: r.rates(&t.Rates)})
+		o.Tiers = r.tiers(p.tiers)
+		for _, s := range p.serviceTiers {
+			o.ServiceTiers = append(o.ServiceTiers, gateway.ServicePrice{Name: s.name, Rates: r.rates(&s.Rates), Tiers: r.tiers(s.tiers)})
 		}
 		all = append(all, o)
+	}
+	return all
+}
+
+func (r *reader) tiers(said []*tier) (all []gateway.Tier) {
+	for _, t := range said {
+		all = append(all, gateway.Tier{Above: t.Above, Rates: r.rates(&t.Rates)})
 	}
 	return all
 }

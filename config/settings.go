@@ -160,13 +160,33 @@ func (s *step) group() group {
 type price struct {
 	from time.Time
 	gateway.Rates
-	tiers []*tier
+	tiers        []*tier
+	serviceTiers []*servicePrice
 }
 
 func (p *price) group() group {
 	from := field{name: "from", into: value(&p.from, day()), doc: "the first day of this price, in UTC; left out, it always held"}
-	tiers := field{name: "tiers", into: groups[tier]{&p.tiers, (*tier).group}, doc: "prices of requests with long prompts, the shortest first"}
-	return group{at: p, fields: append([]field{from}, append(rates(&p.Rates), tiers)...)}
+	service := field{name: "service_tiers", into: groups[servicePrice]{&p.serviceTiers, (*servicePrice).group},
+		doc: "prices by the service tier that the provider bills by; what a request costs in a tier without a price is unknown"}
+	return group{at: p, fields: append([]field{from}, append(rates(&p.Rates), promptTiers(&p.tiers), service)...)}
+}
+
+func promptTiers(into *[]*tier) field {
+	return field{name: "tiers", into: groups[tier]{into, (*tier).group}, doc: "prices of requests with long prompts, the shortest first"}
+}
+
+type servicePrice struct {
+	name string
+	gateway.Rates
+	tiers []*tier
+}
+
+var serviceTierPattern = regexp.MustCompile(`^[a-z0-9_.-]{1,32}$`)
+
+func (s *servicePrice) group() group {
+	name := field{name: "name", into: value(&s.name, text[string](serviceTierPattern, "name of a service tier in lower case (a-z 0-9 . _ -), such as flex")), required: true,
+		doc: "the service tier, as the provider's answers name it; `default`, `auto`, `standard` and `on_demand` cost what the model does"}
+	return group{at: s, fields: append([]field{name}, append(rates(&s.Rates), promptTiers(&s.tiers))...)}
 }
 
 type tier gateway.Tier

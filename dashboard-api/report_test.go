@@ -156,7 +156,7 @@ func TestARequestThatIsNotThereIs404AndATableThatIsAwayIs500(t *testing.T) {
 func TestPriceLinesAreShownOnlyForThePriceThatWasTaken(t *testing.T) {
 	price := gateway.Price{Rates: gateway.Rates{Input: 2_000_000_000, Output: 8_000_000_000}, Version: "v1"}
 	used := gateway.Usage{Prompt: 10, Completion: 5}
-	cost := price.Cost(used)
+	cost, _ := price.Cost(used, "")
 	record := gateway.RequestRecord{RecordedRequest: gateway.RecordedRequest{Usage: used, Cost: gateway.Cost{Amount: &cost, Version: "v1"}}}
 	c := Configuration{Price: func(gateway.Model, time.Time) (gateway.Price, bool) { return price, true }}
 	want := []PriceLine{{"input", 10, 2_000_000_000, 20_000}, {"output", 5, 8_000_000_000, 40_000}}

@@ -19,7 +19,7 @@ type FilterParameters struct {
 	Backend string    `query:"backend"`
 	Key     string    `query:"key" doc:"The id of a key"`
 	User    string    `query:"user"`
-	Outcome string    `query:"outcome" enum:"ok,failed,provider_error,provider_closed,client_closed,unknown" doc:"failed stands for provider_error and provider_closed"`
+	Outcome string    `query:"outcome" enum:"ok,failed,provider_error,provider_closed,client_closed,gateway_closed,unknown" doc:"failed stands for provider_error and provider_closed"`
 }
 
 func (f FilterParameters) filter() gateway.RequestFilter {
@@ -44,7 +44,7 @@ type Request struct {
 	UpstreamModel    string    `json:"upstream_model"`
 	Stream           bool      `json:"stream"`
 	Status           int       `json:"status" doc:"0 if the client never got one"`
-	Outcome          string    `json:"outcome" enum:"ok,provider_error,provider_closed,client_closed,unknown"`
+	Outcome          string    `json:"outcome" enum:"ok,provider_error,provider_closed,client_closed,gateway_closed,unknown"`
 	Attempts         int       `json:"attempts"`
 	PromptTokens     int64     `json:"prompt_tokens"`
 	CachedTokens     int64     `json:"cached_tokens" doc:"Part of prompt_tokens"`
@@ -56,6 +56,7 @@ type Request struct {
 	CostNanoUSD      *int64    `json:"cost_nanousd" doc:"1 USD is 1000000000; null if the price is not known"`
 	CostUSD          *string   `json:"cost_usd" doc:"The same as an exact decimal"`
 	PriceVersion     string    `json:"price_version"`
+	ServiceTier      string    `json:"service_tier" doc:"By which the provider bills; empty if none was named"`
 	ErrorCode        string    `json:"error_code"`
 }
 
@@ -66,7 +67,7 @@ func newRequest(r *gateway.RecordedRequest) Request {
 		Backend: r.Backend, UpstreamModel: string(r.UpstreamModel), Stream: r.Stream, Status: r.Status, Outcome: r.Outcome, Attempts: r.Attempts,
 		PromptTokens: r.Usage.Prompt, CachedTokens: r.Usage.Cached, CacheWriteTokens: r.Usage.CacheWrite, CompletionTokens: r.Usage.Completion,
 		ReasoningTokens: r.Usage.Reasoning, UsageSource: r.Source, Witness: r.Witness, CostNanoUSD: (*int64)(r.Cost.Amount),
-		CostUSD: decimal(r.Cost.Amount), PriceVersion: r.Cost.Version, ErrorCode: r.ErrorCode,
+		CostUSD: decimal(r.Cost.Amount), PriceVersion: r.Cost.Version, ServiceTier: r.ServiceTier, ErrorCode: r.ErrorCode,
 	}
 }
 
@@ -220,10 +221,13 @@ func priceLines(r *gateway.RecordedRequest, c Configuration) []PriceLine {
 		return lines
 	}
 	price, known := c.Price(r.Model, r.StartedAt)
-	if !known || price.Version != r.Cost.Version || price.Cost(r.Usage) != *r.Cost.Amount {
+	if !known || price.Version != r.Cost.Version {
 		return lines
 	}
-	for _, l := range price.Lines(r.Usage) {
+	if cost, known := price.Cost(r.Usage, r.ServiceTier); !known || cost != *r.Cost.Amount {
+		return lines
+	}
+	for _, l := range price.Lines(r.Usage, r.ServiceTier) {
 		lines = append(lines, PriceLine{l.Kind, l.Tokens, int64(l.Rate), int64(l.Cost)})
 	}
 	return lines

@@ -34,7 +34,12 @@ type conversation struct {
 	replies []fakeprovider.Reply // of the provider
 	answer  string               // to the client
 	row     map[string]any       // columns that must hold; nil if there may be none
+	odd     bool                 // the provider's books cannot tell the figures
 }
+
+// oddFigures is beside a row's columns where the provider writes its figures in a way, or at a
+// place, that its books do not know.
+const oddFigures = "odd_figures"
 
 // commonEnv configures gateways whose conversations have no env of their own.
 const commonEnv = `AI_GATEWAY_UPSTREAM=http://${PROVIDER}/v1
@@ -108,6 +113,8 @@ func parseConversation(data []byte) (conversation, error) {
 			if err := json.Unmarshal(file.Data, &c.row); err != nil {
 				return c, fmt.Errorf("row: %w", err)
 			}
+			c.odd = c.row[oddFigures] == true
+			delete(c.row, oddFigures)
 		default:
 			return c, fmt.Errorf("section %q is not known", file.Name)
 		}
@@ -245,7 +252,7 @@ func (c conversation) compareRow(t *testing.T, p *process, fake *fakeprovider.Pr
 // provider's own books.
 func (c conversation) compareBooks(t *testing.T, r row, fake *fakeprovider.Provider) {
 	calls := fake.Books().Of(c.model())
-	if r["usage_source"] != "provider" || len(calls) == 0 {
+	if c.odd || r["usage_source"] != "provider" || len(calls) == 0 {
 		return
 	}
 	u := calls[len(calls)-1].Usage

@@ -21,7 +21,8 @@ var seenByEnvoy = map[string]struct {
 	"cut":               {`data: {"us«wait 20ms»age":«wait 20ms» {"prompt_tok«wait 20ms»ens":77,"completion_tokens":33}}` + "\n\n", "envoy", 77},
 	"another after it":  {`data: {"usage":{"prompt_tokens":77,"completion_tokens":33}}` + "\n\n" + `data: {"meta":{"usage":{"region":"eu"}}}` + "\n\n", "envoy", 77},
 	"null after it":     {`data: {"usage":{"prompt_tokens":77,"completion_tokens":33}}` + "\n\n" + `data: {"usage":null}` + "\n\n", "envoy", 77},
-	"a brace in a text": {`data: {"usage":{"prompt_tokens":77,"note":"}","completion_tokens":33}}` + "\n\n", "estimated", 2},
+	"a brace in a text": {`data: {"usage":{"prompt_tokens":77,"note":"}","completion_tokens":33}}` + "\n\n", "envoy", 77},
+	"a usage elsewhere": {`data: {"echo":{"usage":{"prompt_tokens":9999,"completion_tokens":8888}}}` + "\n\n", "estimated", 2},
 	"no numbers":        {`data: {"usage":{"prompt_tokens":` + strings.Repeat("A", 60_000) + `}}` + "\n\n", "estimated", 2},
 	"many open":         {strings.Repeat(`data: `+strings.Repeat(`"usage":{`, 7000)+"\n\n«wait 20ms»", 20), "estimated", 2},
 }

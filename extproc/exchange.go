@@ -196,19 +196,20 @@ func (x *exchange) clean(text string) string {
 	return x.rules.Clean(text)
 }
 
-// completed is the answer as it is billed. What was refused cost nothing; what was never
-// answered may have; of what nobody read, its size has to tell.
+// completed is the answer as it is billed. What was refused, or is no answer, cost nothing; what
+// was never answered may have; of what nobody read, its size has to tell.
 func (x *exchange) completed() gateway.Answer {
 	a := x.answered
 	switch {
 	case a.Source == gateway.FromProvider:
-	case x.status >= http.StatusBadRequest:
+	case x.status >= http.StatusBadRequest || a.Missing && x.finished && !x.partial && !x.unread:
 		a.Usage, a.Source = gateway.Usage{}, gateway.Estimated
 	case x.unread:
 		a.Source = 0
 	case x.partial && a.Source != 0: // 0: the dialect panicked
 		a.Source = gateway.Estimated
 	}
+	a.Partial = a.Partial || x.partial
 	return a
 }
 
@@ -343,7 +344,7 @@ func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 		ID: id, RequestID: x.head.requestID, StartedAt: started,
 		KeyID: key.ID, KeyLabel: key.Label, ClientIP: x.head.client,
 		Endpoint: x.head.endpoint, Model: p.Model, Steps: p.Steps,
-		Stream: request.Stream, PromptTokens: request.PromptTokens,
+		Stream: request.Stream, PromptTokens: request.PromptTokens, ServiceTier: request.ServiceTier,
 	}
 	if price, ok := x.rules.Price(p.Model, started); ok {
 		x.intent.Price = &price

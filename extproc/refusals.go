@@ -28,6 +28,16 @@ var (
 		Message: "The gateway holds as many request bodies as it can. Try again in a moment."}
 )
 
+// errRedirected names the place that a provider sends to, if it names one.
+func errRedirected(place []byte) *gateway.Error {
+	to := ""
+	if len(place) > 0 {
+		to = fmt.Sprintf(" to %s", place)
+	}
+	return &gateway.Error{Status: http.StatusBadGateway, Type: "server_error", Code: gateway.CodeRedirect,
+		Message: fmt.Sprintf("The model's provider redirects%s. The gateway follows no redirects: the backend's base_url must name the place itself.", to)}
+}
+
 func errTooLarge(limit int64) *gateway.Error {
 	return &gateway.Error{Status: http.StatusRequestEntityTooLarge, Type: "invalid_request_error", Code: "request_too_large",
 		Message: fmt.Sprintf("The request body is larger than the %s that this gateway accepts.", size(limit))}

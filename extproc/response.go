@@ -2,6 +2,7 @@ package extproc
 
 import (
 	"bytes"
+	"cmp"
 	"mime"
 	"net/http"
 	"strconv"
@@ -41,6 +42,12 @@ func (x *exchange) onResponseHeaders(m message, reply []byte) ([]byte, error) {
 		x.status, x.finished = errUpgraded.Status, true
 		x.readAnswer(errUpgraded.JSON())
 		return x.refuse(reply, errUpgraded), nil
+	}
+	if code/100 == 3 {
+		refusal := errRedirected(m.headers.server)
+		x.status, x.finished = refusal.Status, true
+		x.readAnswer(refusal.JSON())
+		return x.refuse(reply, refusal), nil
 	}
 	switch {
 	case code < http.StatusBadRequest:
@@ -174,20 +181,26 @@ func (x *exchange) elapsed() setHeader {
 	return setHeader{responseTime, strconv.AppendInt(nil, ms, 10)}
 }
 
-// cost is what the answer cost, unknown where only its beginning was read or its tokens
-// have still to be counted.
+// cost is what the answer cost, as its row will say: unknown where not all of it was read, or
+// its price is not known, or its tokens have still to be counted.
 func (x *exchange) cost() setHeader {
-	if x.partial || x.read != nil {
+	if x.read != nil {
 		return setHeader{costHeader, unknownCost}
 	}
-	used := x.completed().Usage
-	if used == (gateway.Usage{}) && x.status >= http.StatusBadRequest {
+	a := x.completed()
+	switch {
+	case a.Partial || a.Source == 0:
+		return setHeader{costHeader, unknownCost}
+	case a.Usage == gateway.Usage{}:
 		return setHeader{costHeader, []byte("0")}
-	}
-	if x.intent.Price == nil {
+	case x.intent.Price == nil:
 		return setHeader{costHeader, unknownCost}
 	}
-	return setHeader{costHeader, []byte(x.intent.Price.Cost(used).String())}
+	cost, known := x.intent.Price.Cost(a.Usage, cmp.Or(a.ServiceTier, x.intent.ServiceTier))
+	if !known {
+		return setHeader{costHeader, unknownCost}
+	}
+	return setHeader{costHeader, []byte(cost.String())}
 }
 
 // isUTF8 reports whether a Content-Type names no charset or UTF-8: a body in another one

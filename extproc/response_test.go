@@ -293,7 +293,7 @@ func TestARowSaysWhereItsTokensComeFrom(t *testing.T) {
 		"a hang-up before the JSON":         {[]*extprocv3.ProcessingRequest{json}, counted(fakePrompt, 0)},
 		"JSON without figures":              {[]*extprocv3.ProcessingRequest{json, responseBodyOf("no figures", true)}, counted(fakePrompt, 3)},
 		"JSON of which only a part was read": {[]*extprocv3.ProcessingRequest{json, responseBodyOf("no figures", false)},
-			gateway.Answer{Usage: gateway.Usage{Prompt: 9, Completion: 3}, Source: gateway.Estimated}},
+			gateway.Answer{Usage: gateway.Usage{Prompt: 9, Completion: 3}, Source: gateway.Estimated, Partial: true}},
 		"a stream of an error": {[]*extprocv3.ProcessingRequest{
 			responseHeadersOf(false, ":status", "500", "content-type", "text/event-stream"), responseBodyOf("data", true)}, nothing},
 		"an error without a body": {[]*extprocv3.ProcessingRequest{responseHeadersOf(true, ":status", "429")},

@@ -46,6 +46,13 @@ func (e *Error) JSON() []byte {
 	return b
 }
 
+// Codes of errors of which the provider told none.
+const (
+	CodeNoAnswer      = "upstream_no_answer" // a status of success, and no answer
+	CodeUpstreamError = "upstream_error"     // an error in the place of an answer, or behind a part of one
+	CodeRedirect      = "upstream_redirect"  // the provider is elsewhere
+)
+
 // BadRequest is a 400 that names the field at fault ("" for the whole body).
 func BadRequest(code, param, message string) *Error {
 	return &Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Code: code, Param: param, Message: message}

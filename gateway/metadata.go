@@ -61,6 +61,7 @@ const (
 	LineBackend   = "backend"
 	LineBytesSent = "bytes_sent"
 	LineFlags     = "flags"
+	LineDetails   = "details"
 )
 
 // AccessLogVersion is the form of the access log's lines. A reader knows older ones, too,

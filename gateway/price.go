@@ -18,9 +18,17 @@ type Rates struct {
 
 // Price is what a model costs. A model whose price is not known has no Price at all.
 type Price struct {
-	Rates          // of every request that is in no tier
-	Tiers   []Tier // by rising Above; none for most models
-	Version string // of the price book or of the override that it stands in
+	Rates                       // of every request that is in no tier
+	Tiers        []Tier         // by rising Above; none for most models
+	ServiceTiers []ServicePrice // by name, each once; none for most models
+	Version      string         // of the price book or of the override that it stands in
+}
+
+// ServicePrice is what a model costs in a service tier other than the standard one.
+type ServicePrice struct {
+	Name  string // "flex", as ServiceTier writes it
+	Rates        // in place of the price's own
+	Tiers []Tier // likewise
 }
 
 // Tier is the rates of long requests. They hold for the whole request, not only for
@@ -38,23 +46,29 @@ type Override struct {
 	From  time.Time // zero for all time; before it the book's price holds, if it has one
 	Rates           // zero is free; nothing is taken over from the book
 	Tiers []Tier    // by rising Above
+
+	ServiceTiers []ServicePrice // by name, each once
 }
 
-// Cost is the price of a usage, rounded to the nearest nano-dollar. What is beyond
-// all bounds costs the largest amount that there is.
-func (p Price) Cost(u Usage) Money {
+// Cost is the price of a usage in a service tier, rounded to the nearest nano-dollar. What is
+// beyond all bounds costs the largest amount that there is. It is not known in a tier that
+// has no price.
+func (p *Price) Cost(u Usage, serviceTier string) (cost Money, known bool) {
 	prompt, completion := max(u.Prompt, 0), max(u.Completion, 0)
 	cached := part(u.Cached, prompt)
 	written := part(u.CacheWrite, prompt-cached)
 	reasoning := part(u.Reasoning, completion)
-	r := p.ratesFor(prompt)
+	r := p.ratesFor(prompt, serviceTier)
+	if r == nil {
+		return 0, false
+	}
 	return wide{}.
 		plus(prompt-cached-written, r.Input).
 		plus(cached, r.CachedInput).
 		plus(written, r.CacheWrite).
 		plus(completion-reasoning, r.Output).
 		plus(reasoning, r.Reasoning).
-		perMillion()
+		perMillion(), true
 }
 
 // PriceLine is one kind of tokens of a usage, and what it costs.
@@ -65,13 +79,17 @@ type PriceLine struct {
 	Cost   Money // rounded by itself: the lines' sum may differ from Cost by some nano-dollars
 }
 
-// Lines splits the cost of a usage by kinds of tokens, without those that it has none of.
-func (p Price) Lines(u Usage) []PriceLine {
+// Lines splits the cost of a usage in a service tier by kinds of tokens, without those that it
+// has none of. There are none in a tier that has no price.
+func (p Price) Lines(u Usage, serviceTier string) []PriceLine {
 	prompt, completion := max(u.Prompt, 0), max(u.Completion, 0)
 	cached := part(u.Cached, prompt)
 	written := part(u.CacheWrite, prompt-cached)
 	reasoning := part(u.Reasoning, completion)
-	r := p.ratesFor(prompt)
+	r := p.ratesFor(prompt, serviceTier)
+	if r == nil {
+		return nil
+	}
 	all := []PriceLine{
 		{"input", prompt - cached - written, r.Input, 0}, {"cached_input", cached, r.CachedInput, 0}, {"cache_write", written, r.CacheWrite, 0},
 		{"output", completion - reasoning, r.Output, 0}, {"reasoning", reasoning, r.Reasoning, 0},
@@ -86,11 +104,25 @@ func (p Price) Lines(u Usage) []PriceLine {
 	return lines
 }
 
-func (p *Price) ratesFor(prompt int64) *Rates {
-	r := &p.Rates
-	for i := range p.Tiers {
-		if prompt > p.Tiers[i].Above {
-			r = &p.Tiers[i].Rates
+// ratesFor returns the rates of a request, nil where they are not known. A price for a tier
+// by its name comes before the standard one.
+func (p *Price) ratesFor(prompt int64, serviceTier string) *Rates {
+	for i := range p.ServiceTiers {
+		if s := &p.ServiceTiers[i]; s.Name == serviceTier {
+			return tiered(&s.Rates, s.Tiers, prompt)
+		}
+	}
+	if !isListPrice(serviceTier) {
+		return nil
+	}
+	return tiered(&p.Rates, p.Tiers, prompt)
+}
+
+// tiered returns the rates of a prompt's length.
+func tiered(r *Rates, tiers []Tier, prompt int64) *Rates {
+	for i := range tiers {
+		if prompt > tiers[i].Above {
+			r = &tiers[i].Rates
 		}
 	}
 	return r

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var tiered = Price{
+var tieredPrice = Price{
 	Rates: Rates{Input: 2 * USD, CachedInput: USD / 2, CacheWrite: 3 * USD, Output: 10 * USD, Reasoning: 12 * USD},
 	Tiers: []Tier{
 		{Above: 1000, Rates: Rates{Input: 4 * USD, CachedInput: USD, CacheWrite: 6 * USD, Output: 15 * USD, Reasoning: 18 * USD}},
@@ -27,7 +27,7 @@ func TestEachPartOfAUsageHasItsOwnRate(t *testing.T) {
 		{Usage{Completion: 100}, 1_000_000},
 		{Usage{Completion: 100, Reasoning: 40}, 600_000 + 480_000},
 	} {
-		if got := tiered.Cost(c.usage); got != c.want {
+		if got, known := tieredPrice.Cost(c.usage, ""); got != c.want || !known {
 			t.Errorf("cost of %+v is %d, want %d", c.usage, got, c.want)
 		}
 	}
@@ -44,7 +44,7 @@ func TestNoPartIsBilledBeyondItsWhole(t *testing.T) {
 		{Usage{Prompt: -1, Cached: -1, CacheWrite: -1, Completion: -1, Reasoning: -1}, 0},
 		{Usage{Prompt: 1, Cached: -5}, 2_000},
 	} {
-		if got := tiered.Cost(c.usage); got != c.want {
+		if got, known := tieredPrice.Cost(c.usage, ""); got != c.want || !known {
 			t.Errorf("cost of %+v is %d, want %d", c.usage, got, c.want)
 		}
 	}
@@ -60,7 +60,7 @@ func TestALongPromptPutsItsWholeRequestInATier(t *testing.T) {
 		{Usage{Prompt: 2000}, 8_000_000},
 		{Usage{Prompt: 2001}, 16_008_000},
 	} {
-		if got := tiered.Cost(c.usage); got != c.want {
+		if got, known := tieredPrice.Cost(c.usage, ""); got != c.want || !known {
 			t.Errorf("cost of %+v is %d, want %d", c.usage, got, c.want)
 		}
 	}
@@ -69,12 +69,12 @@ func TestALongPromptPutsItsWholeRequestInATier(t *testing.T) {
 func TestACostIsRoundedOnceToTheNearestNanoDollar(t *testing.T) {
 	input := Price{Rates: Rates{Input: 1}}
 	for prompt, want := range map[int64]Money{499_999: 0, 500_000: 1, 1_499_999: 1, 1_500_000: 2} {
-		if got := input.Cost(Usage{Prompt: prompt}); got != want {
+		if got, known := input.Cost(Usage{Prompt: prompt}, ""); got != want || !known {
 			t.Errorf("%d tokens cost %d, want %d", prompt, got, want)
 		}
 	}
 	both := Price{Rates: Rates{Input: 1, Output: 1}}
-	if got := both.Cost(Usage{Prompt: 300_000, Completion: 300_000}); got != 1 {
+	if got, known := both.Cost(Usage{Prompt: 300_000, Completion: 300_000}, ""); got != 1 || !known {
 		t.Errorf("six tenths of a nano-dollar in two parts cost %d", got)
 	}
 }
@@ -91,7 +91,8 @@ func TestACostBeyondAllBoundsIsTheLargest(t *testing.T) {
 		{math.MaxInt64 - 1, Usage{Completion: 1_000_000}, math.MaxInt64 - 1},
 		{-1, Usage{Prompt: 1_000_000, Completion: 1_000_000}, 0},
 	} {
-		if got := (Price{Rates: Rates{Input: c.price, Output: c.price}}).Cost(c.usage); got != c.want {
+		p := Price{Rates: Rates{Input: c.price, Output: c.price}}
+		if got, known := p.Cost(c.usage, ""); got != c.want || !known {
 			t.Errorf("cost of %+v at %d is %d, want %d", c.usage, c.price, got, c.want)
 		}
 	}
@@ -111,7 +112,8 @@ func FuzzACostIsWhatUnboundedArithmeticSays(f *testing.F) {
 			return
 		}
 		r := Rates{Input: Money(a), CachedInput: Money(b), CacheWrite: Money(a), Output: Money(b), Reasoning: Money(a)}
-		if got, want := (Price{Rates: r}).Cost(u), unbounded(r, u); got != want {
+		p, want := Price{Rates: r}, unbounded(r, u)
+		if got, known := p.Cost(u, ""); got != want || !known {
 			t.Errorf("cost of %+v at %+v is %d, want %d", u, r, got, want)
 		}
 	})
@@ -138,6 +140,6 @@ func unbounded(r Rates, u Usage) Money {
 func BenchmarkCost(b *testing.B) {
 	u := Usage{Prompt: 1500, Cached: 400, Completion: 300, Reasoning: 100}
 	for b.Loop() {
-		tiered.Cost(u)
+		tieredPrice.Cost(u, "")
 	}
 }

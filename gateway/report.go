@@ -50,6 +50,7 @@ type RecordedRequest struct {
 	Source        string
 	Witness       string
 	Cost          Cost
+	ServiceTier   string // by which the provider bills; "" if nobody named one
 	ErrorCode     string
 }
 

@@ -15,6 +15,7 @@ type Request struct {
 	PromptTokens int64  // estimated from the size of the prompt's text
 	Prompt       string // preview of the last user message; empty while prompts are not logged
 	Text         PromptText
+	ServiceTier  string // that the client asked for, as ServiceTier writes it; "" for none
 }
 
 // PromptText is what is kept of a prompt to count its tokens once the request is over,
@@ -24,6 +25,8 @@ type PromptText struct {
 	Bytes  int64  // of the texts without sampling
 	Tokens int64  // besides those of the texts: token numbers, and what the format takes
 	Other  bool   // there is more than text: images, sounds or files
+	Echoes int64  // how often the answer repeats the prompt, which is no output
+	Mute   bool   // no more than that was asked for
 }
 
 // Rewritten is a request's body as it goes to the first backend, and what other attempts need to
@@ -45,6 +48,12 @@ type Answer struct {
 	Stale     bool   // the provider gave figures, and more text after them: Usage is theirs and what the rest counts
 	Text      string // preview of the answer's text; empty while prompts are not logged
 	ErrorCode string // "code", else "type", of an error envelope
+
+	ServiceTier string // by which the provider bills, as ServiceTier writes it; "" if it does not tell
+	Complete    bool   // a stream's end was announced, or all was there that it announces
+	Failed      bool   // it holds an error
+	Missing     bool   // there is no answer in what was read
+	Partial     bool   // not all of it could be read
 }
 
 // Intent is what is known of a request once its plan is answered. It is in the spool
@@ -63,6 +72,7 @@ type Intent struct {
 	Stream       bool
 	PromptTokens int64  // estimated
 	Price        *Price // in force when the request began; nil where it is not known
+	ServiceTier  string // that the client asked for; "" for none
 }
 
 // Settlement is what the gateway saw of a planned request when its exchange ended.
@@ -80,17 +90,17 @@ type Settlement struct {
 
 // JournalLine is what Envoy wrote of a planned request when it ended.
 type JournalLine struct {
-	ID         uuid.UUID // of its intent
-	Duration   time.Duration
-	TTFT       time.Duration // to the first byte of the answer, headers included; 0 if none came
-	Status     int
-	Attempts   int
-	Backend    string // that was called last; "" if none was
-	BytesSent  int64  // of the answer's body, to the client
-	Flags      string // Envoy's RESPONSE_FLAGS, "-" for none
-	Usage      *Usage // as Envoy read it in the passing answer; nil if it saw none that is believed
-	PromptOnly bool   // Usage tells of the prompt alone, as that of embeddings does
-	Tries      []Try  // in order; empty where Envoy was killed before it could tell
+	ID        uuid.UUID // of its intent
+	Duration  time.Duration
+	TTFT      time.Duration // to the first byte of the answer, headers included; 0 if none came
+	Status    int
+	Attempts  int
+	Backend   string // that was called last; "" if none was
+	BytesSent int64  // of the answer's body, to the client
+	Flags     string // Envoy's RESPONSE_FLAGS, "-" for none
+	Details   string // Envoy's RESPONSE_CODE_DETAILS
+	Seen             // in the passing answer
+	Tries     []Try  // in order; empty where Envoy was killed before it could tell
 }
 
 // Try is one call of a backend.

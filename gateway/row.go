@@ -30,6 +30,7 @@ type Row struct {
 	Source        Source // of the usage
 	Witness       Witness
 	Cost          Cost
+	ServiceTier   string // by which the provider bills; "" if nobody named one
 	ErrorCode     string // "" for none
 
 	Prompt, Answer string       // previews; "" where prompts are not logged
@@ -57,6 +58,7 @@ type LogPosition struct {
 // RecordedRow is what a comparison of the books looks at in a row.
 type RecordedRow struct {
 	ID       uuid.UUID
+	Endpoint Endpoint
 	Status   int
 	Attempts int
 	Usage    Usage // without its parts: the prompt and the completion
@@ -66,10 +68,10 @@ type RecordedRow struct {
 
 // CostedRow is what a row's cost depends on, and the cost that it has.
 type CostedRow struct {
-	StartedAt time.Time
-	ID        uuid.UUID
-	Model     Model
-	Status    int
-	Usage     Usage
-	Cost      Cost
+	StartedAt   time.Time
+	ID          uuid.UUID
+	Model       Model
+	Usage       Usage
+	ServiceTier string
+	Cost        Cost
 }

@@ -13,27 +13,6 @@ type Usage struct {
 // is taken for nonsense.
 const MaxTokens = 100_000_000
 
-// Plausible reports whether the counts can be true: none negative, none absurd,
-// no parts larger than their whole.
-func (u Usage) Plausible() bool {
-	for _, n := range [...]int64{u.Prompt, u.Cached, u.CacheWrite, u.Completion, u.Reasoning} {
-		if n < 0 || n > MaxTokens {
-			return false
-		}
-	}
-	return u.Cached+u.CacheWrite <= u.Prompt && u.Reasoning <= u.Completion
-}
-
-// WithTotal is a usage that a provider gave a total with, the reasoning added to the
-// completion where the total tells that it is counted beside it, as xAI does.
-// Source: https://docs.x.ai/docs/key-information/consumption-and-rate-limits
-func (u Usage) WithTotal(total int64) Usage {
-	if u.Reasoning > 0 && u.Completion >= 0 && total == u.Prompt+u.Completion+u.Reasoning {
-		u.Completion += u.Reasoning
-	}
-	return u
-}
-
 // Source says where a usage comes from. A larger one is better informed and
 // replaces a smaller one.
 type Source uint8
@@ -72,15 +51,16 @@ type Outcome uint8
 
 // The outcomes of a planned request.
 const (
-	OK             Outcome = iota + 1 // answered to the end with a status below 400
-	ProviderError                     // the provider, or Envoy for want of one, answered 400 or more
+	OK             Outcome = iota + 1 // answered to the end
+	ProviderError                     // an error: a status of 300 or more, an error in the answer, or no answer at all
 	ProviderClosed                    // the answer broke off on the provider's side
 	ClientClosed                      // the client left before the end
 	Unknown                           // nobody saw the end
+	GatewayClosed                     // the gateway ended it, as it was stopped
 )
 
 var outcomeNames = [...]string{OK: "ok", ProviderError: "provider_error", ProviderClosed: "provider_closed",
-	ClientClosed: "client_closed", Unknown: "unknown"}
+	ClientClosed: "client_closed", Unknown: "unknown", GatewayClosed: "gateway_closed"}
 
 // String returns the name used in the column outcome.
 func (o Outcome) String() string { return nameOf(outcomeNames[:], o) }

@@ -55,13 +55,16 @@ func (o override) continued(history []period) []period {
 			continued = append(continued, p)
 		}
 	}
-	price := gateway.Price{Rates: o.Rates, Tiers: slices.Clone(o.Tiers), Version: o.version()}
+	price := gateway.Price{Rates: o.Rates, Tiers: slices.Clone(o.Tiers), ServiceTiers: slices.Clone(o.ServiceTiers), Version: o.version()}
 	return append(continued, period{from: o.From, price: price})
 }
 
 // version tells overrides apart: by all that they say, and by nothing else.
 func (o override) version() string {
 	said := fmt.Sprintf("%q %s %v %v", o.Model, o.From.UTC().Format(time.RFC3339Nano), o.Rates, o.Tiers)
+	if len(o.ServiceTiers) > 0 {
+		said += fmt.Sprintf(" %v", o.ServiceTiers)
+	}
 	return fmt.Sprintf("override-%.8x", sha256.Sum256([]byte(said)))
 }
 
@@ -71,10 +74,25 @@ func (o override) faults() []error {
 	if o.Model == "" {
 		faults = append(faults, o.fault("model", errors.New("is empty")))
 	}
-	faults = append(faults, o.rateFaults("", o.Rates)...)
+	faults = append(faults, o.pricesFaults("", o.Rates, o.Tiers)...)
+	seen := map[string]bool{}
+	for i, s := range o.ServiceTiers {
+		service := fmt.Sprintf("service_tiers[%d].", i)
+		if s.Name == "" || seen[s.Name] {
+			faults = append(faults, o.fault(service+"name", fmt.Errorf("%q is empty or there twice", s.Name)))
+		}
+		seen[s.Name] = true
+		faults = append(faults, o.pricesFaults(service, s.Rates, s.Tiers)...)
+	}
+	return faults
+}
+
+// pricesFaults are those of rates and of the tiers of long prompts.
+func (o override) pricesFaults(prefix string, r gateway.Rates, tiers []gateway.Tier) []error {
+	faults := o.rateFaults(prefix, r)
 	var last int64
-	for i, t := range o.Tiers {
-		tier := fmt.Sprintf("tiers[%d].", i)
+	for i, t := range tiers {
+		tier := fmt.Sprintf("%stiers[%d].", prefix, i)
 		switch {
 		case t.Above <= last:
 			faults = append(faults, o.fault(tier+"above", fmt.Errorf("%d is not beyond %d", t.Above, last)))

@@ -38,9 +38,31 @@ func TestPricesAreExactNanoDollars(t *testing.T) {
 		"text-embedding-3-small": flat(20_000_000, 0),
 		"demo":                   {},
 	} {
-		want := gateway.Price{Rates: want, Version: "genai-prices-0.2.3"}
-		if got, ok := Default().Price(model, now); !ok || !reflect.DeepEqual(got, want) {
+		got, ok := Default().Price(model, now)
+		if !ok || got.Rates != want || got.Tiers != nil || got.Version != "genai-prices-0.2.3" {
 			t.Errorf("price of %s: %+v, %v, want %+v", model, got, ok, want)
+		}
+	}
+}
+
+func TestAServiceTierHasItsOwnPriceFromTheDayOnWhichItIsKnown(t *testing.T) {
+	u := gateway.Usage{Prompt: 3000, Cached: 1000, Completion: 700}
+	for _, c := range []struct {
+		model gateway.Model
+		at    time.Time
+		tier  string
+		want  gateway.Money // -1 where it is not known
+	}{
+		{"gpt-5-mini", now, "", 2000*250 + 1000*25 + 700*2000}, {"gpt-5-mini", now, "default", 2000*250 + 1000*25 + 700*2000},
+		{"gpt-5-mini", now, "flex", 2000*125 + 1000*12.5 + 700*1000}, {"gpt-5-mini", now, "priority", 2000*450 + 1000*45 + 700*3600},
+		{"gpt-5-mini", now, "batch", 2000*125 + 1000*12.5 + 700*1000}, {"gpt-5-mini", now, "scale", -1},
+		{"gpt-5-mini", at("2026-10-11 23:59"), "flex", -1}, {"gpt-5-mini", at("2026-10-11 23:59"), "auto", 2000*250 + 1000*25 + 700*2000},
+		{"gpt-4.1", now, "flex", -1}, {"azure/gpt-5-mini", now, "flex", -1}, {"azure/gpt-5-mini", now, "", 2000*250 + 1000*25 + 700*2000},
+	} {
+		p, ok := Default().Price(c.model, c.at)
+		got, known := p.Cost(u, c.tier)
+		if !ok || known != (c.want >= 0) || known && got != c.want {
+			t.Errorf("%s in tier %q at %s costs %d, %v, want %d", c.model, c.tier, c.at, got, known, c.want)
 		}
 	}
 }
@@ -66,7 +88,7 @@ func TestAnUnknownModelHasNoPrice(t *testing.T) {
 }
 
 func TestAPinnedVersionCostsWhatItsModelDoesUnlessItHasItsOwnPrice(t *testing.T) {
-	book := mustParse(t, "openai,a,,,,1,,,2,\nopenai,a-2024-05-13,,,,3,,,4,\nopenai,b-20240513,,,,5,,,6,\n")
+	book := mustParse(t, "openai,a,,,,,1,,,2,\nopenai,a-2024-05-13,,,,,3,,,4,\nopenai,b-20240513,,,,,5,,,6,\n")
 	for model, want := range map[gateway.Model]gateway.Money{
 		"a": 1, "a-2024-08-06": 1, "a-20240806": 1, "a-2024-05-13": 3, "a-20240513": 3, "b-20240513": 5, "b-2024-05-13": 5,
 		"openai/a-2024-08-06": 1, "openai/a-20240513": 3,
@@ -81,8 +103,8 @@ func TestAPinnedVersionCostsWhatItsModelDoesUnlessItHasItsOwnPrice(t *testing.T)
 }
 
 func TestAPlainNameIsItsMakersAndAFullNameIsEveryones(t *testing.T) {
-	book := mustParse(t, "azure,a,,,,1,,,1,\nazure,a-2024-05-13,,,,2,,,2,\nazure,mine,,,,3,,,3,\n"+
-		"groq,other/b,,,,4,,,4,\nopenai,a,,,,5,,,5,\ntogether,c,,,,6,,,6,\ntogether,together/d,,,,7,,,7,\n")
+	book := mustParse(t, "azure,a,,,,,1,,,1,\nazure,a-2024-05-13,,,,,2,,,2,\nazure,mine,,,,,3,,,3,\n"+
+		"groq,other/b,,,,,4,,,4,\nopenai,a,,,,,5,,,5,\ntogether,c,,,,,6,,,6,\ntogether,together/d,,,,,7,,,7,\n")
 	for model, want := range map[gateway.Model]gateway.Money{
 		"a": 5, "openai/a": 5, "azure/a": 1, "a-2024-05-13": 5, "azure/a-2024-05-13": 2, "mine": 3, "groq/other/b": 4,
 		"together/c": 6, "together/d": 7,
@@ -99,7 +121,7 @@ func TestAPlainNameIsItsMakersAndAFullNameIsEveryones(t *testing.T) {
 }
 
 func TestAPriceHoldsFromTheMidnightOfItsDayOn(t *testing.T) {
-	book := mustParse(t, "openai,a,,,,1,,,1,\nopenai,a,2026-01-05,,,2,,,2,\nopenai,a,2026-03-01,,,3,,,3,\n")
+	book := mustParse(t, "openai,a,,,,,1,,,1,\nopenai,a,2026-01-05,,,,2,,,2,\nopenai,a,2026-03-01,,,,3,,,3,\n")
 	midnight := at("2026-01-05 00:00")
 	for _, c := range []struct {
 		at   time.Time
@@ -120,8 +142,8 @@ func TestAPriceHoldsFromTheMidnightOfItsDayOn(t *testing.T) {
 }
 
 func TestAPriceCanHoldForSomeHoursOfEachDay(t *testing.T) {
-	book := mustParse(t, "openai,a,,,,1,,,1,\nopenai,a,2026-01-05,,,2,,,2,\nopenai,a,2026-01-05,01:00-04:00,,3,,,3,\n"+
-		"openai,a,2026-01-05,22:30-00:30,,4,,,4,\n")
+	book := mustParse(t, "openai,a,,,,,1,,,1,\nopenai,a,2026-01-05,,,,2,,,2,\nopenai,a,2026-01-05,01:00-04:00,,,3,,,3,\n"+
+		"openai,a,2026-01-05,22:30-00:30,,,4,,,4,\n")
 	for time, want := range map[string]gateway.Money{
 		"2026-01-04 02:00": 1, "2026-01-05 00:00": 4, "2026-01-05 00:29": 4, "2026-01-05 00:30": 2, "2026-01-05 01:00": 3,
 		"2026-01-05 03:59": 3, "2026-01-05 04:00": 2, "2026-01-05 22:29": 2, "2026-01-05 22:30": 4, "2026-06-01 02:00": 3,

@@ -24,9 +24,10 @@ const maxRate = 10_000 * gateway.USD
 func Columns() []string {
 	return []string{
 		"provider", "model",
-		"from",  // the UTC day on which a price begins; empty for all time
-		"hours", // of each day, in UTC, "22:30-06:00"; empty for the whole day
-		"above", // prompt tokens that a request must exceed for a tier; empty for none
+		"from",         // the UTC day on which a price begins; empty for all time
+		"hours",        // of each day, in UTC, "22:30-06:00"; empty for the whole day
+		"service tier", // by which the provider bills, "flex"; empty for the standard one
+		"above",        // prompt tokens that a request must exceed for a tier; empty for none
 		"input", "cached input", "cache write", "output", "reasoning",
 	}
 }
@@ -36,13 +37,15 @@ type line struct {
 	provider, model string
 	from            time.Time
 	hours           hours
+	serviceTier     string
 	above           int64
 	rates           gateway.Rates
 }
 
 // Parse reads a table: in its first line "# version " and the book's version, then CSV
 // with comments, sorted by all columns before the rates, none twice. Each model has a
-// line for all time, and each tier one for shorter requests before it.
+// line for all time, each service tier one of the standard tier at the same times before it, and
+// each tier of long prompts one for shorter requests.
 func Parse(table string) (Book, error) {
 	first, _, _ := strings.Cut(table, "\n")
 	version, ok := strings.CutPrefix(first, "# version ")
@@ -92,6 +95,7 @@ func readLines(table string) ([]line, error) {
 func (l line) follows(last line) error {
 	another := l.provider != last.provider || l.model != last.model
 	sameTime := !another && l.from.Equal(last.from) && l.hours == last.hours
+	sameService := sameTime && l.serviceTier == last.serviceTier
 	switch {
 	case l.provider == "" || l.model == "":
 		return errors.New("provider or model is empty")
@@ -99,7 +103,9 @@ func (l line) follows(last line) error {
 		return errors.New("stands in the wrong place, or twice")
 	case another && (!l.from.IsZero() || l.hours != hours{}):
 		return errors.New("has no price for all time")
-	case l.above > 0 && !sameTime:
+	case l.serviceTier != "" && !sameTime:
+		return errors.New("has no price in the standard service tier")
+	case l.above > 0 && !sameService:
 		return errors.New("has no price for shorter requests")
 	}
 	return nil
@@ -108,7 +114,8 @@ func (l line) follows(last line) error {
 func (l line) compare(m line) int {
 	return cmp.Or(
 		strings.Compare(l.provider, m.provider), strings.Compare(l.model, m.model), l.from.Compare(m.from),
-		cmp.Compare(l.hours.from, m.hours.from), cmp.Compare(l.hours.to, m.hours.to), cmp.Compare(l.above, m.above))
+		cmp.Compare(l.hours.from, m.hours.from), cmp.Compare(l.hours.to, m.hours.to), strings.Compare(l.serviceTier, m.serviceTier),
+		cmp.Compare(l.above, m.above))
 }
 
 // collect makes offers of the lines that belong together.
@@ -118,15 +125,27 @@ func collect(lines []line, version string) []offer {
 		if n := len(offers) - 1; n < 0 || offers[n].provider != l.provider || offers[n].model != l.model {
 			offers = append(offers, offer{provider: l.provider, model: l.model})
 		}
-		o := &offers[len(offers)-1]
-		if l.above == 0 {
-			o.history = append(o.history, period{l.from, l.hours, gateway.Price{Rates: l.rates, Version: version}})
-			continue
-		}
-		p := &o.history[len(o.history)-1].price
-		p.Tiers = append(p.Tiers, gateway.Tier{Above: l.above, Rates: l.rates})
+		offers[len(offers)-1].add(l, version)
 	}
 	return offers
+}
+
+// add adds a line, which follows those that it needs.
+func (o *offer) add(l line, version string) {
+	if l.serviceTier == "" && l.above == 0 {
+		o.history = append(o.history, period{l.from, l.hours, gateway.Price{Rates: l.rates, Version: version}})
+		return
+	}
+	p := &o.history[len(o.history)-1].price
+	tier := gateway.Tier{Above: l.above, Rates: l.rates}
+	switch n := len(p.ServiceTiers) - 1; {
+	case l.serviceTier == "":
+		p.Tiers = append(p.Tiers, tier)
+	case l.above == 0:
+		p.ServiceTiers = append(p.ServiceTiers, gateway.ServicePrice{Name: l.serviceTier, Rates: l.rates})
+	default:
+		p.ServiceTiers[n].Tiers = append(p.ServiceTiers[n].Tiers, tier)
+	}
 }
 
 func parseLine(row []string) (l line, err error) {
@@ -137,10 +156,13 @@ func parseLine(row []string) (l line, err error) {
 	if l.hours, err = parseHours(row[3]); err != nil {
 		return line{}, err
 	}
-	if l.above, err = parseAbove(row[4]); err != nil {
+	if l.serviceTier = row[4]; l.serviceTier != gateway.ServiceTier([]byte(l.serviceTier)) {
+		return line{}, fmt.Errorf("service tier %q is not written as it is read", l.serviceTier)
+	}
+	if l.above, err = parseAbove(row[5]); err != nil {
 		return line{}, err
 	}
-	l.rates, err = parseRates(row[5:])
+	l.rates, err = parseRates(row[6:])
 	return l, err
 }
 

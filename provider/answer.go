@@ -1,10 +1,8 @@
 package provider
 
 import (
+	"bytes"
 	"net/http"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"ai-gateway/gateway"
 )
@@ -21,12 +19,16 @@ func (d OpenAI) NewAnswer(i *gateway.Intent, p gateway.PromptText, status int, b
 		s.Next(body, true)
 		return &Answer{s.tally}
 	}
-	t := tally{intent: i, prompt: p, whole: true, text: preview{limit: d.Preview}}
-	t.read(body)
+	body = bytes.TrimPrefix(body, []byte(byteOrderMark))
+	t := newTally(i, p, preview{limit: d.Preview})
+	t.whole = true
+	s := t.read(body)
 	if !t.believed && status < http.StatusBadRequest { // its texts are to be counted: read them again
-		t = tally{intent: i, prompt: p, whole: true, counts: true, text: preview{limit: d.Preview}}
+		t = newTally(i, p, preview{limit: d.Preview})
+		t.whole, t.counts = true, true
 		t.read(body)
 	}
+	t.partial = opening(body) == '{' && !s.isJSON
 	return &Answer{t}
 }
 
@@ -46,10 +48,23 @@ type tally struct {
 	choices   choices
 	delivered delivered
 	said      []said // memory for those of the next event
-	usage     gateway.Usage
-	believed  bool // usage is the provider's
+	figures   gateway.Figures
+	believed  bool // figures are the provider's
+	inChoice  bool // those of this event are in a choice
 	text      preview
-	errorCode string
+
+	answered    bool   // there was an answer, or a part of one
+	failed      bool   // there was an error
+	complete    bool   // a stream's end was announced
+	partial     bool   // not all of it is JSON
+	errorCode   string // of the error
+	serviceTier string
+	tierOnTop   bool // it stood beside the usage, not in it
+}
+
+// newTally begins to read an answer.
+func newTally(i *gateway.Intent, p gateway.PromptText, preview preview) tally {
+	return tally{intent: i, prompt: p, text: preview, figures: gateway.NoFigures()}
 }
 
 // shape is what tells one event of a stream from another.
@@ -67,17 +82,31 @@ func (t *tally) read(data []byte) (s shape) {
 	if c.kind() != '{' {
 		return s
 	}
+	var envelope errorReader
 	for c.enter(); c.more('}'); {
-		switch string(c.name()) {
+		switch name := c.name(); string(name) {
 		case "choices":
+			t.inChoice = false
 			s.noChoices = t.readChoices(&c)
+			believed = t.inChoice || believed
+		case "data":
+			t.readData(&c)
 		case "usage":
-			s.hasUsage, believed = t.readUsage(&c)
+			is, also := t.readUsage(&c)
+			s.hasUsage, believed = s.hasUsage || is, also || believed
+		case "x_groq":
+			believed = t.readGroq(&c) || believed
+		case "service_tier":
+			t.readServiceTier(&c)
 		case "error":
 			s.hasError = t.readError(&c)
 		default:
-			c.skip()
+			envelope.readTopMember(&c, name)
 		}
+	}
+	if envelope.is {
+		s.hasError = true
+		t.fail(envelope)
 	}
 	c.end()
 	if believed { // of the whole event, wherever in it
@@ -114,12 +143,13 @@ func (t *tally) uncounted() int {
 // answer sums up what has been read so far. It may take a while unless in haste: where the
 // provider gave no figures, tokens are counted.
 func (t *tally) answer(haste bool) gateway.Answer {
-	a := gateway.Answer{Text: t.text.String(), ErrorCode: t.errorCode}
+	a := gateway.Answer{Text: t.text.String(), ErrorCode: t.errorCode, ServiceTier: t.serviceTier, Failed: t.failed, Partial: t.partial,
+		Missing: !t.answered && !t.believed, Complete: t.complete || t.believed && t.choices.allFinished()}
 	e, certain := encodingOf(t.intent)
 	count := counter{e, haste}
 	switch {
 	case t.believed:
-		a.Usage, a.Source = t.usage, gateway.FromProvider
+		a.Usage, a.Source = t.figures.Usage(), gateway.FromProvider
 		if t.delivered.any() { // since then
 			a.Stale = true
 			a.Usage.Completion = min(a.Usage.Completion+t.delivered.count(count), gateway.MaxTokens)
@@ -136,64 +166,58 @@ func (t *tally) answer(haste bool) gateway.Answer {
 	return a
 }
 
-// count is the usage where the provider gave no figures.
-func (t *tally) count(c counter) (u gateway.Usage) {
-	u.Prompt = min(c.countPrompt(t.prompt), gateway.MaxTokens)
-	if t.intent.Endpoint != gateway.Embeddings {
-		u.Completion = min(t.delivered.count(c), gateway.MaxTokens)
+// output is what of the delivered tokens is no echo of the prompt.
+func (t *tally) output(delivered, prompt int64) int64 {
+	if t.prompt.Mute {
+		return 0
 	}
-	return u
+	return max(delivered-t.prompt.Echoes*prompt, 0)
 }
 
-// readError reads an "error" and reports whether there is one.
-func (t *tally) readError(c *cursor) bool {
-	if c.kind() != '{' {
-		return string(c.value()) != "null"
+// readData reads the "data" of embeddings: with one of them there is an answer.
+func (t *tally) readData(c *cursor) {
+	if c.kind() != '[' {
+		c.skip()
+		return
 	}
-	var code, kind string
+	for c.enter(); c.more(']'); {
+		t.answered = t.answered || c.kind() == '{'
+		c.skip()
+	}
+}
+
+// readGroq reads what Groq says of a stream beside its choices, and reports whether that
+// holds a usage that is believed.
+// Source: https://github.com/groq/groq-python/blob/v0.31.0/src/groq/types/chat/chat_completion_chunk.py
+func (t *tally) readGroq(c *cursor) (believed bool) {
+	if c.kind() != '{' {
+		c.skip()
+		return false
+	}
 	for c.enter(); c.more('}'); {
 		switch string(c.name()) {
-		case "code":
-			code = label(c.value())
-		case "type":
-			kind = label(c.value())
+		case "usage":
+			_, believed = t.readUsage(c)
+		case "error":
+			t.readError(c)
 		default:
 			c.skip()
 		}
 	}
-	if code == "" {
-		code = kind
-	}
-	if t.errorCode == "" {
-		t.errorCode = code
-	}
-	return true
+	return believed
 }
 
-// maxErrorCode is how many bytes are kept of an error's code.
-const maxErrorCode = 64
+func (t *tally) readServiceTier(c *cursor) {
+	if tier := c.serviceTier(); tier != "" {
+		t.serviceTier, t.tierOnTop = tier, true
+	}
+}
 
-// label returns the printable characters of a string or number, at most
-// maxErrorCode bytes, and nothing of any other value.
-func label(value []byte) string {
-	if len(value) == 0 || value[0] != '"' && value[0] != '-' && !isDigit(value[0]) {
-		return ""
+// count is the usage where the provider gave no figures.
+func (t *tally) count(c counter) (u gateway.Usage) {
+	u.Prompt = min(c.countPrompt(t.prompt), gateway.MaxTokens)
+	if t.intent.Endpoint != gateway.Embeddings {
+		u.Completion = min(t.output(t.delivered.count(c), u.Prompt), gateway.MaxTokens)
 	}
-	var b strings.Builder
-	raw := value
-	if value[0] == '"' {
-		c := cursor{data: value}
-		raw, _ = c.str()
-	}
-	for len(raw) > 0 {
-		r, length := decodeRune(raw)
-		if b.Len()+utf8.RuneLen(r) > maxErrorCode {
-			break
-		}
-		if unicode.IsPrint(r) {
-			b.WriteRune(r)
-		}
-		raw = raw[length:]
-	}
-	return b.String()
+	return u
 }

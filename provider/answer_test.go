@@ -40,7 +40,7 @@ func TestAnAnswerIsReadForItsUsageAndText(t *testing.T) {
 		{gateway.ChatCompletions, 200, `{"choices":[{"message":{"content":"` + "a\xffb\n" + `"}}]}`, estimate(3, "a\uFFFDb\n")},
 	}
 	for _, row := range rows {
-		if got := (provider.OpenAI{Preview: 20}).ReadAnswer(asked(row.endpoint), gateway.PromptText{}, row.status, []byte(row.body)); got != row.want {
+		if got := (provider.OpenAI{Preview: 20}).ReadAnswer(asked(row.endpoint), gateway.PromptText{}, row.status, []byte(row.body)); figuresOf(got) != row.want {
 			t.Errorf("%s\n got %+v\nwant %+v", row.body, got, row.want)
 		}
 	}
@@ -61,23 +61,26 @@ func TestUsageThatCannotBeTrueIsNotBelieved(t *testing.T) {
 		`{"prompt_tokens":null,"completion_tokens":1}`,
 		`{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`,
 		`{"prompt_tokens":-1,"completion_tokens":1}`,
-		`{"prompt_tokens":1.0,"completion_tokens":1}`,
-		`{"prompt_tokens":1e2,"completion_tokens":1}`,
-		`{"prompt_tokens":"1","completion_tokens":1}`,
+		`{"prompt_tokens":1.5,"completion_tokens":1}`,
+		`{"prompt_tokens":1e-2,"completion_tokens":1}`,
+		`{"prompt_tokens":"one","completion_tokens":1}`,
+		`{"prompt_tokens":" 1","completion_tokens":1}`,
+		`{"prompt_tokens":"0x1","completion_tokens":1}`,
+		`{"prompt_tokens":"01","completion_tokens":1}`,
+		`{"prompt_tokens":[1],"completion_tokens":1}`,
+		`{"prompt_tokens":true,"completion_tokens":1}`,
 		`{"prompt_tokens":1,"completion_tokens":100000001}`,
 		`{"prompt_tokens":1,"completion_tokens":99999999999999999999999}`,
-		`{"prompt_tokens":1,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":2}}`,
-		`{"prompt_tokens":1,"completion_tokens":1,"completion_tokens_details":{"reasoning_tokens":"1"}}`,
 		`{"prompt_tokens":1,"completion_tokens":1,`,
 	} {
 		body := `{"choices":[{"message":{"content":"abc"}}],"usage":` + usage + `}`
-		if got := (provider.OpenAI{}).ReadAnswer(asked(gateway.ChatCompletions), gateway.PromptText{}, 200, []byte(body)); got != estimate(1, "") {
+		if got := (provider.OpenAI{}).ReadAnswer(asked(gateway.ChatCompletions), gateway.PromptText{}, 200, []byte(body)); figuresOf(got) != estimate(1, "") {
 			t.Errorf("%s: %+v", usage, got)
 		}
 	}
 	body := `{"usage":{"prompt_tokens":1,"completion_tokens":2,"prompt_tokens_details":null,"completion_tokens_details":{"reasoning_tokens":null}}}`
 	want := gateway.Answer{Usage: gateway.Usage{Prompt: 1, Completion: 2}, Source: gateway.FromProvider}
-	if got := (provider.OpenAI{}).ReadAnswer(asked(gateway.ChatCompletions), gateway.PromptText{}, 200, []byte(body)); got != want {
+	if got := (provider.OpenAI{}).ReadAnswer(asked(gateway.ChatCompletions), gateway.PromptText{}, 200, []byte(body)); figuresOf(got) != want {
 		t.Errorf("details that are null: %+v", got)
 	}
 }
@@ -98,7 +101,7 @@ func TestAnErrorIsReadForItsCode(t *testing.T) {
 	}
 	for _, row := range rows {
 		want := gateway.Answer{Source: gateway.Estimated, ErrorCode: row.want}
-		if got := (provider.OpenAI{}).ReadAnswer(asked(gateway.ChatCompletions), gateway.PromptText{}, 500, []byte(row.body)); got != want {
+		if got := (provider.OpenAI{}).ReadAnswer(asked(gateway.ChatCompletions), gateway.PromptText{}, 500, []byte(row.body)); figuresOf(got) != want {
 			t.Errorf("%s: %+v", row.body, got)
 		}
 	}
@@ -107,7 +110,7 @@ func TestAnErrorIsReadForItsCode(t *testing.T) {
 func TestAnAbsurdlyDeepAnswerIsSurvived(t *testing.T) {
 	for _, open := range []string{"[", `{"a":`, `{"choices":[{"message":{"content":[`} {
 		body := `{"choices":[{"message":{"content":` + strings.Repeat(open, 1<<20)
-		if got := (provider.OpenAI{Preview: 9}).ReadAnswer(asked(gateway.ChatCompletions), gateway.PromptText{}, 200, []byte(body)); got != estimate(0, "") {
+		if got := (provider.OpenAI{Preview: 9}).ReadAnswer(asked(gateway.ChatCompletions), gateway.PromptText{}, 200, []byte(body)); figuresOf(got) != estimate(0, "") {
 			t.Errorf("%s: %+v", open, got)
 		}
 	}
@@ -123,9 +126,26 @@ func FuzzReadAnswerNeverPanics(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, status int) {
 		for _, e := range gateway.Endpoints() {
 			a := provider.OpenAI{Preview: 7}.ReadAnswer(asked(e), gateway.PromptText{}, status, body)
-			if !a.Usage.Plausible() || a.Source == 0 || !utf8.ValidString(a.Text) || utf8.RuneCountInString(a.Text) > 8 || len(a.ErrorCode) > 64 {
+			if !plausible(a.Usage) || a.Source == 0 || !utf8.ValidString(a.Text) || utf8.RuneCountInString(a.Text) > 8 || len(a.ErrorCode) > 64 {
 				t.Fatalf("%q: %+v", body, a)
 			}
 		}
 	})
+}
+
+// figuresOf leaves out of an answer what says how it ended.
+func figuresOf(a gateway.Answer) gateway.Answer {
+	a.Complete, a.Failed, a.Missing, a.Partial = false, false, false, false
+	return a
+}
+
+// plausible reports whether counts can be true: none negative or absurd, no parts larger than
+// their whole.
+func plausible(u gateway.Usage) bool {
+	for _, n := range [...]int64{u.Prompt, u.Cached, u.CacheWrite, u.Completion, u.Reasoning} {
+		if n < 0 || n > gateway.MaxTokens {
+			return false
+		}
+	}
+	return u.Cached+u.CacheWrite <= u.Prompt && u.Reasoning <= u.Completion
 }

@@ -58,8 +58,9 @@ func (t *tally) readChoice(c *cursor) {
 	var ch choice
 	c.said = c.said[:0]
 	for c.enter(); c.more('}'); {
-		ch.readMember(c)
+		t.readChoiceMember(c, &ch)
 	}
+	t.answered = true
 	t.choices.note(ch.index, ch.finished)
 	t.deliver(ch.index, c)
 	if t.text.limit > 0 && !t.text.cut && ch.index == 0 {
@@ -67,8 +68,14 @@ func (t *tally) readChoice(c *cursor) {
 	}
 }
 
-func (ch *choice) readMember(c *cursor) {
+// readChoiceMember reads a member of a choice. Moonshot has the usage there, OpenRouter errors.
+func (t *tally) readChoiceMember(c *cursor, ch *choice) {
 	switch string(c.name()) {
+	case "usage":
+		_, believed := t.readUsage(c)
+		t.inChoice = t.inChoice || believed
+	case "error":
+		t.readError(c)
 	case "index":
 		ch.index, _ = c.integer()
 	case "delta", "message":
@@ -79,6 +86,9 @@ func (ch *choice) readMember(c *cursor) {
 		// Some servers write "" where others write null.
 		reason := c.value()
 		ch.finished = len(reason) > len(`""`) && reason[0] == '"'
+		if string(reason) == `"error"` {
+			t.fail(errorReader{})
+		}
 	default:
 		c.skip()
 	}

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"bytes"
 	"fmt"
 	"unicode/utf8"
 )
@@ -153,11 +154,25 @@ func (c *cursor) scalar(b byte) {
 		c.literal("false")
 	case b == 'n':
 		c.literal("null")
+	case !c.strict && c.passesNonFinite():
 	case b == '-' || isDigit(b):
 		c.number()
 	default:
 		c.expected(c.pos, "a value")
 	}
+}
+
+// passesNonFinite passes what Python writes for numbers that JSON does not have, such as the
+// logarithm of a probability of 0.
+// Source: https://docs.python.org/3/library/json.html#infinite-and-nan-number-values
+func (c *cursor) passesNonFinite() bool {
+	for _, name := range [...]string{"NaN", "Infinity", "-Infinity"} {
+		if bytes.HasPrefix(c.data[c.pos:], []byte(name)) {
+			c.pos += len(name)
+			return true
+		}
+	}
+	return false
 }
 
 func (c *cursor) literal(word string) {

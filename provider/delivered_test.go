@@ -63,7 +63,7 @@ func TestAPromptHasTheTokensThatOpenAIBills(t *testing.T) {
 	}
 	for _, row := range rows {
 		want := gateway.Answer{Usage: gateway.Usage{Prompt: row.want}, Source: gateway.Counted}
-		if got := unanswered(t, row.endpoint, row.model, row.body); got != want {
+		if got := unanswered(t, row.endpoint, row.model, row.body); figuresOf(got) != want {
 			t.Errorf("%s, %s:\n got %+v\nwant %+v", row.model, row.body, got, want)
 		}
 	}
@@ -166,7 +166,7 @@ func TestAStreamCutAnywhereCostsWhatWasDelivered(t *testing.T) {
 				for rest := stream + event[:at]; rest != ""; rest = rest[min(step, len(rest)):] {
 					s.Next([]byte(rest[:min(step, len(rest))]), false)
 				}
-				if got := s.Answer(false); got != want {
+				if got := s.Answer(false); figuresOf(got) != want {
 					t.Fatalf("cut behind %q: %+v, want %+v", event[:at], got, want)
 				}
 			}

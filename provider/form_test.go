@@ -16,11 +16,11 @@ func TestJSONInPlaceOfAStreamPassesAndIsRead(t *testing.T) {
 		stream := begin + wholeAnswer
 		want := carried{out: stream, answer: fromProvider, same: true}
 		for i := range stream {
-			if got := carry(stream, true, i); got != want {
+			if got := carry(stream, true, i).figures(); got != want {
 				t.Fatalf("%q, split at %d: %+v", begin, i, got)
 			}
 		}
-		if got := carry(stream, true, everyByte(stream)...); got != want {
+		if got := carry(stream, true, everyByte(stream)...).figures(); got != want {
 			t.Errorf("%q, in bytes: %+v", begin, got)
 		}
 	}
@@ -40,7 +40,7 @@ func TestAStreamInPlaceOfJSONIsRead(t *testing.T) {
 		for _, end := range []string{"\n", "\r\n", "\r"} {
 			body := strings.ReplaceAll(begin+stream, "\n", end)
 			got := provider.OpenAI{Preview: 20}.ReadAnswer(asked(gateway.ChatCompletions), gateway.PromptText{}, http.StatusOK, []byte(body))
-			if got != fromProvider {
+			if figuresOf(got) != fromProvider || !got.Complete {
 				t.Errorf("%q, %q: %+v", begin, end, got)
 			}
 		}

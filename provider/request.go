@@ -35,7 +35,11 @@ func (d OpenAI) ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, e
 // text is what is kept of the prompt, in one copy.
 func (r *requestReader) text() gateway.PromptText {
 	all := joined(r.said)
-	return gateway.PromptText{Texts: sample(all), Bytes: int64(len(all)), Tokens: r.tokens + r.format, Other: r.other}
+	text := gateway.PromptText{Texts: sample(all), Bytes: int64(len(all)), Tokens: r.tokens + r.format, Other: r.other}
+	if r.echo.asked {
+		text.Echoes, text.Mute = max(r.echo.answers, 1), r.echo.mute
+	}
+	return text
 }
 
 // promptName returns the name of the member that holds an endpoint's prompt.
@@ -61,6 +65,12 @@ type requestReader struct {
 	tokens    int64  // of a prompt that is given as token numbers
 	format    int64  // tokens that messages and tools take besides their texts
 	preview   []byte // the value to show of the prompt
+
+	echo struct { // of completions
+		asked   bool
+		answers int64 // to each prompt; 0 if it is not said
+		mute    bool  // no tokens are to be made
+	}
 }
 
 // Codes of refusals; all but the first two are OpenAI's own.
@@ -134,6 +144,9 @@ func (r *requestReader) member() {
 		r.readStreamOptions()
 	case r.prompt == "messages" && (string(name) == "tools" || string(name) == "functions"):
 		r.readTools()
+	case string(name) == "service_tier":
+		r.request.ServiceTier = r.serviceTier()
+	case r.prompt == "prompt" && r.readEcho(name):
 	case string(name) != r.prompt:
 		r.skip()
 	case r.prompt == "messages":
@@ -141,6 +154,25 @@ func (r *requestReader) member() {
 	default:
 		r.readPrompt()
 	}
+}
+
+// readEcho reads what tells whether a completion's answer repeats the prompt, and reports
+// whether the member is about that.
+// Source: https://platform.openai.com/docs/api-reference/completions/create#completions_create-echo
+func (r *requestReader) readEcho(name []byte) bool {
+	switch string(name) {
+	case "echo":
+		r.echo.asked = r.kind() == 't'
+		r.skip()
+	case "n":
+		r.echo.answers, _ = r.integer()
+	case "max_tokens":
+		n, ok := r.integer()
+		r.echo.mute = ok && n == 0
+	default:
+		return false
+	}
+	return true
 }
 
 // isMember reports whether name names the member that the gateway acts on. It

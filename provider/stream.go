@@ -13,7 +13,6 @@ type Stream struct {
 	tally     tally
 	events    sseReader
 	dropUsage bool
-	done      bool
 	form      form
 	body      collected // of an answer that is JSON, not events
 
@@ -27,10 +26,9 @@ type Stream struct {
 // would not see "usage":null in the other chunks either, but clients take no notice
 // and those chunks would have to be rewritten.)
 func (d OpenAI) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bool) *Stream {
-	return &Stream{dropUsage: dropUsage,
-		tally: tally{intent: i, prompt: p, counts: true, text: preview{limit: d.Preview},
-			delivered: delivered{memory: share{of: d.Memory}}},
-		events: sseReader{memory: share{of: d.Memory}}}
+	s := &Stream{dropUsage: dropUsage, tally: newTally(i, p, preview{limit: d.Preview}), events: sseReader{memory: share{of: d.Memory}}}
+	s.tally.counts, s.tally.delivered.memory = true, share{of: d.Memory}
+	return s
 }
 
 // Next reads a piece of the stream, the last one if last. With same, the piece is to
@@ -82,7 +80,8 @@ func (s *Stream) Answer(haste bool) gateway.Answer {
 	}
 	dialect := OpenAI{Preview: s.tally.text.limit}
 	a := dialect.NewAnswer(s.tally.intent, s.tally.prompt, http.StatusOK, s.body.bytes).Answer(haste)
-	if s.body.short && a.Source != gateway.FromProvider {
+	a.Partial = a.Partial || s.body.short
+	if a.Partial && a.Source != gateway.FromProvider {
 		a.Source = gateway.Estimated
 	}
 	return a
@@ -96,7 +95,7 @@ func (s *Stream) Close() {
 
 // Done reports whether the answer is complete: its end was announced, or every
 // choice has finished. Some providers never announce the end.
-func (s *Stream) Done() bool { return s.done || s.tally.choices.allFinished() }
+func (s *Stream) Done() bool { return s.tally.complete || s.tally.choices.allFinished() }
 
 // nextEvent returns the next event, at the stream's end an unfinished one, too.
 func (s *Stream) nextEvent(last bool) (event, bool) {
@@ -107,13 +106,14 @@ func (s *Stream) nextEvent(last bool) (event, bool) {
 	return e, ok
 }
 
-// read adds an event's data.
+// read adds an event's data. What follows the announced end is no part of the answer.
 func (s *Stream) read(data []byte) {
-	switch opening(data) {
-	case '{':
+	switch first := opening(data); {
+	case s.tally.complete:
+	case first == '{':
 		s.tally.read(data)
-	case '[':
-		s.done = s.done || string(bytes.TrimSpace(data)) == "[DONE]"
+	case first == '[':
+		s.tally.complete = string(bytes.TrimSpace(data)) == "[DONE]"
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 const recostBatch = 1000
 
 const selectCosted = `
-SELECT started_at, id, model, status, prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, cost_nanousd, price_version
+SELECT started_at, id, model, prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, service_tier, cost_nanousd, price_version
 FROM requests WHERE started_at >= ? AND started_at < ? AND (started_at > ? OR started_at = ? AND id > ?)
 ORDER BY started_at, id LIMIT ?`
 
@@ -25,12 +25,12 @@ type costed struct {
 	StartedAt    moment         `db:"started_at"`
 	ID           uuid.UUID      `db:"id"`
 	Model        gateway.Model  `db:"model"`
-	Status       int            `db:"status"`
 	Prompt       int64          `db:"prompt_tokens"`
 	Cached       int64          `db:"cached_tokens"`
 	CacheWrite   int64          `db:"cache_write_tokens"`
 	Completion   int64          `db:"completion_tokens"`
 	Reasoning    int64          `db:"reasoning_tokens"`
+	ServiceTier  *string        `db:"service_tier"`
 	CostNanoUSD  *gateway.Money `db:"cost_nanousd"`
 	PriceVersion *string        `db:"price_version"`
 }
@@ -79,10 +79,13 @@ func recost(ctx context.Context, tx *sqlx.Tx, read []costed, write bool, compute
 }
 
 func (c *costed) row() gateway.CostedRow {
-	r := gateway.CostedRow{StartedAt: time.Time(c.StartedAt), ID: c.ID, Model: c.Model, Status: c.Status, Cost: gateway.Cost{Amount: c.CostNanoUSD},
+	r := gateway.CostedRow{StartedAt: time.Time(c.StartedAt), ID: c.ID, Model: c.Model, Cost: gateway.Cost{Amount: c.CostNanoUSD},
 		Usage: gateway.Usage{Prompt: c.Prompt, Cached: c.Cached, CacheWrite: c.CacheWrite, Completion: c.Completion, Reasoning: c.Reasoning}}
 	if c.PriceVersion != nil {
 		r.Cost.Version = *c.PriceVersion
+	}
+	if c.ServiceTier != nil {
+		r.ServiceTier = *c.ServiceTier
 	}
 	return r
 }

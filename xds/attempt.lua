@@ -1,5 +1,5 @@
 -- One attempt at a backend: its path, the model by its name there, and what passes by:
--- when it was called, what it answered, and the usage that it told. It needs nobody
+-- when it was called, what it answered, and what answer.lua reads of that. It needs nobody
 -- else to be alive. Headers keep what an earlier attempt at another backend set, the
 -- body does not.
 local function escaped(name)
@@ -37,16 +37,20 @@ local function rewrite(handle, plan, model)
   body:setBytes(bytes)
 end
 
--- note goes on with "|backend milliseconds status milliseconds", one a try.
+-- note returns what was noted before and goes on with "|backend milliseconds status milliseconds", one a try.
 local function note(handle, text)
   local metadata = handle:streamInfo():dynamicMetadata()
   local seen = metadata:get(SEEN_NAMESPACE)
   local before = seen and seen["tries"] or ""
   metadata:set(SEEN_NAMESPACE, "tries", before .. text .. " " .. string.format("%.0f", handle:timestamp()))
+  return seen
 end
 
 function envoy_on_request(handle)
-  note(handle, "|" .. BACKEND)
+  local seen = note(handle, "|" .. BACKEND)
+  if seen and seen["usage"] then -- of an attempt that failed
+    handle:streamInfo():dynamicMetadata():set(SEEN_NAMESPACE, "usage", "-")
+  end
   if not REWRITES then return end
   local plan = handle:streamInfo():dynamicMetadata():get(PLAN_NAMESPACE)
   local model = plan["model@" .. BACKEND]
@@ -54,61 +58,10 @@ function envoy_on_request(handle)
   if model ~= nil then rewrite(handle, plan, model) end
 end
 
--- count is what a usage object says of a count: "-" for nothing, nil for what is none.
-local function count(object, name)
-  local _, last = string.find(object, name, 1, true)
-  if not last then return "-" end
-  local value = string.match(object, "^%s*:%s*([^%s,}]+)", last + 1)
-  if value == "null" then return "-" end
-  return value and #value <= 15 and string.match(value, "^%d+$")
-end
-
--- even reports whether an object has an even number of quotes.
-local function even(object)
-  local is, at = true, string.find(object, '"', 1, true)
-  while at do
-    is, at = not is, string.find(object, '"', at + 1, true)
-  end
-  return is
-end
-
--- counts are those of a whole usage object, nil if it has none. One that a brace in a
--- string cut short has a quote too many, or a backslash.
-local function counts(object)
-  local prompt = count(object, '"prompt_tokens"')
-  if not prompt or prompt == "-" or not even(object) or string.find(object, "\\", 1, true) then return nil end
-  local cached, completion = count(object, '"cached_tokens"'), count(object, '"completion_tokens"')
-  local reasoning = count(object, '"reasoning_tokens"')
-  if not (cached and completion and reasoning) then return nil end
-  return prompt .. " " .. cached .. " " .. completion .. " " .. reasoning .. " " .. (count(object, '"total_tokens"') or "-")
-end
-
--- What is looked at is bounded, whatever a provider writes: an object's bytes, and how
--- many objects of a piece.
-local LONGEST, MOST = 2048, 4
-
--- scan looks for the last usage object with counts, and returns what may be the beginning
--- of one that the next bytes end. In a JSON string its quotes would be escaped.
-local function scan(handle, bytes)
-  local rest, found, at = nil, {}, string.find(bytes, '"usage"', 1, true)
-  while at do
-    found[#found + 1] = at
-    at = string.find(bytes, '"usage"', at + 7, true)
-  end
-  for i = #found, math.max(#found - MOST + 1, 1), -1 do
-    local piece = string.sub(bytes, found[i], found[i] + LONGEST - 1)
-    local object = string.match(piece, '^"usage"%s*:%s*(%b{})')
-    local text = object and counts(object)
-    if text then
-      handle:streamInfo():dynamicMetadata():set(SEEN_NAMESPACE, "usage", text)
-      break
-    end
-    local open = string.find(piece, '^"usage"%s*:%s*{') or string.find(piece, '^"usage"%s*:?%s*$')
-    if open and not object and i == #found and #piece < LONGEST then rest = piece end
-  end
-  if rest then return rest end
-  if string.byte(bytes, -1) == 10 then return "" end
-  return string.sub(bytes, -7)
+-- tell tells the journal what was read of the answer.
+local function tell(handle, r, over)
+  r.news = false
+  handle:streamInfo():dynamicMetadata():set(SEEN_NAMESPACE, "usage", noted(r, over))
 end
 
 -- refuse_upgrade keeps what a provider says in another protocol, which nobody asked it to
@@ -125,15 +78,30 @@ local function hide_challenge(headers)
   if challenge then headers:replace("www-authenticate", string.match(challenge, "^[%w%-]*")) end
 end
 
+-- place_of is the place that a provider redirects to, without what may be secret in it.
+local function place_of(location)
+  local place = string.gsub(location, "[?#].*", "")
+  place = string.gsub(place, "^([%w+.-]*:?//)[^/]*@", "%1")
+  place = string.gsub(place, "[^%w%-._~:/%%%[%]]", "?")
+  return string.sub(place, 1, 256)
+end
+
 function envoy_on_response(handle)
-  local status = handle:headers():get(":status")
+  local headers = handle:headers()
+  local status = headers:get(":status")
   note(handle, " " .. status)
   if status == "101" then return refuse_upgrade(handle) end
-  hide_challenge(handle:headers())
-  -- Who refused? Envoy puts its own name here before a client sees it.
-  if status == "400" or status == "422" then handle:headers():replace("server", BACKEND) end
-  local rest = ""
+  hide_challenge(headers)
+  -- Who refused, and where to? Envoy puts its own name here before a client sees it.
+  if status == "400" or status == "422" then headers:replace("server", BACKEND) end
+  if string.sub(status, 1, 1) == "3" then headers:replace("server", place_of(headers:get("location") or "")) end
+  local encoding = headers:get("content-encoding")
+  if encoding and string.lower(encoding) ~= "identity" then return end -- nobody here can read it
+  local r = answer()
   for chunk in handle:bodyChunks() do
-    rest = scan(handle, rest .. chunk:getBytes(0, chunk:length()))
+    read(r, chunk:getBytes(0, chunk:length()))
+    if r.news then tell(handle, r, false) end
   end
+  finish(r)
+  if r.news or not r.answered or r.tier and not r.believed then tell(handle, r, true) end
 end

@@ -23,8 +23,13 @@ import (
 // backends that may have it.
 const clientCredential = "%DYNAMIC_METADATA(" + gateway.ClientNamespace + ":" + gateway.ClientKey + ")%"
 
-//go:embed attempt.lua
-var attemptScript string
+// The script of an attempt: what reads an answer, and what uses it.
+var (
+	//go:embed answer.lua
+	answerScript string
+	//go:embed attempt.lua
+	attemptScript string
+)
 
 // upstreamFilters run once for every attempt at a backend, in Envoy alone, so
 // they hold while the gateway process is dead. What an attempt adds would still be
@@ -77,7 +82,7 @@ func (c Config) rewrites() bool {
 func attemptSource(b gateway.Backend, rewrites bool) *core.DataSource {
 	return inline(strings.NewReplacer("BASE_PATH", luaString(b.BasePath()), "API_VERSION", luaString(b.APIVersion),
 		"DEPLOYMENT", luaString(b.Deployment), "BACKEND", luaString(b.Name), "UPGRADE_TYPE", gateway.UpgradeType, "PLAN_NAMESPACE", luaString(gateway.PlanNamespace), "SEEN_NAMESPACE", luaString(gateway.SeenNamespace),
-		"REWRITES", strconv.FormatBool(rewrites)).Replace(attemptScript))
+		"REWRITES", strconv.FormatBool(rewrites)).Replace(answerScript + "\n" + attemptScript))
 }
 
 // luaString quotes a string for Lua, bytes outside plain ASCII as decimal escapes.

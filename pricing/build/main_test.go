@@ -88,6 +88,7 @@ func TestWhatCannotBeReadExactlyIsRefused(t *testing.T) {
 		{"constraint=None", "constraint=StartDateConstraint(start_date=datetime.date(2024, 1, 1))", "no price for all time comes first"},
 		{"StartDateConstraint(start_date=datetime.date(2025, 6, 10))", "WeekdayConstraint(days=[6, 7])", "constraint WeekdayConstraint is not known"},
 		{"id='gpt-4o-2024-05-13',\n                match=ClauseEquals(equals='gpt-4o-2024-05-13')", "id='gpt-4o-2024-05-13', match=ClauseEquals(equals='gpt-4o')", `name "gpt-4o" has two prices`},
+		{"when={'service_tier': 'priority'}", "when=None", "when of PriceVariant is main.word"},
 		{"id='gpt-audio'", "id=None", "id of ModelInfo is main.word"},
 		{"providers: list[Provider] =", "providers =", "in the data"},
 		{"\n]\n", "\n] + more\n", "the expression goes on"},

@@ -58,14 +58,14 @@ var beside = [...]string{
 
 // row is one line of the table.
 type row struct {
-	provider, model, from, hours string
-	above                        int
-	rates                        [len(units)]string
+	provider, model, from, hours, tier string
+	above                              int
+	rates                              [len(units)]string
 }
 
 func (r row) compare(s row) int {
 	return cmp.Or(strings.Compare(r.provider, s.provider), strings.Compare(r.model, s.model),
-		strings.Compare(r.from, s.from), strings.Compare(r.hours, s.hours), cmp.Compare(r.above, s.above))
+		strings.Compare(r.from, s.from), strings.Compare(r.hours, s.hours), strings.Compare(r.tier, s.tier), cmp.Compare(r.above, s.above))
 }
 
 // demo is the built-in model that costs nothing.
@@ -101,8 +101,14 @@ func allRows(providers []provider) ([]row, leftOut, error) {
 		all[p.id] = o
 	}
 	for reseller, maker := range resold {
-		both := offers{}
-		maps.Copy(both, all[maker])
+		i := slices.IndexFunc(providers, func(p provider) bool { return p.id == maker })
+		if i < 0 {
+			continue
+		}
+		both, err := providers[i].standard().offers(leftOut{})
+		if err != nil {
+			return nil, nil, fmt.Errorf("provider %q: %w", maker, err)
+		}
 		maps.Copy(both, all[reseller])
 		all[reseller] = both
 	}
@@ -112,6 +118,15 @@ func allRows(providers []provider) ([]row, leftOut, error) {
 	}
 	slices.SortFunc(rows, row.compare)
 	return rows, left, nil
+}
+
+// standard is the provider without service tiers, whose prices are those of each seller.
+func (p provider) standard() provider {
+	p.models = slices.Clone(p.models)
+	for i := range p.models {
+		p.models[i].service = nil
+	}
+	return p
 }
 
 // offers are the provider's models that are sold by text tokens.
@@ -174,8 +189,8 @@ func (m model) embeds(provider string) bool {
 // rows are a model's rows, without provider and name.
 func (m model) rows() ([]row, error) {
 	var rows, last []row
-	for _, p := range m.history {
-		next, err := p.rows()
+	for _, p := range m.divided() {
+		next, err := m.rowsOf(p)
 		if err != nil {
 			return nil, err
 		}
@@ -187,8 +202,52 @@ func (m model) rows() ([]row, error) {
 	return rows, nil
 }
 
+// divided is the history, in which a period begins on each day on which a service tier does.
+func (m model) divided() []period {
+	history := slices.Clone(m.history)
+	if slices.ContainsFunc(history, func(p period) bool { return p.hours != "" }) {
+		return history
+	}
+	for _, v := range m.service {
+		at, found := slices.BinarySearchFunc(history, v.from, func(p period, from string) int { return strings.Compare(p.from, from) })
+		if !found {
+			history = slices.Insert(history, at, period{from: v.from, rates: history[at-1].rates})
+		}
+	}
+	return history
+}
+
+// rowsOf are the rows of a period, those of its service tiers behind the standard ones. What the
+// price of a tier does not tell is as in the standard one.
+func (m model) rowsOf(p period) ([]row, error) {
+	rows, err := p.rows()
+	for _, v := range m.inForce(p) {
+		tiered := period{from: p.from, rates: maps.Clone(p.rates)}
+		maps.Copy(tiered.rates, v.rates)
+		of, fault := tiered.rows()
+		for _, r := range of {
+			r.tier = v.tier
+			rows = append(rows, r)
+		}
+		err = cmp.Or(err, fault)
+	}
+	slices.SortStableFunc(rows, row.compare)
+	return rows, err
+}
+
+// inForce are the service tiers that have a price in a period, the last one of each.
+func (m model) inForce(p period) map[string]variant {
+	in := map[string]variant{}
+	for _, v := range m.service {
+		if p.hours == "" && v.from <= p.from && v.from >= in[v.tier].from {
+			in[v.tier] = v
+		}
+	}
+	return in
+}
+
 func sameRates(r, s row) bool {
-	return r.hours == s.hours && r.above == s.above && r.rates == s.rates
+	return r.hours == s.hours && r.tier == s.tier && r.above == s.above && r.rates == s.rates
 }
 
 // rows are a base row and one of each tier.

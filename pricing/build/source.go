@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -59,6 +60,14 @@ type model struct {
 	id      string
 	names   []string // by which it is spelled out, its id first
 	history []period // the first for all time; of those in a row that include a time, the last is in force
+	service []variant
+}
+
+// variant is what differs in a service tier, from a day on.
+type variant struct {
+	tier  string
+	from  string // 2006-01-02; "" for all time
+	rates map[string]rate
 }
 
 // period is the prices of a model in a time.
@@ -118,9 +127,38 @@ func readModel(c call) (m model, err error) {
 	}
 	m.names = append([]string{m.id}, namesOf(match)...)
 	if m.history, err = readHistory(c.named["prices"]); err != nil {
-		err = fmt.Errorf("model %q: %w", m.id, err)
+		return m, fmt.Errorf("model %q: %w", m.id, err)
+	}
+	if variants, ok := c.named["price_variants"]; ok {
+		if m.service, err = readVariants(variants); err != nil {
+			err = fmt.Errorf("model %q: %w", m.id, err)
+		}
 	}
 	return m, err
+}
+
+// readVariants reads the prices of service tiers. What is processed in a batch is billed by a
+// tier of that name; the standard tier, and what depends on anything else, is passed over.
+func readVariants(v any) ([]variant, error) {
+	var variants []variant
+	all, err := each(v, "PriceVariant", func(c call) (variant, error) {
+		when, err := named[map[string]any](c, "when")
+		if err != nil || len(when) != 1 {
+			return variant{}, err
+		}
+		tier := cmp.Or(text(when["service_tier"]), text(when["processing"]))
+		if tier == "" || tier == "default" {
+			return variant{}, nil
+		}
+		p, err := readPeriod(c)
+		return variant{tier, p.from, p.rates}, err
+	})
+	for _, v := range all {
+		if v.tier != "" {
+			variants = append(variants, v)
+		}
+	}
+	return variants, err
 }
 
 // namesOf are the names that a clause spells out. The source also takes whatever begins

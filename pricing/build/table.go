@@ -22,6 +22,7 @@ const preface = `# version %[1]s-%[2]s
 #
 # from         the day, in UTC, on which a price begins; empty for all time
 # hours        of each day, in UTC; empty for the whole day
+# service tier by which the provider bills; empty for the standard one
 # above        prompt tokens beyond which a request costs this as a whole
 # cached input and cache write: empty where they cost what other input does
 # reasoning    empty where it costs what other output does
@@ -56,5 +57,5 @@ func (r row) columns() []string {
 	if r.above > 0 {
 		above = strconv.Itoa(r.above)
 	}
-	return slices.Concat([]string{r.provider, r.model, r.from, r.hours, above}, r.rates[:])
+	return slices.Concat([]string{r.provider, r.model, r.from, r.hours, r.tier, above}, r.rates[:])
 }

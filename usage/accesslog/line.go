@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ func Parse(b []byte) (gateway.JournalLine, error) {
 	}
 	var usage, tries string
 	version := int64(1)
+	noted := false
 	gjson.ParseBytes(b).ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
 		case gateway.LineVersion:
@@ -48,10 +50,12 @@ func Parse(b []byte) (gateway.JournalLine, error) {
 			l.BytesSent = count(value)
 		case gateway.LineFlags:
 			l.Flags = value.Str
+		case gateway.LineDetails:
+			l.Details = value.Str
 		case gateway.LineUsage:
 			usage = value.Str
 		case gateway.LineTries:
-			tries = value.Str
+			tries, noted = value.Str, true
 		}
 		return true
 	})
@@ -61,8 +65,11 @@ func Parse(b []byte) (gateway.JournalLine, error) {
 	if l.ID == (uuid.UUID{}) {
 		return l, fmt.Errorf("%w: it has no id", errLine)
 	}
-	l.Usage, l.PromptOnly = parseUsage(usage)
+	l.Seen = gateway.ReadSeen(usage)
 	l.Tries = parseTries(tries, l)
+	if noted && (len(l.Tries) > 0 || l.Status == 0 || l.Status >= http.StatusBadRequest) {
+		l.Attempts = len(l.Tries) // Envoy counts a backend without an address, which it could not call
+	}
 	return l, nil
 }
 
@@ -77,36 +84,6 @@ func count(v gjson.Result) int64 {
 		return 0
 	}
 	return n
-}
-
-// parseUsage reads what the script of an attempt noted: "prompt cached completion
-// reasoning total", "-" or "null" for what the provider did not say, and promptOnly if that is
-// the completion. It returns nil for nothing, and for what cannot be true. An older
-// gateway's script noted no total.
-func parseUsage(text string) (usage *gateway.Usage, promptOnly bool) {
-	var u gateway.Usage
-	var total int64
-	words := strings.Fields(text)
-	counts := [...]*int64{&u.Prompt, &u.Cached, &u.Completion, &u.Reasoning, &total}
-	if n := len(words); n != len(counts) && n != len(counts)-1 {
-		return nil, false
-	}
-	for i, word := range words {
-		if word == "-" || word == "null" {
-			promptOnly = promptOnly || counts[i] == &u.Completion
-			continue
-		}
-		n, err := strconv.ParseInt(word, 10, 64)
-		if err != nil {
-			return nil, false
-		}
-		*counts[i] = n
-	}
-	u = u.WithTotal(total)
-	if !u.Plausible() || u.Prompt == 0 {
-		return nil, false
-	}
-	return &u, promptOnly
 }
 
 // maxTries is more than any number of attempts that can be configured.

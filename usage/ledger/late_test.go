@@ -190,7 +190,7 @@ func TestAnEstimateGivesWayToOneOfWhoSawTheEnd(t *testing.T) {
 	}{
 		{"refused late", []string{"status", "500"}, 0, 0, 0},
 		{"streamed to the end", []string{"bytes_sent", "30000"}, 9, 150, 9*2_500 + 150*10_000},
-		{"the prompt's figure alone", []string{"usage", "50 - - - 60", "bytes_sent", "30000"}, 50, 150, 50*2_500 + 150*10_000},
+		{"the prompt's figure alone", []string{"usage", "50 - - - 50", "bytes_sent", "30000"}, 50, 150, 50*2_500 + 150*10_000},
 	} {
 		b := newBooks(t)
 		b.orphanGrace = 100 * time.Millisecond
@@ -227,7 +227,8 @@ func TestWhoseFiguresCount(t *testing.T) {
 		{"what was counted until it was lost sight of", false, false, gateway.Counted, []string{"bytes_sent", "300000"}, "estimated", 1500},
 		{"what was counted until the client left", false, false, gateway.Counted, []string{"bytes_sent", "300000", "flags", "DC"}, "counted", 100},
 		{"reasoning that is counted beside the completion", false, false, gateway.Counted, []string{"usage", "32 - 9 94 135"}, "envoy", 103},
-		{"no answer's figure", true, false, gateway.Counted, []string{"usage", "3 - - - 7"}, "counted", 100},
+		{"no answer's figure", true, false, gateway.Counted, []string{"usage", "3 - - - 3"}, "counted", 100},
+		{"a completion that only the total shows", true, false, gateway.Counted, []string{"usage", "3 - - - 70"}, "envoy", 67},
 	}
 	for _, c := range cases {
 		i := intent()

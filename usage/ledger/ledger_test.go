@@ -370,15 +370,19 @@ func TestAnOldSegmentIsRemovedThoughARequestInItStillRuns(t *testing.T) {
 
 func TestTheEndOfARequestIsToldByStatusAndFlags(t *testing.T) {
 	for _, c := range []struct {
-		status int
-		flags  string
-		want   gateway.Outcome
+		status         int
+		flags, details string
+		want           gateway.Outcome
 	}{
-		{200, "-", gateway.OK}, {200, "DC", gateway.ClientClosed}, {200, "UC", gateway.ProviderClosed}, {200, "UPE,UC", gateway.ProviderClosed},
-		{503, "UF,URX", gateway.ProviderError}, {429, "-", gateway.ProviderError}, {0, "DC", gateway.ClientClosed}, {200, "", gateway.OK},
+		{200, "-", "via_upstream", gateway.OK}, {200, "", "", gateway.OK}, {302, "-", "via_upstream", gateway.ProviderError},
+		{200, "DC", "downstream_remote_disconnect", gateway.ClientClosed}, {0, "DC", "downstream_remote_disconnect", gateway.ClientClosed},
+		{200, "DC", "downstream_local_disconnect(shutdown)", gateway.GatewayClosed}, {0, "DC", "downstream_local_disconnect", gateway.GatewayClosed},
+		{200, "OM", "overload", gateway.GatewayClosed}, {200, "DT", "max_duration_timeout", gateway.GatewayClosed},
+		{200, "UC", "upstream_reset_after_response_started", gateway.ProviderClosed}, {200, "UPE,UC", "", gateway.ProviderClosed},
+		{503, "UF,URX", "", gateway.ProviderError}, {429, "-", "", gateway.ProviderError},
 	} {
-		if got := ending(c.status, c.flags); got != c.want {
-			t.Errorf("status %d, flags %q: %s, want %s", c.status, c.flags, got, c.want)
+		if got := ending(&gateway.JournalLine{Status: c.status, Flags: c.flags, Details: c.details}); got != c.want {
+			t.Errorf("status %d, flags %q, details %q: %s, want %s", c.status, c.flags, c.details, got, c.want)
 		}
 	}
 }

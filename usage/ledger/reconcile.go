@@ -140,8 +140,8 @@ func (c *compared) differences() []string {
 	if l := c.line; l != nil && (l.Status != row.Status || l.Attempts != row.Attempts) {
 		add("different: the journal has status %d after %d attempts, the row %d after %d", l.Status, l.Attempts, row.Status, row.Attempts)
 	}
-	if l := c.line; l != nil && l.Usage != nil && row.Source == gateway.FromEnvoy.String() && (l.Usage.Prompt != row.Usage.Prompt || l.Usage.Completion != row.Usage.Completion) {
-		add("different: the journal has %d and %d tokens, the row %d and %d", l.Usage.Prompt, l.Usage.Completion, row.Usage.Prompt, row.Usage.Completion)
+	if u, whole := usageSeen(row.Endpoint, c.line); whole && row.Source == gateway.FromEnvoy.String() && (u.Prompt != row.Usage.Prompt || u.Completion != row.Usage.Completion) {
+		add("different: the journal has %d and %d tokens, the row %d and %d", u.Prompt, u.Completion, row.Usage.Prompt, row.Usage.Completion)
 	}
 	if s := c.settlement; s != nil && row.Source == gateway.FromProvider.String() && (s.Answer.Usage.Prompt != row.Usage.Prompt || s.Answer.Usage.Completion != row.Usage.Completion) {
 		add("different: the spool has %d and %d tokens, the row %d and %d", s.Answer.Usage.Prompt, s.Answer.Usage.Completion, row.Usage.Prompt, row.Usage.Completion)

@@ -116,7 +116,7 @@ func TestRepricingARowThatIsCompletedMeanwhileMixesNothing(t *testing.T) {
 	do(t, err)
 	b.eventually("the row is completed", func() bool { return b.requests(1)[0].UsageSource == "envoy" })
 	r := b.requests(1)[0]
-	if want := int64(i.Price.Cost(gateway.Usage{Prompt: 5000, Completion: 700})); *r.CostNanoUSD != want || *r.PriceVersion != i.Price.Version {
+	if want, _ := i.Price.Cost(gateway.Usage{Prompt: 5000, Completion: 700}, ""); gateway.Money(*r.CostNanoUSD) != want || *r.PriceVersion != i.Price.Version {
 		t.Errorf("row %+v costs %d by %s, want %d by %s", r, *r.CostNanoUSD, *r.PriceVersion, want, i.Price.Version)
 	}
 }

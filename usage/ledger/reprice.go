@@ -66,9 +66,9 @@ func (p *repricing) batch(rows []gateway.CostedRow) (changed []gateway.CostedRow
 func (p *repricing) cost(row gateway.CostedRow) gateway.Cost {
 	price, known := p.price(row.Model, row.StartedAt)
 	if !known {
-		return costOf(nil, row.Usage, row.Status)
+		return costOf(nil, row.Usage, row.ServiceTier)
 	}
-	return costOf(&price, row.Usage, row.Status)
+	return costOf(&price, row.Usage, row.ServiceTier)
 }
 
 func (sum *Repriced) add(before, now gateway.Cost) {

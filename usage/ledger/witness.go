@@ -14,12 +14,22 @@ const (
 	eventBytesPerToken = 200 // of a stream, where a token comes in a chunk of its own
 )
 
+// usageSeen is the usage that Envoy saw, and whether it is all of it: it may tell of the prompt
+// alone. It is zero where it saw none.
+func usageSeen(e gateway.Endpoint, l *gateway.JournalLine) (u gateway.Usage, whole bool) {
+	if l == nil || l.Figures == nil {
+		return u, false
+	}
+	f, whole := l.Figures.Of(e)
+	return f.Usage(), whole
+}
+
 // guess is the usage of a request whose answer nobody read: what Envoy's line tells of
 // its size, or nothing but the prompt where there is no line, or no answer.
 func guess(i *gateway.Intent, l *gateway.JournalLine) gateway.Usage {
 	u := gateway.Usage{Prompt: i.PromptTokens}
-	if l != nil && l.Usage != nil { // it tells of the prompt alone
-		u = *l.Usage
+	if seen, whole := usageSeen(i.Endpoint, l); seen.Prompt > 0 && !whole {
+		u = seen
 	}
 	switch {
 	case l == nil || i.Endpoint == gateway.Embeddings:
@@ -31,22 +41,31 @@ func guess(i *gateway.Intent, l *gateway.JournalLine) gateway.Usage {
 	return u
 }
 
-// upstreamFlags are Envoy's response flags that tell of a provider's failure.
+// Envoy's response flags by who they say ended a request.
 // Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage#response-flags
-var upstreamFlags = []string{"UC", "UF", "UR", "UT", "URX", "UPE", "UO", "UH", "NC", "LR", "SI", "UMSDR"}
+var (
+	upstreamFlags = []string{"UC", "UF", "UR", "UT", "URX", "UPE", "UO", "UH", "NC", "LR", "SI", "UMSDR"}
+	clientFlags   = []string{"DC", "DR", "DPE"}
+	gatewayFlags  = []string{"OM", "DT"} // out of memory, or at the longest time that it gives a request
+)
 
-// clientFlags are those that tell of a client that left.
-var clientFlags = []string{"DC", "DR", "DPE"}
+// localDisconnect is what Envoy's response code details say where it closed the client's
+// connection itself, as it was ended or its listener was replaced.
+// Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_conn_man/response_code_details
+const localDisconnect = "downstream_local_disconnect"
 
 // ending says how a request ended by Envoy's account.
-func ending(status int, flags string) gateway.Outcome {
+func ending(l *gateway.JournalLine) gateway.Outcome {
+	flags := strings.Split(l.Flags, ",")
 	has := func(names []string) bool {
-		return slices.ContainsFunc(strings.Split(flags, ","), func(flag string) bool { return slices.Contains(names, flag) })
+		return slices.ContainsFunc(flags, func(flag string) bool { return slices.Contains(names, flag) })
 	}
 	switch {
-	case has(clientFlags), status == 0: // 0: nothing was answered, and nobody else broke off
+	case has(gatewayFlags), strings.HasPrefix(l.Details, localDisconnect):
+		return gateway.GatewayClosed
+	case has(clientFlags), l.Status == 0: // 0: nothing was answered, and nobody else broke off
 		return gateway.ClientClosed
-	case status >= http.StatusBadRequest:
+	case l.Status >= http.StatusMultipleChoices:
 		return gateway.ProviderError
 	case has(upstreamFlags):
 		return gateway.ProviderClosed
@@ -62,7 +81,7 @@ func endingWithoutEnvoy(s *gateway.Settlement) gateway.Outcome {
 		return gateway.Unknown
 	case s.Unsent:
 		return gateway.ClientClosed
-	case s.Status >= http.StatusBadRequest:
+	case s.Status >= http.StatusMultipleChoices:
 		return gateway.ProviderError
 	case s.Finished:
 		return gateway.OK
@@ -70,15 +89,78 @@ func endingWithoutEnvoy(s *gateway.Settlement) gateway.Outcome {
 	return gateway.Unknown
 }
 
+// verdict is what both witnesses say of an answer together.
+type verdict struct {
+	complete bool   // it announced its end
+	failed   bool   // there is an error in it
+	missing  bool   // there is no answer in what came of it
+	code     string // of the error
+}
+
+// judged is the verdict. Whether there is an answer can be told of one that was read.
+func judged(s *gateway.Settlement, l *gateway.JournalLine) verdict {
+	var v verdict
+	read := s != nil && s.Answer.Source != 0 && !s.Answer.Partial
+	if read {
+		v = verdict{s.Answer.Complete, s.Answer.Failed, s.Answer.Missing, s.Answer.ErrorCode}
+	} else if s != nil {
+		v.code = s.Answer.ErrorCode
+	}
+	if l == nil {
+		return v
+	}
+	v.complete, v.failed = v.complete || l.Complete, v.failed || l.Failed
+	if !read {
+		v.missing = l.Missing || l.BytesSent == 0
+	} else if !s.Finished { // Envoy may have seen more of it
+		v.missing = v.missing && (l.Missing || l.BytesSent == 0 || l.Figures == nil && ending(l) != gateway.OK)
+	}
+	if v.code == "" {
+		v.code = l.ErrorCode
+	}
+	return v
+}
+
+// outcome is how a request ended by what its connection and its answer say. A client that leaves
+// at the announced end, or at an error, has had all that there was.
+func (v verdict) outcome(ended gateway.Outcome) gateway.Outcome {
+	switch {
+	case v.failed && ended != gateway.ProviderClosed:
+		return gateway.ProviderError
+	case v.complete && (ended == gateway.ClientClosed || ended == gateway.GatewayClosed || ended == gateway.Unknown):
+		ended = gateway.OK
+	}
+	if v.missing && ended == gateway.OK {
+		return gateway.ProviderError
+	}
+	return ended
+}
+
+// errorCode is the provider's, or one that says what is wrong with an answer of success.
+func (v verdict) errorCode(status int, outcome gateway.Outcome) string {
+	switch {
+	case v.code != "" || outcome != gateway.ProviderError || status >= http.StatusBadRequest:
+		return v.code
+	case status >= http.StatusMultipleChoices:
+		return gateway.CodeRedirect
+	case v.failed:
+		return gateway.CodeUpstreamError
+	}
+	return gateway.CodeNoAnswer
+}
+
 // newRow makes the row of a request from its intent and from what is known of its end: by
 // the gateway, by Envoy, by both or by neither.
 func newRow(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) gateway.Row {
 	r := planned(i)
 	addEnd(&r, i, s, l)
+	v := judged(s, l)
+	r.Outcome = v.outcome(r.Outcome)
+	r.ErrorCode = v.errorCode(r.Status, r.Outcome)
 	if s != nil {
-		r.Prompt, r.Answer, r.ErrorCode = s.Prompt, s.Answer.Text, s.Answer.ErrorCode
+		r.Prompt, r.Answer = s.Prompt, s.Answer.Text
 	}
-	addUsage(&r, i, s, l)
+	addUsage(&r, i, s, l, v.missing)
 	addAttempts(&r, l)
 	return r
 }
@@ -97,7 +179,7 @@ func addEnd(r *gateway.Row, i *gateway.Intent, s *gateway.Settlement, l *gateway
 	case l != nil:
 		addBackend(r, i, l.Backend)
 		r.Duration, r.TTFT, r.Status, r.Attempts = l.Duration, l.TTFT, l.Status, l.Attempts
-		r.Outcome, r.Witness = ending(l.Status, l.Flags), gateway.ByEnvoy
+		r.Outcome, r.Witness = ending(l), gateway.ByEnvoy
 	case s != nil:
 		r.Duration, r.Status, r.Attempts, r.Witness = s.Duration, s.Status, 1, gateway.ByGateway
 		r.Outcome = endingWithoutEnvoy(s)
@@ -127,18 +209,20 @@ func addBackend(r *gateway.Row, i *gateway.Intent, backend string) {
 // told is the usage by the best informed witness. Of an answer that the gateway could not
 // read, or had to let go of, Envoy may have seen more.
 func told(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gateway.Usage, gateway.Source) {
+	seen, whole := usageSeen(i.Endpoint, l)
 	switch {
-	case envoyKnows(i, s, l):
-		return *l.Usage, gateway.FromEnvoy
+	case whole && envoyKnows(i, s, seen):
+		return seen, gateway.FromEnvoy
 	case s == nil:
 		return guess(i, l), gateway.Estimated
 	case s.Answer.Source == 0: // only the prompt could be read
 		u := guess(i, l)
 		u.Prompt = max(s.Answer.Usage.Prompt, u.Prompt)
 		return u, gateway.Estimated
-	case !s.Finished && l == nil:
+	case s.Finished || s.Answer.Complete:
+	case l == nil:
 		return s.Answer.Usage, min(s.Answer.Source, gateway.Counted) // it may have gone on without us
-	case !s.Finished && s.Answer.Source < gateway.FromProvider && ending(l.Status, l.Flags) == gateway.OK: // it did
+	case s.Answer.Source < gateway.FromProvider && ending(l) == gateway.OK: // it did
 		u := s.Answer.Usage
 		u.Completion = max(u.Completion, guess(i, l).Completion)
 		return u, gateway.Estimated
@@ -146,30 +230,41 @@ func told(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gat
 	return s.Answer.Usage, s.Answer.Source
 }
 
-// envoyKnows reports whether Envoy saw figures that are better than what the gateway has. It
-// does not know what came after them.
-func envoyKnows(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) bool {
+// envoyKnows reports whether what Envoy saw is better than what the gateway has. It does not
+// know what came after its figures. What a whole JSON answer cost the gateway has told the client.
+func envoyKnows(i *gateway.Intent, s *gateway.Settlement, seen gateway.Usage) bool {
 	switch {
-	case l == nil, l.Usage == nil, l.PromptOnly && i.Endpoint != gateway.Embeddings:
-		return false
 	case s == nil:
 		return true
 	case s.Answer.Stale:
-		return l.Usage.Completion > s.Answer.Usage.Completion
+		return seen.Completion > s.Answer.Usage.Completion
 	}
-	return !s.Finished || s.Answer.Source < gateway.FromEnvoy
+	return !s.Finished || s.Answer.Source == 0 || s.Answer.Partial || i.Stream && s.Answer.Source < gateway.FromEnvoy
 }
 
-// addUsage adds the usage and what it costs, at the price that was in force when the
-// request began. What never went out, and what was refused without figures, cost
-// nothing, whoever tells it.
-func addUsage(r *gateway.Row, i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) {
+// tierOf is the service tier by which a request is billed: the one that the provider names, else
+// the one that was asked for.
+func tierOf(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) string {
+	switch {
+	case s != nil && s.Answer.ServiceTier != "":
+		return s.Answer.ServiceTier
+	case l != nil && l.ServiceTier != "":
+		return l.ServiceTier
+	}
+	return i.ServiceTier
+}
+
+// addUsage adds the usage and what it costs, at the price that was in force when the request
+// began. What never went out, and what was refused, redirected or no answer, cost nothing
+// unless the provider gave figures.
+func addUsage(r *gateway.Row, i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine, missing bool) {
 	u, source := told(i, s, l)
-	if r.Attempts == 0 || r.Status >= http.StatusBadRequest && source < gateway.FromEnvoy {
+	missing = missing && (r.Outcome == gateway.ProviderError || r.Outcome == gateway.ProviderClosed)
+	if r.Attempts == 0 || source < gateway.FromEnvoy && (missing || r.Status >= http.StatusMultipleChoices) {
 		u = gateway.Usage{}
 	}
-	r.Usage, r.Source = u, source
-	r.Cost = costOf(i.Price, u, r.Status)
+	r.Usage, r.Source, r.ServiceTier = u, source, tierOf(i, s, l)
+	r.Cost = costOf(i.Price, u, r.ServiceTier)
 }
 
 // addAttempts adds a row for each call of a backend. Only the last one's answer reached the
@@ -187,14 +282,15 @@ func addAttempts(r *gateway.Row, l *gateway.JournalLine) {
 	}
 }
 
-// costOf is what a usage costs. What was refused cost nothing, also where no price is known.
-func costOf(p *gateway.Price, u gateway.Usage, status int) gateway.Cost {
-	refused := u == gateway.Usage{} && status >= http.StatusBadRequest
-	switch {
-	case p != nil:
-		amount := p.Cost(u)
-		return gateway.Cost{Amount: &amount, Version: p.Version}
-	case refused:
+// costOf is what a usage costs in a service tier. No usage cost nothing, also where no price is
+// known.
+func costOf(p *gateway.Price, u gateway.Usage, serviceTier string) gateway.Cost {
+	if p != nil {
+		if amount, known := p.Cost(u, serviceTier); known {
+			return gateway.Cost{Amount: &amount, Version: p.Version}
+		}
+	}
+	if u == (gateway.Usage{}) {
 		return gateway.Cost{Amount: new(gateway.Money)}
 	}
 	return gateway.Cost{}

@@ -30,7 +30,8 @@ const (
 	fieldStep         = 10 // message: 1 backend, 2 upstream model
 	fieldStream       = 11
 	fieldPromptTokens = 12
-	fieldPrice        = 13 // message: 1 rates, 2 tier, 3 version
+	fieldPrice        = 13 // message: 1 rates, 2 tier, 3 version, 4 service tier: 1 rates, 2 tier, 3 name
+	fieldAskedTier    = 14
 
 	// of a settlement
 	fieldDuration  = 2 // nanoseconds
@@ -45,6 +46,11 @@ const (
 	fieldStale     = 11
 	fieldUnsent    = 12
 	fieldEnvoyGone = 13
+	fieldTier      = 14
+	fieldComplete  = 15
+	fieldFailed    = 16
+	fieldMissing   = 17
+	fieldPartial   = 18
 )
 
 func appendText[T ~string | ~[]byte](b []byte, field protowire.Number, v T) []byte {
@@ -103,15 +109,25 @@ func appendIntent(b []byte, i *gateway.Intent) []byte {
 	if i.Price != nil {
 		b = appendMessage(b, fieldPrice, func(b []byte) []byte { return appendPrice(b, i.Price) })
 	}
-	return b
+	return appendText(b, fieldAskedTier, i.ServiceTier)
 }
 
 func appendPrice(b []byte, p *gateway.Price) []byte {
-	b = appendMessage(b, 1, func(b []byte) []byte { return appendRates(b, &p.Rates) })
-	for _, tier := range p.Tiers {
+	b = appendTiered(b, &p.Rates, p.Tiers)
+	b = appendText(b, 3, p.Version)
+	for _, s := range p.ServiceTiers {
+		b = appendMessage(b, 4, func(b []byte) []byte { return appendText(appendTiered(b, &s.Rates, s.Tiers), 3, s.Name) })
+	}
+	return b
+}
+
+// appendTiered appends rates and those of long requests.
+func appendTiered(b []byte, r *gateway.Rates, tiers []gateway.Tier) []byte {
+	b = appendMessage(b, 1, func(b []byte) []byte { return appendRates(b, r) })
+	for _, tier := range tiers {
 		b = appendMessage(b, 2, func(b []byte) []byte { return appendRates(appendCount(b, 6, tier.Above), &tier.Rates) })
 	}
-	return appendText(b, 3, p.Version)
+	return b
 }
 
 func appendRates(b []byte, r *gateway.Rates) []byte {
@@ -141,7 +157,12 @@ func appendSettlement(b []byte, s *gateway.Settlement) []byte {
 	b = appendText(b, fieldPrompt, s.Prompt)
 	b = appendFlag(b, fieldStale, s.Answer.Stale)
 	b = appendFlag(b, fieldUnsent, s.Unsent)
-	return appendFlag(b, fieldEnvoyGone, s.EnvoyGone)
+	b = appendFlag(b, fieldEnvoyGone, s.EnvoyGone)
+	b = appendText(b, fieldTier, s.Answer.ServiceTier)
+	b = appendFlag(b, fieldComplete, s.Answer.Complete)
+	b = appendFlag(b, fieldFailed, s.Answer.Failed)
+	b = appendFlag(b, fieldMissing, s.Answer.Missing)
+	return appendFlag(b, fieldPartial, s.Answer.Partial)
 }
 
 var errRecord = errors.New("a record of the write-ahead log makes no sense")
@@ -210,6 +231,8 @@ func readIntent(b []byte) (*gateway.Intent, error) {
 			i.Stream = n != 0
 		case fieldPromptTokens:
 			i.PromptTokens = n
+		case fieldAskedTier:
+			i.ServiceTier = string(v)
 		case fieldPrice:
 			i.Price = &gateway.Price{}
 			return readPrice(i.Price, v)
@@ -245,17 +268,39 @@ func readStep(i *gateway.Intent, b []byte) error {
 func readPrice(p *gateway.Price, b []byte) error {
 	return each(b, func(field protowire.Number, v []byte, _ int64) error {
 		switch field {
-		case 1:
-			return readRates(&gateway.Tier{}, &p.Rates, v)
-		case 2:
-			p.Tiers = append(p.Tiers, gateway.Tier{})
-			tier := &p.Tiers[len(p.Tiers)-1]
-			return readRates(tier, &tier.Rates, v)
 		case 3:
 			p.Version = string(v)
+		case 4:
+			var s gateway.ServicePrice
+			err := readServicePrice(&s, v)
+			p.ServiceTiers = append(p.ServiceTiers, s)
+			return err
 		}
-		return nil
+		return readTiered(field, &p.Rates, &p.Tiers, v)
 	})
+}
+
+func readServicePrice(s *gateway.ServicePrice, b []byte) error {
+	return each(b, func(field protowire.Number, v []byte, _ int64) error {
+		if field == 3 {
+			s.Name = string(v)
+			return nil
+		}
+		return readTiered(field, &s.Rates, &s.Tiers, v)
+	})
+}
+
+// readTiered reads a field of rates or of those of long requests.
+func readTiered(field protowire.Number, r *gateway.Rates, tiers *[]gateway.Tier, v []byte) error {
+	switch field {
+	case 1:
+		return readRates(&gateway.Tier{}, r, v)
+	case 2:
+		*tiers = append(*tiers, gateway.Tier{})
+		tier := &(*tiers)[len(*tiers)-1]
+		return readRates(tier, &tier.Rates, v)
+	}
+	return nil
 }
 
 func readRates(tier *gateway.Tier, r *gateway.Rates, b []byte) error {
@@ -301,6 +346,16 @@ func readSettlement(b []byte) (*gateway.Settlement, error) {
 			s.Unsent = n != 0
 		case fieldEnvoyGone:
 			s.EnvoyGone = n != 0
+		case fieldTier:
+			s.Answer.ServiceTier = string(v)
+		case fieldComplete:
+			s.Answer.Complete = n != 0
+		case fieldFailed:
+			s.Answer.Failed = n != 0
+		case fieldMissing:
+			s.Answer.Missing = n != 0
+		case fieldPartial:
+			s.Answer.Partial = n != 0
 		}
 		return nil
 	})

@@ -78,7 +78,29 @@ providers: list[Provider] = [
                     output_mtok=Decimal('10'),
                     web_searches_kcount=Decimal('10'),
                 ),
-                price_variants=[PriceVariant(when={'batch': 'true'}, prices=ModelPrice(input_mtok=Decimal('1.25')))],
+                price_variants=[
+                    PriceVariant(when={'batch': 'true'}, prices=ModelPrice(input_mtok=Decimal('1.25'))),
+                    PriceVariant(when={'service_tier': 'default'}, prices=ModelPrice()),
+                    PriceVariant(
+                        when={'service_tier': 'priority'},
+                        prices=ModelPrice(
+                            input_mtok=TieredPrices(base=Decimal('4.25'), tiers=[Tier(start=1000, price=Decimal('5'))]),
+                            output_mtok=Decimal('17'),
+                        ),
+                        constraint=StartDateConstraint(start_date=datetime.date(2026, 10, 12)),
+                    ),
+                    PriceVariant(
+                        when={'processing': 'batch'},
+                        prices=ModelPrice(input_mtok=Decimal('1.1'), output_mtok=Decimal('5.5')),
+                        constraint=StartDateConstraint(start_date=datetime.date(2026, 11, 14)),
+                    ),
+                    PriceVariant(
+                        when={'processing': 'batch'},
+                        prices=ModelPrice(input_mtok=Decimal('1.25'), output_mtok=Decimal('5')),
+                        constraint=StartDateConstraint(start_date=datetime.date(2026, 10, 14)),
+                    ),
+                    PriceVariant(when={'service_tier': 'flex', 'speed': 'fast'}, prices=ModelPrice()),
+                ],
             ),
             ModelInfo(
                 id='gpt-4o-2024-05-13',

@@ -1,0 +1,88 @@
+package gateway
+
+// Untold is a count that a provider did not give.
+const Untold int64 = -1
+
+// Figures are the counts of one usage object as a provider gave them, before they are made
+// a Usage. What is no count from 0 to MaxTokens is Untold, so one bad count costs itself alone.
+type Figures struct {
+	Prompt, Completion, Total     int64
+	Cached, CacheWrite, Reasoning int64 // details: parts of a whole, or beside it
+}
+
+// NoFigures returns figures of which all are untold.
+func NoFigures() Figures { return Figures{Untold, Untold, Untold, Untold, Untold, Untold} }
+
+// Of returns the figures as an endpoint means them. Where two of prompt, completion and total
+// are told, so is the third. The prompt of embeddings is their total. It reports whether they can
+// be believed: a prompt without tokens comes from servers that do not count.
+func (f Figures) Of(e Endpoint) (of Figures, believed bool) {
+	switch {
+	case e == Embeddings:
+		if f.Prompt <= 0 {
+			f.Prompt = f.Total
+		}
+		f.Completion, f.Reasoning, f.Total = 0, Untold, Untold
+	case f.Prompt == Untold && f.Completion != Untold && f.Total > f.Completion:
+		f.Prompt = f.Total - f.Completion
+	case f.Completion == Untold && f.Prompt > 0 && f.Total > f.Prompt:
+		f.Completion = f.Total - f.Prompt
+	}
+	return f, f.Prompt > 0 && f.Completion != Untold
+}
+
+// Over returns the figures with the details that only an earlier usage object of the same
+// answer told. A total belongs to its own prompt and completion.
+func (f Figures) Over(earlier Figures) Figures {
+	or := func(now *int64, before int64) {
+		if *now == Untold {
+			*now = before
+		}
+	}
+	or(&f.Cached, earlier.Cached)
+	or(&f.CacheWrite, earlier.CacheWrite)
+	or(&f.Reasoning, earlier.Reasoning)
+	if f.Prompt == earlier.Prompt && f.Completion == earlier.Completion {
+		or(&f.Total, earlier.Total)
+	}
+	return f
+}
+
+// Usage returns what is billed. Tokens that only the total shows are reasoning, unless they are
+// as many as the details that a provider counts beside prompt and completion: xAI its reasoning,
+// Anthropic what its cache reads and writes. A detail that is larger than its whole is dropped.
+// Sources: https://docs.x.ai/docs/key-information/consumption-and-rate-limits,
+// https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance
+func (f Figures) Usage() Usage {
+	u := Usage{max(f.Prompt, 0), max(f.Cached, 0), max(f.CacheWrite, 0), max(f.Completion, 0), max(f.Reasoning, 0)}
+	cache := u.Cached + u.CacheWrite
+	switch rest := f.Total - u.Prompt - u.Completion; {
+	case f.Total == Untold || rest <= 0:
+	case rest == u.Reasoning:
+		u.Completion += rest
+	case rest == cache:
+		u.Prompt += rest
+	case rest == cache+u.Reasoning:
+		u.Prompt, u.Completion = u.Prompt+cache, u.Completion+u.Reasoning
+	default:
+		u.Completion += rest
+		if f.Reasoning == Untold {
+			u.Reasoning = rest
+		}
+	}
+	return u.withoutExcess()
+}
+
+// withoutExcess is the usage without parts that are larger than their whole.
+func (u Usage) withoutExcess() Usage {
+	if u.Cached > u.Prompt {
+		u.Cached = 0
+	}
+	if u.CacheWrite > u.Prompt-u.Cached {
+		u.CacheWrite = 0
+	}
+	if u.Reasoning > u.Completion {
+		u.Reasoning = 0
+	}
+	return u
+}

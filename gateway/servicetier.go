@@ -1,0 +1,29 @@
+package gateway
+
+import "strings"
+
+// maxServiceTier is longer than any provider's name of a tier, in bytes.
+const maxServiceTier = 32
+
+// ServiceTier writes the name of a service tier, as it stands between a JSON string's quotes, so
+// that names compare: lower case, without blanks and signs.
+func ServiceTier(raw []byte) string {
+	name := []byte(strings.ToLower(string(raw[:min(len(raw), maxServiceTier)])))
+	for i, c := range name {
+		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '.' || c == '-') {
+			name[i] = '?'
+		}
+	}
+	return string(name)
+}
+
+// isListPrice reports whether a service tier is billed at the model's own price.
+// Sources: https://platform.openai.com/docs/api-reference/chat/object#chat-object-service_tier,
+// https://console.groq.com/docs/service-tiers, https://docs.anthropic.com/en/api/service-tiers
+func isListPrice(tier string) bool {
+	switch tier {
+	case "", "default", "auto", "standard", "standard_only", "on_demand":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,347 @@
+-- Reading an answer as it passes: the usage that the provider gave, the service tier, and
+-- whether it is an answer at all. provider/usage.go, answer.go and fault.go read the same names
+-- in the same places. Nothing is kept but what may be the beginning of a token or an event.
+
+-- What is looked at is bounded, whatever a provider writes: the bytes that are kept, and the
+-- brackets and strings of all that is read.
+local LONGEST, MOST = 8192, 200000
+local MAX_TOKENS = 100000000
+local MARK = "\239\187\191" -- of the byte order
+local QUOTE, BRACE, BRACKET, CR, LF = 34, 123, 91, 13, 10
+
+-- Where a value stands, by the names that lead to it. What is not here is passed over.
+local DETAILS = {}
+local USAGE = {prompt_tokens_details = DETAILS, completion_tokens_details = DETAILS,
+  input_tokens_details = DETAILS, output_tokens_details = DETAILS}
+local ERROR = {}
+local CHOICE = {usage = USAGE, error = ERROR}
+local CHOICES, DATA = {element = CHOICE}, {element = {}}
+local TOP = {usage = USAGE, error = ERROR, choices = CHOICES, data = DATA, x_groq = {usage = USAGE, error = ERROR}}
+
+-- The counts of a usage object by their names. Of those with several the largest counts.
+local COUNTS = {prompt_tokens = "prompt", completion_tokens = "completion", total_tokens = "total"}
+local PARTS = {
+  cached_tokens = "cached", prompt_cache_hit_tokens = "cached", cache_read_input_tokens = "cached",
+  cache_read_tokens = "cached", num_cached_tokens = "cached",
+  cache_write_tokens = "written", cache_creation_input_tokens = "written", cache_creation_tokens = "written",
+  cache_write_input_tokens = "written", cached_creation_tokens = "written",
+  reasoning_tokens = "reasoning",
+}
+
+-- The names of values that are wanted and no object.
+local WANTED = {service_tier = true, error = true, code = true, type = true, object = true, finish_reason = true}
+for name in pairs(COUNTS) do WANTED[name] = true end
+for name in pairs(PARTS) do WANTED[name] = true end
+
+local function unquoted(text)
+  return string.match(text, '^"(.*)"$')
+end
+
+-- whole is a whole number from 0 to MAX_TOKENS, as 31, 31.0, 3.1e1 or "31"; nil for anything else.
+local function whole(text)
+  text = unquoted(text) or text
+  if #text > 32 or not string.find(text, "^%-?%d[%d%.eE%+%-]*$") or string.find(text, "^%-?0%d") or string.find(text .. "e", "%.%D") then return nil end
+  local number = tonumber(text)
+  if not number or number < 0 or number > MAX_TOKENS or number % 1 ~= 0 then return nil end
+  return number == 0 and 0 or number
+end
+
+local function tierOf(text)
+  if text == "null" or text == '""' then return nil end
+  local name = string.sub(unquoted(text) or text, 1, 32)
+  return string.lower((string.gsub(name, "[^%w_%.%-]", "?")))
+end
+
+local function codeOf(text)
+  if not string.find(text, '^["%-%d]') then return nil end
+  local code = string.sub(string.gsub(unquoted(text) or text, "[^%w_%.%-]", "_"), 1, 64)
+  return code ~= "" and code or nil
+end
+
+local NO_ERROR = {null = true, ["false"] = true, ["0"] = true, ['""'] = true}
+
+local function fail(r)
+  r.failed, r.news = true, true
+end
+
+-- take takes over a value that is no object or array, by its place and name.
+local function take(r, place, name, text)
+  if place == USAGE and COUNTS[name] then
+    r.figures[COUNTS[name]] = whole(text) or r.figures[COUNTS[name]]
+  elseif (place == USAGE or place == DETAILS) and PARTS[name] then
+    local number, part = whole(text), PARTS[name]
+    if number and number > (r.figures[part] or -1) then r.figures[part] = number end
+  elseif name == "service_tier" and (place == TOP or place == USAGE) then
+    local tier = tierOf(text)
+    if tier and (place == TOP or not r.tierOnTop) then r.tier, r.tierOnTop = tier, place == TOP end
+  elseif name == "error" and place.error then
+    if not NO_ERROR[text] then fail(r) end
+  elseif place == ERROR then
+    if name == "code" then r.code = codeOf(text) end
+    if name == "type" then r.kind = codeOf(text) end
+  elseif place == CHOICE and name == "finish_reason" and text == '"error"' then
+    fail(r)
+  elseif place == TOP and name == "code" then
+    r.topCode = codeOf(text)
+  elseif place == TOP and text == '"error"' then -- its object or its type
+    fail(r)
+    r.bare = true
+  end
+end
+
+-- believe takes over the figures of a usage object that is over, with the details of earlier
+-- ones that it does not tell itself, as gateway.Figures does. One without prompt or completion
+-- stands for want of a better.
+local function believe(r)
+  local now, before = r.figures, r.believed
+  local prompt, completion, total = now.prompt or 0, now.completion, now.total or 0
+  local full
+  if completion then full = prompt > 0 or not now.prompt and total > completion else full = prompt > 0 and total > prompt end
+  if not full and (r.full or prompt == 0 and total == 0) then return end
+  if before and r.full == full then
+    if now.prompt == before.prompt and now.completion == before.completion then now.total = now.total or before.total end
+    now.cached, now.written = now.cached or before.cached, now.written or before.written
+    now.reasoning = now.reasoning or before.reasoning
+  end
+  r.believed, r.full, r.news = now, full, true
+end
+
+-- begin begins a JSON text of an answer.
+local function begin(r)
+  r.depth, r.rest, r.over = 0, "", false
+  r.next, r.inString, r.value, r.bare, r.topCode = nil, false, false, false, nil
+end
+
+local function open(r, array)
+  local outer, place = r.places[r.depth], r.next
+  if r.depth == 0 then
+    place = not array and TOP
+  elseif outer and outer.element then
+    place = not array and outer.element
+    r.answered = r.answered or not array
+  elseif place and array ~= (place.element ~= nil) then
+    place = nil
+  end
+  if place == USAGE then r.figures = {} end
+  r.depth, r.next = r.depth + 1, nil
+  r.places[r.depth] = place or false
+end
+
+local function close(r)
+  local place = r.places[r.depth]
+  if place == USAGE then believe(r) end
+  if place == TOP and r.bare then r.code = r.code or r.topCode end
+  r.depth = math.max(r.depth - 1, 0)
+  r.over = r.depth == 0
+end
+
+-- stringEnd is where a string's closing quote is from at on, nil if it has not come.
+local function stringEnd(s, at)
+  while true do
+    at = string.find(s, '["\\]', at)
+    if not at then return nil end
+    if string.byte(s, at) == QUOTE then return at end
+    at = at + 2
+  end
+end
+
+-- member reads the string from at to last, which may be a name, and the value if that is wanted.
+-- It returns where to go on, nil if more must come before that is known.
+local function member(r, s, place, at, last)
+  local _, colon = string.find(s, "^%s*:%s*", last + 1)
+  if not colon then
+    if string.find(s, "^%s*$", last + 1) then return nil end
+    return last + 1
+  end
+  local first = string.byte(s, colon + 1)
+  if not first then return nil end
+  local name = string.sub(s, at + 1, last - 1)
+  if place == ERROR then fail(r) end
+  if first == BRACE or first == BRACKET then
+    r.next = place[name]
+    return colon + 1
+  end
+  if not WANTED[name] then
+    r.value = first == QUOTE
+    return colon + 1
+  end
+  local ends
+  if first == QUOTE then
+    ends = stringEnd(s, colon + 2)
+  else
+    ends = string.find(s, "[%s,}%]]", colon + 1)
+    ends = ends and ends - 1
+  end
+  if not ends then return nil end
+  take(r, place, name, string.sub(s, colon + 1, ends))
+  return ends + 1
+end
+
+-- text reads the string that begins at at, and returns where to go on. Without that, all of it
+-- that is needed is kept for what comes next.
+local function text(r, s, at)
+  local place = r.places[r.depth]
+  if not place or place.element or r.value then
+    r.value, r.inString = false, true
+    return at + 1
+  end
+  local last = stringEnd(s, at + 1)
+  local on = last and member(r, s, place, at, last)
+  if on then return on end
+  if #s - at < LONGEST then
+    r.rest = string.sub(s, at)
+    return nil
+  end
+  r.inString = true
+  return at + 1
+end
+
+-- restOfString passes a string that is not needed, and returns where to go on.
+local function restOfString(r, s, at)
+  local last = stringEnd(s, at)
+  if last then
+    r.inString = false
+    return last + 1
+  end
+  if #string.match(string.sub(s, at), "\\*$") % 2 == 1 then r.rest = "\\" end -- half an escape
+  return nil
+end
+
+-- feed reads the next piece of a JSON text.
+local function feed(r, piece)
+  local s, at = r.rest .. piece, 1
+  r.rest = ""
+  while not r.over and r.tokens < MOST do
+    if r.inString then
+      at = restOfString(r, s, at)
+      if not at then return end
+    end
+    at = string.find(s, '["{}%[%]]', at)
+    if not at then return end
+    r.tokens = r.tokens + 1
+    local b = string.byte(s, at)
+    if b == QUOTE then
+      at = text(r, s, at)
+      if not at then return end
+    else
+      if b == BRACE or b == BRACKET then open(r, b == BRACKET) else close(r) end
+      at = at + 1
+    end
+  end
+end
+
+-- needless reports whether there is nothing new in an event, as in most of those that bring text.
+local function needless(r, event)
+  local tier = string.match(event, '"service_tier"%s*:%s*"[^"]*"')
+  local same = tier == r.lastTier or not tier and not string.find(event, '"service_tier"', 1, true)
+  r.lastTier = tier or r.lastTier
+  if not r.answered or not same or string.find(event, '"error"', 1, true) then return false end
+  local at = string.find(event, '"usage"', 1, true)
+  while at do
+    if not string.find(event, "^%s*:%s*null", at + 7) then
+      r.lastTier = nil
+      return false
+    end
+    at = string.find(event, '"usage"', at + 7, true)
+  end
+  return true
+end
+
+-- keep keeps data of an event that is not over. Where it gets too long, it is read at once.
+local function keep(r, data)
+  r.event = (r.event or "") .. data
+  if #r.event < LONGEST then return end
+  if r.long == nil then
+    r.long = string.find(r.event, "^%s*{") ~= nil
+    begin(r)
+  end
+  if r.long then feed(r, r.event) end
+  r.event = ""
+end
+
+-- ended reads an event that is over.
+local function ended(r)
+  local event = r.event
+  if r.long then
+    feed(r, event)
+  elseif r.long == nil and event then
+    if string.find(event, "^%s*%[DONE%]%s*$") then
+      r.done, r.news = true, true
+    elseif string.find(event, "^%s*{") and not needless(r, event) then
+      begin(r)
+      feed(r, event)
+    end
+  end
+  r.event, r.long = nil, nil
+end
+
+-- line reads a line of a stream of events, or a part of one that is long.
+-- Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+local function line(r, text, whole)
+  if r.lineIs == nil then
+    local data = text == "data" and "" or string.match(text, "^data: ?(.*)")
+    if text == "" and whole then ended(r) end
+    r.lineIs = data and "data" or "other"
+    text = data and r.event and "\n" .. data or data
+  end
+  if r.lineIs == "data" then keep(r, text) end
+  if whole then r.lineIs = nil end
+end
+
+-- events reads the next piece of a stream of events.
+local function events(r, piece)
+  local s, at = r.line .. piece, 1
+  while not r.done do
+    local last = string.find(s, "[\r\n]", at)
+    local cr = last and string.byte(s, last) == CR
+    if not last or cr and last == #s then break end -- an LF may belong to it
+    line(r, string.sub(s, at, last - 1), true)
+    at = last + 1
+    if cr and string.byte(s, at) == LF then at = at + 1 end
+  end
+  r.line = r.done and "" or string.sub(s, at)
+  if #r.line > LONGEST then
+    local last = string.byte(r.line, -1) == CR and -2 or -1
+    local part = string.sub(r.line, 1, last)
+    r.line = last == -2 and "\r" or ""
+    line(r, part, false)
+  end
+end
+
+-- read reads the next piece of an answer. Its first character says what it is.
+local function read(r, piece)
+  if r.reads then return r.reads(r, piece) end
+  r.head = r.head .. piece
+  if #r.head < 3 and string.sub(MARK, 1, #r.head) == r.head then return end
+  r.head = string.gsub(r.head, "^" .. MARK, "")
+  local first = string.match(r.head, "%S")
+  if not first and #r.head < LONGEST then return end
+  r.reads = (first == "{" or first == "[") and feed or events
+  r.reads(r, r.head)
+end
+
+-- finish reads what the end leaves unfinished.
+local function finish(r)
+  if r.reads == events then events(r, "\n\n") end
+end
+
+-- answer begins to read one.
+local function answer()
+  local r = {head = "", line = "", places = {}, tokens = 0}
+  begin(r)
+  return r
+end
+
+-- noted is what was read so far, as gateway.ReadSeen reads it.
+local function noted(r, over)
+  local f, words = r.believed or {}, {}
+  for i, name in ipairs({"prompt", "cached", "completion", "reasoning", "total", "written"}) do
+    words[i] = f[name] and string.format("%d", f[name]) or "-"
+  end
+  if r.tier then words[#words + 1] = "tier=" .. r.tier end
+  if r.failed then words[#words + 1] = "error=" .. (r.code or r.kind or "") end
+  if r.failed and r.answered then words[#words + 1] = "text" end
+  if over and not r.answered and not r.full and r.tokens < MOST then words[#words + 1] = "none" end
+  if r.done then words[#words + 1] = "done" end
+  return table.concat(words, " ")
+end
