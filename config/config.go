@@ -26,6 +26,7 @@ type Config struct {
 	RateLimitRPM int    // requests a minute and key; shown, not enforced yet
 	MaxBody      int64  // bytes of one request's body
 	MaxInFlight  int64  // bytes of all requests' bodies at one time
+	EnvoyMemory  int64  // bytes; 0 goes by the memory that there is
 	DatabasePath string // "" keeps usage only as long as the gateway runs
 	Spool        Spool
 	OrphanGrace  time.Duration // how long a request of a killed process waits for Envoy to report its end

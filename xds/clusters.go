@@ -141,6 +141,7 @@ func newCluster(e *encoder, to *endpoint.ClusterLoadAssignment, options *upstrea
 		ClusterDiscoveryType:          &cluster.Cluster_Type{Type: cluster.Cluster_STATIC},
 		LoadAssignment:                to,
 		ConnectTimeout:                durationpb.New(gateway.DefaultConnectTimeout),
+		PerConnectionBufferLimitBytes: wrapperspb.UInt32(clusterBuffer),
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{httpOptionsKey: e.any(options)},
 		CircuitBreakers: &cluster.CircuitBreakers{Thresholds: []*cluster.CircuitBreakers_Thresholds{{
 			MaxConnections:     wrapperspb.UInt32(unbounded),
@@ -162,7 +163,12 @@ func protocol(http2 bool, idle time.Duration) *upstreamhttp.HttpProtocolOptions 
 	}
 	if http2 {
 		explicit.ProtocolConfig = &upstreamhttp.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{
-			Http2ProtocolOptions: &core.Http2ProtocolOptions{},
+			// A service of ours that is slow to read is no attacker: at Envoy's bounds, of 10,000
+			// and 1,000 frames, the one connection that all exchanges share would be reset.
+			Http2ProtocolOptions: &core.Http2ProtocolOptions{
+				MaxOutboundFrames:        wrapperspb.UInt32(unbounded),
+				MaxOutboundControlFrames: wrapperspb.UInt32(unbounded),
+			},
 		}
 	}
 	return &upstreamhttp.HttpProtocolOptions{

@@ -36,7 +36,14 @@ const (
 	uploadTimeout   = 10 * time.Minute // from the first to the last byte of a request
 	headersTimeout  = 10 * time.Second
 	exchangeTimeout = 10 * time.Second // for one ext_proc answer: a burst may queue, a hung service is killed after 3 s
-	bufferSlack     = 1 << 20          // bytes above MaxBody that buffers hold, so that Envoy's limit is never the first
+	bufferSlack     = 1 << 20          // bytes above MaxBody that a request's buffer holds, so that Envoy's limit is never the first
+)
+
+// How many bytes Envoy holds, about, of what one side sends faster than the other reads. Bodies
+// that have to be whole are held beyond it: a request's by the virtual host's limit.
+const (
+	clientBuffer  = 256 << 10 // of a client's connection
+	clusterBuffer = 64 << 10  // of a connection to a backend or to one of our services
 )
 
 func (c Config) listener() (*listener.Listener, error) {
@@ -81,7 +88,7 @@ func (c Config) listener() (*listener.Listener, error) {
 	l := &listener.Listener{
 		Name:                          listenerName,
 		Address:                       tcpAddress(c.Bind, c.Port),
-		PerConnectionBufferLimitBytes: wrapperspb.UInt32(uint32(c.MaxBody + bufferSlack)),
+		PerConnectionBufferLimitBytes: wrapperspb.UInt32(clientBuffer),
 		FilterChains: []*listener.FilterChain{{
 			Filters: []*listener.Filter{{
 				Name:       "envoy.filters.network.http_connection_manager",

@@ -53,7 +53,7 @@ func (w world) doctor(ctx context.Context) error {
 	}
 	port, answers := checkPort(ctx, cfg)
 	findings := []finding{{about: "config", good: cmp.Or(w.configFile(), "the environment") + " is valid"}, w.checkEnvoy(ctx), port,
-		checkStore(cfg, answers), w.checkAuthorities(), checkKey(cfg)}
+		checkMemory(cfg, envoy.AvailableMemory(os.DirFS("/"))), checkStore(cfg, answers), w.checkAuthorities(), checkKey(cfg)}
 	for _, b := range cfg.Routes.Backends {
 		findings = append(findings, checkBackend(ctx, b).unlessDemo(cfg.Demo))
 	}
@@ -97,6 +97,21 @@ func (f finding) String() string {
 func (w world) checkEnvoy(ctx context.Context) finding {
 	binary, err := envoy.Find(ctx, w.getenv)
 	return finding{about: "envoy", good: fmt.Sprintf("%s at %s", binary.Version, binary.Path), err: err}
+}
+
+// checkMemory shows how much memory Envoy may use, and finds it there.
+func checkMemory(cfg config.Config, there envoy.Memory) finding {
+	f := finding{about: "memory", good: fmt.Sprintf("Envoy refuses new requests at %d MiB", cmp.Or(cfg.EnvoyMemory, there.Heap())>>20)}
+	if there.Bytes == 0 {
+		f.hint = "how much memory there is could not be read; set limits.envoy_memory to what Envoy may use"
+		return f
+	}
+	f.good += fmt.Sprintf(", the %s has %d MiB", there.Of, there.Bytes>>20)
+	if cfg.EnvoyMemory > there.Bytes {
+		f.err = fmt.Errorf("limits.envoy_memory is %d MiB, and the %s has %d MiB", cfg.EnvoyMemory>>20, there.Of, there.Bytes>>20)
+		f.hint = "leave limits.envoy_memory out, or set it to less"
+	}
+	return f
 }
 
 // checkPort passes if the port is free, or if the gateway answers on it.

@@ -32,7 +32,6 @@ const (
 	envoyStopGrace = time.Second
 	serveStopGrace = 3 * time.Second
 	readyWithin    = 30 * time.Second
-	maxHeapBytes   = 4 << 30
 	maxConnections = 50_000
 	// journalFlush is how long a finished request may be missing from the journal's file.
 	journalFlush = 250 * time.Millisecond
@@ -155,7 +154,7 @@ func withFolderAdvice(err error, database, folder string) error {
 func (w world) supervise(ctx context.Context, cfg config.Config, binary envoy.Binary, files runFiles, state stateFiles) error {
 	log := slog.New(slog.NewTextHandler(w.stderr, nil))
 	bootstrap, err := envoy.Bootstrap{
-		AdminSocket: files.adminSocket(), XDSSocket: files.xdsSocket(), MaxHeapBytes: maxHeapBytes, MaxConnections: maxConnections,
+		AdminSocket: files.adminSocket(), XDSSocket: files.xdsSocket(), MaxHeapBytes: envoyMemory(cfg), MaxConnections: maxConnections,
 	}.YAML()
 	if err != nil {
 		return err
@@ -190,6 +189,11 @@ func ended(err error) error {
 		return errStopped
 	}
 	return err
+}
+
+// envoyMemory is how many bytes Envoy may use: as is set, or else by what there is.
+func envoyMemory(cfg config.Config) int64 {
+	return cmp.Or(cfg.EnvoyMemory, envoy.AvailableMemory(os.DirFS("/")).Heap())
 }
 
 // envoyWorkers leaves half of the processors to serve, which answers the workers' questions:
