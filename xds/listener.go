@@ -35,7 +35,7 @@ const (
 	idleTimeout     = 15 * time.Minute // a stream without a byte in either direction
 	uploadTimeout   = 10 * time.Minute // from the first to the last byte of a request
 	headersTimeout  = 10 * time.Second
-	exchangeTimeout = 10 * time.Second // for one ext_proc answer: a burst may queue, a hung service is killed after 3 s
+	exchangeTimeout = 30 * time.Second // for one ext_proc answer: a service that is slow answers late, and one that hangs is killed after 3 s
 	bufferSlack     = 1 << 20          // bytes above MaxBody that a request's buffer holds, so that Envoy's limit is never the first
 )
 

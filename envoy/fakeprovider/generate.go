@@ -11,15 +11,20 @@ import (
 // completion_tokens are its chunks.
 const GeneratedPrompt = 11
 
-const maxChunks = 100_000
+const (
+	maxChunks = 100_000
+	maxSize   = 1 << 20 // bytes of a chunk's text
+)
 
 // generator makes answers without a scenario, for load. Its model names tell how:
 // "gen-chunks=50-delay=20ms-usage" streams 50 chunks, 20 ms apart, and reports its
-// usage when asked for it; without "usage" it never does in a stream. "id=7" means
-// nothing, and tells a model from others of its kind.
+// usage when asked for it; without "usage" it never does in a stream. "size=65536" makes
+// each chunk's text so many bytes long. "id=7" means nothing, and tells a model from others
+// of its kind.
 type generator struct {
 	chunks int
 	delay  time.Duration
+	size   int
 	usage  bool
 }
 
@@ -37,6 +42,8 @@ func parseGenerator(model string) (generator, bool) {
 			g.chunks, err = strconv.Atoi(value)
 		case "delay":
 			g.delay, err = time.ParseDuration(value)
+		case "size":
+			g.size, err = strconv.Atoi(value)
 		case "usage":
 			g.usage = true
 		case "id":
@@ -47,7 +54,7 @@ func parseGenerator(model string) (generator, bool) {
 			return generator{}, false
 		}
 	}
-	return g, g.chunks >= 1 && g.chunks <= maxChunks && g.delay >= 0
+	return g, g.chunks >= 1 && g.chunks <= maxChunks && g.delay >= 0 && g.size >= 0 && g.size <= maxSize
 }
 
 func (g generator) reply(w wanted) Reply {
@@ -76,8 +83,13 @@ func (g generator) figures() string {
 
 func (g generator) stream(w wanted) Reply {
 	r := Reply{Status: 200, Header: []Field{{"content-type", "text/event-stream"}}}
+	large := g.chunk(w, strings.Repeat("It is all work and no play. ", g.size/28+1)[:g.size])
 	for i := range g.chunks {
-		r.Body = append(r.Body, Piece{Wait: g.delay, Bytes: event(w.Model, fmt.Sprintf(`{"index":0,"delta":{"content":%q},"finish_reason":null}`, word(i)), "")})
+		piece := Piece{Wait: g.delay, Bytes: large}
+		if g.size == 0 {
+			piece.Bytes = g.chunk(w, word(i))
+		}
+		r.Body = append(r.Body, piece)
 	}
 	last := event(w.Model, `{"index":0,"delta":{},"finish_reason":"stop"}`, "")
 	if g.usage && w.StreamOptions.IncludeUsage {
@@ -86,6 +98,10 @@ func (g generator) stream(w wanted) Reply {
 	last = append(last, "data: [DONE]\n\n"...)
 	r.Body = append(r.Body, Piece{Wait: g.delay, Bytes: last})
 	return r
+}
+
+func (g generator) chunk(w wanted, text string) []byte {
+	return event(w.Model, fmt.Sprintf(`{"index":0,"delta":{"content":%q},"finish_reason":null}`, text), "")
 }
 
 func event(model, choice, more string) []byte {
