@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ const secretSize = 32
 func LoadIdentifier(path string) (*Identifier, error) {
 	secret, err := readSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = makeSecret(path); err == nil {
+		if err = makeSecret(path, rand.Reader); err == nil {
 			secret, err = readSecret(path)
 		}
 	}
@@ -26,6 +27,30 @@ func LoadIdentifier(path string) (*Identifier, error) {
 		return nil, fmt.Errorf("loading the secret for key ids: %w", err)
 	}
 	return newIdentifier(secret), nil
+}
+
+// ShareSecret makes the file of a secret that gateways share, unless it is there: it proposes
+// the one in the file own, or a new one, and keeps what agree returns.
+func ShareSecret(path, own string, agree func(proposed []byte) (agreed []byte, err error)) error {
+	if _, err := readSecret(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	proposed, err := readSecret(own)
+	if errors.Is(err, fs.ErrNotExist) {
+		proposed = make([]byte, secretSize)
+		_, err = rand.Read(proposed)
+	}
+	if err != nil {
+		return fmt.Errorf("loading the secret for key ids: %w", err)
+	}
+	agreed, err := agree(proposed)
+	if err == nil && len(agreed) != secretSize {
+		err = fmt.Errorf("the shared secret for key ids has %d bytes instead of %d", len(agreed), secretSize)
+	}
+	if err == nil {
+		err = makeSecret(path, bytes.NewReader(agreed))
+	}
+	return err
 }
 
 func readSecret(path string) ([]byte, error) {
@@ -51,16 +76,16 @@ func readSecret(path string) ([]byte, error) {
 	return secret, err
 }
 
-// makeSecret writes a new secret whole or not at all. A secret that another process
+// makeSecret writes a secret whole or not at all. A secret that another process
 // made in the meantime stays: a link, unlike a renamed file, never replaces one.
 // Source: https://pubs.opengroup.org/onlinepubs/9799919799/functions/link.html
-func makeSecret(path string) error {
+func makeSecret(path string, from io.Reader) error {
 	draft, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(draft.Name())
-	_, err = io.CopyN(draft, rand.Reader, secretSize)
+	_, err = io.CopyN(draft, from, secretSize)
 	if err := errors.Join(err, draft.Sync(), draft.Close()); err != nil {
 		return err
 	}

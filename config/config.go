@@ -23,11 +23,14 @@ type Config struct {
 	CORSOrigins  []string // that browsers may call from; none, or "*" alone for any
 	Retry        gateway.Retry
 	PromptLog    PromptLog
-	RateLimitRPM int    // requests a minute and key; shown, not enforced yet
-	MaxBody      int64  // bytes of one request's body
-	MaxInFlight  int64  // bytes of all requests' bodies at one time
-	EnvoyMemory  int64  // bytes; 0 goes by the memory that there is
-	DatabasePath string // "" keeps usage only as long as the gateway runs
+	RateLimitRPM int           // requests a minute and key; shown, not enforced yet
+	MaxBody      int64         // bytes of one request's body
+	MaxInFlight  int64         // bytes of all requests' bodies at one time
+	EnvoyMemory  int64         // bytes; 0 goes by the memory that there is
+	DatabasePath string        // of a SQLite file
+	DatabaseURL  DatabaseURL   // of a PostgreSQL database; without both, usage is kept only as long as the gateway runs
+	StateDir     string        // "" is the default for the database
+	KeepRequests time.Duration // 0 keeps them
 	Spool        Spool
 	OrphanGrace  time.Duration // how long a request of a killed process waits for Envoy to report its end
 	Routes       gateway.Routes

@@ -252,7 +252,14 @@ func (d *document) cors() group {
 func (d *document) storage() group {
 	return group{fields: []field{
 		{name: "database_path", into: value(&d.DatabasePath, database()), variables: []string{"DATABASE_PATH", "DB_PATH"},
-			doc: "SQLite file with the usage tables; left out, they last as long as the gateway runs"},
+			doc: "SQLite file with the tables; without it and `database_url`, they last as long as the gateway runs"},
+		{name: "database_url", into: value(&d.DatabaseURL, databaseURL()), variables: []string{"DATABASE_URL"},
+			doc: "PostgreSQL database with the tables, instead of a file; a password in it is for the variable alone"},
+		{name: "state_dir", into: value(&d.StateDir, path()), variables: []string{"AI_GATEWAY_STATE_DIR"},
+			doc: "folder of what waits for the database: the write-ahead log and Envoy's access log; left out, it is beside the SQLite file, " +
+				"and with PostgreSQL `ai-gateway` in XDG_STATE_HOME or in ~/.local/state, or `ai-gateway.state` in the working directory where there is no home"},
+		{name: "keep_requests", into: value(&d.KeepRequests, duration(0, 100*365*24*time.Hour)), unset: "0s",
+			doc: "age at which the rows of requests are removed, in PostgreSQL whole days at once; zero keeps them"},
 		{name: "spool", into: d.spool(), doc: "the write-ahead log of requests, from which the store is filled"},
 		{name: "orphan_grace", into: value(&d.OrphanGrace, duration(time.Second, 24*time.Hour)), unset: "10s",
 			doc: "how long a request that a killed process left waits for Envoy to report its end before its row is closed with an estimate; " +

@@ -56,6 +56,7 @@ cors:
   origins:
   - '*' # ai-gateway.yaml:11
 storage:
+  keep_requests: 0s # default
   spool:
     sync: 20ms # default
     max_size: 1GiB # default

@@ -9,7 +9,10 @@ import (
 
 // Storage says where usage is kept.
 func (c Config) Storage() string {
-	if c.DatabasePath != "" {
+	switch {
+	case c.DatabaseURL != "":
+		return "PostgreSQL (persistent)"
+	case c.DatabasePath != "":
 		return "SQLite (persistent)"
 	}
 	return "in-memory (set DATABASE_PATH for persistence)"

@@ -36,7 +36,7 @@ func newPostgres(url string) (*postgres, error) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
-	if config.TargetSessionAttrs == "" { // of several hosts the one that takes what is written
+	if len(config.Multi) > 0 && config.TargetSessionAttrs == "" { // the one that takes what is written
 		config.TargetSessionAttrs = pq.TargetSessionAttrsReadWrite
 	}
 	if config.ApplicationName == "" {
@@ -49,7 +49,8 @@ func (e *postgres) String() string {
 	return fmt.Sprintf("the PostgreSQL database %q on %q", e.config.Database, e.config.Host)
 }
 
-func (e *postgres) open(ctx context.Context) (*sqlx.DB, error) {
+// pool is connections that are made when they are needed.
+func (e *postgres) pool() (*sql.DB, error) {
 	connector, err := pq.NewConnectorConfig(e.config)
 	if err != nil {
 		return nil, err
@@ -59,10 +60,34 @@ func (e *postgres) open(ctx context.Context) (*sqlx.DB, error) {
 	db.SetMaxOpenConns(postgresConnections)
 	db.SetMaxIdleConns(postgresConnections)
 	db.SetConnMaxLifetime(connectionLife)
+	return db, nil
+}
+
+func (e *postgres) open(ctx context.Context) (*sqlx.DB, error) {
+	db, err := e.pool()
+	if err != nil {
+		return nil, err
+	}
 	if err := e.migrate(ctx, db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return sqlx.NewDb(db, "postgres"), nil
+}
+
+// Reach reports whether a PostgreSQL database answers. It changes nothing there.
+func Reach(ctx context.Context, c Config) error {
+	e, err := newPostgres(c.URL)
+	if err != nil {
+		return err
+	}
+	db, err := e.pool()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.PingContext(ctx), db.Close()); err != nil {
+		return fmt.Errorf("connecting to %s: %w", e, err)
+	}
+	return nil
 }
 
 // migrationLock is the key of the lock that one process at a time migrates under.

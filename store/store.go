@@ -19,13 +19,17 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq/pqerror"
 )
 
 // Config says where the tables are: one of both is given.
@@ -243,4 +247,15 @@ func (s *Store) Ping(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("the store does not answer: %w", ctx.Err())
 	}
+}
+
+// IsAway reports whether an error tells that the database cannot be reached, or takes nothing, for
+// now. What waiting does not mend, such as a wrong password, is no such error.
+func IsAway(err error) bool {
+	if code := codeOf(err); code != "" {
+		class := code.Class()
+		return class == "08" || class == "53" || class == "57" || code == pqerror.ReadOnlySQLTransaction
+	}
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, context.DeadlineExceeded)
 }

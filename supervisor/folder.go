@@ -152,7 +152,7 @@ func LockState(dir string) (release func(), err error) {
 	}
 	lock, err := lockFile(filepath.Join(dir, lockName))
 	if err != nil {
-		return nil, fmt.Errorf("another gateway uses the state folder %q: %w: end it, or set DATABASE_PATH to another file", dir, err)
+		return nil, fmt.Errorf("another gateway uses the state folder %q: %w: end it, or set DATABASE_PATH or AI_GATEWAY_STATE_DIR to another place", dir, err)
 	}
 	return func() {
 		if made {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -48,10 +47,6 @@ type books struct {
 
 // runAgent is the role that runs next to an Envoy.
 func (s *service) runAgent(ctx context.Context) (err error) {
-	identifier, err := auth.LoadIdentifier(s.state.secret())
-	if err != nil {
-		return err
-	}
 	p := s.sabotageAgent(parts{
 		frame: func() (xds.Config, error) { return frame(s.getenv, s.files, s.state) },
 		now:   time.Now, accessLog: s.state.accessLog(),
@@ -63,18 +58,25 @@ func (s *service) runAgent(ctx context.Context) (err error) {
 		return err
 	}
 	begun := live.Settings().Config
-	tables, err := store.New(store.Config{Path: s.database})
+	tables, err := store.New(s.tables)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, tables.Close()) }()
+	if err := shareSecret(ctx, config.DatabaseURL(s.tables.URL), s.state, tables); err != nil {
+		return err
+	}
+	identifier, err := auth.LoadIdentifier(secretOf(config.DatabaseURL(s.tables.URL), s.state))
+	if err != nil {
+		return err
+	}
 	log, err := wal.Open(wal.Config{Dir: s.state.wal(), Sync: begun.Spool.Sync, Log: s.log})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	rows := ledger.New(ledger.Config{
-		Store: tables,
+		Store: announced{tables, s.state},
 		WAL:   log, AccessLog: p.accessLog, MaxBytes: begun.Spool.MaxBytes, MaxAge: begun.Spool.MaxAge,
 		Grace: witnessGrace, OrphanGrace: begun.OrphanGrace, Log: s.log,
 		Rotation: accesslog.Rotation{At: accessLogSize, Keep: accessLogsKept, Reopen: envoy.NewAdmin(s.files.adminSocket()).ReopenLogs},
@@ -137,7 +139,7 @@ func (d dialect) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bo
 // storesElsewhere reports whether one of two configurations has another storage than the one
 // in use since the start.
 func (s *service) storesElsewhere(begun, now config.Config) bool {
-	return cmp.Or(now.DatabasePath, s.files.database()) != s.database || now.Spool != begun.Spool || now.OrphanGrace != begun.OrphanGrace
+	return storeOf(now, s.files) != s.tables || now.StateDir != begun.StateDir || now.Spool != begun.Spool || now.OrphanGrace != begun.OrphanGrace
 }
 
 func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Store, rows *ledger.Ledger) dashboardapi.Agent {

@@ -14,7 +14,7 @@ import (
 // runAPI is the role that shows what is in the store. What it shows of the agent it asks
 // for at the agent's socket, also where both are one process.
 func (s *service) runAPI(ctx context.Context) (err error) {
-	tables, err := store.New(store.Config{Path: s.database})
+	tables, err := store.New(s.tables)
 	if err != nil {
 		return err
 	}

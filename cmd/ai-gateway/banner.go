@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -35,8 +36,8 @@ func banner(cfg config.Config, binary envoy.Binary) string {
 	line("AI Gateway %s on Envoy %s", ownVersion(), binary.Version)
 	line("URL: %s", baseURL(cfg.Listener()))
 	line("Storage: %s", cfg.Storage())
-	if cfg.DatabasePath != "" {
-		line("Database: %s", cfg.DatabasePath)
+	if persists(cfg) {
+		line("Database: %s", cmp.Or(cfg.DatabasePath, cfg.DatabaseURL.String()))
 	}
 	b.WriteString(cfg.Summary())
 	line("")

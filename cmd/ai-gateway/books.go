@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -48,19 +47,21 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%s %q is neither a time (2026-01-31 or 2026-01-31T12:00:00Z) nor how long ago (24h)", flag, text)
 }
 
-// openBooks opens the tables that persist. It makes none, and needs no key.
+// openBooks opens the tables that persist. It makes no file, and needs no key.
 func (w world) openBooks(ctx context.Context) (config.Config, *store.Store, error) {
 	cfg, err := config.LoadKeyless(w.configFile(), w.getenv)
 	if err != nil {
 		return cfg, nil, err
 	}
-	if cfg.DatabasePath == "" {
-		return cfg, nil, errors.New("there are no tables that persist: set DATABASE_PATH to the gateway's, or give --config FILE")
+	if !persists(cfg) {
+		return cfg, nil, errors.New("there are no tables that persist: set DATABASE_PATH or DATABASE_URL to the gateway's, or give --config FILE")
 	}
-	if _, err := os.Stat(cfg.DatabasePath); errors.Is(err, fs.ErrNotExist) {
-		return cfg, nil, fmt.Errorf("DATABASE_PATH %q: no such file: name the gateway's, or give --config FILE", cfg.DatabasePath)
+	if cfg.DatabasePath != "" {
+		if _, err := os.Stat(cfg.DatabasePath); errors.Is(err, fs.ErrNotExist) {
+			return cfg, nil, fmt.Errorf("DATABASE_PATH %q: no such file: name the gateway's, or give --config FILE", cfg.DatabasePath)
+		}
 	}
-	tables, err := store.Open(ctx, store.Config{Path: cfg.DatabasePath})
+	tables, err := store.Open(ctx, storeOf(cfg, ""))
 	return cfg, tables, err
 }
 
@@ -163,7 +164,7 @@ func (w world) reconcile(ctx context.Context, at span) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, tables.Close()) }()
-	state, err := stateOf(cfg)
+	state, err := stateOf(cfg, w.getenv)
 	if err != nil {
 		return err
 	}
@@ -188,13 +189,4 @@ func counted[N int | int64](n N, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
-}
-
-// stateOf is the folder of what outlives a run, beside the database.
-func stateOf(cfg config.Config) (stateFiles, error) {
-	abs, err := filepath.Abs(cfg.DatabasePath)
-	if err != nil {
-		return "", fmt.Errorf("finding DATABASE_PATH %q: %w", cfg.DatabasePath, err)
-	}
-	return stateFiles(abs + ".state"), nil
 }

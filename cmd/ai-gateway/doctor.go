@@ -21,6 +21,7 @@ import (
 	"ai-gateway/config"
 	"ai-gateway/envoy"
 	"ai-gateway/gateway"
+	"ai-gateway/store"
 	"ai-gateway/supervisor"
 )
 
@@ -53,7 +54,7 @@ func (w world) doctor(ctx context.Context) error {
 	}
 	port, answers := checkPort(ctx, cfg)
 	findings := []finding{{about: "config", good: cmp.Or(w.configFile(), "the environment") + " is valid"}, w.checkEnvoy(ctx), port,
-		checkMemory(cfg, envoy.AvailableMemory(os.DirFS("/"))), checkStore(cfg, answers), w.checkAuthorities(), checkKey(cfg)}
+		checkMemory(cfg, envoy.AvailableMemory(os.DirFS("/"))), w.checkStore(ctx, cfg, answers), w.checkAuthorities(), checkKey(cfg)}
 	for _, b := range cfg.Routes.Backends {
 		findings = append(findings, checkBackend(ctx, b).unlessDemo(cfg.Demo))
 	}
@@ -130,8 +131,11 @@ func checkPort(ctx context.Context, cfg config.Config) (f finding, answers bool)
 
 // checkStore passes if the store's folder may be written to, and if nobody uses the state
 // folder, unless a gateway answers, which does.
-func checkStore(cfg config.Config, answers bool) finding {
+func (w world) checkStore(ctx context.Context, cfg config.Config, answers bool) finding {
 	f := finding{about: "store", good: cfg.Storage()}
+	if cfg.DatabaseURL != "" {
+		return w.checkPostgres(ctx, cfg, answers)
+	}
 	if cfg.DatabasePath == "" {
 		f.hint = "usage is gone when the gateway ends; set DATABASE_PATH to a file to keep it"
 		return f
@@ -149,7 +153,24 @@ func checkStore(cfg config.Config, answers bool) finding {
 		f.hint, f.err = isDatabase(cfg.DatabasePath)
 	}
 	if f.err == nil && !answers {
-		f.hint, f.err = stateFree(cfg)
+		f.hint, f.err = w.stateFree(cfg)
+	}
+	return f
+}
+
+const databaseAnswersWithin = 10 * time.Second
+
+// checkPostgres finds the database answering, and the state unused, unless a gateway answers.
+func (w world) checkPostgres(ctx context.Context, cfg config.Config, answers bool) finding {
+	f := finding{about: "store", good: cfg.Storage() + " " + cfg.DatabaseURL.String()}
+	ctx, cancel := context.WithTimeout(ctx, databaseAnswersWithin)
+	defer cancel()
+	if f.err = store.Reach(ctx, storeOf(cfg, "")); f.err != nil {
+		f.hint = "start it, or look at DATABASE_URL: host, port, user, password, sslmode and the name of the database"
+		return f
+	}
+	if !answers {
+		f.hint, f.err = w.stateFree(cfg)
 	}
 	return f
 }
@@ -180,8 +201,8 @@ func isDatabase(path string) (hint string, err error) {
 }
 
 // stateFree returns an error, and what helps, if a process has locked the state.
-func stateFree(cfg config.Config) (hint string, err error) {
-	state, err := stateOf(cfg)
+func (w world) stateFree(cfg config.Config) (hint string, err error) {
+	state, err := stateOf(cfg, w.getenv)
 	if err != nil {
 		return "", err
 	}
@@ -189,7 +210,7 @@ func stateFree(cfg config.Config) (hint string, err error) {
 	if err != nil || holder == "" {
 		return "", err
 	}
-	return "end it, or set DATABASE_PATH to another file", fmt.Errorf("process %s uses the state folder %q", holder, state)
+	return "end it, or set DATABASE_PATH or AI_GATEWAY_STATE_DIR to another place", fmt.Errorf("process %s uses the state folder %q", holder, state)
 }
 
 func (w world) checkAuthorities() finding {

@@ -109,21 +109,21 @@ func TestDoctorNamesEveryKeyThatIsSet(t *testing.T) {
 
 func TestDoctorSeesThatAnotherProcessUsesTheState(t *testing.T) {
 	cfg := config.Config{DatabasePath: filepath.Join(t.TempDir(), "usage.db")}
-	if f := checkStore(cfg, false); f.err != nil {
+	if f := (world{getenv: os.Getenv}).checkStore(t.Context(), cfg, false); f.err != nil {
 		t.Errorf("with no state: %s", f)
 	}
 	release, err := supervisor.LockState(cfg.DatabasePath + ".state")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := checkStore(cfg, false); f.err == nil || !strings.Contains(f.String(), "process "+strconv.Itoa(os.Getpid())+" uses") || f.hint == "" {
+	if f := (world{getenv: os.Getenv}).checkStore(t.Context(), cfg, false); f.err == nil || !strings.Contains(f.String(), "process "+strconv.Itoa(os.Getpid())+" uses") || f.hint == "" {
 		t.Errorf("while it is used: %s", f)
 	}
-	if f := checkStore(cfg, true); f.err != nil {
+	if f := (world{getenv: os.Getenv}).checkStore(t.Context(), cfg, true); f.err != nil {
 		t.Errorf("while a gateway answers, which uses it: %s", f)
 	}
 	release()
-	if f := checkStore(cfg, false); f.err != nil {
+	if f := (world{getenv: os.Getenv}).checkStore(t.Context(), cfg, false); f.err != nil {
 		t.Errorf("after that: %s", f)
 	}
 }
@@ -141,7 +141,7 @@ func TestDoctorSeesWhatIsNoDatabase(t *testing.T) {
 		filepath.Join(dir, "new.db"): true, write("empty.db", ""): true, write("good.db", "SQLite format 3\x00…"): true,
 		write("short", "x"): false, write("text", "nothing but a text, and a longer one"): false, dir: false,
 	} {
-		f := checkStore(config.Config{DatabasePath: path}, true)
+		f := (world{getenv: os.Getenv}).checkStore(t.Context(), config.Config{DatabasePath: path}, true)
 		if (f.err == nil) != good || (f.hint == "") != good || !good && !strings.Contains(f.err.Error(), path) {
 			t.Errorf("%s", f)
 		}

@@ -17,6 +17,7 @@ func (d runFiles) apiSocket() string   { return d.path("api.sock") }
 func (d runFiles) demoSocket() string  { return d.path("demo.sock") }
 func (d runFiles) goodConfig() string  { return d.path("good.yaml") }
 func (d runFiles) database() string    { return d.path("gateway.db") }
+func (d runFiles) databaseURL() string { return d.path("database.url") }
 
 // stateFiles are the names in the folder of what a next `run` goes on with.
 type stateFiles string

@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -72,28 +71,15 @@ func (w world) runGateway(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, folder.Remove()) }()
 	files := runFiles(folder.Path(""))
-	state, release, err := lockState(cfg, files)
+	state, release, err := w.lockState(cfg, files)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err := tablesOpen(ctx, cfg); err != nil {
+	if err := w.prepareStorage(ctx, cfg, state); err != nil {
 		return err
 	}
 	return w.supervise(ctx, cfg, binary, files, state)
-}
-
-// tablesOpen reports early that the tables cannot be opened, which serve would only log: it
-// runs on without them. It also migrates them.
-func tablesOpen(ctx context.Context, cfg config.Config) error {
-	if cfg.DatabasePath == "" {
-		return nil
-	}
-	tables, err := store.Open(ctx, store.Config{Path: cfg.DatabasePath})
-	if err != nil {
-		return err
-	}
-	return tables.Close()
 }
 
 // portFree reports early and clearly that another process has the port. Envoy would not:
@@ -122,35 +108,6 @@ func address(cfg config.Config) string {
 	return net.JoinHostPort(cfg.Bind, strconv.Itoa(cfg.Port))
 }
 
-// lockState returns the folder of what outlives this run, locked: next to the database, or
-// in the run's own folder if nothing shall outlive it.
-func lockState(cfg config.Config, files runFiles) (stateFiles, func(), error) {
-	state := stateFiles(files.path("state"))
-	if cfg.DatabasePath != "" {
-		var err error
-		if state, err = stateOf(cfg); err != nil {
-			return "", nil, err
-		}
-	}
-	release, err := supervisor.LockState(string(state))
-	if cfg.DatabasePath != "" {
-		err = withFolderAdvice(err, cfg.DatabasePath, filepath.Dir(string(state)))
-	}
-	return state, release, err
-}
-
-// withFolderAdvice says what helps where the state folder cannot be made next to the database.
-func withFolderAdvice(err error, database, folder string) error {
-	var at *fs.PathError
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("DATABASE_PATH %q: %w: make the folder %q first", database, err, folder)
-	case errors.As(err, &at) && at.Op == "mkdir" && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)):
-		return fmt.Errorf("DATABASE_PATH %q: %w: let this user write to the folder %q, or name a file in another one", database, err, folder)
-	}
-	return err
-}
-
 func (w world) supervise(ctx context.Context, cfg config.Config, binary envoy.Binary, files runFiles, state stateFiles) error {
 	log := slog.New(slog.NewTextHandler(w.stderr, nil))
 	bootstrap, err := envoy.Bootstrap{
@@ -162,13 +119,17 @@ func (w world) supervise(ctx context.Context, cfg config.Config, binary envoy.Bi
 	if err := os.WriteFile(files.bootstrap(), bootstrap, 0o600); err != nil {
 		return fmt.Errorf("writing Envoy's bootstrap: %w", err)
 	}
+	tables, err := tablesFlag(storeOf(cfg, files), files)
+	if err != nil {
+		return err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding our own binary: %w", err)
 	}
 	defer context.AfterFunc(ctx, func() { log.Info("stopping") })()
 	// Envoy ends first, so that serve sees the end of every stream and settles it.
-	s := supervisor.New(log, w.envoyProcess(binary, files), w.serveProcess(self, files, state, cmp.Or(cfg.DatabasePath, files.database())))
+	s := supervisor.New(log, w.envoyProcess(binary, files), w.serveProcess(self, files, state, tables))
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ended(s.Run(ctx)) })
 	if cfg.Demo {
@@ -216,11 +177,23 @@ func (w world) envoyProcess(binary envoy.Binary, files runFiles) supervisor.Proc
 	}
 }
 
-func (w world) serveProcess(self string, files runFiles, state stateFiles, database string) supervisor.Process {
+// tablesFlag tells serve where the tables are, whatever the configuration says by then. A URL may
+// hold a password, so it is not told by a flag, which others see.
+func tablesFlag(c store.Config, files runFiles) (string, error) {
+	if c.URL == "" {
+		return "--database=" + c.Path, nil
+	}
+	if err := os.WriteFile(files.databaseURL(), []byte(c.URL+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("writing the URL of the database: %w", err)
+	}
+	return "--database-url-file=" + files.databaseURL(), nil
+}
+
+func (w world) serveProcess(self string, files runFiles, state stateFiles, tables string) supervisor.Process {
 	p := supervisor.Process{
 		Name: "serve",
 		Command: func() *exec.Cmd {
-			cmd := exec.Command(self, "serve", "--config", w.configFile(), "--run-folder", string(files), "--state-folder", string(state), "--database", database)
+			cmd := exec.Command(self, "serve", "--config", w.configFile(), "--run-folder", string(files), "--state-folder", string(state), tables)
 			cmd.Stdout, cmd.Stderr = w.stderr, w.stderr
 			return cmd
 		},

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"ai-gateway/config"
 )
 
 func TestAdviceFitsWhyAPortIsRefused(t *testing.T) {
@@ -26,11 +28,11 @@ func TestAdviceFitsWhyTheStateFolderIsNotMade(t *testing.T) {
 		&fs.PathError{Op: "mkdir", Path: "/x/d.state", Err: syscall.ENOENT}: `make the folder "/x" first`,
 		&fs.PathError{Op: "open", Path: "/x/d.state", Err: syscall.EACCES}:  "making: open /x/d.state: permission denied",
 	} {
-		if got := withFolderAdvice(fmt.Errorf("making: %w", err), "/x/d", "/x").Error(); !strings.Contains(got, want) {
+		if got := withFolderAdvice(fmt.Errorf("making: %w", err), config.Config{DatabasePath: "/x/d"}, "/x").Error(); !strings.Contains(got, want) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
-	if withFolderAdvice(nil, "/x/d", "/x") != nil {
+	if withFolderAdvice(nil, config.Config{DatabasePath: "/x/d"}, "/x") != nil {
 		t.Error("there is advice where nothing is wrong")
 	}
 }

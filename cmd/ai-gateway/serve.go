@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+
+	"ai-gateway/store"
 )
 
 // The roles of a serve process.
@@ -28,6 +29,7 @@ var roles = []string{roleAll, roleAgent, roleAPI}
 
 func (w world) serveCommand() *cobra.Command {
 	var s service
+	var urlFile string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gateway's own services, or some of them; `run` starts this and an Envoy",
@@ -41,6 +43,12 @@ is. "all" is both.`,
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s.world, s.log, s.started = w, slog.New(slog.NewTextHandler(w.stderr, nil)), time.Now()
+			if urlFile != "" {
+				var err error
+				if s.tables.URL, err = readURL(urlFile); err != nil {
+					return err
+				}
+			}
 			return s.run(cmd.Context())
 		},
 	}
@@ -48,7 +56,8 @@ is. "all" is both.`,
 	cmd.Flags().StringVar((*string)(&s.files), "run-folder", "", "private folder with the sockets of this run")
 	cmd.Flags().StringVar((*string)(&s.state), "state-folder", "", "private folder with what outlives this run, locked by the process that starts this; "+
 		"left out, it is as the configuration says, and locked here")
-	cmd.Flags().StringVar(&s.database, "database", "", "file of the usage tables; left out, it is as the configuration says")
+	cmd.Flags().StringVar(&s.tables.Path, "database", "", "SQLite file with the tables; left out, it is as the configuration says")
+	cmd.Flags().StringVar(&urlFile, "database-url-file", "", "file with the URL of the PostgreSQL database, likewise")
 	if err := cmd.MarkFlagRequired("run-folder"); err != nil {
 		panic(err) // the flag is defined above
 	}
@@ -58,23 +67,23 @@ is. "all" is both.`,
 // service is what all roles have.
 type service struct {
 	world
-	role     string
-	files    runFiles
-	state    stateFiles
-	database string // that the state belongs to, whatever the configuration says by now
-	log      *slog.Logger
-	started  time.Time
+	role    string
+	files   runFiles
+	state   stateFiles
+	tables  store.Config // that the state belongs to, whatever the configuration says by now
+	log     *slog.Logger
+	started time.Time
 }
 
 func (s *service) run(ctx context.Context) error {
 	if !slices.Contains(roles, s.role) {
 		return fmt.Errorf("--role %q must be one of %s", s.role, strings.Join(roles, ", "))
 	}
-	release, err := s.findFiles()
+	release, err := s.findFiles(ctx)
+	defer release()
 	if err != nil {
 		return err
 	}
-	defer release()
 	group, ctx := errgroup.WithContext(ctx)
 	if s.role != roleAPI {
 		group.Go(func() error { return s.runAgent(ctx) })
@@ -86,20 +95,26 @@ func (s *service) run(ctx context.Context) error {
 }
 
 // findFiles finds what the flags leave out in the configuration.
-func (s *service) findFiles() (release func(), err error) {
+func (s *service) findFiles(ctx context.Context) (release func(), err error) {
 	release = func() {}
-	if s.database == "" || s.role != roleAPI && s.state == "" {
-		cfg, err := s.load()
-		if err != nil {
-			return release, err
-		}
-		s.database = cmp.Or(s.database, cfg.DatabasePath, s.files.database())
-		if s.role != roleAPI && s.state == "" {
-			s.state, release, err = lockState(cfg, s.files)
-			return release, err
-		}
+	alone := s.role != roleAPI && s.state == ""
+	if s.tables != (store.Config{}) && !alone {
+		return release, nil
 	}
-	return release, nil
+	cfg, err := s.load()
+	if err != nil {
+		return release, err
+	}
+	if s.tables == (store.Config{}) {
+		s.tables = storeOf(cfg, s.files)
+	}
+	if !alone {
+		return release, nil
+	}
+	if s.state, release, err = s.lockState(cfg, s.files); err != nil {
+		return func() {}, err
+	}
+	return release, s.prepareStorage(ctx, cfg, s.state)
 }
 
 // serveSocket takes over the socket's name, which a killed predecessor may have left.
