@@ -90,7 +90,6 @@ type bench struct {
 	store *memory
 	rules GateRules
 	clock time.Time
-	shut  int // how often the gate said that it is closed now
 }
 
 var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
@@ -99,8 +98,8 @@ func newBench(t testing.TB) *bench {
 	t.Helper()
 	b := &bench{store: newMemory(), rules: GateRules{MayBeOpen: true}, clock: noon}
 	now := func() time.Time { return b.clock }
-	b.Gate = NewGate(GateConfig{Identifier: newIdentifier([]byte("secret")), Store: b.store, Rules: func() GateRules { return b.rules },
-		Closed: func() { b.shut++ }, Now: now, Log: slog.New(slog.DiscardHandler)})
+	b.Gate = NewGate(GateConfig{Identify: newIdentifier([]byte("secret")).Identify, Store: b.store, Rules: func() GateRules { return b.rules },
+		Now: now, Log: slog.New(slog.DiscardHandler)})
 	b.keys = &Keys{Store: b.store, Given: func() bool { return b.rules.AdminKey != "" }, Changed: b.Apply, Now: now}
 	b.load(t)
 	return b
@@ -116,13 +115,9 @@ func (b *bench) load(t testing.TB) {
 var tester = gateway.Actor{Name: "tester"}
 
 // create makes a key of a JSON object.
-func (b *bench) create(t testing.TB, body string) Issued {
+func (b *bench) create(t testing.TB, body string) gateway.IssuedKey {
 	t.Helper()
-	fields, err := ReadFields([]byte(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	issued, err := b.keys.Create(t.Context(), tester, fields)
+	issued, err := b.keys.Create(t.Context(), tester, []byte(body))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,44 +16,43 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Fields are what a request wants of a key: the values of a JSON object by name, in order.
+// fields are what a request wants of a key: the values of a JSON object by name, in order.
 // Both the API and the command line say it so.
-type Fields []Field
+type fields []field
 
-// Field is one of them.
-type Field struct {
-	Name  string
-	Value json.RawMessage
+type field struct {
+	name  string
+	value json.RawMessage
 }
 
-// TextField is a field with a text.
-func TextField(name, text string) Field {
+// textField is a field with a text.
+func textField(name, text string) field {
 	value, err := json.Marshal(text)
 	if err != nil {
 		panic(err) // texts always marshal
 	}
-	return Field{name, value}
+	return field{name, value}
 }
 
-// ReadFields reads a JSON object. Unlike encoding/json it refuses a name that comes twice,
+// readFields reads a JSON object. Unlike encoding/json it refuses a name that comes twice,
 // as one reader would take the first and another the last.
-func ReadFields(body []byte) (Fields, error) {
+func readFields(body []byte) (fields, error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	if start, err := d.Token(); err != nil || start != json.Delim('{') {
 		return nil, bad("", "The body must be a JSON object.")
 	}
-	var all Fields
+	var all fields
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
 			return nil, bad("", "The body is not valid JSON.")
 		}
-		f := Field{Name: fmt.Sprint(name)}
-		if err := d.Decode(&f.Value); err != nil {
+		f := field{name: fmt.Sprint(name)}
+		if err := d.Decode(&f.value); err != nil {
 			return nil, bad("", "The body is not valid JSON.")
 		}
-		if slices.ContainsFunc(all, func(other Field) bool { return other.Name == f.Name }) {
-			return nil, bad(f.Name, "comes twice.")
+		if slices.ContainsFunc(all, func(other field) bool { return other.name == f.name }) {
+			return nil, bad(f.name, "comes twice.")
 		}
 		all = append(all, f)
 	}
@@ -104,15 +103,15 @@ func fieldNames() []string {
 }
 
 // apply sets the fields of a key. What is no field is refused: it would be lost silently.
-func (f Fields) apply(k *gateway.APIKey) error {
+func (f fields) apply(k *gateway.APIKey) error {
 	known := setters()
-	for _, field := range f {
-		set, ok := known[field.Name]
+	for _, said := range f {
+		set, ok := known[said.name]
 		if !ok {
-			return bad(field.Name, "is no field of a key: there are "+strings.Join(fieldNames(), ", ")+".")
+			return bad(said.name, "is no field of a key: there are "+strings.Join(fieldNames(), ", ")+".")
 		}
-		if err := set(k, field.Value); err != nil {
-			return withName(field.Name, err)
+		if err := set(k, said.value); err != nil {
+			return withName(said.name, err)
 		}
 	}
 	return nil
@@ -301,29 +300,29 @@ func parseNetwork(text string) (netip.Prefix, error) {
 
 // setTags sets all tags of a key; null is none.
 func setTags(k *gateway.APIKey, v json.RawMessage) error {
-	var fields Fields
+	var said fields
 	if !isNull(v) {
 		var err error
-		if fields, err = ReadFields(v); err != nil {
+		if said, err = readFields(v); err != nil {
 			return errors.New("must be an object of texts, each name at most once, or null")
 		}
 	}
-	if len(fields) > maxTags {
+	if len(said) > maxTags {
 		return fmt.Errorf("must have at most %d entries", maxTags)
 	}
 	tags, name := map[string]string{}, regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
-	for _, f := range fields {
-		if !name.MatchString(f.Name) {
+	for _, f := range said {
+		if !name.MatchString(f.name) {
 			return errors.New("must have names of a-z 0-9 _ . - with at most 63 characters")
 		}
-		value, err := read[string](f.Value, "a text")
+		value, err := read[string](f.value, "a text")
 		if err == nil {
 			err = plain(value)
 		}
 		if err != nil {
-			return within{f.Name, err.Error()}
+			return within{f.name, err.Error()}
 		}
-		tags[f.Name] = value
+		tags[f.name] = value
 	}
 	k.Tags = tags
 	return nil
@@ -336,23 +335,23 @@ func setLimits(k *gateway.APIKey, v json.RawMessage) error {
 		k.Limits = gateway.KeyLimits{}
 		return nil
 	}
-	fields, err := ReadFields(v)
+	said, err := readFields(v)
 	if err != nil {
 		return errors.New("must be an object of limits, each at most once, or null")
 	}
 	limits := k.Limits
-	for _, f := range fields {
-		into := limits.Named(f.Name)
+	for _, f := range said {
+		into := limits.Named(f.name)
 		if into == nil {
-			return within{f.Name, "is no limit: there are " + strings.Join(gateway.KeyLimitNames(), ", ")}
+			return within{f.name, "is no limit: there are " + strings.Join(gateway.KeyLimitNames(), ", ")}
 		}
 		*into = nil
-		if isNull(f.Value) {
+		if isNull(f.value) {
 			continue
 		}
-		n, err := read[int64](f.Value, "")
+		n, err := read[int64](f.value, "")
 		if err != nil || n < 0 || n > gateway.MaxKeyLimit {
-			return within{f.Name, fmt.Sprintf("must be a whole number from 0, which lets nothing through, to %d, or null for none", gateway.MaxKeyLimit)}
+			return within{f.name, fmt.Sprintf("must be a whole number from 0, which lets nothing through, to %d, or null for none", gateway.MaxKeyLimit)}
 		}
 		*into = &n
 	}

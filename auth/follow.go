@@ -114,10 +114,9 @@ func (g *Gate) Apply(r *gateway.KeyRecord) {
 	g.close()
 }
 
-// close notes that there is a key, so that everybody needs one from now on. It stays so
-// though the store be replaced by an empty one: a gateway never opens while it runs.
+// close notes that there is a key.
 func (g *Gate) close() {
-	if g.keys.size() > 0 && g.closed.CompareAndSwap(false, true) && g.c.Closed != nil {
-		g.c.Closed()
+	if g.keys.size() > 0 {
+		g.shutOnce.Do(func() { close(g.shut) })
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,17 +14,16 @@ import (
 
 // GateConfig is what a Gate needs.
 type GateConfig struct {
-	Identifier *Identifier      // of clients' own keys
-	Store      Feed             // that keys are followed in
-	Rules      func() GateRules // those in force
-	Closed     func()           // called once, when the first key is seen; nil for nobody
-	Now        func() time.Time
-	Log        *slog.Logger
+	Store    Feed                                   // that keys are followed in
+	Rules    func() GateRules                       // those in force
+	Identify func(authorization string) gateway.Key // tells clients' own keys apart
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // GateRules are what the configuration says of keys.
 type GateRules struct {
-	AdminKey  string // from outside, "" for none; CheckGiven has accepted it
+	AdminKey  string // from outside, "" for none; gateway.CheckAdminKey has accepted it
 	MayBeOpen bool   // without any key everybody is let in: only this machine listens, or it is meant
 }
 
@@ -33,8 +33,9 @@ type Gate struct {
 	c        GateConfig
 	keys     *set
 	failures *failures
-	loaded   atomic.Bool // the keys of the store were read, once at least
-	closed   atomic.Bool // there was a key
+	loaded   atomic.Bool   // the keys of the store were read, once at least
+	shut     chan struct{} // closed when there is a key
+	shutOnce sync.Once
 
 	store string // that is followed
 	seen  int64  // the version of its keys up to which all are known
@@ -42,16 +43,25 @@ type Gate struct {
 
 // NewGate makes a gate that lets nobody in until Load or Run has read the keys.
 func NewGate(c GateConfig) *Gate {
-	return &Gate{c: c, keys: newSet(), failures: newFailures()}
+	return &Gate{c: c, keys: newSet(), failures: newFailures(), shut: make(chan struct{})}
 }
 
 // Loaded reports whether the keys were read.
 func (g *Gate) Loaded() bool { return g.loaded.Load() }
 
+// Shut is closed when there is a key in the store, so that everybody needs one. It stays so
+// while the gateway runs, though the store be replaced by an empty one.
+func (g *Gate) Shut() <-chan struct{} { return g.shut }
+
 // Protected reports whether every caller needs a key.
 func (g *Gate) Protected() bool {
+	select {
+	case <-g.shut:
+		return true
+	default:
+	}
 	rules := g.c.Rules()
-	return g.closed.Load() || rules.AdminKey != "" || !rules.MayBeOpen
+	return rules.AdminKey != "" || !rules.MayBeOpen
 }
 
 // Admit decides on a request by its headers.
@@ -167,7 +177,7 @@ func (g *Gate) admitAnybody(c gateway.Credentials) gateway.Admission {
 	if c.ProviderKey != "" {
 		authorization = bearerOf(c.ProviderKey)
 	}
-	key := g.c.Identifier.Identify(authorization)
+	key := g.c.Identify(authorization)
 	a := gateway.Admission{Caller: &gateway.Caller{Key: key}}
 	if key.ID != gateway.AnonymousKey { // a bare "Bearer" is no key
 		a.Authorization = authorization

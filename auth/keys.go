@@ -30,21 +30,13 @@ type Keys struct {
 	Now     func() time.Time
 }
 
-// Issued is a key with its secret, which is shown this once.
-type Issued struct {
-	gateway.APIKey
-	Secret string `json:"-"`
-}
-
-// String hides the secret.
-func (i Issued) String() string { return string(i.ID) }
-
-// GoString hides the secret from %#v.
-func (i Issued) GoString() string { return "auth.Issued{" + string(i.ID) + "}" }
-
-// Create makes a key with the given fields. Without a role it is a member's, the first of all
-// an admin's: else nobody could make another one.
-func (k *Keys) Create(ctx context.Context, by gateway.Actor, fields Fields) (Issued, error) {
+// Create makes a key with the fields of a JSON object. Without a role it is a member's, the
+// first of all an admin's: else nobody could make another one.
+func (k *Keys) Create(ctx context.Context, by gateway.Actor, body []byte) (gateway.IssuedKey, error) {
+	fields, err := readFields(body)
+	if err != nil {
+		return gateway.IssuedKey{}, err
+	}
 	secret := newToken()
 	return k.add(ctx, by, secret, func(first bool) (gateway.KeyRecord, error) {
 		return k.draft(secret, fields, first && !k.Given())
@@ -52,38 +44,38 @@ func (k *Keys) Create(ctx context.Context, by gateway.Actor, fields Fields) (Iss
 }
 
 // CreateFirst makes an admin's key if there is none yet.
-func (k *Keys) CreateFirst(ctx context.Context, by gateway.Actor, label string) (issued Issued, made bool, err error) {
+func (k *Keys) CreateFirst(ctx context.Context, by gateway.Actor, label string) (issued gateway.IssuedKey, made bool, err error) {
 	secret := newToken()
 	issued, err = k.add(ctx, by, secret, func(first bool) (gateway.KeyRecord, error) {
 		if !first {
 			return gateway.KeyRecord{}, errNotFirst
 		}
-		return k.draft(secret, Fields{TextField("label", label)}, true)
+		return k.draft(secret, fields{textField("label", label)}, true)
 	})
 	if errors.Is(err, errNotFirst) {
-		return Issued{}, false, nil
+		return gateway.IssuedKey{}, false, nil
 	}
 	return issued, err == nil, err
 }
 
-func (k *Keys) add(ctx context.Context, by gateway.Actor, secret token, draft func(first bool) (gateway.KeyRecord, error)) (Issued, error) {
+func (k *Keys) add(ctx context.Context, by gateway.Actor, secret token, draft func(first bool) (gateway.KeyRecord, error)) (gateway.IssuedKey, error) {
 	record, err := k.Store.AddKey(ctx, by, draft)
 	if err != nil {
-		return Issued{}, err
+		return gateway.IssuedKey{}, err
 	}
 	k.told(&record)
-	return Issued{record.APIKey, string(secret)}, nil
+	return gateway.IssuedKey{APIKey: record.APIKey, Secret: string(secret)}, nil
 }
 
 var errNotFirst = errors.New("there are keys already")
 
-func (k *Keys) draft(secret token, fields Fields, mustBeAdmin bool) (gateway.KeyRecord, error) {
+func (k *Keys) draft(secret token, said fields, mustBeAdmin bool) (gateway.KeyRecord, error) {
 	r := gateway.KeyRecord{APIKey: gateway.APIKey{ID: newKeyID(), Prefix: secret.prefix(), CreatedAt: k.now()}, Hash: secret.hash()}
 	r.Role, r.Tags = gateway.Member, map[string]string{}
 	if mustBeAdmin {
 		r.Role = gateway.Admin
 	}
-	err := fields.apply(&r.APIKey)
+	err := said.apply(&r.APIKey)
 	switch {
 	case err != nil:
 		return r, err
@@ -97,17 +89,28 @@ func (k *Keys) draft(secret token, fields Fields, mustBeAdmin bool) (gateway.Key
 	return r, nil
 }
 
-// Update sets fields of a key.
-func (k *Keys) Update(ctx context.Context, by gateway.Actor, id gateway.KeyID, fields Fields) (gateway.APIKey, error) {
-	if len(fields) == 0 {
+// Update sets the fields of a key that a JSON object names.
+func (k *Keys) Update(ctx context.Context, by gateway.Actor, id gateway.KeyID, body []byte) (gateway.APIKey, error) {
+	said, err := readFields(body)
+	switch {
+	case err != nil:
+		return gateway.APIKey{}, err
+	case len(said) == 0:
 		return gateway.APIKey{}, bad("", "The body names no field to change.")
 	}
-	record, err := k.change(ctx, id, "key.update", by, func(r *gateway.KeyRecord) error { return fields.apply(&r.APIKey) })
+	record, err := k.change(ctx, id, "key.update", by, func(r *gateway.KeyRecord) error { return said.apply(&r.APIKey) })
 	return record.APIKey, err
 }
 
-// Revoke ends a key for good.
-func (k *Keys) Revoke(ctx context.Context, by gateway.Actor, id gateway.KeyID) (gateway.APIKey, error) {
+// Revoke ends a key for good. The JSON object has no fields.
+func (k *Keys) Revoke(ctx context.Context, by gateway.Actor, id gateway.KeyID, body []byte) (gateway.APIKey, error) {
+	said, err := readFields(body)
+	switch {
+	case err != nil:
+		return gateway.APIKey{}, err
+	case len(said) > 0:
+		return gateway.APIKey{}, bad(said[0].name, "is no field of a revocation: it has none.")
+	}
 	record, err := k.change(ctx, id, "key.revoke", by, func(r *gateway.KeyRecord) error {
 		now := k.now()
 		r.RevokedAt = &now
@@ -116,8 +119,8 @@ func (k *Keys) Revoke(ctx context.Context, by gateway.Actor, id gateway.KeyID) (
 	return record.APIKey, err
 }
 
-// DefaultGrace is how long the secret before a rotation works, unless somebody says otherwise.
-const DefaultGrace = 24 * time.Hour
+// defaultGrace is how long the secret before a rotation works, unless somebody says otherwise.
+const defaultGrace = 24 * time.Hour
 
 // maxGrace bounds it.
 const maxGrace = 90 * 24 * time.Hour
@@ -125,14 +128,14 @@ const maxGrace = 90 * 24 * time.Hour
 // graceField is the field of a rotation.
 const graceField = "grace_seconds"
 
-// Grace reads how long the secret before a rotation is to work: grace_seconds, if anything.
-func (f Fields) Grace() (time.Duration, error) {
-	grace := DefaultGrace
+// grace is how long the secret before a rotation is to work: grace_seconds, if anything.
+func (f fields) grace() (time.Duration, error) {
+	grace := defaultGrace
 	for _, field := range f {
-		if field.Name != graceField {
-			return 0, bad(field.Name, "is no field of a rotation: there is "+graceField+".")
+		if field.name != graceField {
+			return 0, bad(field.name, "is no field of a rotation: there is "+graceField+".")
 		}
-		seconds, err := read[int64](field.Value, "")
+		seconds, err := read[int64](field.value, "")
 		if most := int64(maxGrace / time.Second); err != nil || seconds < 0 || seconds > most {
 			return 0, bad(graceField, fmt.Sprintf("must be a whole number from 0 to %d.", most))
 		}
@@ -141,9 +144,17 @@ func (f Fields) Grace() (time.Duration, error) {
 	return grace, nil
 }
 
-// Rotate gives a key another secret. The one before works for a grace time; one that was
-// rotated away earlier ends now.
-func (k *Keys) Rotate(ctx context.Context, by gateway.Actor, id gateway.KeyID, grace time.Duration) (Issued, error) {
+// Rotate gives a key another secret. The one before works for a grace time, which the JSON
+// object may name; one that was rotated away earlier ends now.
+func (k *Keys) Rotate(ctx context.Context, by gateway.Actor, id gateway.KeyID, body []byte) (gateway.IssuedKey, error) {
+	said, err := readFields(body)
+	if err != nil {
+		return gateway.IssuedKey{}, err
+	}
+	grace, err := said.grace()
+	if err != nil {
+		return gateway.IssuedKey{}, err
+	}
 	secret := newToken()
 	record, err := k.change(ctx, id, "key.rotate", by, func(r *gateway.KeyRecord) error {
 		until := k.now().Add(grace)
@@ -155,9 +166,9 @@ func (k *Keys) Rotate(ctx context.Context, by gateway.Actor, id gateway.KeyID, g
 		return nil
 	})
 	if err != nil {
-		return Issued{}, err
+		return gateway.IssuedKey{}, err
 	}
-	return Issued{record.APIKey, string(secret)}, nil
+	return gateway.IssuedKey{APIKey: record.APIKey, Secret: string(secret)}, nil
 }
 
 // change changes a key that is not revoked: revoked it is for good.

@@ -142,7 +142,7 @@ func (s *set) restart() {
 func newState(r *gateway.KeyRecord, shared *sharing) *state {
 	s := &state{
 		caller: gateway.Caller{Key: gateway.Key{ID: r.ID, Label: r.Label}, User: unique.Make(r.Owner).Value(), Team: unique.Make(r.Team).Value(),
-			Grant: shared.grant(r.Grant)},
+			Tags: tagsOf(r.Tags), Grant: shared.grant(r.Grant)},
 		hash: r.Hash, version: r.Version, revoked: r.RevokedAt != nil,
 	}
 	if r.ExpiresAt != nil {
@@ -152,6 +152,18 @@ func newState(r *gateway.KeyRecord, shared *sharing) *state {
 		s.previous, s.graceUntil = r.Previous, r.GraceUntil.UnixNano()
 	}
 	return s
+}
+
+// tagsOf is what rows say of tags.
+func tagsOf(tags map[string]string) string {
+	if len(tags) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(tags)
+	if err != nil {
+		panic(err) // texts always marshal
+	}
+	return unique.Make(string(text)).Value()
 }
 
 // sharing has keys that allow the same share one grant while many are read at once.

@@ -30,7 +30,7 @@ func TestWhatComesLateNeverUndoesARevocation(t *testing.T) {
 	b := newBench(t)
 	made := b.create(t, `{"label":"a"}`)
 	before := b.store.keys[made.ID]
-	if _, err := b.keys.Revoke(t.Context(), tester, made.ID); err != nil {
+	if _, err := b.keys.Revoke(t.Context(), tester, made.ID, nothing); err != nil {
 		t.Fatal(err)
 	}
 	b.Apply(&before)
@@ -47,7 +47,7 @@ func TestAChangeElsewhereHoldsHereWithinASecond(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- b.Run(ctx) }()
 		time.Sleep(time.Second)
-		made, err := elsewhere.Create(ctx, tester, Fields{TextField("label", "a")})
+		made, err := elsewhere.Create(ctx, tester, []byte(`{"label":"a"}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestAChangeElsewhereHoldsHereWithinASecond(t *testing.T) {
 		if b.store.reads != reads {
 			t.Errorf("keys that have not changed were read %d times", b.store.reads-reads)
 		}
-		if _, err := elsewhere.Revoke(ctx, tester, made.ID); err != nil {
+		if _, err := elsewhere.Revoke(ctx, tester, made.ID, nothing); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
@@ -103,7 +103,7 @@ func TestAnOlderCopyOfAStoreCountsFromWhereItStands(t *testing.T) {
 	b := newBench(t)
 	made := b.create(t, `{"label":"a"}`)
 	old := b.store.keys[made.ID]
-	if _, err := b.keys.Revoke(t.Context(), tester, made.ID); err != nil {
+	if _, err := b.keys.Revoke(t.Context(), tester, made.ID, nothing); err != nil {
 		t.Fatal(err)
 	}
 	b.load(t)

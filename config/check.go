@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net"
 	"slices"
 	"time"
 
@@ -11,7 +10,7 @@ import (
 // check refuses what no single value shows: references that lead nowhere, names that
 // are given twice, values that contradict each other. It reads the files that are named.
 func (r *reader) check(d *document) {
-	r.checkBind(d)
+	r.checkAdminKey(d)
 	d.TLS = r.certificate(&d.tls)
 	r.checkBackends(d)
 	r.checkModels(d)
@@ -20,11 +19,18 @@ func (r *reader) check(d *document) {
 	r.checkOrigins(d.CORSOrigins)
 }
 
-// checkBind refuses an address that other machines reach, unless that is meant.
-func (r *reader) checkBind(d *document) {
-	if bind := d.Bind; !d.Open && bind != "" && !net.ParseIP(bind).IsLoopback() {
-		r.fault(r.said[&d.Bind].place, "%q can be reached by other machines: anyone who reaches the gateway may spend its key and read "+
-			"the prompt log, as there are no gateway keys yet; bind to 127.0.0.1, or set AI_GATEWAY_OPEN=true (`listen.open`) if that is meant", bind)
+// checkAdminKey refuses a key that others could guess.
+func (r *reader) checkAdminKey(d *document) {
+	r.key(&d.adminKey)
+	if d.adminKey.value == "" {
+		return
+	}
+	at := r.said[&d.adminKey.env].place
+	if !r.said[&d.adminKey.env].isSaid() {
+		at = r.said[&d.adminKey.file].place
+	}
+	if err := gateway.CheckAdminKey(d.adminKey.value); err != nil {
+		r.fault(at, "the admin key %v", err)
 	}
 }
 

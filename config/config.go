@@ -18,7 +18,9 @@ const DefaultUpstream = "https://api.openai.com/v1"
 type Config struct {
 	Port         int
 	Bind         string   // an IP address
-	Open         bool     // other machines may use the gateway without a gateway key
+	Open         bool     // without gateway keys, people from elsewhere may use the gateway, too
+	AdminKey     Secret   // an admin's gateway key, from outside; "" for none
+	TrustedHops  int      // proxies before the gateway whose word for the client's address is believed
 	TLS          TLS      // zero serves plain HTTP
 	CORSOrigins  []string // that browsers may call from; none, or "*" alone for any
 	Retry        gateway.Retry
@@ -39,6 +41,23 @@ type Config struct {
 	Files        Files              // that this was read from
 	Text         []byte             // of the configuration file; it holds no secret, only where they are
 }
+
+// Secret is one that printing does not show.
+type Secret string
+
+// String says whether there is one.
+func (s Secret) String() string {
+	if s == "" {
+		return "none"
+	}
+	return "set"
+}
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return "config.Secret(" + s.String() + ")" }
+
+// MarshalText hides the secret from encoders.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // TLS is what HTTPS is served with. Printing it shows nothing.
 type TLS struct {
@@ -102,6 +121,7 @@ func (r *reader) load() *document {
 		r.readFile(d)
 	}
 	r.override(d.fields())
+	r.addAdminKey(d)
 	r.addUpstream(d)
 	r.addRoutes(d)
 	r.complete(d.fields())
@@ -112,6 +132,7 @@ func (r *reader) load() *document {
 // config is what a document without faults means.
 func (r *reader) config(d *document) Config {
 	c := d.Config
+	c.AdminKey = Secret(d.adminKey.value)
 	c.Routes, c.Demo, c.Files, c.Text = d.routes(), r.isDemo(d), r.files, r.text
 	for _, m := range d.models {
 		c.Prices = append(c.Prices, r.overrides(m)...)

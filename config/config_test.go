@@ -170,22 +170,51 @@ func TestAllFaultsAreReportedAtOnceAndNoneShowsASecret(t *testing.T) {
 	}
 }
 
-func TestOtherMachinesNeedOpen(t *testing.T) {
+func TestAnAddressTellsWhetherOtherMachinesReachIt(t *testing.T) {
 	for _, bind := range []string{"0.0.0.0", "::", "192.0.2.7"} {
-		if _, err := Load("", env("AI_GATEWAY_BIND", bind)); err == nil || !strings.Contains(err.Error(), "AI_GATEWAY_OPEN=true") {
-			t.Errorf("bind %s: error %v, want one that names AI_GATEWAY_OPEN", bind, err)
-		}
-		if c := read(t, "AI_GATEWAY_BIND", bind, "AI_GATEWAY_OPEN", "true"); c.Bind != bind {
-			t.Errorf("bind %s became %s", bind, c.Bind)
+		if c := read(t, "AI_GATEWAY_BIND", bind); c.Bind != bind || c.IsLocal() {
+			t.Errorf("bind %s became %s, local: %t", bind, c.Bind, c.IsLocal())
 		}
 	}
 	for _, bind := range []string{"localhost", "127.0.0.1", "127.0.0.9", "::1", "[::1]"} {
-		read(t, "AI_GATEWAY_BIND", bind)
+		if c := read(t, "AI_GATEWAY_BIND", bind); !c.IsLocal() {
+			t.Errorf("bind %s is not local", c.Bind)
+		}
+	}
+}
+
+func TestAnAdminKeyComesFromTheEnvironmentOrAFile(t *testing.T) {
+	const key = "agw_0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+	if c := read(t); c.AdminKey != "" {
+		t.Errorf("without one there is %q", string(c.AdminKey))
+	}
+	if c := read(t, "AI_GATEWAY_ADMIN_KEY", " "+key+"\n"); string(c.AdminKey) != key {
+		t.Errorf("the key became %q", string(c.AdminKey))
+	}
+	folder := t.TempDir()
+	for name, text := range map[string]string{"key": key + "\n", "config.yaml": "admin_key: {file: key}\n"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const other = "agw_ffffeeeeddddccccbbbbaaaa9999888877776666"
+	for variable, want := range map[string]string{"": key, other: other} {
+		c, err := Load(filepath.Join(folder, "config.yaml"), env("AI_GATEWAY_ADMIN_KEY", variable))
+		if err != nil || string(c.AdminKey) != want {
+			t.Errorf("beside the variable %q the key is %q, %v", variable, string(c.AdminKey), err)
+		}
+	}
+	for _, bad := range []string{"changeme-changeme-changeme-changeme-changeme", "agw_short", "agw_ hunter2hunter2hunter2hunter2hunter2"} {
+		_, err := Load("", env("AI_GATEWAY_ADMIN_KEY", bad))
+		if err == nil || !strings.Contains(err.Error(), "AI_GATEWAY_ADMIN_KEY") || strings.Contains(err.Error(), bad[4:]) {
+			t.Errorf("%q: %v", bad, err)
+		}
 	}
 }
 
 func TestPrintingAConfigShowsNoSecret(t *testing.T) {
 	c := read(t, "OPENAI_API_KEY", "sk-very-secret")
+	c.AdminKey = "sk-very-secret"
 	c.TLS = TLS{Certificate: "public", Key: "sk-very-secret"}
 	encoded, err := json.Marshal(c)
 	if err != nil {

@@ -85,6 +85,7 @@ func variableTable() string {
 	fmt.Fprintf(&b, "| `%s` | | | the same, if `%s` is not set |\n", otherKeyVariable, keyVariable)
 	fmt.Fprintf(&b, "| `%s` | | | `modelId:baseUrl,modelId2:baseUrl2`: models that are served elsewhere. A route to the upstream's own "+
 		"scheme, host and port is called with the upstream's keys, every other one without a key; ids may hold colons (`llama3:8b:http://localhost:11434/v1`) |\n", routesVariable)
+	fmt.Fprintf(&b, "| `%s` | | `admin_key` | an admin's gateway key that is made elsewhere: `agw_` and the output of `openssl rand -hex 32`; with it everybody needs a gateway key |\n", adminKeyVariable)
 	writeVariables(&b, new(document).fields(), "")
 	return b.String()
 }

@@ -21,12 +21,13 @@ const (
 	keyVariable      = "OPENAI_API_KEY"
 	otherKeyVariable = "AI_GATEWAY_API_KEY"
 	routesVariable   = "AI_GATEWAY_MODEL_ROUTES"
+	adminKeyVariable = "AI_GATEWAY_ADMIN_KEY"
 )
 
 // Misspelt lists the process's variables that look like one of the gateway's and are not one. They
 // are not refused: Kubernetes, too, gives programs variables that begin with a service's name.
 func Misspelt(environ []string) []string {
-	known := variables(new(document).fields(), []string{FileVariable, upstreamVariable, otherKeyVariable, routesVariable})
+	known := variables(new(document).fields(), []string{FileVariable, upstreamVariable, otherKeyVariable, routesVariable, adminKeyVariable})
 	var all []string
 	for _, v := range environ {
 		name, _, _ := strings.Cut(v, "=")
@@ -116,6 +117,18 @@ func (r *reader) completeAll(items list) {
 			r.complete(g.fields)
 		}
 	}
+}
+
+// addAdminKey takes the admin's key of the environment, which wins over the file's.
+func (r *reader) addAdminKey(d *document) {
+	if r.variable(adminKeyVariable) == "" {
+		return
+	}
+	at := inEnvironment(adminKeyVariable)
+	d.adminKey = secret{}
+	delete(r.said, &d.adminKey.file)
+	r.said[&d.adminKey] = mention{place: at}
+	say(r, &d.adminKey.env, adminKeyVariable, adminKeyVariable, at)
 }
 
 // addUpstream makes the upstream of the environment the first backend and the

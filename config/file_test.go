@@ -27,6 +27,7 @@ const (
 	variableKey = "sk-variable-0123456789"
 	fileKey     = "sk-file-0123456789"
 	brokenKey   = "sk-broken 0123456789"
+	adminKey    = "agw_0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 )
 
 // keys is an environment that has keys besides what is given.
@@ -43,7 +44,7 @@ func folder(t testing.TB) string {
 	for name, content := range map[string]string{
 		"cert.pem": certificate, "key.pem": key, "other-key.pem": other,
 		"tls/cert.pem": certificate, "tls/key.pem": key, "tls/our-authority.pem": certificate,
-		"key": fileKey + "\n", "secrets/azure": fileKey + "\r\n", "empty": " \n", "broken-key": brokenKey, "folder/empty": "",
+		"key": fileKey + "\n", "secrets/azure": fileKey + "\r\n", "secrets/admin": adminKey + "\n", "empty": " \n", "broken-key": brokenKey, "folder/empty": "",
 	} {
 		write(t, filepath.Join(dir, name), content)
 	}
@@ -207,7 +208,7 @@ func TestAWholeFileIsReadAsItIsMeant(t *testing.T) {
 		t.Fatal(err)
 	}
 	beside := func(name string) string { return filepath.Join(filepath.Dir(path), name) }
-	if c.Bind != "0.0.0.0" || c.Port != 3002 || !c.Open || c.TLS.Certificate == "" || c.TLS.Key == "" || c.Demo || c.PromptLog.Mode != PromptPreviews ||
+	if c.Bind != "0.0.0.0" || c.Port != 3002 || c.Open || string(c.AdminKey) != adminKey || c.TLS.Certificate == "" || c.TLS.Key == "" || c.Demo || c.PromptLog.Mode != PromptPreviews ||
 		c.MaxBody != 32<<20 || c.MaxInFlight != 512<<20 || c.RateLimitRPM != 60 || c.Retry != (gateway.Retry{Attempts: 3, Delay: time.Second}) ||
 		c.DatabasePath != beside("usage.db") || !slices.Equal(c.CORSOrigins, []string{"https://app.example.com"}) {
 		t.Errorf("read as %+v", c)
@@ -232,7 +233,7 @@ func TestAWholeFileIsReadAsItIsMeant(t *testing.T) {
 	if openai.SecretFrom != "OPENAI_API_KEY" || azure.SecretFrom != beside("secrets/azure") || ollama.SecretFrom != "" {
 		t.Errorf("keys are from %q, %q and %q", openai.SecretFrom, azure.SecretFrom, ollama.SecretFrom)
 	}
-	wantFiles := []string{path, beside("tls/cert.pem"), beside("tls/key.pem"), beside("secrets/azure"), beside("tls/our-authority.pem")}
+	wantFiles := []string{path, beside("tls/cert.pem"), beside("tls/key.pem"), beside("secrets/admin"), beside("secrets/azure"), beside("tls/our-authority.pem")}
 	slices.Sort(wantFiles)
 	if !slices.Equal(slices.Sorted(maps.Keys(c.Files)), wantFiles) {
 		t.Errorf("read from %v, want %v", c.Files, wantFiles)

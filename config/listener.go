@@ -1,5 +1,7 @@
 package config
 
+import "net"
+
 // Listener is where a gateway listens.
 type Listener struct {
 	Bind  string // an IP address
@@ -9,6 +11,9 @@ type Listener struct {
 
 // Listener is where a gateway of this configuration listens.
 func (c Config) Listener() Listener { return Listener{c.Bind, c.Port, c.TLS != (TLS{})} }
+
+// IsLocal reports whether only this machine reaches a gateway of this configuration.
+func (c Config) IsLocal() bool { return net.ParseIP(c.Bind).IsLoopback() }
 
 // FindListener returns where a gateway of a configuration listens, with the defaults for
 // what cannot be read, and all faults of the configuration, for which it reads no key.

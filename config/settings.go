@@ -15,6 +15,7 @@ import (
 type document struct {
 	Config
 	tls            tlsFiles
+	adminKey       secret
 	backends       []*backend
 	models         []*model
 	defaultBackend string
@@ -26,6 +27,8 @@ const noBackend = "none"
 func (d *document) fields() []field {
 	return []field{
 		{name: "listen", into: d.listen(), doc: "where the gateway answers"},
+		{name: "admin_key", into: d.adminKey.group(), doc: "an admin's gateway key that is made elsewhere, as `agw_` and the output of " +
+			"`openssl rand -hex 32`; with it everybody needs a gateway key"},
 		{name: "backends", into: groups[backend]{&d.backends, (*backend).group}, doc: "the places where models are served"},
 		{name: "models", into: groups[model]{&d.models, (*model).group}, doc: "the models that have backends, other names or prices of their own"},
 		{name: "default_backend", into: value(&d.defaultBackend, backendName()), unset: noBackend,
@@ -41,10 +44,12 @@ func (d *document) fields() []field {
 func (d *document) listen() group {
 	return group{fields: []field{
 		{name: "bind", into: value(&d.Bind, address()), unset: "127.0.0.1", variables: []string{"AI_GATEWAY_BIND"},
-			doc: "IP address to listen on; any but a loopback address needs `open`"},
+			doc: "IP address to listen on; where other machines reach it, everybody needs a gateway key, and the first start makes one"},
 		{name: "port", into: value(&d.Port, integer[int](1, 65535)), unset: "3002", variables: []string{"PORT"}, doc: "port to listen on"},
 		{name: "open", into: value(&d.Open, boolean()), unset: "false", variables: []string{"AI_GATEWAY_OPEN"},
-			doc: "anyone who reaches the address may use the gateway, spend its keys and read its prompt log; it then answers to every host name"},
+			doc: "as long as there is no gateway key, anyone who reaches the address may use the gateway, spend its keys and read its prompt log; it answers to every host name"},
+		{name: "trusted_hops", into: value(&d.TrustedHops, integer[int](0, 16)), unset: "0", variables: []string{"AI_GATEWAY_TRUSTED_HOPS"},
+			doc: "how many proxies stand before the gateway: so many entries of `X-Forwarded-For`, from its end, are believed for the client's address"},
 		{name: "tls", into: d.tls.group(), doc: "serves HTTPS instead of HTTP"},
 	}}
 }

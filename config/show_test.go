@@ -13,6 +13,7 @@ listen:
   bind: 127.0.0.1 # default
   port: 3004 # PORT
   open: false # default
+  trusted_hops: 0 # default
 backends:
 - name: b # ai-gateway.yaml:3
   kind: openai # default

@@ -26,10 +26,19 @@ func (c Config) Summary() string {
 	fmt.Fprintf(&b, "Retries: %d, the first after %s\n", c.Retry.Attempts, c.Retry.Delay)
 	fmt.Fprintf(&b, "Rate limit: %d requests a minute (shown only: not enforced yet)\n", c.RateLimitRPM)
 	fmt.Fprintf(&b, "Prompt log: %s\n", c.PromptLog.Mode)
-	if c.Open {
-		b.WriteString("Open: anyone who reaches this address may use the gateway and read its prompt log\n")
-	}
+	fmt.Fprintf(&b, "Access: %s\n", c.access())
 	return b.String()
+}
+
+// access says who may use the gateway.
+func (c Config) access() string {
+	switch {
+	case c.AdminKey != "" || !c.IsLocal() && !c.Open:
+		return "everybody needs a gateway key"
+	case c.Open:
+		return "open while there is no gateway key: anyone who reaches this address may use the gateway and read its prompt log"
+	}
+	return "open to this machine while there is no gateway key (`ai-gateway keys create` makes one)"
 }
 
 func (c Config) summarizeModels(b *strings.Builder) {

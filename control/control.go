@@ -37,6 +37,9 @@ type Config struct {
 	Prices     pricing.Book
 	Envoy      *xds.Server
 	Apply      func(*Settings) // is called with all that come in force
+	// Protected is closed once everybody needs a gateway key. From then on Envoy answers to
+	// every host name.
+	Protected <-chan struct{}
 	// NeedsRestart reports whether a configuration differs from the one at the start in what
 	// is read at the start alone.
 	NeedsRestart func(begun, now config.Config) bool
@@ -59,6 +62,8 @@ type Control struct {
 	now   atomic.Pointer[Settings]
 	begun config.Config // in force at the start
 	read  config.Files  // last, whether they were good or not
+
+	telling sync.Mutex // Envoy of one configuration after another
 
 	mu    sync.Mutex
 	fault string // why what the files say now is not in force; "" if it is
@@ -123,8 +128,25 @@ func (c *Control) Start(ctx context.Context) error {
 
 // Run puts changed files in force until ctx ends.
 func (c *Control) Run(ctx context.Context) error {
+	var protecting sync.WaitGroup
+	defer protecting.Wait()
+	protecting.Go(func() { c.protect(ctx) })
 	config.Watch(ctx, func() config.Files { return c.read }, func() (done bool) { return c.reload(ctx) })
 	return nil
+}
+
+// protect tells Envoy what is in force again when the gateway becomes a protected one.
+func (c *Control) protect(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-c.Protected:
+	}
+	c.telling.Lock()
+	defer c.telling.Unlock()
+	if err := c.send(ctx, c.now.Load()); err != nil && ctx.Err() == nil {
+		c.Log.Error("envoy could not be told that the gateway is protected; it answers to local host names alone", "error", err)
+	}
 }
 
 // Static is Envoy's configuration for ours, as one file that Envoy can validate.
@@ -169,6 +191,8 @@ func (c *Control) reload(ctx context.Context) (done bool) {
 // (xds.ErrUnconfirmed) it keeps what was published, as it may still accept that: the plans
 // in force find their groups in it, too.
 func (c *Control) replace(ctx context.Context) error {
+	c.telling.Lock()
+	defer c.telling.Unlock()
 	before := c.now.Load()
 	err := c.change(ctx, before)
 	if err == nil || errors.Is(err, xds.ErrUnconfirmed) {
@@ -243,9 +267,20 @@ func (c *Control) send(ctx context.Context, s *Settings) error {
 	return c.Envoy.Publish(ctx, snapshot)
 }
 
+// anyHost reports whether Envoy answers to every host name: where everybody needs a key, no
+// web page gains anything by a name of its own that leads here.
+func (c *Control) anyHost(s *Settings) bool {
+	select {
+	case <-c.Protected:
+		return true
+	default:
+		return s.Config.Open || s.Config.AdminKey != "" || !s.Config.IsLocal()
+	}
+}
+
 func (c *Control) envoyConfig(s *Settings) (xds.Config, error) {
 	e, err := c.Frame()
-	e.Bind, e.Port, e.AnyHost = s.Config.Bind, s.Config.Port, s.Config.Open
+	e.Bind, e.Port, e.AnyHost, e.TrustedHops = s.Config.Bind, s.Config.Port, c.anyHost(s), s.Config.TrustedHops
 	e.Certificate, e.Key, e.Origins = s.Config.TLS.Certificate, s.Config.TLS.Key, s.Config.CORSOrigins
 	e.Routes, e.Routes.Backends = s.Routes, s.backends
 	e.Retry, e.MaxBody = s.Config.Retry, s.Config.MaxBody

@@ -18,6 +18,8 @@ type Agent struct {
 	Envoy      func() gateway.EnvoyStatus
 	Ledger     func() gateway.LedgerStats
 	Ping       func(context.Context) error // of the store
+	KeysLoaded func() bool                 // whether the gateway keys were read: until then nobody is let in
+	Entry      Entry
 	Log        *slog.Logger
 }
 
@@ -36,29 +38,26 @@ const (
 
 // AgentHandler answers what clients of models ask, and whether all is well: no other
 // process need live for that.
-func AgentHandler(a Agent) http.Handler { return handler{find: a.find, log: a.Log} }
+func AgentHandler(a Agent) http.Handler { return handler{a.endpoints(), a.Entry, a.Log} }
 
-func (a Agent) find(path string) answerer {
-	switch path {
-	case "/livez":
-		return alive
-	case "/health":
-		return a.health
-	case modelsPath:
-		return a.models
+// endpoints are those of the agent.
+func (a Agent) endpoints() []endpoint {
+	return []endpoint{
+		{Endpoint{http.MethodGet, "/livez", 0}, alive},
+		{Endpoint{http.MethodGet, "/health", 0}, a.health},
+		{Endpoint{http.MethodGet, modelsPath, gateway.Member}, a.models},
+		{Endpoint{http.MethodGet, modelsPath + "/" + idMark, gateway.Member}, a.model},
 	}
-	if id, ok := below(modelsPath, path); ok {
-		return func(*http.Request) (any, error) { return a.model(gateway.Model(id)) }
-	}
-	return nil
 }
 
-func (a Agent) models(*http.Request) (any, error) {
-	return map[string]any{"object": "list", "data": modelsOf(a.InForce())}, nil
+// models lists those that the caller may use.
+func (a Agent) models(r *http.Request) (any, error) {
+	return map[string]any{"object": "list", "data": a.modelsFor(callerOf(r))}, nil
 }
 
-func (a Agent) model(id gateway.Model) (any, error) {
-	for _, m := range modelsOf(a.InForce()) {
+func (a Agent) model(r *http.Request) (any, error) {
+	id := gateway.Model(r.PathValue("id"))
+	for _, m := range a.modelsFor(callerOf(r)) {
 		if m.ID == id {
 			return m, nil
 		}
@@ -66,11 +65,14 @@ func (a Agent) model(id gateway.Model) (any, error) {
 	return nil, gateway.NoModel(id)
 }
 
-func modelsOf(now InForce) []Model {
-	list := []Model{}
+// modelsFor are the models that a caller may use. Who may use a model may use its aliases.
+func (a Agent) modelsFor(c *gateway.Caller) []Model {
+	list, now := []Model{}, a.InForce()
 	for _, r := range now.Routes.Models {
 		for _, name := range append([]gateway.Model{r.Model}, r.Aliases...) {
-			list = append(list, Model{ID: name, Object: "model", Created: now.Since.Unix(), OwnedBy: r.Steps[0].Backend})
+			if c.MayUse(name) || c.MayUse(r.Model) {
+				list = append(list, Model{ID: name, Object: "model", Created: now.Since.Unix(), OwnedBy: r.Steps[0].Backend})
+			}
 		}
 	}
 	return list
@@ -83,7 +85,7 @@ func (a Agent) health(r *http.Request) (any, error) {
 	h := Health{
 		Status: "ok", Ready: true, Version: a.Version, Storage: now.Storage,
 		UptimeSeconds: int64(time.Since(a.Started).Seconds()),
-		Parts:         map[string]string{"serve": "ok", "config": "ok", "store": "ok", "usage": "ok", "envoy": "ok"},
+		Parts:         map[string]string{"serve": "ok", "config": "ok", "store": "ok", "usage": "ok", "keys": "ok", "envoy": "ok"},
 		Envoy:         envoyHealth(envoy),
 		Config:        ConfigHealth{File: a.ConfigFile, Since: now.Since.UTC(), Fault: now.Fault},
 		Usage:         usageHealth(ledger),
@@ -99,6 +101,9 @@ func (a Agent) health(r *http.Request) (any, error) {
 	}
 	if now.Fault != "" {
 		h.degrade("config", "what the files hold now is not in force; what was before is")
+	}
+	if !a.KeysLoaded() {
+		h.Status, h.Ready, h.Parts["keys"] = "unavailable", false, "not read yet: nobody is let in"
 	}
 	if envoy.Envoys == 0 {
 		h.Status, h.Ready, h.Parts["envoy"] = "unavailable", false, "not connected"

@@ -33,7 +33,7 @@ func agent() Agent {
 		Ledger:  func() gateway.LedgerStats { return gateway.LedgerStats{} },
 		Ping:    func(context.Context) error { return nil },
 		Started: time.Now(), Version: "1.2.3", ConfigFile: "ai-gateway.yaml",
-		Log: slog.New(slog.DiscardHandler),
+		KeysLoaded: func() bool { return true }, Entry: open, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -69,8 +69,33 @@ func (b books) Latencies(context.Context, gateway.UsageQuery, bool) ([]gateway.L
 	return nil, nil
 }
 
-func (b books) Prompts(_ context.Context, limit int) ([]gateway.LoggedPrompt, error) {
-	return make([]gateway.LoggedPrompt, limit), nil
+func (b books) Prompts(_ context.Context, key gateway.KeyID, limit int) ([]gateway.LoggedPrompt, error) {
+	prompts := make([]gateway.LoggedPrompt, limit)
+	for i := range prompts {
+		prompts[i].Key.ID = key
+	}
+	return prompts, nil
+}
+
+func (b books) Key(_ context.Context, id gateway.KeyID) (gateway.APIKey, error) {
+	if id != "key_1" && id != "key_2" {
+		return gateway.APIKey{}, gateway.ErrNoAPIKey
+	}
+	return gateway.APIKey{ID: id, Label: "Nightly", Grant: gateway.Grant{Role: gateway.Member, Tags: map[string]string{}}}, nil
+}
+
+func (b books) APIKeys(ctx context.Context, before gateway.KeyID, limit int) ([]gateway.APIKey, error) {
+	var all []gateway.APIKey
+	for _, id := range []gateway.KeyID{"key_2", "key_1"} {
+		if k, err := b.Key(ctx, id); err == nil && (before == "" || id < before) && len(all) < limit {
+			all = append(all, k)
+		}
+	}
+	return all, nil
+}
+
+func (b books) Audit(_ context.Context, before int64, limit int) ([]gateway.AuditEntry, error) {
+	return []gateway.AuditEntry{{ID: before + int64(limit), Actor: "key_1", Action: "key.create"}}, nil
 }
 
 var sums = gateway.Sums{Requests: 2, PromptTokens: 30, CachedTokens: 5, CompletionTokens: 70, Cost: 1_500_000_000, Unpriced: 1}
@@ -85,9 +110,14 @@ func api() API {
 			base := &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/v1"}
 			return Configuration{Text: "bind: localhost\n", Routes: gateway.Routes{Backends: []gateway.Backend{{Name: "local", BaseURL: base}}}}, nil
 		},
-		Started: time.Now(), Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
+		Started: time.Now(), Version: "1.2.3", Log: slog.New(slog.DiscardHandler), Entry: open, Keys: &issuer{},
 	}
 }
+
+// open lets everybody in.
+var open = Entry{Origins: func() []string { return nil }, Admit: func(gateway.Credentials) (gateway.Admission, *gateway.Error) {
+	return gateway.Admission{Caller: &gateway.Caller{Key: gateway.Key{ID: gateway.AnonymousKey}}}, nil
+}}
 
 // all are both roles' handlers, as Envoy has them.
 func all(a Agent, b API) http.Handler {
@@ -179,7 +209,9 @@ func TestNothingIsAnEmptyListAndNotNull(t *testing.T) {
 
 type nothing struct{ books }
 
-func (nothing) Prompts(context.Context, int) ([]gateway.LoggedPrompt, error) { return nil, nil }
+func (nothing) Prompts(context.Context, gateway.KeyID, int) ([]gateway.LoggedPrompt, error) {
+	return nil, nil
+}
 
 func TestHealthShowsWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -19,18 +18,19 @@ const answerTimeout = 10 * time.Second
 // answerer makes an answer that becomes JSON, or an error that becomes the envelope.
 type answerer func(*http.Request) (any, error)
 
-// handler answers with what find returns for a path; nil is an unknown one. http.ServeMux
-// would redirect the paths of models whose ids hold two slashes, and answer in plain text.
+// handler answers what its endpoints list. http.ServeMux would redirect the paths of models
+// whose ids hold two slashes, and answer in plain text.
 type handler struct {
-	find func(path string) answerer
-	log  *slog.Logger
+	endpoints []endpoint
+	entry     Entry
+	log       *slog.Logger
 }
 
 // ServeHTTP answers in JSON, whatever happens.
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
 	defer cancel()
-	value, err := h.answererOf(r)(r.WithContext(ctx))
+	value, err := h.ask(r.WithContext(ctx))
 	if err != nil {
 		h.refuse(w, r, errors.Join(err, ctx.Err())) // databases have errors of their own for a context's end
 		return
@@ -47,36 +47,32 @@ func (h handler) answer(w http.ResponseWriter, r *http.Request, value any) {
 	send(w, statusOf(value), body)
 }
 
-func (h handler) answererOf(r *http.Request) answerer {
-	answer := h.find(r.URL.Path)
-	switch {
-	case answer == nil:
-		return unknownURL
-	case !reads(r):
-		return onlyGet
+// ask finds the endpoint, and asks it if the caller may.
+func (h handler) ask(r *http.Request) (any, error) {
+	found, err := find(h.endpoints, r)
+	if err != nil {
+		return nil, err
 	}
-	return answer
-}
-
-func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
-
-// below returns what follows a path and a slash: ids may hold any characters.
-func below(path, whole string) (id string, ok bool) {
-	id, ok = strings.CutPrefix(whole, path+"/")
-	return id, ok && id != ""
+	if r, err = h.entry.admit(r, found.Endpoint); err != nil {
+		return nil, err
+	}
+	return found.answer(r)
 }
 
 func statusOf(value any) int {
-	if h, ok := value.(Health); ok && !h.Ready {
-		return http.StatusServiceUnavailable
+	if v, ok := value.(interface{ status() int }); ok {
+		return v.status()
 	}
 	return http.StatusOK
 }
 
 func (h handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	refusal := refusalOf(r.Context(), h.log, r.URL.Path, err)
-	if refusal.Status == http.StatusMethodNotAllowed {
-		w.Header().Set("Allow", "GET, HEAD")
+	switch refusal.Status {
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", strings.Join(methodsOf(h.endpoints, r.URL.Path), ", "))
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	if refusal.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(refusal.RetryAfter))
@@ -102,6 +98,8 @@ func refusalOf(ctx context.Context, log *slog.Logger, path string, err error) *g
 		return notFound("key_not_found", "key", "No request was made with this key. GET /api/costs lists the ids of those that were used.")
 	case errors.Is(err, gateway.ErrNoRequest):
 		return notFound("request_not_found", "id", "No such request is recorded. Rows appear about a second after their request has ended.")
+	case errors.Is(err, gateway.ErrNoAPIKey):
+		return notFound("api_key_not_found", "id", "There is no gateway key of this id. GET /api/keys lists them.")
 	case ctx.Err() != nil: // the client left, or the gateway ends
 		return tooSlow()
 	}
@@ -120,15 +118,6 @@ func tooSlow() *gateway.Error {
 
 func notFound(code, param, message string) *gateway.Error {
 	return &gateway.Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: code, Param: param, Message: message}
-}
-
-func unknownURL(r *http.Request) (any, error) {
-	return nil, notFound("unknown_url", "", fmt.Sprintf("Invalid URL (%s %s)", r.Method, r.URL.Path))
-}
-
-func onlyGet(*http.Request) (any, error) {
-	return nil, &gateway.Error{Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed",
-		Message: "This URL takes GET requests."}
 }
 
 func alive(*http.Request) (any, error) { return map[string]string{"status": "ok"}, nil }

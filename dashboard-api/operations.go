@@ -21,6 +21,7 @@ type operations struct {
 	a   API
 	mux *http.ServeMux
 	api huma.API
+	all []Endpoint
 }
 
 // useEnvelope has huma write errors as the rest of the API does. Its hook for that is a
@@ -39,7 +40,7 @@ func newOperations(a API) *operations {
 		"text/csv":         {Marshal: marshalCSV},
 	}
 	mux := http.NewServeMux()
-	o := &operations{a: a, mux: mux, api: humago.New(mux, config)}
+	o := &operations{a: a, mux: mux, api: humago.New(mux, config), all: []Endpoint{{http.MethodGet, openAPIPath, 0}}}
 	o.addRequests()
 	o.addUsage()
 	o.addSystem()
@@ -66,8 +67,20 @@ func (o *operations) takes(r *http.Request) bool {
 
 const openAPIPath = "/api/openapi.json"
 
-// ServeHTTP answers a request that it takes.
+// ServeHTTP answers a request that it takes, if the caller may ask.
 func (o *operations) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for _, e := range o.all {
+		if _, ok := e.match(r.URL.Path); !ok {
+			continue
+		}
+		admitted, err := o.a.Entry.admit(r, e)
+		if err != nil {
+			handler{log: o.a.Log}.refuse(w, r, err)
+			return
+		}
+		r = admitted
+		break
+	}
 	if r.URL.Path == openAPIPath {
 		o.describe(w, r)
 		return
@@ -83,8 +96,10 @@ func (o *operations) describe(w http.ResponseWriter, r *http.Request) {
 	handler{log: o.a.Log}.answer(w, r, o.api.OpenAPI())
 }
 
-// register adds a GET operation. What answer returns as an error is refused as everywhere.
-func register[I, O any](o *operations, path, id, summary string, answer func(context.Context, *I) (*O, error)) {
+// register adds a GET operation for callers of a role. What answer returns as an error is
+// refused as everywhere.
+func register[I, O any](o *operations, role gateway.Role, path, id, summary string, answer func(context.Context, *I) (*O, error)) {
+	o.all = append(o.all, Endpoint{http.MethodGet, path, role})
 	huma.Register(o.api, huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary,
 		Errors: []int{http.StatusBadRequest, http.StatusInternalServerError, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *I) (*O, error) {

@@ -137,7 +137,7 @@ type RequestDetail struct {
 
 func (o *operations) addRequests() {
 	type page struct{ Body RequestPage }
-	register(o, "/api/requests", "list-requests", "Requests, newest first", func(ctx context.Context, in *requestsInput) (*page, error) {
+	register(o, gateway.Member, "/api/requests", "list-requests", "Requests, newest first", func(ctx context.Context, in *requestsInput) (*page, error) {
 		body, err := o.requests(ctx, in)
 		return &page{body}, err
 	})
@@ -145,10 +145,13 @@ func (o *operations) addRequests() {
 	type one struct {
 		ID uuid.UUID `path:"id" format:"uuid"`
 	}
-	register(o, "/api/requests/{id}", "get-request", "All that is recorded of a request", func(ctx context.Context, in *one) (*detail, error) {
+	register(o, gateway.Member, "/api/requests/{id}", "get-request", "All that is recorded of a request", func(ctx context.Context, in *one) (*detail, error) {
 		record, err := o.a.Store.Request(ctx, in.ID)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
+		case !sees(ctx, record.Key.ID):
+			return nil, gateway.ErrNoRequest
 		}
 		c, err := o.a.Configuration()
 		return &detail{detailOf(&record, c)}, err
@@ -162,7 +165,7 @@ func (o *operations) requests(ctx context.Context, in *requestsInput) (RequestPa
 	}
 	filter := in.filter()
 	filter.RequestID = in.RequestID
-	found, err := o.a.Store.Requests(ctx, filter, after, in.Limit+1)
+	found, err := o.a.Store.Requests(ctx, ownOnly(ctx, filter), after, in.Limit+1)
 	page := RequestPage{Data: []Request{}}
 	if len(found) > in.Limit {
 		found = found[:in.Limit]

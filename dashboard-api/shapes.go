@@ -1,6 +1,7 @@
 package dashboardapi
 
 import (
+	"net/http"
 	"time"
 
 	"ai-gateway/gateway"
@@ -17,6 +18,14 @@ type Health struct {
 	Config        ConfigHealth      `json:"config"`
 	Usage         UsageHealth       `json:"usage"`
 	Ready         bool              `json:"-"` // false answers with a 503
+}
+
+// status is that of the HTTP answer.
+func (h Health) status() int {
+	if h.Ready {
+		return http.StatusOK
+	}
+	return http.StatusServiceUnavailable
 }
 
 // ConfigHealth is which configuration is in force.

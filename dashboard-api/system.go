@@ -52,7 +52,7 @@ const (
 
 func (o *operations) addSystem() {
 	type answer struct{ Body System }
-	register(o, "/api/system", "get-system", "How the gateway is", func(ctx context.Context, _ *struct{}) (*answer, error) {
+	register(o, gateway.Admin, "/api/system", "get-system", "How the gateway is", func(ctx context.Context, _ *struct{}) (*answer, error) {
 		return &answer{o.a.system(ctx)}, nil
 	})
 }

@@ -78,7 +78,7 @@ type Usage struct {
 
 func (o *operations) addUsage() {
 	type answer struct{ Body Usage }
-	register(o, "/api/usage", "get-usage", "Requests, tokens, cost and latency over time", func(ctx context.Context, in *usageInput) (*answer, error) {
+	register(o, gateway.Member, "/api/usage", "get-usage", "Requests, tokens, cost and latency over time", func(ctx context.Context, in *usageInput) (*answer, error) {
 		usage, err := o.usage(ctx, in)
 		return &answer{usage}, err
 	})
@@ -89,6 +89,7 @@ func (o *operations) usage(ctx context.Context, in *usageInput) (Usage, error) {
 	if err != nil {
 		return Usage{}, err
 	}
+	q.RequestFilter = ownOnly(ctx, q.RequestFilter)
 	sums, err := o.a.Store.Usage(ctx, q)
 	if err != nil {
 		return Usage{}, err

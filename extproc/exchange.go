@@ -28,19 +28,20 @@ type exchange struct {
 	streamUsage *streamUsage
 	question    question
 
-	state    state
-	started  time.Time
-	head     head
-	held     int64        // bytes of the body that are counted in inFlight
-	request  *readRequest // prepared
-	planned  bool
-	planning bool // the last message that was answered was the request's body
-	intent   gateway.Intent
-	prompt   string
-	text     gateway.PromptText // until an answer reads it
-	unasked  bool               // we asked the provider for usage, the client did not
-	secrets  []string           // keys that the plan's backends are called with, and the client's
-	mask     masker             // of what the backends answer
+	state     state
+	started   time.Time
+	head      head
+	admission gateway.Admission
+	held      int64        // bytes of the body that are counted in inFlight
+	request   *readRequest // prepared
+	planned   bool
+	planning  bool // the last message that was answered was the request's body
+	intent    gateway.Intent
+	prompt    string
+	text      gateway.PromptText // until an answer reads it
+	unasked   bool               // we asked the provider for usage, the client did not
+	secrets   []string           // keys that the plan's backends are called with, and the client's
+	mask      masker             // of what the backends answer
 
 	status   int
 	ttft     time.Duration
@@ -50,6 +51,7 @@ type exchange struct {
 	unread   bool           // nothing of the answer's body was read
 	partial  bool           // not all of it was
 	unsent   bool           // the plan never reached Envoy
+	stopped  bool           // the caller's key ended, and the answer with it
 	answered gateway.Answer // of no source as long as nothing is known
 
 	prepared bool  // the job that is next has been
@@ -69,14 +71,16 @@ const (
 	awaitResponseHeaders
 	awaitJSON   // the response's body, whole
 	awaitEvents // the response's body, piece by piece
+	awaitCut    // the next piece, to break the response off at it
 	awaitNothing
 )
 
 // head is what is kept of the request's headers.
 type head struct {
-	endpoint                         gateway.Endpoint
-	authorization, requestID, client string
-	query                            bool // there is one
+	endpoint          gateway.Endpoint
+	requestID, client string
+	keys              [4]string // that the client sent, with their schemes
+	query             bool      // there is one
 }
 
 var errOrder = errors.New("message out of order")
@@ -178,6 +182,7 @@ func (x *exchange) settle() {
 		Status:    x.status,
 		Finished:  x.finished,
 		Unsent:    x.unsent,
+		Stopped:   x.stopped,
 		EnvoyGone: x.reason == transport.PeerLost,
 		Answer:    x.completed(),
 		Prompt:    x.prompt,
@@ -234,8 +239,13 @@ func (x *exchange) readHead(m message) *gateway.Error {
 	switch {
 	case x.head.endpoint == 0:
 		return errUnknownURL
-	case !printable(h.path) || !printable(h.authorization):
+	case !printable(h.path) || !h.credentialsPrintable():
 		return errNotASCII
+	}
+	if refusal := x.admit(&h); refusal != nil {
+		return refusal
+	}
+	switch {
 	case len(h.contentEncoding) > 0 && !bytes.EqualFold(h.contentEncoding, []byte("identity")):
 		return errEncoded
 	case !isMediaType(h.contentType, "application/json"):
@@ -248,13 +258,23 @@ func (x *exchange) readHead(m message) *gateway.Error {
 	if refusal := x.checkSize(h.contentLength); refusal != nil {
 		return refusal
 	}
-	x.head.authorization = string(h.authorization)
-	x.head.client = string(bytes.ToValidUTF8(h.client(), nil))
 	x.head.requestID = string(h.requestID)
 	if !validRequestID(x.head.requestID) {
 		x.head.requestID = uuid.NewString()
 	}
 	return nil
+}
+
+// admit decides who the request comes from, before its body is read.
+func (x *exchange) admit(h *headers) (refusal *gateway.Error) {
+	x.head.client = string(bytes.ToValidUTF8(h.client(), nil))
+	c := gateway.Credentials{
+		Authorization: string(h.authorization), APIKey: string(h.apiKey), XAPIKey: string(h.xAPIKey), ProviderKey: string(h.providerKey),
+		Repeated: string(h.repeated), Client: x.head.client,
+	}
+	x.head.keys = [...]string{c.Authorization, c.APIKey, c.XAPIKey, c.ProviderKey}
+	x.admission, refusal = x.c.Admit(c)
+	return refusal
 }
 
 // checkSize refuses a declared length early. Nothing is reserved by it: else
@@ -312,10 +332,20 @@ func (x *exchange) readRequest(m message) *readRequest {
 		return &readRequest{refusal: asRefusal(err)}
 	}
 	p, ok := x.rules.Plan(request.Model)
-	if !ok {
+	switch {
+	case !x.mayUse(request.Model, p, ok):
+		return &readRequest{refusal: errModel}
+	case !ok:
 		return &readRequest{refusal: gateway.NoModel(request.Model)}
 	}
 	return &readRequest{Request: request, plan: p}
+}
+
+// mayUse reports whether the caller may use a model, by the name that was asked for or by the
+// one that this is an alias of.
+func (x *exchange) mayUse(asked gateway.Model, p gateway.Plan, planned bool) bool {
+	caller := x.admission.Caller
+	return caller.MayUse(asked) || planned && caller.MayUse(p.Model)
 }
 
 // hold counts the body's bytes until the exchange ends: as long, Envoy keeps them
@@ -339,10 +369,11 @@ func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 	if err != nil {
 		return fmt.Errorf("minting a request's id: %w", err)
 	}
-	key := x.c.Identify(x.head.authorization)
+	caller := x.admission.Caller
 	x.intent = gateway.Intent{
 		ID: id, RequestID: x.head.requestID, StartedAt: started,
-		KeyID: key.ID, KeyLabel: key.Label, ClientIP: x.head.client,
+		KeyID: caller.Key.ID, KeyLabel: caller.Key.Label, UserID: caller.User, Team: caller.Team, Tags: caller.Tags,
+		ClientIP: x.head.client,
 		Endpoint: x.head.endpoint, Model: p.Model, Steps: p.Steps,
 		Stream: request.Stream, PromptTokens: request.PromptTokens, ServiceTier: request.ServiceTier,
 	}
@@ -365,8 +396,10 @@ func (x *exchange) keepSecret(keys []gateway.Secret) {
 		x.secrets = append(x.secrets, string(key))
 	}
 	x.mask = newMasker(x.secrets...)
-	if _, token, ok := strings.Cut(x.head.authorization, " "); ok {
-		x.secrets = append(x.secrets, strings.TrimSpace(token))
+	for _, sent := range x.head.keys {
+		if key := strings.TrimSpace(sent[strings.IndexByte(sent, ' ')+1:]); key != "" {
+			x.secrets = append(x.secrets, key)
+		}
 	}
 }
 
@@ -391,8 +424,8 @@ func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Reques
 	if x.head.query { // no endpoint has parameters, and what clients send as such may be a key
 		c.headers = append(c.headers[:len(c.headers):len(c.headers)], setHeader{":path", []byte(x.head.endpoint.Path())})
 	}
-	if p.ClientKey && x.intent.KeyID != gateway.AnonymousKey { // a bare "Bearer" is no key
-		metadata.authorization = x.head.authorization
+	if p.ClientKey {
+		metadata.authorization = x.admission.Authorization
 	}
 	return appendPlan(appendChange(reply, m.kind, c), metadata)
 }

@@ -174,6 +174,21 @@ func (b *books) only(t *testing.T) gateway.Settlement {
 
 var start = time.Date(2026, 11, 24, 8, 0, 0, 123456789, time.FixedZone("", 3600))
 
+// admit lets everybody in but who has the wrong key; who has "Bearer member" may use models
+// that begin with "g" alone.
+func admit(c gateway.Credentials) (gateway.Admission, *gateway.Error) {
+	caller := gateway.Caller{Key: gateway.Key{ID: "k_0123456789abcdef", Label: "sk-…9f2c"}}
+	switch c.Authorization {
+	case "Bearer wrong":
+		return gateway.Admission{}, &gateway.Error{Status: 401, Code: "invalid_api_key"}
+	case "":
+		caller.Key = gateway.Key{ID: gateway.AnonymousKey}
+	case "Bearer member":
+		caller.User, caller.Grant = "ada", &gateway.Grant{Role: gateway.Member, Models: []string{"g*"}}
+	}
+	return gateway.Admission{Caller: &caller, Authorization: c.Authorization}, nil
+}
+
 // fakeConfig plans every model but "missing", and prices every one but "unpriced".
 func fakeConfig(b *books) Config {
 	now, mu := start, sync.Mutex{}
@@ -194,13 +209,8 @@ func fakeConfig(b *books) Config {
 		MaxInFlight: 4 << 20,
 	}
 	return Config{
-		Rules: func() *Rules { return rules },
-		Identify: func(authorization string) gateway.Key {
-			if authorization == "" {
-				return gateway.Key{ID: gateway.AnonymousKey}
-			}
-			return gateway.Key{ID: "k_0123456789abcdef", Label: "sk-…9f2c"}
-		},
+		Rules:  func() *Rules { return rules },
+		Admit:  admit,
 		Begin:  b.begin,
 		Settle: b.settle,
 		Now: func() time.Time {

@@ -26,3 +26,7 @@ func validRequestID(s string) bool {
 	}
 	return true
 }
+
+func (h *headers) credentialsPrintable() bool {
+	return printable(h.authorization) && printable(h.apiKey) && printable(h.xAPIKey) && printable(h.providerKey)
+}

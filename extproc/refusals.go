@@ -12,7 +12,11 @@ var (
 	errUnknownURL = &gateway.Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
 		Message: "Unknown URL. This gateway serves POST /v1/chat/completions, /v1/completions and /v1/embeddings."}
 	errNotASCII = gateway.BadRequest("invalid_header", "",
-		"The URL and the Authorization header may hold printable ASCII characters only: percent-encode the URL's others.")
+		"The URL and the headers with keys may hold printable ASCII characters only: percent-encode the URL's others.")
+	errModel = &gateway.Error{Status: http.StatusForbidden, Type: "invalid_request_error", Code: "model_not_allowed", Param: "model",
+		Message: "This API key may not use this model. GET /v1/models lists those that it may use."}
+	errKeyEnded = &gateway.Error{Status: http.StatusUnauthorized, Type: "invalid_request_error", Code: "invalid_api_key",
+		Message: "The API key was revoked or has expired. The answer ends here."}
 	errEncoded = &gateway.Error{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Code: "unsupported_content_encoding",
 		Message: "The request body is compressed (Content-Encoding). Send it as it is."}
 	errNotJSON     = gateway.NotJSON()

@@ -141,6 +141,9 @@ func appendRefusal(b []byte, e *gateway.Error) []byte {
 	} else if e.Status < http.StatusInternalServerError {
 		set = append(set, setHeader{"x-should-retry", []byte("false")}) // a repetition meets the same refusal
 	}
+	if e.Status == http.StatusUnauthorized { // Source: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.2
+		set = append(set, setHeader{"www-authenticate", []byte("Bearer")})
+	}
 	b = appendHeaders(b, immediateHeaders, "", set...)
 	b = appendBytes(b, immediateBody, e.JSON())
 	b = appendBytes(b, immediateDetails, gateway.RefusalDetails)

@@ -3,6 +3,7 @@ package extproc
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"mime"
 	"net/http"
 	"strconv"
@@ -135,6 +136,8 @@ func (x *exchange) onResponseBody(m message, reply []byte) ([]byte, error) {
 		return x.onJSON(m, reply, c), nil
 	case awaitEvents:
 		return x.onEvents(m, reply, c), nil
+	case awaitCut:
+		return x.refuse(reply, errKeyEnded), nil // too late for an answer: Envoy breaks the stream off
 	case awaitNothing:
 		return appendChange(reply, m.kind, c), nil
 	}
@@ -168,11 +171,24 @@ func (x *exchange) withoutUsage(m message) (out []byte, same bool) {
 	return s.Next(m.body, true)
 }
 
+// onEvents passes a piece of a stream on, or ends the stream where the key has ended: with
+// an event that tells the client in the place of the piece, and a break at the next one. What
+// is already the last piece passes.
 func (x *exchange) onEvents(m message, reply []byte, c changes) []byte {
+	if ended := x.admission.Ended; ended != nil && !m.end && ended(x.c.Now()) {
+		x.state, x.stopped = awaitCut, true
+		return appendChange(reply, m.kind, changes{newBody: true, body: errorEvent(errKeyEnded)})
+	}
 	if out, same := x.stream.Next(m.body, m.end); !same {
 		c.newBody, c.body = true, out
 	}
 	return appendChange(reply, m.kind, c)
+}
+
+// errorEvent is an error as an event of a stream. What came before it may be half an event,
+// which the empty line ends.
+func errorEvent(e *gateway.Error) []byte {
+	return fmt.Appendf(nil, "\n\ndata: %s\n\n", e.JSON())
 }
 
 // elapsed is the time since the request's headers came.

@@ -67,12 +67,12 @@ type Rules struct {
 
 // Config is what exchanges need.
 type Config struct {
-	Rules    func() *Rules // those in force
-	Identify func(authorization string) gateway.Key
-	Begin    func(*gateway.Intent) error // records a request before it goes out; after an error it does not
-	Settle   func(*gateway.Settlement)   // called once for each request that Begin has recorded and whose end was seen
-	Now      func() time.Time
-	Log      *slog.Logger
+	Rules  func() *Rules                                                 // those in force
+	Admit  func(gateway.Credentials) (gateway.Admission, *gateway.Error) // decides by the headers who a request comes from
+	Begin  func(*gateway.Intent) error                                   // records a request before it goes out; after an error it does not
+	Settle func(*gateway.Settlement)                                     // called once for each request that Begin has recorded and whose end was seen
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Server is the ext_proc service.

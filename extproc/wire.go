@@ -34,8 +34,10 @@ type message struct {
 
 // headers are the header fields that we look at; nil where there is none.
 type headers struct {
-	path, status, authorization, contentType, contentLength, contentEncoding, server, requestID []byte
-	peer, forwardedFor                                                                          []byte // Envoy's two ways to tell the client's address
+	path, status, contentType, contentLength, contentEncoding, server, requestID []byte
+	authorization, apiKey, xAPIKey, providerKey                                  []byte // credentials
+	peer, forwardedFor                                                           []byte // Envoy's two ways to tell the client's address
+	repeated                                                                     []byte // the name of a credential that came twice, with different values
 }
 
 // field returns where the value of a header belongs, or nil.
@@ -47,6 +49,12 @@ func (h *headers) field(name []byte) *[]byte {
 		return &h.status
 	case "authorization":
 		return &h.authorization
+	case "api-key":
+		return &h.apiKey
+	case "x-api-key":
+		return &h.xAPIKey
+	case "x-provider-key":
+		return &h.providerKey
 	case "content-type":
 		return &h.contentType
 	case "content-length":
@@ -149,7 +157,8 @@ func (m *message) parseHeaders(b []byte) error {
 	})
 }
 
-// parse reads a HeaderMap. Of a header that comes twice, the last one counts.
+// parse reads a HeaderMap. Of a header that comes twice, the last one counts; a credential
+// that does is noted.
 func (h *headers) parse(b []byte) error {
 	return each(b, func(tag uint64, v []byte, _ uint64) error {
 		if tag != bytesTag(headerMapHeaders) {
@@ -177,9 +186,16 @@ func (h *headers) parseOne(b []byte) error {
 		value = raw
 	}
 	if field := h.field(key); field != nil {
+		if *field != nil && h.isCredential(field) && !bytes.Equal(*field, value) {
+			h.repeated = key
+		}
 		*field = value
 	}
 	return err
+}
+
+func (h *headers) isCredential(field *[]byte) bool {
+	return field == &h.authorization || field == &h.apiKey || field == &h.xAPIKey || field == &h.providerKey
 }
 
 // client is the address of the client as Envoy saw it: the peer where Envoy names

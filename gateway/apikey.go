@@ -33,6 +33,18 @@ type Grant struct {
 	ProviderKeys bool              `json:"provider_keys"` // clients may bring a provider's key of their own in X-Provider-Key
 }
 
+// IssuedKey is a key with its secret, which is shown once.
+type IssuedKey struct {
+	APIKey
+	Secret string `json:"-"`
+}
+
+// String hides the secret.
+func (k IssuedKey) String() string { return string(k.ID) }
+
+// GoString hides the secret from %#v.
+func (k IssuedKey) GoString() string { return "gateway.IssuedKey{" + string(k.ID) + "}" }
+
 // KeyStatus says whether a key works.
 type KeyStatus string
 

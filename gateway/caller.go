@@ -5,6 +5,13 @@ import "time"
 // GatewayKeyPrefix is what every key of the gateway's own begins with.
 const GatewayKeyPrefix = "agw_"
 
+// Headers with which clients bring keys, besides Authorization and AzureKeyHeader. None of
+// them reaches a provider.
+const (
+	XAPIKeyHeader     = "x-api-key"
+	ProviderKeyHeader = "x-provider-key" // a provider's key of the client's own, beside a gateway key
+)
+
 // Credentials are the headers of a request by which it may say whose it is, and the
 // client's address.
 type Credentials struct {
@@ -21,6 +28,7 @@ type Caller struct {
 	Key   Key    // as rows name it
 	User  string // whom the usage is booked to; "" for nobody that is known
 	Team  string // "" for none
+	Tags  string // of the key, as a JSON object; "" for none
 	Grant *Grant // nil for clients without a gateway key, which only an open gateway lets in
 }
 

@@ -64,7 +64,9 @@ type Intent struct {
 	StartedAt    time.Time // UTC, whole microseconds
 	KeyID        KeyID
 	KeyLabel     string
-	UserID       string // empty until there are people
+	UserID       string // whom the usage is booked to; empty for nobody that is known
+	Team         string // of the gateway key; empty for none
+	Tags         string // of the gateway key, as a JSON object; empty for none
 	ClientIP     string
 	Endpoint     Endpoint
 	Model        Model
@@ -83,6 +85,7 @@ type Settlement struct {
 	Status    int           // 0 if no response headers came
 	Finished  bool          // the answer's last byte was seen
 	Unsent    bool          // the plan never reached Envoy, so no backend was called
+	Stopped   bool          // the gateway broke the answer off, as the caller's key had ended
 	EnvoyGone bool          // and tells no more of it
 	Answer    Answer
 	Prompt    string // of the last user message; empty while prompts are not logged

@@ -16,7 +16,9 @@ type Row struct {
 	TTFT          time.Duration // 0 if no byte of an answer came
 	KeyID         KeyID
 	KeyLabel      string
-	UserID        string // "" until there are people
+	UserID        string // whom the usage is booked to; "" for nobody that is known
+	Team          string // "" for none
+	Tags          string // a JSON object; "" for none
 	ClientIP      string
 	Endpoint      Endpoint
 	Model         Model

@@ -76,14 +76,19 @@ func (s *Store) costs(ctx context.Context, id gateway.KeyID) ([]gateway.KeyCosts
 	return keys, nil
 }
 
-// Prompts returns the newest entries of the prompt log, newest first.
-func (s *Store) Prompts(ctx context.Context, limit int) ([]gateway.LoggedPrompt, error) {
+// Prompts returns the newest entries of the prompt log, of one key or of all (""), newest
+// first.
+func (s *Store) Prompts(ctx context.Context, key gateway.KeyID, limit int) ([]gateway.LoggedPrompt, error) {
 	var rows []promptRow
+	where, args := "", []any{limit}
+	if key != "" {
+		where, args = "WHERE p.key_id = ?", []any{key, limit}
+	}
 	err := s.read(ctx, "reading the prompt log", func(c *sqlx.Conn) error {
 		return c.SelectContext(ctx, &rows, c.Rebind(`
 			SELECT p.started_at, p.id, p.key_id, COALESCE(k.label, '') AS label, p.model, p.prompt, p.answer, p.prompt_tokens, p.completion_tokens
-			FROM prompts p LEFT JOIN keys k ON k.key_id = p.key_id
-			ORDER BY p.started_at DESC, p.id DESC LIMIT ?`), limit)
+			FROM prompts p LEFT JOIN keys k ON k.key_id = p.key_id `+where+`
+			ORDER BY p.started_at DESC, p.id DESC LIMIT ?`), args...)
 	})
 	prompts := make([]gateway.LoggedPrompt, len(rows))
 	for i, r := range rows {

@@ -49,7 +49,7 @@ func TestPromptsOfAnEarlierVersionAreKept(t *testing.T) {
 	store, err := Open(t.Context(), Config{Path: path})
 	do(t, err)
 	defer store.Close()
-	prompts, err := store.Prompts(t.Context(), 10)
+	prompts, err := store.Prompts(t.Context(), "", 10)
 	if err != nil || len(prompts) != 1 || prompts[0].Prompt != "asked" || prompts[0].Answer != "answered" {
 		t.Errorf("%+v, %v", prompts, err)
 	}

@@ -62,9 +62,10 @@ func (c Config) listener() (*listener.Listener, error) {
 		LocalReplyConfig: localReplies(&e),
 
 		// What a client says about itself is not believed: x-envoy-* from outside is
-		// dropped, and x-envoy-external-address is the peer.
-		UseRemoteAddress: wrapperspb.Bool(true),
-		ServerName:       "ai-gateway",
+		// dropped, and x-envoy-external-address is the peer, or who the trusted proxies say.
+		UseRemoteAddress:  wrapperspb.Bool(true),
+		XffNumTrustedHops: uint32(c.TrustedHops),
+		ServerName:        "ai-gateway",
 		CommonHttpProtocolOptions: &core.HttpProtocolOptions{
 			// To some servers they are the same as those with hyphens, which the allow list has
 			// not passed. Clients do send them, so the request goes on without.
@@ -129,7 +130,8 @@ func (c Config) extProc() *extproc.ExternalProcessor {
 			ResponseTrailerMode: extproc.ProcessingMode_SKIP,
 		},
 		ForwardRules: &extproc.HeaderForwardingRules{AllowedHeaders: anyOf(":method", ":path", ":authority", ":status",
-			"authorization", "content-type", "content-length", "content-encoding", "server", "x-request-id", "x-envoy-external-address")},
+			"authorization", gateway.AzureKeyHeader, gateway.XAPIKeyHeader, gateway.ProviderKeyHeader,
+			"content-type", "content-length", "content-encoding", "server", "x-request-id", "x-envoy-external-address")},
 		MetadataOptions: &extproc.MetadataOptions{ReceivingNamespaces: &extproc.MetadataOptions_MetadataNamespaces{
 			Untyped: []string{gateway.PlanNamespace, gateway.RouteNamespace, gateway.ClientNamespace},
 		}},

@@ -13,7 +13,7 @@ var (
 	apiAway = &gateway.Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "api_unavailable", RetryAfter: 1,
 		Message: "The gateway's API is not running; models are served all the same. Try again in a second."}
 	wrongHost = &gateway.Error{Status: http.StatusMisdirectedRequest, Type: "invalid_request_error", Code: "wrong_host",
-		Message: "This gateway answers to localhost alone. To answer to other host names, set AI_GATEWAY_OPEN=true (`listen.open`)."}
+		Message: "This gateway answers to localhost alone. To answer to other host names, make a gateway key (`ai-gateway keys create`), or set AI_GATEWAY_OPEN=true (`listen.open`)."}
 	twoHosts = gateway.BadRequest("two_hosts", "", "The request has more than one Host header.")
 	notPost  = &gateway.Error{Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed",
 		Message: "This endpoint takes POST requests with a JSON body."}

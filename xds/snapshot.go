@@ -22,6 +22,9 @@ type Config struct {
 	Bind    string // address to listen on
 	Port    int
 	AnyHost bool // answer to every Host header; else only to names of this machine
+	// TrustedHops is how many entries at the end of X-Forwarded-For come from proxies that are
+	// believed: the client's address is the first of them.
+	TrustedHops int
 	// FailOpen lets streams run on while the ext_proc service is dead. Traffic does not
 	// become free by it: requests without a plan meet the catch-all route.
 	FailOpen bool

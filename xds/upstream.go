@@ -35,7 +35,8 @@ var (
 // they hold while the gateway process is dead. What an attempt adds would still be
 // there for the next one at another backend: so credentials are removed first.
 func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter {
-	headers := []*mutationrules.HeaderMutation{remove("authorization"), remove(gateway.AzureKeyHeader)}
+	headers := []*mutationrules.HeaderMutation{remove("authorization"), remove(gateway.AzureKeyHeader),
+		remove(gateway.XAPIKeyHeader), remove(gateway.ProviderKeyHeader)}
 	for _, name := range ownRequestHeaders {
 		headers = append(headers, remove(name))
 	}

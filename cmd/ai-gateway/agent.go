@@ -46,14 +46,14 @@ type books struct {
 }
 
 // runAgent is the role that runs next to an Envoy.
-func (s *service) runAgent(ctx context.Context) (err error) {
+func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	p := s.sabotageAgent(parts{
 		frame: func() (xds.Config, error) { return frame(s.getenv, s.files, s.state) },
 		now:   time.Now, accessLog: s.state.accessLog(),
 	})
 	envoys := xds.New(s.log)
 	var rules atomic.Pointer[extproc.Rules]
-	live := s.control(p, envoys, &rules)
+	live := s.control(p, envoys, &rules, who)
 	if err := live.Start(ctx); err != nil {
 		return err
 	}
@@ -70,6 +70,7 @@ func (s *service) runAgent(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	who.identifier.Store(identifier)
 	log, err := wal.Open(wal.Config{Dir: s.state.wal(), Sync: begun.Spool.Sync, Log: s.log})
 	if err != nil {
 		return err
@@ -84,9 +85,9 @@ func (s *service) runAgent(ctx context.Context) (err error) {
 	})
 	recorded := s.sabotageBooks(books{rows.Begin, log.AppendSettlement})
 	exchanges := extproc.New(extproc.Config{
-		Rules: rules.Load, Identify: identifier.Identify, Begin: recorded.begin, Settle: recorded.settle, Now: p.now, Log: s.log,
+		Rules: rules.Load, Admit: who.gate.Admit, Begin: recorded.begin, Settle: recorded.settle, Now: p.now, Log: s.log,
 	})
-	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows), rows.Run, log.Run)
+	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who), rows.Run, log.Run)
 }
 
 // frame is the part of Envoy's configuration that no setting changes.
@@ -99,7 +100,7 @@ func frame(getenv func(string) string, files runFiles, state stateFiles) (xds.Co
 }
 
 // control puts configurations in force for Envoy and for the exchanges.
-func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[extproc.Rules]) *control.Control {
+func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[extproc.Rules], who *entry) *control.Control {
 	memory := provider.NewMemory(maxEvents)
 	good := s.files.goodConfig()
 	if s.configFile() == "" {
@@ -109,7 +110,11 @@ func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[ext
 		Load:     s.load,
 		LoadText: func(text []byte) (config.Config, error) { return config.LoadText(s.configFile(), text, s.getenv) },
 		GoodFile: good, Frame: p.frame, DemoSocket: s.files.demoSocket(), Prices: pricing.Default(), Envoy: envoys,
-		Apply:        func(now *control.Settings) { rules.Store(rulesOf(now, memory)) },
+		Apply: func(now *control.Settings) {
+			who.follow(now.Config)
+			rules.Store(rulesOf(now, memory))
+		},
+		Protected:    who.gate.Shut(),
 		NeedsRestart: s.storesElsewhere,
 		Log:          s.log,
 	})
@@ -142,14 +147,14 @@ func (s *service) storesElsewhere(begun, now config.Config) bool {
 	return storeOf(now, s.files) != s.tables || now.StateDir != begun.StateDir || now.Spool != begun.Spool || now.OrphanGrace != begun.OrphanGrace
 }
 
-func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Store, rows *ledger.Ledger) dashboardapi.Agent {
+func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Store, rows *ledger.Ledger, who *entry) dashboardapi.Agent {
 	return dashboardapi.Agent{
 		Version: ownVersion(), ConfigFile: s.configFile(), Started: s.started,
 		InForce: func() dashboardapi.InForce {
 			now := live.Settings()
 			return dashboardapi.InForce{Routes: now.Routes, Storage: now.Config.Storage(), Since: now.Since, Fault: live.Fault()}
 		},
-		Envoy: envoys.Status, Ledger: rows.Stats, Ping: tables.Ping, Log: s.log,
+		Envoy: envoys.Status, Ledger: rows.Stats, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, Entry: who.forAPI(nil), Log: s.log,
 	}
 }
 

@@ -13,14 +13,22 @@ import (
 
 // runAPI is the role that shows what is in the store. What it shows of the agent it asks
 // for at the agent's socket, also where both are one process.
-func (s *service) runAPI(ctx context.Context) (err error) {
+func (s *service) runAPI(ctx context.Context, who *entry) (err error) {
+	cfg, err := s.load()
+	switch {
+	case s.role == roleAPI && err != nil:
+		return err
+	case s.role == roleAPI:
+		who.follow(cfg) // else the agent does, also of changes
+	}
 	tables, err := store.New(s.tables)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, tables.Close()) }()
 	handler := dashboardapi.Handler(dashboardapi.API{
-		Version: ownVersion(), Started: s.started, Store: tables, AgentHealth: s.agentHealth, Configuration: s.shownConfiguration, Log: s.log,
+		Version: ownVersion(), Started: s.started, Store: tables, AgentHealth: s.agentHealth, Configuration: s.shownConfiguration, Keys: who.keys,
+		Entry: who.forAPI(cfg.CORSOrigins), Log: s.log,
 	})
 	return serveSocket(ctx, s.files.apiSocket(), func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, handler) })
 }

@@ -79,6 +79,9 @@ func (w world) runGateway(ctx context.Context) (err error) {
 	if err := w.prepareStorage(ctx, cfg, state); err != nil {
 		return err
 	}
+	if err := w.firstKey(ctx, cfg, files); err != nil {
+		return err
+	}
 	return w.supervise(ctx, cfg, binary, files, state)
 }
 

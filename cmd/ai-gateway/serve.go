@@ -75,7 +75,7 @@ type service struct {
 	started time.Time
 }
 
-func (s *service) run(ctx context.Context) error {
+func (s *service) run(ctx context.Context) (err error) {
 	if !slices.Contains(roles, s.role) {
 		return fmt.Errorf("--role %q must be one of %s", s.role, strings.Join(roles, ", "))
 	}
@@ -84,12 +84,20 @@ func (s *service) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	tables, err := store.New(s.tables)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tables.Close()) }()
+	e := s.newEntry(tables)
+	e.load(ctx)
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return e.gate.Run(ctx) })
 	if s.role != roleAPI {
-		group.Go(func() error { return s.runAgent(ctx) })
+		group.Go(func() error { return s.runAgent(ctx, e) })
 	}
 	if s.role != roleAgent {
-		group.Go(func() error { return s.runAPI(ctx) })
+		group.Go(func() error { return s.runAPI(ctx, e) })
 	}
 	return group.Wait()
 }

@@ -446,7 +446,7 @@ func TestThePromptLogIsNewestFirstAndLimited(t *testing.T) {
 		b.journalize(line(i))
 	}
 	b.requests(4)
-	prompts, err := b.store.Prompts(t.Context(), 2)
+	prompts, err := b.store.Prompts(t.Context(), "", 2)
 	if err != nil || len(prompts) != 2 || prompts[0].Prompt != "prompt 2" || prompts[1].Answer != "hello" || prompts[0].Key.Label != "sk-…wxyz" {
 		t.Errorf("prompts %+v, %v", prompts, err)
 	}
@@ -464,7 +464,7 @@ func TestPromptsAreRemovedWhenTheyAreOld(t *testing.T) {
 	b.requests(2)
 	b.restart() // it is looked at once an hour, and at the start
 	b.eventually("the old one is removed", func() bool {
-		prompts, err := b.store.Prompts(t.Context(), 10)
+		prompts, err := b.store.Prompts(t.Context(), "", 10)
 		return err == nil && len(prompts) == 1 && prompts[0].ID == young.ID.String()
 	})
 	b.requests(2)

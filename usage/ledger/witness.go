@@ -156,6 +156,9 @@ func newRow(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) ga
 	addEnd(&r, i, s, l)
 	v := judged(s, l)
 	r.Outcome = v.outcome(r.Outcome)
+	if s != nil && s.Stopped && !s.Answer.Complete {
+		r.Outcome = gateway.GatewayClosed
+	}
 	r.ErrorCode = v.errorCode(r.Status, r.Outcome)
 	if s != nil {
 		r.Prompt, r.Answer = s.Prompt, s.Answer.Text
@@ -168,8 +171,8 @@ func newRow(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) ga
 // planned is what was known before the request went out.
 func planned(i *gateway.Intent) gateway.Row {
 	return gateway.Row{
-		StartedAt: i.StartedAt, ID: i.ID, RequestID: i.RequestID, KeyID: i.KeyID, KeyLabel: i.KeyLabel, UserID: i.UserID, ClientIP: i.ClientIP,
-		Endpoint: i.Endpoint, Model: i.Model, Stream: i.Stream, Backend: i.Steps[0].Backend, UpstreamModel: i.Steps[0].UpstreamModel,
+		StartedAt: i.StartedAt, ID: i.ID, RequestID: i.RequestID, KeyID: i.KeyID, KeyLabel: i.KeyLabel, UserID: i.UserID, Team: i.Team, Tags: i.Tags,
+		ClientIP: i.ClientIP, Endpoint: i.Endpoint, Model: i.Model, Stream: i.Stream, Backend: i.Steps[0].Backend, UpstreamModel: i.Steps[0].UpstreamModel,
 	}
 }
 

@@ -33,6 +33,9 @@ const (
 	fieldPrice        = 13 // message: 1 rates, 2 tier, 3 version, 4 service tier: 1 rates, 2 tier, 3 name
 	fieldAskedTier    = 14
 
+	fieldTeam = 30
+	fieldTags = 31
+
 	// of a settlement
 	fieldDuration  = 2 // nanoseconds
 	fieldTTFT      = 3
@@ -51,6 +54,7 @@ const (
 	fieldFailed    = 16
 	fieldMissing   = 17
 	fieldPartial   = 18
+	fieldStopped   = 30
 )
 
 func appendText[T ~string | ~[]byte](b []byte, field protowire.Number, v T) []byte {
@@ -109,7 +113,9 @@ func appendIntent(b []byte, i *gateway.Intent) []byte {
 	if i.Price != nil {
 		b = appendMessage(b, fieldPrice, func(b []byte) []byte { return appendPrice(b, i.Price) })
 	}
-	return appendText(b, fieldAskedTier, i.ServiceTier)
+	b = appendText(b, fieldAskedTier, i.ServiceTier)
+	b = appendText(b, fieldTeam, i.Team)
+	return appendText(b, fieldTags, i.Tags)
 }
 
 func appendPrice(b []byte, p *gateway.Price) []byte {
@@ -162,7 +168,8 @@ func appendSettlement(b []byte, s *gateway.Settlement) []byte {
 	b = appendFlag(b, fieldComplete, s.Answer.Complete)
 	b = appendFlag(b, fieldFailed, s.Answer.Failed)
 	b = appendFlag(b, fieldMissing, s.Answer.Missing)
-	return appendFlag(b, fieldPartial, s.Answer.Partial)
+	b = appendFlag(b, fieldPartial, s.Answer.Partial)
+	return appendFlag(b, fieldStopped, s.Stopped)
 }
 
 var errRecord = errors.New("a record of the write-ahead log makes no sense")
@@ -221,6 +228,10 @@ func readIntent(b []byte) (*gateway.Intent, error) {
 			i.UserID = string(v)
 		case fieldClientIP:
 			i.ClientIP = string(v)
+		case fieldTeam:
+			i.Team = string(v)
+		case fieldTags:
+			i.Tags = string(v)
 		case fieldEndpoint:
 			i.Endpoint = gateway.EndpointOf(string(v))
 		case fieldModel:
@@ -344,6 +355,8 @@ func readSettlement(b []byte) (*gateway.Settlement, error) {
 			s.Answer.Stale = n != 0
 		case fieldUnsent:
 			s.Unsent = n != 0
+		case fieldStopped:
+			s.Stopped = n != 0
 		case fieldEnvoyGone:
 			s.EnvoyGone = n != 0
 		case fieldTier:

@@ -1,0 +1,109 @@
+package dashboardapi
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"ai-gateway/gateway"
+)
+
+// Entry decides who may ask.
+type Entry struct {
+	// Admit says by its headers who a request comes from.
+	Admit func(gateway.Credentials) (gateway.Admission, *gateway.Error)
+	// Origins are those of web pages elsewhere that may change something.
+	Origins func() []string
+}
+
+// admit returns the request with its caller, unless that one may not ask this.
+func (e Entry) admit(r *http.Request, of Endpoint) (*http.Request, error) {
+	if of.Role == 0 {
+		return r, nil
+	}
+	if of.Method != http.MethodGet {
+		if err := e.checkChange(r); err != nil {
+			return nil, err
+		}
+	}
+	admission, refusal := e.Admit(credentials(r))
+	switch {
+	case refusal != nil:
+		return nil, refusal
+	case admission.Caller.Role() < of.Role:
+		return nil, &gateway.Error{Status: http.StatusForbidden, Type: "invalid_request_error", Code: "admin_required",
+			Message: "This takes an admin's key, and yours is a member's."}
+	}
+	return r.WithContext(context.WithValue(r.Context(), callerKey{}, admission.Caller)), nil
+}
+
+// callerKey is where a request's context has its caller.
+type callerKey struct{}
+
+func callerOf(r *http.Request) *gateway.Caller { return callerIn(r.Context()) }
+
+func callerIn(ctx context.Context) *gateway.Caller { return ctx.Value(callerKey{}).(*gateway.Caller) }
+
+// sees reports whether the caller may see what was done with a key: members see their own.
+func sees(ctx context.Context, key gateway.KeyID) bool {
+	c := callerIn(ctx)
+	return c.Role() >= gateway.Admin || c.Key.ID == key
+}
+
+// ownOnly is a filter that lets members see their own alone.
+func ownOnly(ctx context.Context, f gateway.RequestFilter) gateway.RequestFilter {
+	c := callerIn(ctx)
+	switch {
+	case c.Role() >= gateway.Admin:
+	case f.Key != "" && f.Key != c.Key.ID:
+		f.Key = "none" // no key has this id
+	default:
+		f.Key = c.Key.ID
+	}
+	return f
+}
+
+// checkChange refuses what a web page of somebody else's can have a browser send. A browser
+// says where a page is from, and sends JSON elsewhere only after it has asked.
+// Source: https://fetch.spec.whatwg.org/#origin-header
+func (e Entry) checkChange(r *http.Request) error {
+	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(kind), "application/json") {
+		return &gateway.Error{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Code: "unsupported_content_type",
+			Message: "The request body must be JSON. Send the header Content-Type: application/json."}
+	}
+	for _, origin := range r.Header.Values("Origin") {
+		from, err := url.Parse(origin)
+		own := err == nil && from.Host != "" && strings.EqualFold(from.Host, r.Host)
+		if !own && !slices.Contains(e.Origins(), origin) {
+			return &gateway.Error{Status: http.StatusForbidden, Type: "invalid_request_error", Code: "wrong_origin",
+				Message: "This page may not change anything here: it is of another origin than the gateway, and not in `cors.origins`."}
+		}
+	}
+	return nil
+}
+
+// credentials are those of a request that Envoy has passed on.
+func credentials(r *http.Request) gateway.Credentials {
+	c := gateway.Credentials{Client: clientOf(r)}
+	for name, into := range map[string]*string{"authorization": &c.Authorization, "api-key": &c.APIKey, "x-api-key": &c.XAPIKey, "x-provider-key": &c.ProviderKey} {
+		for _, value := range r.Header.Values(name) {
+			if *into != "" && *into != value {
+				c.Repeated = name
+			}
+			*into = value
+		}
+	}
+	return c
+}
+
+// clientOf is the address of the client as Envoy saw it: the peer where Envoy names it, else
+// what Envoy appended to X-Forwarded-For. All before that may be forged.
+func clientOf(r *http.Request) string {
+	if peer := r.Header.Get("X-Envoy-External-Address"); peer != "" {
+		return peer
+	}
+	forwarded := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
+	return strings.TrimSpace(forwarded[strings.LastIndexByte(forwarded, ',')+1:])
+}
