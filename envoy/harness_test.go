@@ -292,13 +292,13 @@ func provider(t *testing.T) (*fakeprovider.Provider, string) {
 }
 
 // secureProvider runs one that speaks TLS, as localhost.
-func secureProvider(t *testing.T, certificate tls.Certificate) string {
+func secureProvider(t *testing.T, c *tls.Config) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	play(t, tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate}}))
+	play(t, tls.NewListener(l, c))
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	return "https://localhost:" + port
 }

@@ -231,7 +231,7 @@ func TestHTTPSIsServedAndItsCertificateChangesWithoutARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	put := func() *x509.CertPool {
-		certificate, ca := authority(t)
+		certificate, ca := authority(t, "localhost")
 		der, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
 		if err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"io/fs"
 	"math/big"
@@ -201,14 +202,14 @@ func TestPrivateFilesAreNobodyElses(t *testing.T) {
 
 func TestAnHTTPSProviderIsVerified(t *testing.T) {
 	t.Parallel()
-	certificate, file := authority(t)
-	base := secureProvider(t, certificate)
+	certificate, file := authority(t, "localhost")
+	base := secureProvider(t, &tls.Config{Certificates: []tls.Certificate{certificate}})
 	trusting := start(t, append(many(base), "SSL_CERT_FILE="+file)...)
 	a, err := post(trusting.address, chatPath, chatBody("gen-chunks=2", false))
 	if err != nil || a.status != http.StatusOK {
 		t.Errorf("the client sees %v, %v", a, err)
 	}
-	_, another := authority(t)
+	_, another := authority(t, "localhost")
 	byAddress := strings.Replace(base, "localhost", "127.0.0.1", 1) // of which there is one, so that its failure is told
 	doubting := start(t, append(many(base), "SSL_CERT_FILE="+another, "AI_GATEWAY_MODEL_ROUTES=by-address:"+byAddress)...)
 	a, err = post(doubting.address, chatPath, chatBody("gen-chunks=2", false))
@@ -221,15 +222,47 @@ func TestAnHTTPSProviderIsVerified(t *testing.T) {
 	}
 }
 
-// authority makes a certificate for localhost that signs itself, and its file.
-func authority(t *testing.T) (tls.Certificate, string) {
+func TestATrustedCertificateForAnotherNameOrAnOldVersionOfTLSIsRefused(t *testing.T) {
+	t.Parallel()
+	other, file := authority(t, "other.example")
+	mine, also := authority(t, "localhost")
+	text, err := os.ReadFile(also)
+	if err == nil {
+		err = appendTo(file, text) // both are trusted
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "SSL_CERT_FILE="+file, "AI_GATEWAY_RETRY_ATTEMPTS=0", "AI_GATEWAY_MODEL_ROUTES="+
+		"other-name:"+secureProvider(t, &tls.Config{Certificates: []tls.Certificate{other}})+"/v1,"+
+		"tls-1.1:"+secureProvider(t, &tls.Config{Certificates: []tls.Certificate{mine}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})+"/v1,"+
+		"gen-chunks=2:"+secureProvider(t, &tls.Config{Certificates: []tls.Certificate{mine}, MaxVersion: tls.VersionTLS12})+"/v1")
+	for model, want := range map[string]int{"other-name": http.StatusServiceUnavailable, "tls-1.1": http.StatusServiceUnavailable, "gen-chunks=2": http.StatusOK} {
+		if a, err := post(p.address, chatPath, chatBody(model, false)); err != nil || a.status != want {
+			t.Errorf("%s: %v, %v", model, err, a)
+		}
+	}
+}
+
+func appendTo(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.Write(text)
+	return err
+}
+
+// authority makes a certificate for a host that signs itself, and its file.
+func authority(t *testing.T, host string) (tls.Certificate, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "authority of " + host}, NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{host}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
