@@ -7,7 +7,8 @@
 local LONGEST, MOST = 8192, 200000
 local MAX_TOKENS = 100000000
 local MARK = "\239\187\191" -- of the byte order
-local QUOTE, BRACE, BRACKET, CR, LF = 34, 123, 91, 13, 10
+local QUOTE, BACKSLASH, COLON, BRACE, BRACKET, CR, LF = 34, 92, 58, 123, 91, 13, 10
+local byte = string.byte -- loops over bytes are compiled, those over string.find are not
 
 -- Where a value stands, by the names that lead to it. What is not here is passed over.
 local DETAILS = {}
@@ -39,6 +40,7 @@ end
 
 -- whole is a whole number from 0 to MAX_TOKENS, as 31, 31.0, 3.1e1 or "31"; nil for anything else.
 local function whole(text)
+  if #text < 10 and string.find(text, "^[1-9]%d*$") then return tonumber(text) end
   text = unquoted(text) or text
   if #text > 32 or not string.find(text, "^%-?%d[%d%.eE%+%-]*$") or string.find(text, "^%-?0%d") or string.find(text .. "e", "%.%D") then return nil end
   local number = tonumber(text)
@@ -137,43 +139,61 @@ end
 
 -- stringEnd is where a string's closing quote is from at on, nil if it has not come.
 local function stringEnd(s, at)
-  while true do
-    at = string.find(s, '["\\]', at)
-    if not at then return nil end
-    if string.byte(s, at) == QUOTE then return at end
-    at = at + 2
+  local length = #s
+  while at <= length do
+    local b = byte(s, at)
+    if b == QUOTE then return at end
+    at = at + (b == BACKSLASH and 2 or 1)
   end
+  return nil
+end
+
+-- mark is where the next bracket or quote is from at on, and which, nil if there is none.
+local function mark(s, at)
+  for i = at, #s do
+    local b = byte(s, i)
+    if b == QUOTE or b == BRACE or b == 125 or b == BRACKET or b == 93 then return i, b end
+  end
+  return nil
+end
+
+-- filled is where the first byte that is not white space is from at on, and which, nil if there
+-- is none.
+local function filled(s, at)
+  for i = at, #s do
+    local b = byte(s, i)
+    if b ~= 32 and b ~= LF and b ~= CR and b ~= 9 then return i, b end
+  end
+  return nil
 end
 
 -- member reads the string from at to last, which may be a name, and the value if that is wanted.
 -- It returns where to go on, nil if more must come before that is known.
 local function member(r, s, place, at, last)
-  local _, colon = string.find(s, "^%s*:%s*", last + 1)
-  if not colon then
-    if string.find(s, "^%s*$", last + 1) then return nil end
-    return last + 1
-  end
-  local first = string.byte(s, colon + 1)
-  if not first then return nil end
+  local colon, b = filled(s, last + 1)
+  if not colon then return nil end
+  if b ~= COLON then return last + 1 end
+  local value, first = filled(s, colon + 1)
+  if not value then return nil end
   local name = string.sub(s, at + 1, last - 1)
   if place == ERROR then fail(r) end
   if first == BRACE or first == BRACKET then
     r.next = place[name]
-    return colon + 1
+    return value
   end
   if not WANTED[name] then
     r.value = first == QUOTE
-    return colon + 1
+    return value
   end
   local ends
   if first == QUOTE then
-    ends = stringEnd(s, colon + 2)
+    ends = stringEnd(s, value + 1)
   else
-    ends = string.find(s, "[%s,}%]]", colon + 1)
+    ends = string.find(s, "[%s,}%]]", value)
     ends = ends and ends - 1
   end
   if not ends then return nil end
-  take(r, place, name, string.sub(s, colon + 1, ends))
+  take(r, place, name, string.sub(s, value, ends))
   return ends + 1
 end
 
@@ -216,10 +236,10 @@ local function feed(r, piece)
       at = restOfString(r, s, at)
       if not at then return end
     end
-    at = string.find(s, '["{}%[%]]', at)
+    local b
+    at, b = mark(s, at)
     if not at then return end
     r.tokens = r.tokens + 1
-    local b = string.byte(s, at)
     if b == QUOTE then
       at = text(r, s, at)
       if not at then return end
@@ -230,21 +250,21 @@ local function feed(r, piece)
   end
 end
 
--- needless reports whether there is nothing new in an event, as in most of those that bring text.
-local function needless(r, event)
-  local tier = string.match(event, '"service_tier"%s*:%s*"[^"]*"')
-  local same = tier == r.lastTier or not tier and not string.find(event, '"service_tier"', 1, true)
-  r.lastTier = tier or r.lastTier
-  if not r.answered or not same or string.find(event, '"error"', 1, true) then return false end
-  local at = string.find(event, '"usage"', 1, true)
+-- alike reports whether each of the places in some events at which a text begins goes on as
+-- another text does.
+local function alike(events, text, whole)
+  local at = string.find(events, text, 1, true)
   while at do
-    if not string.find(event, "^%s*:%s*null", at + 7) then
-      r.lastTier = nil
-      return false
-    end
-    at = string.find(event, '"usage"', at + 7, true)
+    if string.sub(events, at, at + #whole - 1) ~= whole then return false end
+    at = string.find(events, text, at + #text, true)
   end
   return true
+end
+
+-- needless reports whether there is nothing new in some events, as in most that bring text.
+local function needless(r, events)
+  return r.answered and alike(events, '"usage"', '"usage":null') and not string.find(events, '"error"', 1, true)
+    and alike(events, '"service_tier"', r.tierText or '"service_tier":null')
 end
 
 -- keep keeps data of an event that is not over. Where it gets too long, it is read at once.
@@ -270,6 +290,8 @@ local function ended(r)
     elseif string.find(event, "^%s*{") and not needless(r, event) then
       begin(r)
       feed(r, event)
+      r.tierText = string.match(event, '^.*("service_tier":"[^"\\]*")') or r.tierText
+      if r.tierText and tierOf(string.sub(r.tierText, 16)) ~= r.tier then r.tierText = nil end
     end
   end
   r.event, r.long = nil, nil
@@ -290,6 +312,8 @@ end
 
 -- events reads the next piece of a stream of events.
 local function events(r, piece)
+  local whole = r.line == "" and not r.event and not r.lineIs and string.sub(piece, -2) == "\n\n"
+  if whole and needless(r, piece) and not string.find(piece, "[DONE]", 1, true) then return end
   local s, at = r.line .. piece, 1
   while not r.done do
     local last = string.find(s, "[\r\n]", at)
@@ -334,14 +358,11 @@ end
 
 -- noted is what was read so far, as gateway.ReadSeen reads it.
 local function noted(r, over)
-  local f, words = r.believed or {}, {}
-  for i, name in ipairs({"prompt", "cached", "completion", "reasoning", "total", "written"}) do
-    words[i] = f[name] and string.format("%d", f[name]) or "-"
-  end
-  if r.tier then words[#words + 1] = "tier=" .. r.tier end
-  if r.failed then words[#words + 1] = "error=" .. (r.code or r.kind or "") end
-  if r.failed and r.answered then words[#words + 1] = "text" end
-  if over and not r.answered and not r.full and r.tokens < MOST then words[#words + 1] = "none" end
-  if r.done then words[#words + 1] = "done" end
-  return table.concat(words, " ")
+  local f = r.believed or {}
+  local note = (f.prompt or "-") .. " " .. (f.cached or "-") .. " " .. (f.completion or "-") .. " " .. (f.reasoning or "-")
+    .. " " .. (f.total or "-") .. " " .. (f.written or "-")
+  if r.tier then note = note .. " tier=" .. r.tier end
+  if r.failed then note = note .. " error=" .. (r.code or r.kind or "") .. (r.answered and " text" or "") end
+  if over and not r.answered and not r.full and r.tokens < MOST then note = note .. " none" end
+  return r.done and note .. " done" or note
 end
