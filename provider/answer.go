@@ -22,13 +22,13 @@ func (d OpenAI) NewAnswer(i *gateway.Intent, p gateway.PromptText, status int, b
 	body = bytes.TrimPrefix(body, []byte(byteOrderMark))
 	t := newTally(i, p, preview{limit: d.Preview})
 	t.whole = true
-	s := t.read(body)
+	isJSON := t.read(body)
 	if !t.believed && status < http.StatusBadRequest { // its texts are to be counted: read them again
 		t = newTally(i, p, preview{limit: d.Preview})
 		t.whole, t.counts = true, true
 		t.read(body)
 	}
-	t.partial = opening(body) == '{' && !s.isJSON
+	t.partial = opening(body) == '{' && !isJSON
 	return &Answer{t}
 }
 
@@ -67,45 +67,36 @@ func newTally(i *gateway.Intent, p gateway.PromptText, preview preview) tally {
 	return tally{intent: i, prompt: p, text: preview, figures: gateway.NoFigures()}
 }
 
-// shape is what tells one event of a stream from another.
-type shape struct {
-	noChoices bool // "choices" is []
-	hasUsage  bool // "usage" is an object
-	hasError  bool // "error" is not null
-	isJSON    bool // one JSON object without a fault
-}
-
-// read adds one JSON object: a body or an event's data.
-func (t *tally) read(data []byte) (s shape) {
+// read adds one JSON object, a body or an event's data, and reports whether it is one without
+// a fault.
+func (t *tally) read(data []byte) (isJSON bool) {
 	c := cursor{data: data, said: t.said[:0]}
 	believed := false
 	if c.kind() != '{' {
-		return s
+		return false
 	}
 	var envelope errorReader
 	for c.enter(); c.more('}'); {
 		switch name := c.name(); string(name) {
 		case "choices":
 			t.inChoice = false
-			s.noChoices = t.readChoices(&c)
+			t.readChoices(&c)
 			believed = t.inChoice || believed
 		case "data":
 			t.readData(&c)
 		case "usage":
-			is, also := t.readUsage(&c)
-			s.hasUsage, believed = s.hasUsage || is, also || believed
+			believed = t.readUsage(&c) || believed
 		case "x_groq":
 			believed = t.readGroq(&c) || believed
 		case "service_tier":
 			t.readServiceTier(&c)
 		case "error":
-			s.hasError = t.readError(&c)
+			t.readError(&c)
 		default:
 			envelope.readTopMember(&c, name)
 		}
 	}
 	if envelope.is {
-		s.hasError = true
 		t.fail(envelope)
 	}
 	c.end()
@@ -113,8 +104,7 @@ func (t *tally) read(data []byte) (s shape) {
 		t.delivered.drop()
 	}
 	t.keep(c.said)
-	s.isJSON = c.fault == ""
-	return s
+	return c.fault == ""
 }
 
 // maxSaid is how many texts of an event memory is kept for.
@@ -197,7 +187,7 @@ func (t *tally) readGroq(c *cursor) (believed bool) {
 	for c.enter(); c.more('}'); {
 		switch string(c.name()) {
 		case "usage":
-			_, believed = t.readUsage(c)
+			believed = t.readUsage(c)
 		case "error":
 			t.readError(c)
 		default:

@@ -36,18 +36,14 @@ type choice struct {
 	toolCalls, functionCall []byte
 }
 
-// readChoices reads "choices" and reports whether it is [].
-func (t *tally) readChoices(c *cursor) (none bool) {
+func (t *tally) readChoices(c *cursor) {
 	if c.kind() != '[' {
 		c.skip()
-		return false
+		return
 	}
-	none = true
 	for c.enter(); c.more(']'); {
-		none = false
 		t.readChoice(c)
 	}
-	return none
 }
 
 func (t *tally) readChoice(c *cursor) {
@@ -72,7 +68,7 @@ func (t *tally) readChoice(c *cursor) {
 func (t *tally) readChoiceMember(c *cursor, ch *choice) {
 	switch string(c.name()) {
 	case "usage":
-		_, believed := t.readUsage(c)
+		believed := t.readUsage(c)
 		t.inChoice = t.inChoice || believed
 	case "error":
 		t.readError(c)

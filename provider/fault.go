@@ -27,8 +27,8 @@ func (e *errorReader) readTopMember(c *cursor, name []byte) {
 	}
 }
 
-// readError reads an "error" and reports whether there is one.
-func (t *tally) readError(c *cursor) bool {
+// readError reads an "error", which may say that there is none.
+func (t *tally) readError(c *cursor) {
 	var e errorReader
 	if c.kind() == '{' {
 		e.read(c)
@@ -42,7 +42,6 @@ func (t *tally) readError(c *cursor) bool {
 	if e.is {
 		t.fail(e)
 	}
-	return e.is
 }
 
 // read reads the members of an error; without any it is none.

@@ -7,13 +7,13 @@ import (
 	"ai-gateway/gateway"
 )
 
-// readUsage reads a "usage" and reports whether it is an object, and believed. One that is not
-// leaves what was believed before.
+// readUsage reads a "usage" and reports whether it is believed. One that is not leaves
+// what was believed before.
 // Source: https://platform.openai.com/docs/api-reference/chat/object#chat-object-usage
-func (t *tally) readUsage(c *cursor) (is, believed bool) {
+func (t *tally) readUsage(c *cursor) (believed bool) {
 	if c.kind() != '{' {
 		c.skip()
-		return false, false
+		return false
 	}
 	u := usageReader{Figures: gateway.NoFigures()}
 	u.read(c)
@@ -24,7 +24,7 @@ func (t *tally) readUsage(c *cursor) (is, believed bool) {
 	if believed = believed && c.fault == ""; believed {
 		t.figures, t.believed, t.prompt = f.Over(t.figures), true, gateway.PromptText{}
 	}
-	return true, believed
+	return believed
 }
 
 // usageReader reads one usage object. The script in Envoy reads the same names.
