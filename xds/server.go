@@ -41,11 +41,11 @@ type Server struct {
 	asked     map[int64]map[string]*offer // the types that each stream has asked for
 }
 
-// offer is what an Envoy was sent last of a type, and what it said to it.
+// offer is what an Envoy was sent last of a type, and why it refused that.
 type offer struct {
 	nonce   string // "" before the first
 	version string // of all that the type had then
-	refused string // why; "" if it did not say no
+	refused string // why; "" if it was not refused
 }
 
 // New makes a server that has nothing to publish yet.
@@ -69,7 +69,7 @@ func (s *Server) Publish(ctx context.Context, snapshot *cache.Snapshot) error {
 var (
 	// ErrRejected says that an Envoy refused what was published.
 	ErrRejected = errors.New("envoy refused the configuration")
-	// ErrUnconfirmed says that an Envoy has not said yet what it thinks of it.
+	// ErrUnconfirmed says that an Envoy has neither accepted nor refused it yet.
 	ErrUnconfirmed = errors.New("envoy has not confirmed the configuration yet")
 )
 
@@ -91,9 +91,9 @@ func (s *Server) Accepted(ctx context.Context) error {
 	}
 }
 
-// accepted reports whether no Envoy owes us a word. Each has a watch in the cache for
-// every type that it asked for; one is gone from the moment that it is answered by
-// changed resources until Envoy has said what it thinks of them.
+// accepted reports whether every Envoy has confirmed what it was sent. Each has a watch in the
+// cache for every type that it asked for. A watch ends when it is answered by changed
+// resources, and begins again when Envoy has accepted or refused them.
 func (s *Server) accepted() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +110,7 @@ func (s *Server) accepted() (bool, error) {
 	return asked == 0 || info != nil && info.GetNumDeltaWatches() == asked, nil
 }
 
-// Status tells how things stand.
+// Status returns what is known of the Envoys that are connected.
 func (s *Server) Status() gateway.EnvoyStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,7 +183,7 @@ func (s *Server) sent(id int64, r *discovery.DeltaDiscoveryResponse) {
 	}
 }
 
-// heard notes what Envoy said to the last resources of a type: nothing yet, yes or no.
+// heard notes whether Envoy accepted or refused the last resources of a type (ACK, NACK).
 func (s *Server) heard(id int64, r *discovery.DeltaDiscoveryRequest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
