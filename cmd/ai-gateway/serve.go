@@ -15,13 +15,14 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"ai-gateway/config"
 	"ai-gateway/store"
 )
 
 // The roles of a serve process.
 const (
 	roleAll   = "all"
-	roleAgent = "agent" // beside an Envoy: answers it, keeps the logs, fills the store
+	roleAgent = "agent" // next to an Envoy: answers it, keeps the logs, fills the store
 	roleAPI   = "api"   // shows what is in the store
 )
 
@@ -36,11 +37,10 @@ func (w world) serveCommand() *cobra.Command {
 		Long: `Run the gateway's own services, or some of them; ` + "`run`" + ` starts this and an Envoy.
 
 Processes that share a run folder are one gateway. The role "agent" is what Envoy asks: it
-stands beside it, plans and records requests, fills the store, and answers /v1/models,
+runs next to it, plans and records requests, fills the store, and answers /v1/models,
 /health and /livez. The role "api" answers /api from the store and asks the agent how it
 is. "all" is both.`,
-		Args:   cobra.NoArgs,
-		Hidden: true,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s.world, s.log, s.started = w, slog.New(slog.NewTextHandler(w.stderr, nil)), time.Now()
 			if urlFile != "" {
@@ -109,7 +109,7 @@ func (s *service) findFiles(ctx context.Context) (release func(), err error) {
 	if s.tables != (store.Config{}) && !alone {
 		return release, nil
 	}
-	cfg, err := s.load()
+	cfg, err := config.LoadKeyless(s.configFile(), s.getenv)
 	if err != nil {
 		return release, err
 	}
