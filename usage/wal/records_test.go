@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"ai-gateway/gateway"
@@ -29,5 +30,29 @@ func do(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestARecordGivesBackAllThatBillingNeeds(t *testing.T) {
+	tiers := []gateway.Tier{{Above: 200_001, Rates: gateway.Rates{Input: 17, CachedInput: 18, CacheWrite: 19, Output: 20, Reasoning: 21}}}
+	i := intent()
+	i.ServiceTier = "priority"
+	i.Price.Tiers = tiers
+	i.Price.ServiceTiers = []gateway.ServicePrice{
+		{Name: "flex", Rates: gateway.Rates{Input: 1, CachedInput: 2, CacheWrite: 3, Output: 4, Reasoning: 5}},
+		{Name: "priority", Rates: gateway.Rates{Input: 11, CachedInput: 12, CacheWrite: 13, Output: 14, Reasoning: 15}, Tiers: tiers},
+	}
+	got, err := readIntent(appendIntent(nil, &i))
+	do(t, err)
+	if diff := cmp.Diff(&i, got); diff != "" {
+		t.Errorf("the intent (- written, + read):\n%s", diff)
+	}
+	s := settlement(i)
+	s.Answer = gateway.Answer{Usage: gateway.Usage{Prompt: 9001, Cached: 702, CacheWrite: 303, Completion: 404, Reasoning: 205}, Source: gateway.FromProvider,
+		ErrorCode: "c", ServiceTier: "flex", Stale: true, Complete: true, Failed: true, Missing: true, Partial: true}
+	read, err := readSettlement(appendSettlement(nil, &s))
+	do(t, err)
+	if diff := cmp.Diff(&s, read); diff != "" {
+		t.Errorf("the settlement (- written, + read):\n%s", diff)
 	}
 }
