@@ -108,8 +108,7 @@ func (x *exchange) answer(msg, reply []byte) ([]byte, error) {
 // end settles a planned request and lets go of what it holds. It is called once, whatever
 // ended the exchange: Envoy resets the stream of a finished request, and half-closes that of
 // a client that hung up. Where Envoy carries the request on without us, its end is still to
-// come, and whoever comes after us learns it from the journal, as if this process had been
-// killed.
+// come: the next process reads it from Envoy's access log, as if this one had been killed.
 func (x *exchange) end() {
 	x.inFlight.Add(-x.held)
 	if x.stream != nil {
