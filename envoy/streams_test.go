@@ -342,3 +342,29 @@ func TestChunksReachTheClientAsTheyCome(t *testing.T) {
 		t.Errorf("%d of %d chunks came apart", apart, chunks)
 	}
 }
+
+// TestALargeBodyIsRepeatedAndALargeAnswerIsPriced passes far more than the buffers of the
+// connections hold.
+func TestALargeBodyIsRepeatedAndALargeAnswerIsPriced(t *testing.T) {
+	t.Parallel()
+	fake, base := provider(t)
+	p := start(t, "AI_GATEWAY_UPSTREAM="+base+"/v1", "AI_GATEWAY_RETRY_ATTEMPTS=3", "AI_GATEWAY_RETRY_DELAY_MS=1")
+	text := strings.Repeat("It is all work. ", 10<<16)
+	answer := reply(t, "200\ncontent-type: application/json\ncontent-length: auto\n\n"+
+		`{"choices":[{"index":0,"message":{"role":"assistant","content":"`+text+`"},"finish_reason":"stop"}],"usage":{"prompt_tokens":50,"completion_tokens":20}}`)
+	fake.Play("gpt-4o", fakeprovider.Scenario{Replies: []fakeprovider.Reply{reply(t, busy), reply(t, busy), answer}})
+	body := `{"model":"gpt-4o","messages":[{"role":"user","content":"` + strings.Repeat("x", 20<<20) + `"}]}`
+	a, err := post(p.address, chatPath, body)
+	if err != nil || a.status != http.StatusOK || !strings.Contains(a.body, text) || !strings.HasPrefix(a.get("x-cost-usd"), "0.000") {
+		t.Errorf("status %d, cost %q, %d bytes, %v", a.status, a.get("x-cost-usd"), len(a.body), err)
+	}
+	calls := fake.Books().Of("gpt-4o")
+	if len(calls) != 3 {
+		t.Fatalf("%d calls", len(calls))
+	}
+	for i, c := range calls {
+		if c.Body != body {
+			t.Errorf("call %d had another body, of %d bytes", i, len(c.Body))
+		}
+	}
+}
