@@ -16,6 +16,7 @@ func (r *reader) check(d *document) {
 	r.checkModels(d)
 	r.checkLimits(d)
 	r.checkStorage(d)
+	r.checkRules(d)
 	r.checkOrigins(d.CORSOrigins)
 }
 

@@ -25,21 +25,24 @@ type Config struct {
 	CORSOrigins  []string // that browsers may call from; none, or "*" alone for any
 	Retry        gateway.Retry
 	PromptLog    PromptLog
-	RateLimitRPM int           // requests a minute and key; shown, not enforced yet
-	MaxBody      int64         // bytes of one request's body
-	MaxInFlight  int64         // bytes of all requests' bodies at one time
-	EnvoyMemory  int64         // bytes; 0 goes by the memory that there is
-	DatabasePath string        // of a SQLite file
-	DatabaseURL  DatabaseURL   // of a PostgreSQL database; without both, usage is kept only as long as the gateway runs
-	StateDir     string        // "" is the default for the database
-	KeepRequests time.Duration // 0 keeps them
-	Spool        Spool
-	OrphanGrace  time.Duration // how long a request of a killed process waits for Envoy to report its end
-	Routes       gateway.Routes
-	Prices       []gateway.Override // that win over the built-in ones; of a model the earliest first
-	Demo         bool               // the built-in model is there, as nothing real is configured
-	Files        Files              // that this was read from
-	Text         []byte             // of the configuration file; it holds no secret, only where they are
+	Limits       gateway.Limits // of requests
+	LimitService LimitService   // that counts for them
+	// LimitConfigListen is where that service gets its configuration; "" serves none.
+	LimitConfigListen string
+	MaxBody           int64         // bytes of one request's body
+	MaxInFlight       int64         // bytes of all requests' bodies at one time
+	EnvoyMemory       int64         // bytes; 0 goes by the memory that there is
+	DatabasePath      string        // of a SQLite file
+	DatabaseURL       DatabaseURL   // of a PostgreSQL database; without both, usage is kept only as long as the gateway runs
+	StateDir          string        // "" is the default for the database
+	KeepRequests      time.Duration // 0 keeps them
+	Spool             Spool
+	OrphanGrace       time.Duration // how long a request of a killed process waits for Envoy to report its end
+	Routes            gateway.Routes
+	Prices            []gateway.Override // that win over the built-in ones; of a model the earliest first
+	Demo              bool               // the built-in model is there, as nothing real is configured
+	Files             Files              // that this was read from
+	Text              []byte             // of the configuration file; it holds no secret, only where they are
 }
 
 // Secret is one that printing does not show.
@@ -133,6 +136,7 @@ func (r *reader) load() *document {
 func (r *reader) config(d *document) Config {
 	c := d.Config
 	c.AdminKey = Secret(d.adminKey.value)
+	c.Limits = r.requestLimits(d)
 	c.Routes, c.Demo, c.Files, c.Text = d.routes(), r.isDemo(d), r.files, r.text
 	for _, m := range d.models {
 		c.Prices = append(c.Prices, r.overrides(m)...)

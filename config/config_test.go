@@ -38,7 +38,7 @@ func read(t *testing.T, pairs ...string) Config {
 func TestNothingSetGivesTheDefaultsAndTheDemoModel(t *testing.T) {
 	c := read(t)
 	if c.Port != 3002 || c.Bind != "127.0.0.1" || c.Open || c.Retry.Attempts != 3 || c.Retry.Delay != time.Second ||
-		c.PromptLog.Mode != PromptPreviews || c.RateLimitRPM != 60 || c.DatabasePath != "" || !c.Demo {
+		c.PromptLog.Mode != PromptPreviews || !slices.Equal(c.Limits.Rules, perMinute(60)) || c.DatabasePath != "" || !c.Demo {
 		t.Errorf("defaults are %+v", c)
 	}
 	routes := c.RoutesWithDemo("/run/demo.sock")

@@ -209,7 +209,7 @@ func TestAWholeFileIsReadAsItIsMeant(t *testing.T) {
 	}
 	beside := func(name string) string { return filepath.Join(filepath.Dir(path), name) }
 	if c.Bind != "0.0.0.0" || c.Port != 3002 || c.Open || string(c.AdminKey) != adminKey || c.TLS.Certificate == "" || c.TLS.Key == "" || c.Demo || c.PromptLog.Mode != PromptPreviews ||
-		c.MaxBody != 32<<20 || c.MaxInFlight != 512<<20 || c.RateLimitRPM != 60 || c.Retry != (gateway.Retry{Attempts: 3, Delay: time.Second}) ||
+		c.MaxBody != 32<<20 || c.MaxInFlight != 512<<20 || len(c.Limits.Rules) != 3 || *c.Limits.InFlight != 100 || c.LimitService.Address != "ratelimit:8081" || c.Retry != (gateway.Retry{Attempts: 3, Delay: time.Second}) ||
 		c.DatabasePath != beside("usage.db") || !slices.Equal(c.CORSOrigins, []string{"https://app.example.com"}) {
 		t.Errorf("read as %+v", c)
 	}
@@ -410,7 +410,7 @@ func TestSingleValuesOfTheEnvironmentWin(t *testing.T) {
 		"limits: {requests_per_minute: 5}\nstorage: {database_path: a.db}\n",
 		"PORT", "3004", "AI_GATEWAY_BIND", "0.0.0.0", "AI_GATEWAY_OPEN", "1", "AI_GATEWAY_PROMPT_LOGGING", "0", "AI_GATEWAY_RETRY_ATTEMPTS", "7",
 		"AI_GATEWAY_RETRY_DELAY_MS", "20", "AI_GATEWAY_RATE_LIMIT_RPM", "9", "DATABASE_PATH", "b.db")
-	if c.Port != 3004 || c.Bind != "0.0.0.0" || !c.Open || c.PromptLog.Mode != PromptsOff || c.Retry != (gateway.Retry{Attempts: 7, Delay: 20 * time.Millisecond}) || c.RateLimitRPM != 9 || c.DatabasePath != "b.db" {
+	if c.Port != 3004 || c.Bind != "0.0.0.0" || !c.Open || c.PromptLog.Mode != PromptsOff || c.Retry != (gateway.Retry{Attempts: 7, Delay: 20 * time.Millisecond}) || !slices.Equal(c.Limits.Rules, perMinute(9)) || c.DatabasePath != "b.db" {
 		t.Errorf("read as %+v", c)
 	}
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"math"
 	"regexp"
 	"time"
 
@@ -18,6 +17,7 @@ type document struct {
 	adminKey       secret
 	backends       []*backend
 	models         []*model
+	limitsSaid     limits
 	defaultBackend string
 }
 
@@ -227,16 +227,14 @@ func (d *document) promptLog() group {
 }
 
 func (d *document) limits() group {
-	return group{fields: []field{
+	return group{fields: append([]field{
 		{name: "request_body", into: value(&d.MaxBody, size(1<<10, 1<<30)), unset: "32MiB", doc: "the largest body of a request"},
 		{name: "bodies_in_flight", into: value(&d.MaxInFlight, size(1<<10, 1<<40)), unset: "512MiB",
 			doc: "the most that the bodies of all requests may take at one time"},
 		{name: "envoy_memory", into: value(&d.EnvoyMemory, size(128<<20, 1<<44)),
 			doc: "memory at which Envoy refuses new requests and ends the streams that hold most; left out, it is half of what the container or the machine has; " +
 				"a change takes effect when the gateway is started again"},
-		{name: "requests_per_minute", into: value(&d.RateLimitRPM, integer[int](0, math.MaxInt32)), unset: "60",
-			variables: []string{"AI_GATEWAY_RATE_LIMIT_RPM"}, doc: "requests a minute; shown, not enforced yet"},
-	}}
+	}, d.requestLimits()...)}
 }
 
 func (d *document) retries() group {

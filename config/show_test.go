@@ -50,6 +50,8 @@ limits:
   request_body: 32MiB # default
   bodies_in_flight: 512MiB # default
   requests_per_minute: 60 # default
+  fail: open # default
+  service_config: 127.0.0.1:18000 # default
 retries:
   attempts: 3 # default
   delay: 0ms # AI_GATEWAY_RETRY_DELAY_MS

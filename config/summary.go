@@ -24,7 +24,7 @@ func (c Config) Summary() string {
 	b.WriteString("Models:\n")
 	c.summarizeModels(&b)
 	fmt.Fprintf(&b, "Retries: %d, the first after %s\n", c.Retry.Attempts, c.Retry.Delay)
-	fmt.Fprintf(&b, "Rate limit: %d requests a minute (shown only: not enforced yet)\n", c.RateLimitRPM)
+	c.summarizeLimits(&b)
 	fmt.Fprintf(&b, "Prompt log: %s\n", c.PromptLog.Mode)
 	fmt.Fprintf(&b, "Access: %s\n", c.access())
 	return b.String()
@@ -39,6 +39,18 @@ func (c Config) access() string {
 		return "open while there is no gateway key: anyone who reaches this address may use the gateway and read its prompt log"
 	}
 	return "open to this machine while there is no gateway key (`ai-gateway keys create` makes one)"
+}
+
+func (c Config) summarizeLimits(b *strings.Builder) {
+	if len(c.Limits.Rules) == 0 {
+		b.WriteString("Rate limits: none\n")
+		return
+	}
+	var rules []string
+	for _, l := range c.Limits.Rules {
+		rules = append(rules, fmt.Sprintf("%d %s a %s by %s", l.Max, l.Of, l.Per, strings.ReplaceAll(l.By.String(), "_", " and ")))
+	}
+	fmt.Fprintf(b, "Rate limits: %s\n", strings.Join(rules, ", "))
 }
 
 func (c Config) summarizeModels(b *strings.Builder) {

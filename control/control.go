@@ -36,7 +36,8 @@ type Config struct {
 	DemoSocket string // of the built-in model
 	Prices     pricing.Book
 	Envoy      *xds.Server
-	Apply      func(*Settings) // is called with all that come in force
+	Check      func(config.Config) error        // says why one cannot come in force, besides; nil knows nothing
+	Apply      func(context.Context, *Settings) // is called with all that come in force
 	// Protected is closed once everybody needs a gateway key. From then on Envoy answers to
 	// every host name.
 	Protected <-chan struct{}
@@ -181,7 +182,7 @@ func (c *Control) reload(ctx context.Context) (done bool) {
 	}
 	c.Log.Info("the changed configuration is in force")
 	if c.NeedsRestart(c.begun, c.now.Load().Config) {
-		c.Log.Warn("storage has changed in the configuration: that takes effect when the gateway is started again")
+		c.Log.Warn("storage or the rate limit service is another one in the configuration: that takes effect when the gateway is started again")
 	}
 	return true
 }
@@ -220,6 +221,11 @@ func (c *Control) prepare(cfg config.Config) (*Settings, error) {
 	if err != nil {
 		return nil, fmt.Errorf("taking over prices: %w", err)
 	}
+	if c.Check != nil {
+		if err := c.Check(cfg); err != nil {
+			return nil, err
+		}
+	}
 	routes := cfg.RoutesWithDemo(c.DemoSocket)
 	return &Settings{Config: cfg, Routes: routes, Prices: prices, Since: time.Now(), backends: routes.Backends}, nil
 }
@@ -250,7 +256,7 @@ func (c *Control) publish(ctx context.Context, next *Settings) error {
 	if err := c.saveGood(next.Config.Text); err != nil {
 		return err
 	}
-	c.Apply(next)
+	c.Apply(ctx, next)
 	c.now.Store(next)
 	return nil
 }

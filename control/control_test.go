@@ -53,7 +53,7 @@ func reloads(t *testing.T) *reloading {
 			return xds.Config{ExtProcSocket: "/run/e", AgentSocket: "/run/g", APISocket: "/run/a", Journal: "/run/j", CAFile: "/ca.pem"}, nil
 		},
 		Prices: pricing.Default(), Envoy: xds.New(slog.New(slog.DiscardHandler)), Log: slog.New(slog.NewTextHandler(&g.log, nil)),
-		Apply:        func(s *Settings) { g.applied = append(g.applied, s.Config.Port) },
+		Apply:        func(_ context.Context, s *Settings) { g.applied = append(g.applied, s.Config.Port) },
 		NeedsRestart: func(begun, now config.Config) bool { return begun.DatabasePath != now.DatabasePath },
 	})
 	g.must(g.Start(t.Context()))
@@ -241,7 +241,7 @@ func TestWhatComesInForceIsAppliedAndBackendsOfTheOneBeforeAreKeptForEnvoy(t *te
 	if diff := cmp.Diff([]int{3002, 3999}, g.applied); diff != "" {
 		t.Error(diff)
 	}
-	if !strings.Contains(g.log.String(), "storage has changed") {
+	if !strings.Contains(g.log.String(), "that takes effect when the gateway is started again") {
 		t.Errorf("the log is %s", g.log.String())
 	}
 }

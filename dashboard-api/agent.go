@@ -17,6 +17,7 @@ type Agent struct {
 	InForce    func() InForce
 	Envoy      func() gateway.EnvoyStatus
 	Ledger     func() gateway.LedgerStats
+	Limits     func() gateway.LimitStats
 	Ping       func(context.Context) error // of the store
 	KeysLoaded func() bool                 // whether the gateway keys were read: until then nobody is let in
 	Entry      Entry
@@ -81,14 +82,15 @@ func (a Agent) modelsFor(c *gateway.Caller) []Model {
 func (a Agent) health(r *http.Request) (any, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), pingTimeout)
 	defer cancel()
-	now, envoy, ledger := a.InForce(), a.Envoy(), a.Ledger()
+	now, envoy, ledger, limits := a.InForce(), a.Envoy(), a.Ledger(), a.Limits()
 	h := Health{
 		Status: "ok", Ready: true, Version: a.Version, Storage: now.Storage,
 		UptimeSeconds: int64(time.Since(a.Started).Seconds()),
-		Parts:         map[string]string{"serve": "ok", "config": "ok", "store": "ok", "usage": "ok", "keys": "ok", "envoy": "ok"},
+		Parts:         map[string]string{"serve": "ok", "config": "ok", "store": "ok", "usage": "ok", "keys": "ok", "limits": "ok", "envoy": "ok"},
 		Envoy:         envoyHealth(envoy),
 		Config:        ConfigHealth{File: a.ConfigFile, Since: now.Since.UTC(), Fault: now.Fault},
 		Usage:         usageHealth(ledger),
+		Limits:        limitHealth(limits),
 	}
 	if envoy.Rejected != nil {
 		h.Parts["envoy"] = "refused a configuration; the one before it is in force"
@@ -98,6 +100,9 @@ func (a Agent) health(r *http.Request) (any, error) {
 	}
 	if ledger.LastError != "" {
 		h.degrade("usage", ledger.LastError)
+	}
+	if limits.Away != "" {
+		h.degrade("limits", awayText(limits))
 	}
 	if now.Fault != "" {
 		h.degrade("config", "what the files hold now is not in force; what was before is")
@@ -119,6 +124,17 @@ func envoyHealth(s gateway.EnvoyStatus) EnvoyHealth {
 		h.RejectedConfig = &Rejection{At: r.At, Type: r.TypeURL, Reason: r.Reason}
 	}
 	return h
+}
+
+func awayText(s gateway.LimitStats) string {
+	if s.Closed {
+		return "requests are refused, as their limits cannot be asked: " + s.Away
+	}
+	return "requests pass without limits, as these cannot be asked: " + s.Away
+}
+
+func limitHealth(s gateway.LimitStats) LimitHealth {
+	return LimitHealth{Service: s.Service, Refused: s.Refused, Missed: s.Missed, Lost: s.Lost, Waiting: s.Waiting, Counters: s.Counts}
 }
 
 func usageHealth(s gateway.LedgerStats) UsageHealth {

@@ -31,6 +31,7 @@ func agent() Agent {
 			return gateway.EnvoyStatus{Envoys: 1, EnvoyVersion: "1.40.0", Version: "v"}
 		},
 		Ledger:  func() gateway.LedgerStats { return gateway.LedgerStats{} },
+		Limits:  func() gateway.LimitStats { return gateway.LimitStats{} },
 		Ping:    func(context.Context) error { return nil },
 		Started: time.Now(), Version: "1.2.3", ConfigFile: "ai-gateway.yaml",
 		KeysLoaded: func() bool { return true }, Entry: open, Log: slog.New(slog.DiscardHandler),
@@ -232,6 +233,11 @@ func TestHealthShowsWhatIsWrong(t *testing.T) {
 		"the ledger": {func(a *Agent) {
 			a.Ledger = func() gateway.LedgerStats { return gateway.LedgerStats{LastError: "locked"} }
 		}, 200, []string{`"status":"degraded"`, `"usage":"locked"`}},
+		"the limiter": {func(a *Agent) { a.Limits = func() gateway.LimitStats { return gateway.LimitStats{Away: "refused"} } }, 200,
+			[]string{`"status":"degraded"`, `"limits":"requests pass without limits, as these cannot be asked: refused"`}},
+		"the limiter of who is closed then": {func(a *Agent) {
+			a.Limits = func() gateway.LimitStats { return gateway.LimitStats{Away: "refused", Closed: true} }
+		}, 200, []string{`"status":"degraded"`, `"limits":"requests are refused, as their limits cannot be asked: refused"`}},
 		"the file": {func(a *Agent) { a.InForce = func() InForce { return InForce{Fault: "no port"} } }, 200,
 			[]string{`"status":"degraded"`, `"fault":"no port"`}},
 	} {
@@ -255,6 +261,14 @@ func TestEachFigureOfTheLedgerIsShownUnderItsName(t *testing.T) {
 	want := UsageHealth{Open: 2, Unwritten: 3, OldestSeconds: 4.5, Written: 5, Unpriced: 6, Unread: 7, Refused: 8,
 		SpoolBytes: 9, SpoolSegments: 10, Repaired: 11, Lost: 12}
 	if diff := cmp.Diff(want, usageHealth(status)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEachFigureOfTheLimiterIsShownUnderItsName(t *testing.T) {
+	stats := gateway.LimitStats{Service: "s", Refused: 1, Missed: 2, Lost: 3, Waiting: 4, Counts: 5}
+	want := LimitHealth{Service: "s", Refused: 1, Missed: 2, Lost: 3, Waiting: 4, Counters: 5}
+	if diff := cmp.Diff(want, limitHealth(stats)); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -17,6 +17,7 @@ type Health struct {
 	Envoy         EnvoyHealth       `json:"envoy"`
 	Config        ConfigHealth      `json:"config"`
 	Usage         UsageHealth       `json:"usage"`
+	Limits        LimitHealth       `json:"limits"`
 	Ready         bool              `json:"-"` // false answers with a 503
 }
 
@@ -48,6 +49,16 @@ type Rejection struct {
 	At     time.Time `json:"at"`
 	Type   string    `json:"type"`
 	Reason string    `json:"reason"`
+}
+
+// LimitHealth is how the limiter is doing.
+type LimitHealth struct {
+	Service  string `json:"service,omitempty"` // that counts; left out, this process does
+	Refused  int64  `json:"refused"`           // requests since the start
+	Missed   int64  `json:"missed"`            // requests whose limits could not be asked
+	Lost     int64  `json:"lost_tokens"`       // that could not be charged
+	Waiting  int    `json:"waiting"`           // charges that the service is still to be told
+	Counters int    `json:"counters"`          // in memory
 }
 
 // UsageHealth is how far the rows are behind the requests.

@@ -147,7 +147,7 @@ func launch(t *testing.T, binary string, env ...string) *process {
 	_, port, _ := net.SplitHostPort(p.address)
 	p.cmd = exec.Command(binary, "run")
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + dir, "PORT=" + port, "DATABASE_PATH=" + p.database,
-		"ENVOY_PATH=" + os.Getenv(envoyVariable)}, env...)
+		"ENVOY_PATH=" + os.Getenv(envoyVariable), "AI_GATEWAY_RATE_LIMIT_RPM=0"}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.logs, p.logs
 	p.cmd.WaitDelay = time.Second
 	if err := p.cmd.Start(); err != nil {

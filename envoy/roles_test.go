@@ -44,7 +44,7 @@ func startApart(t *testing.T, provider string) *apart {
 	g := &apart{t: t, dir: dir, address: freeAddress(t), running: map[string]*part{}}
 	_, port, _ := net.SplitHostPort(g.address)
 	g.env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + dir, "PORT=" + port, "DATABASE_PATH=" + filepath.Join(dir, "gateway.db"),
-		"AI_GATEWAY_UPSTREAM=" + provider, "AI_GATEWAY_RETRY_ATTEMPTS=0"}
+		"AI_GATEWAY_UPSTREAM=" + provider, "AI_GATEWAY_RETRY_ATTEMPTS=0", "AI_GATEWAY_RATE_LIMIT_RPM=0"}
 	t.Cleanup(g.remove)
 	bootstrap, err := envoy.Bootstrap{AdminSocket: g.path("admin.sock"), XDSSocket: g.path("xds.sock"), MaxHeapBytes: 1 << 30, MaxConnections: 1000}.YAML()
 	if err != nil {

@@ -43,6 +43,10 @@ type exchange struct {
 	secrets   []string           // keys that the plan's backends are called with, and the client's
 	mask      masker             // of what the backends answer
 
+	asked    bool                // whether its limits let it pass
+	reserved gateway.Reservation // by its limits; nil before, without any, and once it is settled
+	standing gateway.LimitStanding
+
 	status   int
 	ttft     time.Duration
 	stream   Stream // the answer, where it is one
@@ -114,6 +118,7 @@ func (x *exchange) end() {
 	if x.stream != nil {
 		defer x.stream.Close()
 	}
+	defer x.charge(gateway.Usage{}) // if nothing else was
 	if !x.planned || x.leftToEnvoy() {
 		return
 	}
@@ -174,6 +179,8 @@ func (x *exchange) cleanTexts() {
 
 func (x *exchange) settle() {
 	x.cleanTexts()
+	answer := x.completed()
+	x.charge(answer.Usage)
 	x.c.Settle(&gateway.Settlement{
 		ID:        x.intent.ID,
 		Duration:  x.ended.Sub(x.started),
@@ -183,7 +190,7 @@ func (x *exchange) settle() {
 		Unsent:    x.unsent,
 		Stopped:   x.stopped,
 		EnvoyGone: x.reason == transport.PeerLost,
-		Answer:    x.completed(),
+		Answer:    answer,
 		Prompt:    x.prompt,
 	})
 }
@@ -302,6 +309,7 @@ func (x *exchange) onRequestBody(m message, reply []byte) ([]byte, error) {
 	}
 	r := x.request
 	x.request = nil
+	x.reserve(r)
 	if r.refusal != nil {
 		return x.refuse(reply, r.refusal), nil
 	}

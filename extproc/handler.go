@@ -35,6 +35,8 @@ func (x *exchange) Class(j transport.Job) (c transport.Class) {
 		return x.closeClass(j.Reason)
 	case x.state == awaitRequestBody && len(j.Message) > inlineSize && x.request == nil:
 		return transport.CPU
+	case x.state == awaitRequestBody && x.c.ReserveBlocks && !x.asked && (x.request == nil || x.request.refusal == nil):
+		return transport.Remote
 	case x.state == awaitRequestBody:
 		return transport.Disk
 	case x.state == awaitJSON && !x.prepared:
@@ -93,7 +95,8 @@ func (x *exchange) needsClean() bool {
 	return x.rules.Clean != nil && len(x.prompt)+len(x.answered.Text) > inlineSize
 }
 
-// Prepare reads a large body, or counts what an exchange that ends has to count.
+// Prepare reads a large body, asks limits that another process counts, or counts what an
+// exchange that ends has to count.
 func (x *exchange) Prepare(j transport.Job, haste bool) (code codes.Code) {
 	defer x.recovered(&code)
 	x.haste = x.haste || haste
@@ -107,13 +110,27 @@ func (x *exchange) Prepare(j transport.Job, haste bool) (code codes.Code) {
 	switch {
 	case err != nil: // which Do reports
 	case x.state == awaitRequestBody && m.kind == requestBody:
-		x.request = x.readRequest(m)
+		x.prepareRequest(m, len(j.Message) > inlineSize)
 	case x.state == awaitJSON && m.kind == responseBody:
 		x.readAnswer(m.body)
 		x.countUpTo(headerCount)
 	}
 	x.prepared = x.state == awaitJSON
 	return codes.OK
+}
+
+// prepareRequest reads a large body first, and asks the limits next time: who does the
+// one should not do the other.
+func (x *exchange) prepareRequest(m message, large bool) {
+	if x.request == nil {
+		x.request = x.readRequest(m)
+		if large {
+			return
+		}
+	}
+	if x.c.ReserveBlocks {
+		x.reserve(x.request)
+	}
 }
 
 // Do answers a message, or ends the exchange. A panic stays within its exchange.

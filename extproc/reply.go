@@ -136,7 +136,9 @@ func appendRefusal(b []byte, e *gateway.Error) []byte {
 	b = appendVarint(b, httpStatusCode, uint64(e.Status))
 	status.close(b)
 	set := []setHeader{{"content-type", []byte("application/json")}}
-	if e.RetryAfter > 0 {
+	if e.Wait > 0 {
+		set = append(set, waitHeaders(e)...)
+	} else if e.RetryAfter > 0 {
 		set = append(set, setHeader{"retry-after", fmt.Append(nil, e.RetryAfter)})
 	} else if e.Status < http.StatusInternalServerError {
 		set = append(set, setHeader{"x-should-retry", []byte("false")}) // a repetition meets the same refusal

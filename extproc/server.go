@@ -67,12 +67,15 @@ type Rules struct {
 
 // Config is what exchanges need.
 type Config struct {
-	Rules  func() *Rules                                                 // those in force
-	Admit  func(gateway.Credentials) (gateway.Admission, *gateway.Error) // decides by the headers who a request comes from
-	Begin  func(*gateway.Intent) error                                   // records a request before it goes out; after an error it does not
-	Settle func(*gateway.Settlement)                                     // called once for each request that Begin has recorded and whose end was seen
-	Now    func() time.Time
-	Log    *slog.Logger
+	Rules func() *Rules                                                 // those in force
+	Admit func(gateway.Credentials) (gateway.Admission, *gateway.Error) // decides by the headers who a request comes from
+	// Reserve asks the limits of a request whose plan is known; nil lets every request pass.
+	Reserve       func(*gateway.LimitedRequest) (gateway.Reservation, *gateway.Error)
+	ReserveBlocks bool                        // Reserve may wait for another process
+	Begin         func(*gateway.Intent) error // records a request before it goes out; after an error it does not
+	Settle        func(*gateway.Settlement)   // called once for each request that Begin has recorded and whose end was seen
+	Now           func() time.Time
+	Log           *slog.Logger
 }
 
 // Server is the ext_proc service.

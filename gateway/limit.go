@@ -98,6 +98,16 @@ type LimitedRequest struct {
 	Tokens int64 // that it may use, estimated
 }
 
+// LimitUsage is what was used of limits by requests that are over.
+type LimitUsage struct {
+	Key      KeyID // of the row, also where it is a provider's
+	User     string
+	Client   string
+	Model    Model
+	Requests int64
+	Tokens   int64
+}
+
 // LimitState is how a limit stands.
 type LimitState struct {
 	Limit               // the zero Limit where there is none
@@ -107,13 +117,14 @@ type LimitState struct {
 
 // LimitStanding is how the limits of a request stand: what its answer tells the client.
 type LimitStanding struct {
+	At       time.Time
 	Nearest  LimitState // of all limits the one of which the least is left
 	Requests LimitState // of those that count requests
 	Tokens   LimitState // of those that count tokens
 }
 
-// Admitted is a request that its limits let pass.
-type Admitted interface {
+// Reservation is a request that its limits let pass.
+type Reservation interface {
 	// Standing is how the limits stood then.
 	Standing() LimitStanding
 	// Settle charges the tokens that the request has used, and gives back what was held for

@@ -13,6 +13,7 @@ type Request struct {
 	Stream       bool   // "stream": true
 	UsageWanted  bool   // the client itself asked for stream_options.include_usage
 	PromptTokens int64  // estimated from the size of the prompt's text
+	MaxTokens    int64  // that the answer may have; 0 where the request sets no bound
 	Prompt       string // preview of the last user message; empty while prompts are not logged
 	Text         PromptText
 	ServiceTier  string // that the client asked for, as ServiceTier writes it; "" for none

@@ -37,3 +37,15 @@ type WALStats struct {
 	Repaired int64 // bytes that were torn or damaged
 	Lost     int64 // settlements that could not be written; Envoy's access log has to tell
 }
+
+// LimitStats are how the limiter is doing.
+type LimitStats struct {
+	Service string // that counts; "" counts in this process
+	Closed  bool   // requests are refused while the limiter cannot be asked
+	Refused int64  // requests
+	Missed  int64  // requests whose limits could not be asked
+	Away    string // why the limiter cannot be asked now; "" if it can
+	Lost    int64  // tokens that could not be charged
+	Waiting int    // charges that are still to be told to the service
+	Counts  int    // counters in memory
+}

@@ -147,6 +147,9 @@ func (r *requestReader) member() {
 	case string(name) == "service_tier":
 		r.request.ServiceTier = r.serviceTier()
 	case r.prompt == "prompt" && r.readEcho(name):
+	case string(name) == "max_tokens" || string(name) == "max_completion_tokens":
+		n, _ := r.integer()
+		r.boundAnswer(n)
 	case string(name) != r.prompt:
 		r.skip()
 	case r.prompt == "messages":
@@ -169,6 +172,7 @@ func (r *requestReader) readEcho(name []byte) bool {
 	case "max_tokens":
 		n, ok := r.integer()
 		r.echo.mute = ok && n == 0
+		r.boundAnswer(n)
 	default:
 		return false
 	}
@@ -224,6 +228,12 @@ func (r *requestReader) boolean(param string) bool {
 	}
 	r.scalar(b)
 	return b == 't'
+}
+
+// boundAnswer notes how many tokens the answer may have. What is no such number, the
+// provider refuses.
+func (r *requestReader) boundAnswer(n int64) {
+	r.request.MaxTokens = max(r.request.MaxTokens, min(n, gateway.MaxTokens))
 }
 
 func (r *requestReader) readStreamOptions() {

@@ -246,3 +246,24 @@ func BenchmarkReadRequest(b *testing.B) {
 		}
 	}
 }
+
+func TestABoundOfTheAnswerIsRead(t *testing.T) {
+	for body, want := range map[string]int64{
+		`{"model":"m","messages":[]}`:                                              0,
+		`{"model":"m","max_tokens":5,"messages":[]}`:                               5,
+		`{"model":"m","max_tokens":5,"max_completion_tokens":7,"messages":[]}`:     7,
+		`{"model":"m","max_tokens":-5,"messages":[]}`:                              0,
+		`{"model":"m","max_completion_tokens":1e3,"messages":[]}`:                  0,
+		`{"model":"m","max_completion_tokens":"9","messages":[]}`:                  0,
+		`{"model":"m","max_completion_tokens":900000000000000,"messages":[{}]}`:    gateway.MaxTokens,
+		`{"model":"m","max_completion_tokens":99999999999999999999,"messages":[]}`: 0,
+	} {
+		r, err := provider.OpenAI{}.ReadRequest(gateway.ChatCompletions, []byte(body))
+		if err != nil || r.MaxTokens != want {
+			t.Errorf("%s: %d, %v, want %d", body, r.MaxTokens, err, want)
+		}
+	}
+	if r, err := (provider.OpenAI{}).ReadRequest(gateway.Completions, []byte(`{"model":"m","prompt":"a","max_tokens":5}`)); err != nil || r.MaxTokens != 5 {
+		t.Errorf("of a completion: %d, %v", r.MaxTokens, err)
+	}
+}

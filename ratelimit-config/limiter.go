@@ -9,6 +9,7 @@ package ratelimitconfig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -80,12 +81,13 @@ type Set struct {
 
 	mu    sync.RWMutex
 	tiers map[ownLimits]*tier
+	rules map[gateway.LimitRule]bool // that any tier has
 }
 
 // Compile makes configured limits ready for use, with the tiers of all keys that were seen
 // or are told. What envoyproxy/ratelimit would not load is an error.
 func (l *Limiter) Compile(limits gateway.Limits, keys ...gateway.KeyLimits) (*Set, error) {
-	s := &Set{limits: limits, tiers: map[ownLimits]*tier{}}
+	s := &Set{limits: limits, tiers: map[ownLimits]*tier{}, rules: map[gateway.LimitRule]bool{}}
 	own := []ownLimits{ownOf(nil)}
 	for i := range keys {
 		own = append(own, ownOf(&keys[i]))
@@ -122,8 +124,18 @@ func (s *Set) add(own []ownLimits) error {
 	}
 	for o, t := range added {
 		s.tiers[o] = t
+		t.bounds(func(b *bound) { s.rules[b.LimitRule] = true })
 	}
 	return nil
+}
+
+// every calls f for each rule that any tier has.
+func (s *Set) every(f func(gateway.LimitRule)) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for rule := range s.rules {
+		f(rule)
+	}
 }
 
 func (s *Set) tier(own ownLimits) *tier {
@@ -182,13 +194,14 @@ func (l *Limiter) tierOf(s *Set, key *gateway.KeyLimits) (*tier, error) {
 // Admit asks the limits of a request: those on requests in flight, on tokens and on
 // requests, in this order. Only if all let it pass, any is charged. The error is what the
 // client is told.
-func (l *Limiter) Admit(r *gateway.LimitedRequest) (gateway.Admitted, *gateway.Error) {
+func (l *Limiter) Admit(r *gateway.LimitedRequest) (gateway.Reservation, *gateway.Error) {
 	s := l.inForce.Load()
 	t, err := l.tierOf(s, r.Own)
 	if err != nil {
 		return l.unasked(s, &grant{}, err)
 	}
 	g := &grant{limiter: l, tier: t, subjects: newSubjects(r), estimate: max(r.Tokens, 1)}
+	g.standing.At = l.c.Now()
 	if refusal := g.enter(); refusal != nil {
 		return l.refuse(g, refusal)
 	}
@@ -202,7 +215,7 @@ func (l *Limiter) Admit(r *gateway.LimitedRequest) (gateway.Admitted, *gateway.E
 	return g, nil
 }
 
-func (l *Limiter) refuse(g *grant, refusal *gateway.Error) (gateway.Admitted, *gateway.Error) {
+func (l *Limiter) refuse(g *grant, refusal *gateway.Error) (gateway.Reservation, *gateway.Error) {
 	l.refused.Add(1)
 	g.release()
 	return nil, refusal
@@ -212,7 +225,7 @@ var errUnavailable = &gateway.Error{Status: http.StatusServiceUnavailable, Type:
 	Message: "The gateway cannot ask its rate limiter, and is configured to let no request pass then. Try again in a moment."}
 
 // unasked is what becomes of a request whose limits could not be asked.
-func (l *Limiter) unasked(s *Set, g *grant, err error) (gateway.Admitted, *gateway.Error) {
+func (l *Limiter) unasked(s *Set, g *grant, err error) (gateway.Reservation, *gateway.Error) {
 	l.missed.note(l.c.Now(), err)
 	if s.limits.Closed {
 		return l.refuse(g, errUnavailable)
@@ -220,20 +233,38 @@ func (l *Limiter) unasked(s *Set, g *grant, err error) (gateway.Admitted, *gatew
 	return g, nil
 }
 
-// Charge counts a request that was settled by somebody else than the process that admitted
-// it: what a killed process left. Counters in memory, which began anew, have not seen the
-// request either.
+// Charge counts tokens of a request that nobody has charged: where the row of a request has
+// more than its settlement, or none was made before the process was killed.
 func (l *Limiter) Charge(r *gateway.LimitedRequest, tokens int64) error {
 	t, err := l.tierOf(l.inForce.Load(), r.Own)
 	if err != nil {
-		return fmt.Errorf("charging a request that a killed process left: %w", err)
+		return fmt.Errorf("charging a request afterwards: %w", err)
 	}
 	subjects := newSubjects(r)
 	l.charge(t, t.tokens, &subjects, tokens, nil)
-	if l.memory != nil {
-		l.charge(t, t.requests, &subjects, 1, nil)
-	}
 	return nil
+}
+
+// Counts reports whether this process counts, so that its counters begin anew with it.
+func (l *Limiter) Counts() bool { return l.memory != nil }
+
+// Restore adds to the counters in memory, for the rules of all limits in force that have a
+// period, what earlier processes counted in it.
+func (l *Limiter) Restore(r *gateway.LimitedRequest, per gateway.LimitPeriod, requests, tokens int64) error {
+	subjects := newSubjects(r)
+	var faults []error
+	l.inForce.Load().every(func(rule gateway.LimitRule) {
+		of := counter{rule.String(), subjects.of(rule.By)}
+		if rule.Per != per || of.subject == "" {
+			return
+		}
+		hits := requests
+		if rule.Of == gateway.Tokens {
+			hits = tokens
+		}
+		faults = append(faults, l.memory.charge(of, per.Duration(), hits))
+	})
+	return errors.Join(faults...)
 }
 
 // charge adds to all counters of a list that count a request.

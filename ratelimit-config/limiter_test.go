@@ -1,6 +1,7 @@
 package ratelimitconfig
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -76,7 +77,7 @@ func passed(l *Limiter, n int, r gateway.LimitedRequest) int {
 	return int(count.Load())
 }
 
-func admit(t *testing.T, l *Limiter, r gateway.LimitedRequest) gateway.Admitted {
+func admit(t *testing.T, l *Limiter, r gateway.LimitedRequest) gateway.Reservation {
 	t.Helper()
 	a, refusal := l.Admit(&r)
 	if refusal != nil {
@@ -200,7 +201,7 @@ func TestZeroLetsNothingPass(t *testing.T) {
 			t.Errorf("%s: %+v", name, e)
 		}
 	}
-	if got := admit(t, l, byAlice).Standing(); got != (gateway.LimitStanding{}) {
+	if got := admit(t, l, byAlice).Standing(); got.Nearest.Of != 0 {
 		t.Errorf("without limits: %+v", got)
 	}
 }
@@ -325,11 +326,11 @@ func TestFullCountersAreALimiterThatIsAway(t *testing.T) {
 	}
 }
 
-func TestWhatAKilledProcessLeftIsCharged(t *testing.T) {
+func TestWhatEarlierProcessesCountedIsRestored(t *testing.T) {
 	l := newLimiter(t, newClock(), rules(
 		limit(gateway.ByKey, gateway.Requests, gateway.PerDay, 3),
 		limit(gateway.ByUser, gateway.Tokens, gateway.PerDay, 1000)))
-	if err := l.Charge(&byAlice, 400); err != nil {
+	if err := errors.Join(l.Restore(&byAlice, gateway.PerDay, 1, 300), l.Restore(&byAlice, gateway.PerHour, 1, 300), l.Charge(&byAlice, 100)); err != nil {
 		t.Fatal(err)
 	}
 	got := admit(t, l, byAlice).Standing()
@@ -349,7 +350,7 @@ func TestARefusalSaysWhichLimitAndWhen(t *testing.T) {
 	want := &gateway.Error{
 		Status: 429, Type: "requests", Code: "rate_limit_exceeded", Wait: 29750 * time.Millisecond,
 		Message: "Rate limit reached for this client address on requests per minute: limit 1, remaining 0. Please try again in 29.75s.",
-		Limits:  &gateway.LimitStanding{Nearest: state, Requests: state},
+		Limits:  &gateway.LimitStanding{At: noon, Nearest: state, Requests: state},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

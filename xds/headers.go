@@ -77,6 +77,7 @@ var toClients = allowList{
 	"retry-after-ms",
 	"server", // always replaced by the gateway's; the gateway process reads a backend's name in it
 	"www-authenticate",
+	"x-ratelimit-*", // ours alone: no attempt's answer brings any
 	"x-request-id",
 	"x-should-retry",
 }

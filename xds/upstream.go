@@ -14,6 +14,7 @@ import (
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	generic "github.com/envoyproxy/go-control-plane/envoy/extensions/http/injected_credentials/generic/v3"
 	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
 
 	"ai-gateway/gateway"
@@ -44,7 +45,7 @@ func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter
 		headers = append(headers, set("authorization", clientCredential))
 	}
 	filters := []*hcm.HttpFilter{e.filter("gateway.headers", &headermutation.HeaderMutation{
-		Mutations: &headermutation.Mutations{RequestMutations: headers},
+		Mutations: &headermutation.Mutations{RequestMutations: headers, ResponseMutations: []*mutationrules.HeaderMutation{withoutLimits()}},
 	})}
 	if rewrites := c.rewrites(); rewrites || c.Journal != "" {
 		filters = append(filters, e.filter("gateway.attempt", &lua.Lua{DefaultSourceCode: attemptSource(b, rewrites)}))
@@ -55,6 +56,16 @@ func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter
 		}))
 	}
 	return append(filters, upstreamCodec(e))
+}
+
+// withoutLimits removes what a provider tells of its limits: clients are told of ours, and
+// each of several backends has others.
+func withoutLimits() *mutationrules.HeaderMutation {
+	return &mutationrules.HeaderMutation{Action: &mutationrules.HeaderMutation_RemoveOnMatch_{
+		RemoveOnMatch: &mutationrules.HeaderMutation_RemoveOnMatch{KeyMatcher: &matcher.StringMatcher{
+			MatchPattern: &matcher.StringMatcher_Prefix{Prefix: "x-ratelimit-"},
+		}},
+	}}
 }
 
 // hasKey reports whether Envoy adds a key of the backend's own.

@@ -53,7 +53,8 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	})
 	envoys := xds.New(s.log)
 	var rules atomic.Pointer[extproc.Rules]
-	live := s.control(p, envoys, &rules, who)
+	held := &limits{log: s.log}
+	live := s.control(p, envoys, &rules, who, held)
 	if err := live.Start(ctx); err != nil {
 		return err
 	}
@@ -71,6 +72,9 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 		return err
 	}
 	who.identifier.Store(identifier)
+	if err := held.start(ctx, begun, tables); err != nil {
+		return err
+	}
 	log, err := wal.Open(wal.Config{Dir: s.state.wal(), Sync: begun.Spool.Sync, Log: s.log})
 	if err != nil {
 		return err
@@ -82,12 +86,14 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 		Grace: witnessGrace, OrphanGrace: begun.OrphanGrace, Log: s.log,
 		Rotation: accesslog.Rotation{At: accessLogSize, Keep: accessLogsKept, Reopen: envoy.NewAdmin(s.files.adminSocket()).ReopenLogs},
 		Keep:     func() time.Duration { return live.Settings().Config.PromptLog.Keep },
+		Used:     held.used,
 	})
 	recorded := s.sabotageBooks(books{rows.Begin, log.AppendSettlement})
 	exchanges := extproc.New(extproc.Config{
-		Rules: rules.Load, Admit: who.gate.Admit, Begin: recorded.begin, Settle: recorded.settle, Now: p.now, Log: s.log,
+		Rules: rules.Load, Admit: who.gate.Admit, Reserve: held.limiter.Admit, ReserveBlocks: held.limiter.Blocks(),
+		Begin: recorded.begin, Settle: recorded.settle, Now: p.now, Log: s.log,
 	})
-	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who), rows.Run, log.Run)
+	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, held), rows.Run, log.Run, held.run)
 }
 
 // frame is the part of Envoy's configuration that no setting changes.
@@ -100,7 +106,7 @@ func frame(getenv func(string) string, files runFiles, state stateFiles) (xds.Co
 }
 
 // control puts configurations in force for Envoy and for the exchanges.
-func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[extproc.Rules], who *entry) *control.Control {
+func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[extproc.Rules], who *entry, held *limits) *control.Control {
 	memory := provider.NewMemory(maxEvents)
 	good := s.files.goodConfig()
 	if s.configFile() == "" {
@@ -110,9 +116,11 @@ func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[ext
 		Load:     s.load,
 		LoadText: func(text []byte) (config.Config, error) { return config.LoadText(s.configFile(), text, s.getenv) },
 		GoodFile: good, Frame: p.frame, DemoSocket: s.files.demoSocket(), Prices: pricing.Default(), Envoy: envoys,
-		Apply: func(now *control.Settings) {
+		Check: held.check,
+		Apply: func(ctx context.Context, now *control.Settings) {
 			who.follow(now.Config)
 			rules.Store(rulesOf(now, memory))
+			held.use(ctx, now.Config)
 		},
 		Protected:    who.gate.Shut(),
 		NeedsRestart: s.storesElsewhere,
@@ -144,17 +152,19 @@ func (d dialect) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bo
 // storesElsewhere reports whether one of two configurations has another storage than the one
 // in use since the start.
 func (s *service) storesElsewhere(begun, now config.Config) bool {
-	return storeOf(now, s.files) != s.tables || now.StateDir != begun.StateDir || now.Spool != begun.Spool || now.OrphanGrace != begun.OrphanGrace
+	return storeOf(now, s.files) != s.tables || now.StateDir != begun.StateDir || now.Spool != begun.Spool || now.OrphanGrace != begun.OrphanGrace ||
+		now.LimitService != begun.LimitService || now.LimitConfigListen != begun.LimitConfigListen
 }
 
-func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Store, rows *ledger.Ledger, who *entry) dashboardapi.Agent {
+func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Store, rows *ledger.Ledger, who *entry, held *limits) dashboardapi.Agent {
 	return dashboardapi.Agent{
 		Version: ownVersion(), ConfigFile: s.configFile(), Started: s.started,
 		InForce: func() dashboardapi.InForce {
 			now := live.Settings()
 			return dashboardapi.InForce{Routes: now.Routes, Storage: now.Config.Storage(), Since: now.Since, Fault: live.Fault()}
 		},
-		Envoy: envoys.Status, Ledger: rows.Stats, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, Entry: who.forAPI(nil), Log: s.log,
+		Envoy: envoys.Status, Ledger: rows.Stats, Limits: held.limiter.Stats, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, Entry: who.forAPI(nil),
+		Log: s.log,
 	}
 }
 

@@ -99,7 +99,7 @@ func startGateway(t *testing.T, binary, upstream string) string {
 	var output bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), binary, "run")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "ENVOY_PATH=" + os.Getenv("ENVOY_PATH"), "TMPDIR=" + dir, "PORT=" + port,
-		"DATABASE_PATH=" + filepath.Join(dir, "gateway.db"), "AI_GATEWAY_UPSTREAM=" + upstream, "AI_GATEWAY_RETRY_ATTEMPTS=0"}
+		"DATABASE_PATH=" + filepath.Join(dir, "gateway.db"), "AI_GATEWAY_UPSTREAM=" + upstream, "AI_GATEWAY_RETRY_ATTEMPTS=0", "AI_GATEWAY_RATE_LIMIT_RPM=0"}
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = stopWithin

@@ -30,7 +30,9 @@ func (c *connection) dispatch(st *stream, j job) {
 	case Disk:
 		c.record(st, j)
 	case CPU, Background:
-		c.prepare(st, j)
+		c.prepare(st, j, c.s.workers.add)
+	case Remote:
+		c.prepare(st, j, c.s.workers.addRemote)
 	}
 }
 
@@ -47,11 +49,11 @@ func (st *stream) own(j job) job {
 	return j
 }
 
-// prepare has a worker prepare a job, which is dispatched again afterwards.
-func (c *connection) prepare(st *stream, j job) {
+// prepare has another goroutine prepare a job, which is dispatched again afterwards.
+func (c *connection) prepare(st *stream, j job, add func(task) bool) {
 	j = st.own(j)
 	st.busy = true
-	if c.s.workers.add(task{c, st, j}) {
+	if add(task{c, st, j}) {
 		return
 	}
 	st.busy = false

@@ -20,8 +20,8 @@
 //
 // Goroutines: a connection has one that reads, and answers in place whatever takes
 // microseconds; and one, the recorder, for all that may wait for the disk. What takes
-// the processor long is prepared by a few workers of the server. All hand-overs are
-// queues with a bound.
+// the processor long is prepared by a few workers of the server, and what waits for other
+// processes by goroutines of their own. All hand-overs have a bound.
 package transport
 
 import (
@@ -46,6 +46,7 @@ const (
 	Disk                    // may wait for the disk: done by the recorder
 	CPU                     // the processor for long, while the peer waits: prepared by a worker first
 	Background              // likewise, but nobody waits: prepared when a worker has time
+	Remote                  // may wait for another process: prepared by a goroutine of its own first
 )
 
 // CloseReason is why a stream closes.
@@ -72,9 +73,9 @@ func (j Job) Closes() bool { return j.Reason != Open }
 // goroutines.
 type Handler interface {
 	// Class says what a job needs. After Prepare it is asked again, and then says Inline
-	// or Disk.
+	// or Disk, or after CPU also Remote.
 	Class(j Job) Class
-	// Prepare does the part of a CPU or Background job that takes long. In haste, because
+	// Prepare does the part of a CPU, Background or Remote job that takes long. In haste, because
 	// too much waits already, it takes microseconds and does what it can. With a code other
 	// than OK for a message the stream fails.
 	Prepare(j Job, haste bool) codes.Code

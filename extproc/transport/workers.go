@@ -10,6 +10,7 @@ import (
 const (
 	maxMessages   = 1024
 	maxBackground = 1024
+	maxRemote     = 4096 // these wait in no queue: each has a goroutine
 )
 
 // workers prepare jobs that take the processor long: those that a peer waits for first.
@@ -20,6 +21,8 @@ type workers struct {
 	messages   []task
 	background []task
 	inBack     int // workers at work that nobody waits for
+	remote     int // goroutines that wait for other processes
+	running    *sync.WaitGroup
 	hurried    bool
 	stopped    bool
 }
@@ -41,6 +44,7 @@ func newWorkers() *workers {
 func (w *workers) count() int { return max(runtime.GOMAXPROCS(0), 2) }
 
 func (w *workers) start(running *sync.WaitGroup) {
+	w.running = running
 	for range w.count() {
 		running.Go(w.work)
 	}
@@ -74,6 +78,24 @@ func (w *workers) add(t task) bool {
 	}
 	*queue = append(*queue, t)
 	w.changed.Signal()
+	return true
+}
+
+// addRemote has a task done that may wait for another process, unless too many do.
+func (w *workers) addRemote(t task) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.remote >= maxRemote {
+		return false
+	}
+	w.remote++
+	w.running.Go(func() {
+		code := t.st.handler.Prepare(t.job.Job, false)
+		w.mu.Lock()
+		w.remote--
+		w.mu.Unlock()
+		t.of.prepared(t.st, t.job, code)
+	})
 	return true
 }
 

@@ -117,8 +117,19 @@ func (p *Process) Kill() {
 	p.running = nil
 }
 
-// Hang stops the program where it is, until Resume.
-func (p *Process) Hang() { p.signal(syscall.SIGSTOP) }
+// Hang stops the program where it is, until Resume. The signal is on its way at first: so it
+// is waited for.
+func (p *Process) Hang() {
+	p.t.Helper()
+	p.signal(syscall.SIGSTOP)
+	p.await(func() error {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.running.Process.Pid))
+		if _, state, _ := bytes.Cut(status, []byte(") ")); err == nil && !bytes.HasPrefix(state, []byte("T")) {
+			return fmt.Errorf("it is in state %.1s", state)
+		}
+		return err
+	})
+}
 
 // Resume lets a program that hangs go on.
 func (p *Process) Resume() { p.signal(syscall.SIGCONT) }

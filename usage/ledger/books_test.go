@@ -32,6 +32,23 @@ type books struct {
 	rotation           accesslog.Rotation
 	keep               time.Duration
 	stop               func()
+
+	mu   sync.Mutex
+	used []Used // that the running process told
+}
+
+// told is what was told of requests, by id, in the order of that.
+func (b *books) told(of gateway.Intent) []Used {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var told []Used
+	for _, u := range b.used {
+		if u.Intent.ID == of.ID {
+			u.Intent = nil
+			told = append(told, u)
+		}
+	}
+	return told
 }
 
 func newBooks(t testing.TB) *books {
@@ -57,9 +74,17 @@ func (b *books) start() {
 	b.t.Helper()
 	tables, err := store.Open(b.t.Context(), store.Config{Path: b.database()})
 	do(b.t, err)
+	b.mu.Lock()
+	b.used = nil
+	b.mu.Unlock()
 	b.store, b.db, b.wal = tables, openDB(b.t, b.database()), openWAL(b.t, b.walFolder())
 	b.Ledger = New(Config{Store: tables, WAL: b.wal, AccessLog: b.accessLog(), Grace: b.grace,
 		OrphanGrace: b.orphanGrace, MaxBytes: 1 << 30, MaxAge: time.Hour, Rotation: b.rotation, Keep: func() time.Duration { return b.keep },
+		Used: func(u Used) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.used = append(b.used, u)
+		},
 		Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(b.t.Context())
 	done := make(chan error, 1)

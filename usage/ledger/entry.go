@@ -14,6 +14,10 @@ type entry struct {
 	settlement *gateway.Settlement
 	line       *gateway.JournalLine
 	orphan     bool // the process that planned it died before it could settle it
+	inherited  bool // another process planned it
+
+	reported bool
+	tokens   int64 // that were reported, or settled
 
 	state    entryState
 	row      gateway.Row
@@ -40,6 +44,7 @@ type wait struct {
 // begin makes orphans of all that earlier processes planned and did not settle.
 func (l *Ledger) begin(now time.Time) {
 	for _, e := range l.open {
+		e.inherited = true
 		l.orphaned(e, now)
 	}
 }
@@ -130,6 +135,7 @@ func (l *Ledger) judge(e *entry) {
 	switch {
 	case e.state == isReady: // its row still waits for the store
 		e.row = newRow(e.intent, e.settlement, e.line)
+		l.report(e)
 	case e.line != nil && (e.settlement != nil || e.orphan):
 		l.finish(e)
 	}
@@ -165,6 +171,7 @@ func (l *Ledger) finish(e *entry) {
 	e.row = newRow(e.intent, e.settlement, e.line)
 	e.state = isReady
 	l.ready = append(l.ready, e)
+	l.report(e)
 }
 
 // hold notes that a segment of the write-ahead log is needed as long as an entry is not done.

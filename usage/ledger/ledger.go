@@ -46,6 +46,7 @@ type Config struct {
 	OrphanGrace time.Duration
 	Rotation    accesslog.Rotation   // zero lets the access log grow
 	Keep        func() time.Duration // age at which prompts are removed; 0 keeps them, as does no func
+	Used        func(Used)           // is told what rows say that requests have used; nil tells nobody
 	Log         *slog.Logger
 }
 

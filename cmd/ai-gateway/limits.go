@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"ai-gateway/config"
+	"ai-gateway/gateway"
+	ratelimitconfig "ai-gateway/ratelimit-config"
+	"ai-gateway/store"
+	"ai-gateway/usage/ledger"
+)
+
+// limits hold requests to what the configuration says, and keep the limiter's counters in
+// line with the store.
+type limits struct {
+	log *slog.Logger
+
+	limiter  *ratelimitconfig.Limiter // nil until start
+	tables   *store.Store
+	begun    time.Time
+	listen   string // where a service gets its configuration; "" serves none
+	restored bool   // the counters hold what was used before
+}
+
+const (
+	restoreTimeout = 5 * time.Second
+	restoreRetry   = time.Second
+	rowTimeout     = 2 * time.Second
+)
+
+// start makes the limiter, and gives it the limits and the counts that there are.
+func (l *limits) start(ctx context.Context, c config.Config, tables *store.Store) error {
+	limiter, err := ratelimitconfig.New(ratelimitconfig.Config{Service: c.LimitService.Address, TLS: c.LimitService.TLS, Now: time.Now, Log: l.log})
+	if err != nil {
+		return err
+	}
+	l.limiter, l.tables, l.begun = limiter, tables, time.Now()
+	if limiter.Blocks() {
+		l.listen = c.LimitConfigListen
+	}
+	l.use(ctx, c)
+	if err := l.restore(ctx); err != nil {
+		l.log.Warn("the counters of hour and day limits could not be restored; that is tried again", "error", err)
+	}
+	return nil
+}
+
+// check says why limits cannot come in force.
+func (l *limits) check(c config.Config) error {
+	if l.limiter == nil {
+		return nil // start compiles them
+	}
+	_, err := l.limiter.Compile(c.Limits)
+	return err
+}
+
+// use holds requests to limits from now on.
+func (l *limits) use(ctx context.Context, c config.Config) {
+	if l.limiter == nil {
+		return
+	}
+	set, err := l.limiter.Compile(c.Limits)
+	if err == nil {
+		err = l.limiter.Use(ctx, set)
+	}
+	if err != nil { // check has compiled them before
+		l.log.Error("the changed limits are not in force; those before stay so", "error", err)
+	}
+}
+
+// run keeps the limiter going until ctx ends.
+func (l *limits) run(ctx context.Context) error {
+	var group errgroup.Group
+	group.Go(func() error { return l.limiter.Run(ctx) })
+	group.Go(func() error { l.restoreLater(ctx); return nil })
+	if l.listen != "" {
+		group.Go(func() error { return l.serveConfig(ctx) })
+	}
+	return group.Wait()
+}
+
+// serveConfig hands the configuration of limits to the service that counts.
+func (l *limits) serveConfig(ctx context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.listen)
+	if err != nil {
+		return fmt.Errorf("listening for the rate limit service at RATE_LIMIT_CONFIG_LISTEN (limits.service_config): %w", err)
+	}
+	return l.limiter.Serve(ctx, listener)
+}
+
+// restoreLater restores the counters once the store can be read.
+func (l *limits) restoreLater(ctx context.Context) {
+	tick := time.NewTicker(restoreRetry)
+	defer tick.Stop()
+	for !l.restored {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := l.restore(ctx); err == nil {
+				l.log.Info("the counters of hour and day limits are restored")
+			}
+		}
+	}
+}
+
+// restore counts what was used in the current periods before this process began.
+func (l *limits) restore(ctx context.Context) error {
+	if !l.limiter.Counts() {
+		l.restored = true // the service has gone on counting
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, restoreTimeout)
+	defer cancel()
+	used := map[gateway.LimitPeriod][]gateway.LimitUsage{}
+	for _, per := range []gateway.LimitPeriod{gateway.PerMinute, gateway.PerHour, gateway.PerDay} {
+		from := l.begun.UTC().Truncate(per.Duration())
+		err := l.tables.Used(ctx, from, l.begun, func(u gateway.LimitUsage) { used[per] = append(used[per], u) })
+		if err != nil {
+			return err
+		}
+	}
+	var faults []error
+	for per, all := range used {
+		for _, u := range all {
+			r := limitedRequest(u.Key, u.User, u.Client, u.Model)
+			faults = append(faults, l.limiter.Restore(&r, per, u.Requests, u.Tokens))
+		}
+	}
+	l.restored = true // once: a second time would count twice
+	return errors.Join(faults...)
+}
+
+// used charges what nobody has charged: what a killed process left, and what the books say
+// beyond a settlement.
+func (l *limits) used(u ledger.Used) {
+	r := limitedRequest(u.Intent.KeyID, u.Intent.UserID, u.Intent.ClientIP, u.Intent.Model)
+	err := l.charge(u, &r)
+	if err != nil {
+		l.log.Warn("a request was not counted for its limits", "id", u.Intent.ID, "error", err)
+	}
+}
+
+func (l *limits) charge(u ledger.Used, r *gateway.LimitedRequest) error {
+	if u.More == 0 && !u.Inherited {
+		return nil
+	}
+	if !u.Inherited || !u.First {
+		return l.limiter.Charge(r, u.More)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), rowTimeout)
+	defer cancel()
+	there, err := l.tables.Has(ctx, u.Intent.StartedAt, u.Intent.ID)
+	switch {
+	case err != nil || there: // its row was restored, or charged by whoever wrote it
+		return err
+	case !l.limiter.Counts():
+		return l.limiter.Charge(r, u.More) // the settlement was charged by whoever settled
+	}
+	var faults []error
+	for _, per := range []gateway.LimitPeriod{gateway.PerMinute, gateway.PerHour, gateway.PerDay} {
+		if !u.Intent.StartedAt.Before(time.Now().UTC().Truncate(per.Duration())) {
+			faults = append(faults, l.limiter.Restore(r, per, 1, u.Settled+u.More))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// limitedRequest is a request of the books as limits see it.
+func limitedRequest(key gateway.KeyID, user, client string, model gateway.Model) gateway.LimitedRequest {
+	r := gateway.LimitedRequest{User: user, Client: client, Model: model}
+	if strings.HasPrefix(string(key), issuedPrefix) {
+		r.Key = key
+	}
+	return r
+}
+
+// issuedPrefix begins the ids of keys that the gateway issued. Those of others stand for
+// keys of providers, which limits do not count by.
+const issuedPrefix = "key_"

@@ -1,0 +1,301 @@
+package envoy_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"ai-gateway/test/stock"
+)
+
+// aMinuteWith waits until the current minute has some time left: limits count by whole ones.
+func aMinuteWith(left time.Duration) {
+	if now := time.Now(); now.Truncate(time.Minute).Add(time.Minute).Sub(now) < left {
+		time.Sleep(now.Truncate(time.Minute).Add(time.Minute).Sub(now))
+	}
+}
+
+// counted is how many requests at once were answered with each status, and one refusal.
+type counted struct {
+	passed, refused atomic.Int64
+	refusal         atomic.Pointer[answer]
+}
+
+// ask makes n requests at once at each of some gateways.
+func (c *counted) ask(t *testing.T, n int, model string, gateways ...*process) {
+	t.Helper()
+	err := atOnce(n*len(gateways), func(i int) error {
+		a, err := post(gateways[i%len(gateways)].address, chatPath, chatBody(model, false))
+		switch {
+		case err != nil:
+			return err
+		case a.status == http.StatusOK:
+			c.passed.Add(1)
+		case a.status == http.StatusTooManyRequests:
+			c.refused.Add(1)
+			c.refusal.Store(&a)
+		default:
+			return fmt.Errorf("answered with %s", a)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOfTwoHundredRequestsAtOnceSixtyPassTheDefaultLimit(t *testing.T) {
+	t.Parallel()
+	fake, base := provider(t)
+	p := start(t, append(many(base), "AI_GATEWAY_RATE_LIMIT_RPM=60")...)
+	aMinuteWith(20 * time.Second)
+	var c counted
+	c.ask(t, 200, "gen-chunks=1", p)
+	if c.passed.Load() != 60 || c.refused.Load() != 140 {
+		t.Fatalf("%d passed and %d were refused, want 60 and 140", c.passed.Load(), c.refused.Load())
+	}
+	if n := len(fake.Books().Calls); n != 60 {
+		t.Errorf("the provider has seen %d calls, want 60", n)
+	}
+	if _, err := p.waitRows(60); err != nil {
+		t.Error(err)
+	}
+	a := *c.refusal.Load()
+	wait, err := strconv.Atoi(a.get("retry-after-ms"))
+	seconds, fault := strconv.Atoi(a.get("retry-after"))
+	if err != nil || fault != nil || wait < 1 || wait > 60_000 || seconds != (wait+999)/1000 || a.get("x-should-retry") != "true" {
+		t.Errorf("a refusal says when to come again by %v", a.header)
+	}
+	if !strings.Contains(a.body, `"code":"rate_limit_exceeded"`) || a.get("x-ratelimit-limit") != "60" || a.get("x-ratelimit-remaining") != "0" ||
+		a.get("x-ratelimit-limit-requests") != "60" || a.get("x-ratelimit-limit-tokens") != "" {
+		t.Errorf("a refusal is %s", a)
+	}
+	if response, err := http.Get("http://" + p.address + "/v1/models"); err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("the list of models: %v, %v", response, err)
+	}
+}
+
+// limiterHealth is what /health says of the limiter.
+type limiterHealth struct {
+	Status string
+	Parts  map[string]string
+	Limits struct{ Refused, Missed, Waiting int }
+}
+
+func (p *process) limiter(t *testing.T) (h limiterHealth) {
+	t.Helper()
+	response, err := http.Get("http://" + p.address + "/health")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(&h); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// until waits until requests are answered as they are to be.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); !holds(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 15 s: %s", what)
+		}
+	}
+}
+
+func TestTwoGatewaysShareTheirLimitsAndOutliveTheLimiterAndRedis(t *testing.T) {
+	_, base := provider(t)
+	redis := stock.StartRedis(t)
+	listen := freeAddress(t)
+	service := stock.StartService(t, redis, listen)
+	shared := append(many(base), "AI_GATEWAY_RATE_LIMIT_RPM=60", "RATE_LIMIT_URL=grpc://"+service.Address)
+	one := start(t, append(shared, "RATE_LIMIT_CONFIG_LISTEN="+listen)...)
+	other := start(t, append(shared, "RATE_LIMIT_CONFIG_LISTEN=none", "AI_GATEWAY_RATE_LIMIT_FAIL=closed")...)
+	service.Listening()
+	limited := func(p *process) bool {
+		a, err := post(p.address, chatPath, chatBody("gen-chunks=1", false))
+		return err == nil && a.get("x-ratelimit-limit") == "60"
+	}
+	until(t, "both are limited", func() bool { return limited(one) && limited(other) })
+	time.Sleep(time.Until(time.Now().Truncate(time.Minute).Add(time.Minute))) // what was asked so far counts
+	var c counted
+	c.ask(t, 100, "gen-chunks=1", one, other)
+	if c.passed.Load() != 60 || c.refused.Load() != 140 {
+		t.Errorf("%d passed and %d were refused, want 60 and 140; %+v %+v", c.passed.Load(), c.refused.Load(), one.limiter(t), other.limiter(t))
+	}
+	for _, failure := range []struct {
+		name        string
+		begin, mend func()
+	}{
+		{"the limiter is killed", service.Kill, service.Start},
+		{"the limiter hangs", service.Hang, service.Resume},
+		{"Redis is killed", redis.Kill, redis.Start},
+		{"Redis hangs", redis.Hang, redis.Resume},
+	} {
+		failure.begin()
+		began := time.Now()
+		opened, err := post(one.address, chatPath, chatBody("gen-chunks=1", false))
+		closed, err2 := post(other.address, chatPath, chatBody("gen-chunks=1", false))
+		if err != nil || err2 != nil || opened.status != 200 || closed.status != 503 || !strings.Contains(closed.body, "rate_limiter_unavailable") {
+			t.Errorf("%s: %s (%v), and where that closes it %s (%v)", failure.name, opened, err, closed, err2)
+		}
+		if waited := time.Since(began); waited > 3*time.Second {
+			t.Errorf("%s: two requests took %v", failure.name, waited)
+		}
+		if h := one.limiter(t); h.Status != "degraded" || !strings.Contains(h.Parts["limits"], "pass without limits") || h.Limits.Missed == 0 {
+			t.Errorf("%s: health is %+v", failure.name, h)
+		}
+		failure.mend()
+		until(t, failure.name+", and is back", func() bool { return limited(one) && limited(other) })
+	}
+}
+
+// tokenLimit is far from its end: what counts is by how much it is charged.
+const tokenLimit = 10_000_000
+
+const limitedByTokens = `
+backends: [{name: a, kind: local, base_url: "${A}/v1"}]
+default_backend: a
+limits: {requests_per_minute: 0, rules: [{by: key, tokens: 10000000, per: day}, {by: model, tokens: 10000000, per: hour}]}
+`
+
+// used are the tokens that a key's limit was charged, when a request with a known
+// estimate comes.
+func (c configured) used(t *testing.T, estimate int64) int64 {
+	t.Helper()
+	a, err := post(c.address, chatPath, `{"model":"gen-chunks=1","max_tokens":1,"messages":[{"role":"user","content":"Hello"}]}`)
+	if err != nil || a.status != http.StatusOK {
+		return -1
+	}
+	left, err := strconv.ParseInt(a.get("x-ratelimit-remaining-tokens"), 10, 64)
+	if err != nil || a.get("x-ratelimit-limit-tokens") != strconv.Itoa(tokenLimit) {
+		t.Fatalf("an answer tells of its limits by %v", a.header)
+	}
+	return tokenLimit - left - estimate
+}
+
+// chargedAsBooked waits until limits were charged for what is in the tables.
+func (c configured) chargedAsBooked(t *testing.T, what string, estimate int64, rows int) {
+	t.Helper()
+	if _, err := c.waitRows(rows); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+	var booked, charged int64
+	until(t, what, func() bool {
+		found, err := c.rows()
+		if err != nil {
+			t.Fatal(err)
+		}
+		booked = 0
+		for _, r := range found {
+			booked += int64(r["prompt_tokens"].(float64) + r["completion_tokens"].(float64))
+		}
+		charged = c.used(t, estimate)
+		if _, err := c.waitRows(len(found) + 1); charged >= 0 && err != nil {
+			t.Fatal(err)
+		}
+		return charged == booked
+	})
+	t.Logf("%s: %d tokens are booked and charged", what, charged)
+}
+
+func TestTokensAreChargedAsTheyAreBookedWhoeverDies(t *testing.T) {
+	t.Parallel()
+	c := configure(t, limitedByTokens)
+	estimate := c.used(t, 0)
+	if estimate < 2 {
+		t.Fatalf("the first request holds %d tokens", estimate)
+	}
+	c.chargedAsBooked(t, "an answer", estimate, 1)
+	rows := 2 // of the first and of the one that looked; there may be more
+	again := func() {
+		found, err := c.rows()
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = len(found)
+	}
+	again()
+	c.hangUp(t)
+	c.chargedAsBooked(t, "a client that hangs up", estimate, rows+1)
+	again()
+	ended := c.stream(generated(40, 50*time.Millisecond), 40)
+	time.Sleep(500 * time.Millisecond)
+	if err := c.signal("serve", syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	c.chargedAsBooked(t, "a stream whose serve was killed, and all before", estimate, rows+1)
+}
+
+// hangUp leaves a stream in its midst.
+func (c configured) hangUp(t *testing.T) {
+	t.Helper()
+	conn, err := net.Dial("tcp", c.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write(requestBytes(chatPath, chatBody(generated(200, 50*time.Millisecond), true))); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(response.Body, make([]byte, 600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAChangedLimitHoldsWithinASecond(t *testing.T) {
+	t.Parallel()
+	const text = `
+backends: [{name: a, kind: local, base_url: "${A}/v1"}]
+default_backend: a
+limits: {requests_per_minute: 0, rules: [{by: key, requests: %d, per: hour}]}
+`
+	c := configure(t, fmt.Sprintf(text, 2))
+	c.becomes(t, "gen-chunks=1", http.StatusTooManyRequests, time.Second)
+	c.write(t, fmt.Sprintf(text, 1000))
+	c.becomes(t, "gen-chunks=1", http.StatusOK, changesWithin)
+	c.write(t, fmt.Sprintf(text, 0))
+	c.becomes(t, "gen-chunks=1", http.StatusTooManyRequests, changesWithin)
+}
+
+// TestStreamsInFlightAreBounded holds as many as there may be, and one more.
+func TestStreamsInFlightAreBounded(t *testing.T) {
+	t.Parallel()
+	c := configure(t, `
+backends: [{name: a, kind: local, base_url: "${A}/v1"}]
+default_backend: a
+limits: {requests_per_minute: 0, requests_in_flight: 3}
+`)
+	var running sync.WaitGroup
+	for range 3 {
+		ended := c.stream(generated(40, 50*time.Millisecond), 40)
+		running.Go(func() {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	until(t, "all of them run", func() bool { return len(c.a.Books().Calls) == 3 })
+	c.becomes(t, "gen-chunks=1", http.StatusTooManyRequests, time.Second)
+	running.Wait()
+	c.becomes(t, "gen-chunks=1", http.StatusOK, time.Second)
+}

@@ -1,0 +1,104 @@
+package extproc
+
+import (
+	"strconv"
+	"time"
+
+	"ai-gateway/gateway"
+)
+
+// likelyAnswer is how many tokens an answer is expected to have whose request sets no bound.
+const likelyAnswer = 1000
+
+// reserve asks the limits of a request, once, as the last that may refuse it. What it may use
+// is held until the exchange ends.
+func (x *exchange) reserve(r *readRequest) {
+	if x.asked || x.c.Reserve == nil || r.refusal != nil {
+		return
+	}
+	x.asked = true
+	answer := r.MaxTokens
+	switch {
+	case x.head.endpoint == gateway.Embeddings:
+		answer = 0
+	case answer == 0:
+		answer = likelyAnswer
+	}
+	limited := gateway.LimitedRequest{Client: x.head.client, Model: r.plan.Model, Tokens: r.PromptTokens + answer, User: x.admission.Caller.User}
+	if caller := x.admission.Caller; caller.Grant != nil {
+		limited.Key, limited.Own = caller.Key.ID, &caller.Grant.Limits
+	}
+	x.reserved, r.refusal = x.c.Reserve(&limited)
+	if r.refusal == nil {
+		x.standing = x.reserved.Standing()
+	}
+}
+
+// charge counts what was used, once, and gives back what was held.
+func (x *exchange) charge(u gateway.Usage) {
+	if x.reserved == nil {
+		return
+	}
+	reserved := x.reserved
+	x.reserved = nil
+	reserved.Settle(u.Prompt + u.Completion)
+}
+
+// told are the headers that an answer gets from us, with those that tell of its limits.
+func (x *exchange) told(headers ...setHeader) []setHeader {
+	if x.standing.Nearest.Of == 0 {
+		return headers
+	}
+	return append(headers, limitHeaders(&x.standing, x.c.Now())...)
+}
+
+// limitHeaders tell how limits stand: in three headers that one which is nearest its end,
+// and in OpenAI's names those of requests and of tokens. What has no limit is not told.
+// Source: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
+func limitHeaders(s *gateway.LimitStanding, now time.Time) []setHeader {
+	if s.Nearest.Of == 0 {
+		return nil
+	}
+	set := []setHeader{
+		{"x-ratelimit-limit", decimal(int64(s.Nearest.Max))},
+		{"x-ratelimit-remaining", decimal(s.Nearest.Remaining)},
+		{"x-ratelimit-reset-ms", decimal(untilReset(&s.Nearest, now).Milliseconds())},
+	}
+	for _, state := range []*gateway.LimitState{&s.Requests, &s.Tokens} {
+		if state.Of == 0 {
+			continue
+		}
+		kind := state.Of.String()
+		set = append(set,
+			setHeader{"x-ratelimit-limit-" + kind, decimal(int64(state.Max))},
+			setHeader{"x-ratelimit-remaining-" + kind, decimal(state.Remaining)},
+			setHeader{"x-ratelimit-reset-" + kind, []byte(untilReset(state, now).String())})
+	}
+	return set
+}
+
+// untilReset is in whole milliseconds, and never in the past.
+func untilReset(s *gateway.LimitState, now time.Time) time.Duration {
+	return max(s.Reset.Sub(now).Round(time.Millisecond), 0)
+}
+
+// longestRetry is how long the official SDKs wait as they are told. Told to wait longer, they
+// come back at once, so then they are told not to.
+// Source: https://github.com/openai/openai-python, _calculate_retry_timeout
+const longestRetry = time.Minute
+
+// waitHeaders tell when a request that a limit refuses may be repeated, in the three ways
+// that clients read.
+func waitHeaders(e *gateway.Error) []setHeader {
+	set := []setHeader{
+		{"retry-after", decimal(int64((e.Wait + time.Second - 1) / time.Second))},
+		{"retry-after-ms", decimal(int64((e.Wait + time.Millisecond - 1) / time.Millisecond))},
+		{"x-should-retry", strconv.AppendBool(nil, e.Wait < longestRetry && !e.Never)},
+	}
+	if e.Limits == nil {
+		return set
+	}
+	return append(set, limitHeaders(e.Limits, e.Limits.At)...)
+}
+
+func decimal(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
