@@ -88,7 +88,7 @@ func buildGateway(t *testing.T) string {
 // startGateway runs a gateway in front of an upstream until the test ends, and
 // returns the base URL of its API. It repeats no call, so that all repetitions
 // are the SDK's own.
-func startGateway(t *testing.T, binary, upstream string) string {
+func startGateway(t *testing.T, binary, upstream string, env ...string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "sdk-") // sockets need a short path
 	if err != nil {
@@ -98,8 +98,8 @@ func startGateway(t *testing.T, binary, upstream string) string {
 	port := freePort(t)
 	var output bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), binary, "run")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "ENVOY_PATH=" + os.Getenv("ENVOY_PATH"), "TMPDIR=" + dir, "PORT=" + port,
-		"DATABASE_PATH=" + filepath.Join(dir, "gateway.db"), "AI_GATEWAY_UPSTREAM=" + upstream, "AI_GATEWAY_RETRY_ATTEMPTS=0", "AI_GATEWAY_RATE_LIMIT_RPM=0"}
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "ENVOY_PATH=" + os.Getenv("ENVOY_PATH"), "TMPDIR=" + dir, "PORT=" + port,
+		"DATABASE_PATH=" + filepath.Join(dir, "gateway.db"), "AI_GATEWAY_UPSTREAM=" + upstream, "AI_GATEWAY_RETRY_ATTEMPTS=0", "AI_GATEWAY_RATE_LIMIT_RPM=0"}, env...)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = stopWithin
