@@ -2,6 +2,7 @@ package auth
 
 import (
 	"crypto/sha256"
+	"iter"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -52,6 +53,12 @@ func (g *Gate) Loaded() bool { return g.loaded.Load() }
 // Shut is closed when there is a key in the store, so that everybody needs one. It stays so
 // while the gateway runs, though the store be replaced by an empty one.
 func (g *Gate) Shut() <-chan struct{} { return g.shut }
+
+// Limits are a key's own, nil where there is no such key.
+func (g *Gate) Limits(id gateway.KeyID) *gateway.KeyLimits { return g.keys.limits(id) }
+
+// AllLimits are the own limits of every key.
+func (g *Gate) AllLimits() iter.Seq[gateway.KeyLimits] { return g.keys.eachLimits }
 
 // Protected reports whether every caller needs a key.
 func (g *Gate) Protected() bool {

@@ -74,6 +74,27 @@ func (s *set) find(secret gateway.KeyHash) *holder {
 	return s.byHash[secret]
 }
 
+// limits are a key's own, nil where there is no such key.
+func (s *set) limits(id gateway.KeyID) *gateway.KeyLimits {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if h := s.byID[id]; h != nil {
+		return &h.now.Load().caller.Grant.Limits
+	}
+	return nil
+}
+
+// eachLimits calls f with the own limits of every key, until it returns false.
+func (s *set) eachLimits(f func(gateway.KeyLimits) bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, h := range s.byID {
+		if !f(h.now.Load().caller.Grant.Limits) {
+			return
+		}
+	}
+}
+
 // size is the number of keys, also of those that do not work any more.
 func (s *set) size() int {
 	s.mu.RLock()

@@ -126,7 +126,9 @@ func TestLimitsAreThoseOfTheCallersKeyAndUser(t *testing.T) {
 	c.Reserve = f.admit
 	ten := int64(10)
 	caller := gateway.Caller{Key: gateway.Key{ID: "key_0123456789abcdef"}, User: "alice", Grant: &gateway.Grant{Limits: gateway.KeyLimits{RequestsPerDay: &ten}}}
-	c.Admit = func(gateway.Credentials) (gateway.Admission, *gateway.Error) { return gateway.Admission{Caller: &caller}, nil }
+	c.Admit = func(gateway.Credentials) (gateway.Admission, *gateway.Error) {
+		return gateway.Admission{Caller: &caller}, nil
+	}
 	x := New(c).newExchange()
 	say(t, x, chatHeaders())
 	say(t, x, requestBodyOf("gpt", true))

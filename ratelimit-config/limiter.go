@@ -11,8 +11,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,15 +87,12 @@ type Set struct {
 	rules map[gateway.LimitRule]bool // that any tier has
 }
 
-// Compile makes configured limits ready for use, with the tiers of all keys that were seen
-// or are told. What envoyproxy/ratelimit would not load is an error.
-func (l *Limiter) Compile(limits gateway.Limits, keys ...gateway.KeyLimits) (*Set, error) {
+// Compile makes configured limits ready for use, with the tiers of all keys that are known.
+// What envoyproxy/ratelimit would not load is an error.
+func (l *Limiter) Compile(limits gateway.Limits) (*Set, error) {
 	s := &Set{limits: limits, tiers: map[ownLimits]*tier{}, rules: map[gateway.LimitRule]bool{}}
 	own := []ownLimits{ownOf(nil)}
-	for i := range keys {
-		own = append(own, ownOf(&keys[i]))
-	}
-	if before := l.inForce.Load(); before != nil && len(keys) == 0 {
+	if before := l.inForce.Load(); before != nil {
 		own = append(own, before.own()...)
 	}
 	return s, s.add(own)
@@ -161,13 +161,13 @@ func (l *Limiter) Use(ctx context.Context, s *Set) error {
 }
 
 // Prepare makes the tiers of keys before their first requests come.
-func (l *Limiter) Prepare(ctx context.Context, keys []gateway.KeyLimits) error {
+func (l *Limiter) Prepare(ctx context.Context, keys iter.Seq[gateway.KeyLimits]) error {
 	s := l.inForce.Load()
-	own := make([]ownLimits, len(keys))
-	for i := range keys {
-		own[i] = ownOf(&keys[i])
+	distinct := map[ownLimits]bool{}
+	for k := range keys {
+		distinct[ownOf(&k)] = true
 	}
-	if err := s.add(own); err != nil || l.publisher == nil {
+	if err := s.add(slices.Collect(maps.Keys(distinct))); err != nil || l.publisher == nil {
 		return err
 	}
 	return l.publisher.publish(ctx, s)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -269,8 +270,8 @@ func TestSubjectsAreKeptApart(t *testing.T) {
 
 func TestTiersThatSayTheSameAreInTheConfigurationOnce(t *testing.T) {
 	l := newLimiter(t, newClock(), rules(limit(gateway.ByKey, gateway.Requests, gateway.PerMinute, 60)))
-	err := l.Prepare(t.Context(), []gateway.KeyLimits{
-		{}, {RequestsPerMinute: number(60)}, {InFlight: number(3)}, {RequestsPerMinute: number(60), InFlight: number(3)}, {TokensPerDay: number(5)}})
+	err := l.Prepare(t.Context(), slices.Values([]gateway.KeyLimits{
+		{}, {RequestsPerMinute: number(60)}, {InFlight: number(3)}, {RequestsPerMinute: number(60), InFlight: number(3)}, {TokensPerDay: number(5)}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -367,7 +368,7 @@ func TestAHundredThousandKeysInAThousandTiers(t *testing.T) {
 		own[i] = gateway.KeyLimits{RequestsPerMinute: number(n + 1), TokensPerDay: number(1000 + n)}
 	}
 	began := time.Now()
-	if err := l.Prepare(t.Context(), own); err != nil {
+	if err := l.Prepare(t.Context(), slices.Values(own)); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%d keys in %d tiers are prepared in %v", keys, tiers, time.Since(began))

@@ -53,7 +53,7 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	})
 	envoys := xds.New(s.log)
 	var rules atomic.Pointer[extproc.Rules]
-	held := &limits{log: s.log}
+	held := &limits{log: s.log, keys: who.gate}
 	live := s.control(p, envoys, &rules, who, held)
 	if err := live.Start(ctx); err != nil {
 		return err

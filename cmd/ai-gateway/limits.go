@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"ai-gateway/auth"
 	"ai-gateway/config"
 	"ai-gateway/gateway"
 	ratelimitconfig "ai-gateway/ratelimit-config"
@@ -21,7 +22,8 @@ import (
 // limits hold requests to what the configuration says, and keep the limiter's counters in
 // line with the store.
 type limits struct {
-	log *slog.Logger
+	log  *slog.Logger
+	keys *auth.Gate
 
 	limiter  *ratelimitconfig.Limiter // nil until start
 	tables   *store.Store
@@ -47,6 +49,9 @@ func (l *limits) start(ctx context.Context, c config.Config, tables *store.Store
 		l.listen = c.LimitConfigListen
 	}
 	l.use(ctx, c)
+	if err := limiter.Prepare(ctx, l.keys.AllLimits()); err != nil {
+		return err
+	}
 	if err := l.restore(ctx); err != nil {
 		l.log.Warn("the counters of hour and day limits could not be restored; that is tried again", "error", err)
 	}
@@ -143,6 +148,7 @@ func (l *limits) restore(ctx context.Context) error {
 // beyond a settlement.
 func (l *limits) used(u ledger.Used) {
 	r := limitedRequest(u.Intent.KeyID, u.Intent.UserID, u.Intent.ClientIP, u.Intent.Model)
+	r.Own = l.keys.Limits(r.Key)
 	err := l.charge(u, &r)
 	if err != nil {
 		l.log.Warn("a request was not counted for its limits", "id", u.Intent.ID, "error", err)
@@ -154,7 +160,7 @@ func (l *limits) charge(u ledger.Used, r *gateway.LimitedRequest) error {
 		return nil
 	}
 	if !u.Inherited || !u.First {
-		return l.limiter.Charge(r, u.More)
+		return l.add(r, u, 0, u.More)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), rowTimeout)
 	defer cancel()
@@ -162,13 +168,21 @@ func (l *limits) charge(u ledger.Used, r *gateway.LimitedRequest) error {
 	switch {
 	case err != nil || there: // its row was restored, or charged by whoever wrote it
 		return err
-	case !l.limiter.Counts():
-		return l.limiter.Charge(r, u.More) // the settlement was charged by whoever settled
+	case l.limiter.Counts():
+		return l.add(r, u, 1, u.Settled+u.More)
+	}
+	return l.add(r, u, 0, u.More) // the settlement was charged by whoever settled
+}
+
+// add charges a request in the periods that it began in.
+func (l *limits) add(r *gateway.LimitedRequest, u ledger.Used, requests, tokens int64) error {
+	if !l.limiter.Counts() {
+		return l.limiter.Charge(r, tokens)
 	}
 	var faults []error
 	for _, per := range []gateway.LimitPeriod{gateway.PerMinute, gateway.PerHour, gateway.PerDay} {
 		if !u.Intent.StartedAt.Before(time.Now().UTC().Truncate(per.Duration())) {
-			faults = append(faults, l.limiter.Restore(r, per, 1, u.Settled+u.More))
+			faults = append(faults, l.limiter.Restore(r, per, requests, tokens))
 		}
 	}
 	return errors.Join(faults...)
