@@ -250,7 +250,7 @@ export interface components {
             key_label: string;
             model: string;
             /** @enum {string} */
-            outcome: "ok" | "provider_error" | "provider_closed" | "client_closed" | "unknown";
+            outcome: "ok" | "provider_error" | "provider_closed" | "client_closed" | "gateway_closed" | "unknown";
             price_version: string;
             /** Format: int64 */
             prompt_tokens: number;
@@ -261,6 +261,8 @@ export interface components {
             reasoning_tokens: number;
             /** @description The client's X-Request-Id, or the gateway's */
             request_id: string;
+            /** @description By which the provider bills; empty if none was named */
+            service_tier: string;
             /** Format: date-time */
             started_at: string;
             /**
@@ -315,7 +317,7 @@ export interface components {
             key_label: string;
             model: string;
             /** @enum {string} */
-            outcome: "ok" | "provider_error" | "provider_closed" | "client_closed" | "unknown";
+            outcome: "ok" | "provider_error" | "provider_closed" | "client_closed" | "gateway_closed" | "unknown";
             /** @description Null where no prompt is kept */
             preview: components["schemas"]["Preview"];
             /** @description Empty if the price is not known, or has changed since */
@@ -332,6 +334,8 @@ export interface components {
             reasoning_tokens: number;
             /** @description The client's X-Request-Id, or the gateway's */
             request_id: string;
+            /** @description By which the provider bills; empty if none was named */
+            service_tier: string;
             /** Format: date-time */
             started_at: string;
             /**
@@ -487,7 +491,7 @@ export interface operations {
                 key?: string;
                 user?: string;
                 /** @description failed stands for provider_error and provider_closed */
-                outcome?: "ok" | "failed" | "provider_error" | "provider_closed" | "client_closed" | "unknown";
+                outcome?: "ok" | "failed" | "provider_error" | "provider_closed" | "client_closed" | "gateway_closed" | "unknown";
                 /** @description The client's X-Request-Id, or the gateway's */
                 request_id?: string;
                 /** @description Of the page before */
@@ -665,7 +669,7 @@ export interface operations {
                 key?: string;
                 user?: string;
                 /** @description failed stands for provider_error and provider_closed */
-                outcome?: "ok" | "failed" | "provider_error" | "provider_closed" | "client_closed" | "unknown";
+                outcome?: "ok" | "failed" | "provider_error" | "provider_closed" | "client_closed" | "gateway_closed" | "unknown";
                 /** @description Without it one series has all */
                 group?: "model" | "backend" | "key" | "user";
                 /** @description Without it hours for up to three days, else days */
