@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -49,6 +50,10 @@ func (g *Gate) Run(ctx context.Context) error {
 	}
 }
 
+// errEmptied says that a store is there without any key, as where its file was removed. That
+// is as good as a store that is away: a gateway does not lock everybody out by itself.
+var errEmptied = errors.New("the store has lost all keys; make one there to have it followed again")
+
 // Load takes over what has changed in the store since the last look.
 func (g *Gate) Load(ctx context.Context) error {
 	store, version, err := g.version(ctx)
@@ -56,6 +61,8 @@ func (g *Gate) Load(ctx context.Context) error {
 		return err
 	}
 	switch {
+	case g.store != "" && store == "":
+		return errEmptied
 	case g.store != "" && store != g.store || version < g.seen: // another store, or an older copy of it
 		err = g.replace(ctx)
 	case version > g.seen || !g.loaded.Load():

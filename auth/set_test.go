@@ -99,6 +99,22 @@ func TestAStoreThatIsReplacedRevokesWhatItDoesNotHave(t *testing.T) {
 	}
 }
 
+func TestAStoreThatHasLostAllKeysRevokesNone(t *testing.T) {
+	b := newBench(t)
+	made := b.create(t, `{"label":"a"}`)
+	b.load(t)
+	b.store.keys, b.store.name, b.store.version = map[gateway.KeyID]gateway.KeyRecord{}, "", 0
+	if err := b.Load(t.Context()); err == nil {
+		t.Error("nothing is said of it")
+	}
+	if got := b.ask(bearerKey(made.Secret)); got != in {
+		t.Errorf("a key gets %v", got)
+	}
+	if got := b.ask(gateway.Credentials{}); got != wrong {
+		t.Errorf("nobody gets %v", got)
+	}
+}
+
 func TestAnOlderCopyOfAStoreCountsFromWhereItStands(t *testing.T) {
 	b := newBench(t)
 	made := b.create(t, `{"label":"a"}`)

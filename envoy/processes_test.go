@@ -78,3 +78,10 @@ func (p *process) signal(name string, signal syscall.Signal) error {
 	}
 	return syscall.Kill(pid, signal)
 }
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	return nil
+}

@@ -78,8 +78,8 @@ func TestMissingCertificateAuthoritiesAreRefused(t *testing.T) {
 
 func TestBadValuesAreRefusedAllAtOnce(t *testing.T) {
 	t.Parallel()
-	refusesToStart(t, []string{"AI_GATEWAY_BIND=0.0.0.0", "AI_GATEWAY_RETRY_ATTEMPTS=x", "AI_GATEWAY_UPSTREAM=ftp://a", "AI_GATEWAY_PROMPT_LOGGING=maybe"},
-		"AI_GATEWAY_BIND", "AI_GATEWAY_OPEN", "AI_GATEWAY_RETRY_ATTEMPTS", "AI_GATEWAY_UPSTREAM", "AI_GATEWAY_PROMPT_LOGGING")
+	refusesToStart(t, []string{"AI_GATEWAY_BIND=nowhere", "AI_GATEWAY_ADMIN_KEY=agw_changeme", "AI_GATEWAY_RETRY_ATTEMPTS=x", "AI_GATEWAY_UPSTREAM=ftp://a", "AI_GATEWAY_PROMPT_LOGGING=maybe"},
+		"AI_GATEWAY_BIND", "AI_GATEWAY_ADMIN_KEY", "AI_GATEWAY_RETRY_ATTEMPTS", "AI_GATEWAY_UPSTREAM", "AI_GATEWAY_PROMPT_LOGGING")
 }
 
 // TestTheDemoModelAnswersWithoutAnyConfiguration runs the line that is printed to be

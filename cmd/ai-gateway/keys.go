@@ -247,7 +247,7 @@ func (f *keyFlags) body(cmd *cobra.Command) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		body["expires_at"] = at.Format(time.RFC3339)
+		body["expires_at"] = at.UTC().Format(time.RFC3339Nano)
 	}
 	for _, name := range f.unset {
 		body[name] = nil

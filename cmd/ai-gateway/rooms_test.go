@@ -29,7 +29,7 @@ var rooms = map[string][]string{
 }
 
 // testsMayImport are the rooms that tests of others may import as well: real parts before fakes.
-var testsMayImport = map[string][]string{"envoy": {"test"}, "ratelimit-config": {"test"}, "usage/ledger": {"store"}}
+var testsMayImport = map[string][]string{"envoy": {"test", "dashboard-api"}, "ratelimit-config": {"test"}, "usage/ledger": {"store"}}
 
 // wiring is the room that may import all others.
 const wiring = "cmd"
