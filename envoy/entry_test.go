@@ -215,7 +215,7 @@ func TestAttacksReachNoProviderAndSecretsStayWhereTheyBelong(t *testing.T) {
 	}
 
 	const injected = "\\nlevel=ERROR msg=injected"
-	model := `evil` + injected + `\u2028`
+	model := `evil` + injected + `\u2028` // refused: no model has a line break
 	for _, c := range [][]string{
 		{chatBodyOf(model), member.bearer(), "User-Agent: a\tlevel=ERROR msg=injected", "X-Request-Id: a level=ERROR msg=injected"},
 		{chatBodyOf("gen-chunks=2"), member.bearer(), "X-Provider-Key: sk-of-the-client-9876543210"},
@@ -236,7 +236,7 @@ func TestAttacksReachNoProviderAndSecretsStayWhereTheyBelong(t *testing.T) {
 		}
 		said.WriteString(a.body)
 	}
-	if _, err := g.waitRows(3); err != nil {
+	if _, err := g.waitRows(2); err != nil {
 		t.Error(err)
 	}
 	_, secret, _ := strings.Cut(made.body, `"key":"`)
