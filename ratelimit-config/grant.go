@@ -11,7 +11,8 @@ import (
 // grant is a request that passes, or is about to be asked about.
 type grant struct {
 	limiter  *Limiter
-	tier     *tier // nil where the limits could not even be found
+	own      *gateway.KeyLimits // of the key; nil for none
+	tier     *tier              // nil where the limits could not even be found
 	subjects subjects
 	estimate int64 // tokens that are held
 	entered  bool  // it has a place among the requests in flight
@@ -22,16 +23,24 @@ type grant struct {
 // Standing is how the limits stood when the request passed.
 func (g *grant) Standing() gateway.LimitStanding { return g.standing }
 
-// Settle charges the tokens that the request has used.
+// Settle charges the tokens that the request has used, by the limits that hold by now. What
+// is held is given back only once they are charged: in between, it would be free.
 func (g *grant) Settle(tokens int64) {
-	if !g.held {
-		g.release()
-		return
-	}
+	held := g.held
 	g.held = false
 	g.release()
-	// What is held is given back only once it is charged: in between, it would be free.
-	g.limiter.charge(g.tier, g.tier.tokens, &g.subjects, tokens, func(of counter) { g.limiter.holds.release(of, g.estimate) })
+	if g.tier == nil {
+		return
+	}
+	t, err := g.limiter.tierOf(g.limiter.inForce.Load(), g.own)
+	if err != nil {
+		t = g.tier // it was loaded, when the request came
+	}
+	g.limiter.charge(t, &g.subjects, tokens, func() {
+		if held {
+			g.eachHold(func(of counter) { g.limiter.holds.release(of, g.estimate) })
+		}
+	})
 }
 
 // enter takes a place among the key's requests in flight.

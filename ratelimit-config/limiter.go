@@ -119,7 +119,7 @@ func (s *Set) add(own []ownLimits) error {
 			added[o] = newTier(s.limits, o)
 		}
 	}
-	if err := loadTiers(added); err != nil {
+	if err := loadTiers(slices.Collect(maps.Values(added))); err != nil {
 		return err
 	}
 	for o, t := range added {
@@ -127,6 +127,13 @@ func (s *Set) add(own []ownLimits) error {
 		t.bounds(func(b *bound) { s.rules[b.LimitRule] = true })
 	}
 	return nil
+}
+
+// all are the tiers of a set.
+func (s *Set) all() []*tier {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Collect(maps.Values(s.tiers))
 }
 
 // every calls f for each rule that any tier has.
@@ -148,10 +155,11 @@ func (s *Set) tier(own ownLimits) *tier {
 // held to it.
 const takeOver = 300 * time.Millisecond
 
-// Use holds requests to a set of limits from now on. A service is told of it first.
+// Use holds requests to a set of limits from now on. A service is told of it first, and
+// knows the one before until the next change: it is still asked about that meanwhile.
 func (l *Limiter) Use(ctx context.Context, s *Set) error {
 	if l.publisher != nil {
-		if err := l.publisher.publish(ctx, s); err != nil {
+		if err := l.publisher.publish(ctx, s, l.inForce.Load()); err != nil {
 			return err
 		}
 		pause(ctx, takeOver)
@@ -200,7 +208,7 @@ func (l *Limiter) Admit(r *gateway.LimitedRequest) (gateway.Reservation, *gatewa
 	if err != nil {
 		return l.unasked(s, &grant{}, err)
 	}
-	g := &grant{limiter: l, tier: t, subjects: newSubjects(r), estimate: max(r.Tokens, 1)}
+	g := &grant{limiter: l, own: r.Own, tier: t, subjects: newSubjects(r), estimate: max(r.Tokens, 1)}
 	g.standing.At = l.c.Now()
 	if refusal := g.enter(); refusal != nil {
 		return l.refuse(g, refusal)
@@ -241,12 +249,25 @@ func (l *Limiter) Charge(r *gateway.LimitedRequest, tokens int64) error {
 		return fmt.Errorf("charging a request afterwards: %w", err)
 	}
 	subjects := newSubjects(r)
-	l.charge(t, t.tokens, &subjects, tokens, nil)
+	l.charge(t, &subjects, tokens, func() {})
 	return nil
 }
 
 // Counts reports whether this process counts, so that its counters begin anew with it.
 func (l *Limiter) Counts() bool { return l.memory != nil }
+
+// Since is when the longest of the periods began that are counted now. What began before
+// counts nowhere any more.
+func (l *Limiter) Since() time.Time {
+	now := l.c.Now().UTC()
+	since := now
+	l.inForce.Load().every(func(rule gateway.LimitRule) {
+		if from := now.Truncate(rule.Per.Duration()); from.Before(since) {
+			since = from
+		}
+	})
+	return since
+}
 
 // Restore adds to the counters in memory, for the rules of all limits in force that have a
 // period, what earlier processes counted in it.
@@ -267,16 +288,18 @@ func (l *Limiter) Restore(r *gateway.LimitedRequest, per gateway.LimitPeriod, re
 	return errors.Join(faults...)
 }
 
-// charge adds to all counters of a list that count a request.
-func (l *Limiter) charge(t *tier, bounds []bound, s *subjects, hits int64, done func(counter)) {
-	for i := range bounds {
-		of := counter{bounds[i].name, s.of(bounds[i].By)}
-		if of.subject == "" {
-			continue
-		}
-		l.backend.charge(t, &bounds[i], of.subject, hits, func() {
-			if done != nil {
-				done(of)
+// charge adds tokens to all counters of a tier that count a request. Once all of them have
+// them, or never will, done is called.
+func (l *Limiter) charge(t *tier, s *subjects, tokens int64, done func()) {
+	all := counting(t.tokens, s)
+	if len(all) == 0 {
+		done()
+	}
+	left := int64(len(all))
+	for _, b := range all {
+		l.backend.charge(t, b, s.of(b.By), tokens, func() {
+			if atomic.AddInt64(&left, -1) == 0 {
+				done()
 			}
 		})
 	}

@@ -218,6 +218,21 @@ func TestAChangedLimitKeepsWhatWasCounted(t *testing.T) {
 	}
 }
 
+func TestWhatWasUsedIsChargedByTheLimitsThatHoldAtTheEnd(t *testing.T) {
+	l := newLimiter(t, newClock(), rules(limit(gateway.ByKey, gateway.Tokens, gateway.PerHour, 1000)))
+	removed, added := admit(t, l, byAlice), admit(t, l, byAlice)
+	use(t, l, rules())
+	removed.Settle(300)
+	use(t, l, rules(limit(gateway.ByUser, gateway.Tokens, gateway.PerHour, 1000)))
+	added.Settle(400)
+	if got := admit(t, l, byAlice).Standing().Tokens; got.By != gateway.ByUser || got.Remaining != 100 {
+		t.Errorf("%d remain of %v, want 1000 − 400 − 500 of the user's", got.Remaining, got.Limit)
+	}
+	if len(l.holds.tokens) != 1 {
+		t.Errorf("holds %v", l.holds.tokens)
+	}
+}
+
 func TestRequestsInFlightAreBoundedByKey(t *testing.T) {
 	l := newLimiter(t, newClock(), gateway.Limits{InFlight: number(2)})
 	first := admit(t, l, byAlice)
@@ -275,7 +290,7 @@ func TestTiersThatSayTheSameAreInTheConfigurationOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(resourceOf(l.inForce.Load().tiers).Descriptors); n != 2 {
+	if n := len(resourceOf(l.inForce.Load().all()).Descriptors); n != 2 {
 		t.Errorf("%d tiers, want 2", n)
 	}
 }
@@ -337,6 +352,14 @@ func TestWhatEarlierProcessesCountedIsRestored(t *testing.T) {
 	got := admit(t, l, byAlice).Standing()
 	if got.Requests.Remaining != 1 || got.Tokens.Remaining != 100 {
 		t.Errorf("%d requests and %d tokens remain, want 3 − 1 − 1 and 1000 − 400 − 500", got.Requests.Remaining, got.Tokens.Remaining)
+	}
+}
+
+func TestTheLongestPeriodThatIsCountedIsKnown(t *testing.T) {
+	minute, hour := limit(gateway.ByKey, gateway.Requests, gateway.PerMinute, 1), limit(gateway.ByModel, gateway.Tokens, gateway.PerHour, 1)
+	got := []time.Time{newLimiter(t, newClock(), rules()).Since(), newLimiter(t, newClock(), rules(minute)).Since(), newLimiter(t, newClock(), rules(minute, hour)).Since()}
+	if diff := cmp.Diff([]time.Time{noon, noon.Truncate(time.Minute), noon.Truncate(time.Hour)}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

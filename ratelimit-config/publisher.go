@@ -42,14 +42,16 @@ func newPublisher(log *slog.Logger) *publisher {
 	return &publisher{cache: cache.NewSnapshotCache(true, everyNode{}, nil), log: log}
 }
 
-// publish makes a set's tiers the configuration of services. All of them were loaded here
-// before: a service that refuses one asks for it again without a pause.
-func (p *publisher) publish(ctx context.Context, s *Set) error {
+// publish makes the tiers of sets the configuration of services. All of them were loaded
+// here before: a service that refuses one asks for it again without a pause.
+func (p *publisher) publish(ctx context.Context, sets ...*Set) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.mu.RLock()
-	config := resourceOf(s.tiers)
-	s.mu.RUnlock()
+	var tiers []*tier
+	for _, s := range sets {
+		tiers = append(tiers, s.all()...)
+	}
+	config := resourceOf(tiers)
 	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(config)
 	if err != nil {
 		return fmt.Errorf("writing the configuration of limits: %w", err)

@@ -25,7 +25,7 @@ const tierEntry = "tier"
 // resourceOf is the configuration of envoyproxy/ratelimit for a set of tiers. Those that say
 // the same are in it once: it refuses repetitions.
 // Source: https://github.com/envoyproxy/ratelimit#configuration
-func resourceOf(tiers map[ownLimits]*tier) *rlsconfig.RateLimitConfig {
+func resourceOf(tiers []*tier) *rlsconfig.RateLimitConfig {
 	distinct := map[string]*tier{}
 	for _, t := range tiers {
 		distinct[t.id] = t
@@ -70,7 +70,7 @@ func load(c *rlsconfig.RateLimitConfig) (loaded config.RateLimitConfig, err erro
 }
 
 // loadTiers loads tiers, and finds each of their limits in what was loaded.
-func loadTiers(tiers map[ownLimits]*tier) error {
+func loadTiers(tiers []*tier) error {
 	loaded, err := load(resourceOf(tiers))
 	if err != nil {
 		return err

@@ -2,9 +2,11 @@ package ratelimitconfig
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -218,4 +220,29 @@ func TestRedisMayGoAndComeBack(t *testing.T) {
 		states, err := l.backend.look(l.inForce.Load().tier(ownOf(nil)), &subjects{key: "key_a"})
 		return err == nil && states[0].Remaining == 100
 	})
+}
+
+func TestAServiceHoldsAHundredThousandKeysInAThousandTiers(t *testing.T) {
+	const keys, tiers = 100_000, 1000
+	l, service, _ := remoteLimiter(t, rules(limit(gateway.ByKey, gateway.Requests, gateway.PerHour, 60)))
+	own := make([]gateway.KeyLimits, keys)
+	for i := range own {
+		own[i] = gateway.KeyLimits{RequestsPerHour: number(int64(i%tiers) + 1), TokensPerDay: number(int64(1000 + i%tiers))}
+	}
+	if err := l.Prepare(t.Context(), slices.Values(own)); err != nil {
+		t.Fatal(err)
+	}
+	held := func(i int) bool {
+		a, refusal := l.Admit(&gateway.LimitedRequest{Key: gateway.KeyID(fmt.Sprintf("key_%d", i)), Own: &own[i], Tokens: 1})
+		return refusal == nil && a.Standing().Requests.Max == uint32(i%tiers+1) && a.Standing().Tokens.Max == uint32(1000+i%tiers)
+	}
+	within(t, time.Second, "the last key's limits at the service", func() bool { return held(keys - 1) })
+	for i := 7; i < keys; i += keys / 500 {
+		if !held(i) {
+			t.Fatalf("key %d is not held to its limits", i)
+		}
+	}
+	if strings.Contains(service.Log(), "level=error") {
+		t.Errorf("the service wrote:\n%s", service.Log())
+	}
 }

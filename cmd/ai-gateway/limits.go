@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -35,6 +34,7 @@ type limits struct {
 const (
 	restoreTimeout = 5 * time.Second
 	restoreRetry   = time.Second
+	listenRetry    = time.Second
 	rowTimeout     = 2 * time.Second
 )
 
@@ -94,11 +94,20 @@ func (l *limits) run(ctx context.Context) error {
 
 // serveConfig hands the configuration of limits to the service that counts.
 func (l *limits) serveConfig(ctx context.Context) error {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.listen)
-	if err != nil {
-		return fmt.Errorf("listening for the rate limit service at RATE_LIMIT_CONFIG_LISTEN (limits.service_config): %w", err)
+	for failed := false; ; failed = true {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.listen)
+		if err == nil {
+			return l.limiter.Serve(ctx, listener)
+		}
+		if !failed {
+			l.log.Error("the rate limit service cannot get its configuration here, at RATE_LIMIT_CONFIG_LISTEN (limits.service_config); that is tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(listenRetry):
+		}
 	}
-	return l.limiter.Serve(ctx, listener)
 }
 
 // restoreLater restores the counters once the store can be read.
@@ -156,7 +165,7 @@ func (l *limits) used(u ledger.Used) {
 }
 
 func (l *limits) charge(u ledger.Used, r *gateway.LimitedRequest) error {
-	if u.More == 0 && !u.Inherited {
+	if u.More == 0 && !u.Inherited || u.Intent.StartedAt.Before(l.limiter.Since()) {
 		return nil
 	}
 	if !u.Inherited || !u.First {
