@@ -2,6 +2,7 @@ package envoy_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -298,4 +299,41 @@ limits: {requests_per_minute: 0, requests_in_flight: 3}
 	c.becomes(t, "gen-chunks=1", http.StatusTooManyRequests, time.Second)
 	running.Wait()
 	c.becomes(t, "gen-chunks=1", http.StatusOK, time.Second)
+}
+
+// TestAKeysOwnLimitHoldsWithinASecond changes it in the store, as the command does, while the
+// gateway runs.
+func TestAKeysOwnLimitHoldsWithinASecond(t *testing.T) {
+	t.Parallel()
+	_, base := provider(t)
+	p := start(t, append(many(base), "AI_GATEWAY_RATE_LIMIT_RPM=1")...)
+	keys := func(args ...string) []byte {
+		t.Helper()
+		var out bytes.Buffer
+		if err := command(&out, []string{"DATABASE_PATH=" + p.database, "TMPDIR=" + p.dir}, append([]string{"keys"}, args...)...); err != nil {
+			t.Fatalf("keys %v: %v\n%s", args, err, &out)
+		}
+		return out.Bytes()
+	}
+	var made struct{ ID, Key string }
+	if err := json.Unmarshal(keys("create", "--json", "--label", "limited", "--limits", "requests_per_minute=1000,requests_per_day=3"), &made); err != nil {
+		t.Fatal(err)
+	}
+	status := func() int {
+		a, err := post(p.address, chatPath, chatBody("gen-chunks=1", false), "Authorization: Bearer "+made.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.status
+	}
+	until(t, "the key is let in", func() bool { return status() == http.StatusOK })
+	if got := [3]int{status(), status(), status()}; got != [3]int{200, 200, 429} {
+		t.Errorf("after one request the next three are answered with %v: the key's own limits are 1000 a minute and 3 a day", got)
+	}
+	keys("update", made.ID, "--limits", "requests_per_day=1000")
+	changed := time.Now()
+	until(t, "the changed limit", func() bool { return status() == http.StatusOK })
+	if took := time.Since(changed); took > changesWithin {
+		t.Errorf("the changed limit held after %v", took)
+	}
 }
