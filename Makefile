@@ -15,7 +15,7 @@ PRICES_DATE := 2026-11-24
 
 # The packages whose tests run the built gateway with a real Envoy. They measure time,
 # so they run one after another and without the race detector.
-E2E := ./cmd/ai-gateway ./envoy ./envoy/sdktest ./bench
+E2E := ./cmd/ai-gateway ./test ./test/sdktest ./bench
 
 # The race detector needs a C compiler.
 RACE := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
@@ -27,8 +27,8 @@ WEB_SOURCES := $(shell find dashboard -name node_modules -prune -o -type f -prin
 # The built gateway and the fake provider, for tests in a browser.
 BROWSER := GATEWAY_BINARY=$(CURDIR)/bin/ai-gateway FAKE_PROVIDER_BINARY=$(CURDIR)/bin/fakeprovider
 
-SDK_NODE := envoy/sdktest/node
-SDK_PYTHON := envoy/sdktest/python/requirements.txt
+SDK_NODE := test/sdktest/node
+SDK_PYTHON := test/sdktest/python/requirements.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help run build setup test-setup test test-browser screenshots chaos bench docs check prices clean
@@ -75,16 +75,16 @@ test: test-setup build ## run all tests
 	$(MAKE) test-browser BROWSER_TESTS=first-run
 
 test-browser: build ## try the dashboard in a browser, with a real gateway
-	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/fakeprovider ./envoy/fakeprovider/cmd
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/fakeprovider ./test/fakeprovider/cmd
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(BROWSER) npm run --prefix dashboard --silent test-browser -- $(BROWSER_TESTS)
 
 screenshots: build ## take a picture of every page of the dashboard, in both themes and three widths
-	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/fakeprovider ./envoy/fakeprovider/cmd
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/fakeprovider ./test/fakeprovider/cmd
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(BROWSER) npm run --prefix dashboard --silent screenshots
 
 chaos: test-setup ## kill everything for ten minutes, press serve with 4,000 streams, and hold the tables against the provider's books
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && CHAOS_SECONDS=600 $(GO) test -count 1 -timeout 20m -v \
-	-run 'TestNothingIsUnbilledOrBilledTwiceWhateverIsKilled|TestClientsThatDoNotReadHoldUpNobody|TestAServeThatIsSlowToReadLosesNothing' ./envoy
+	-run 'TestNothingIsUnbilledOrBilledTwiceWhateverIsKilled|TestClientsThatDoNotReadHoldUpNobody|TestAServeThatIsSlowToReadLosesNothing' ./test
 
 bench: build ## measure the gateway beside a bare Envoy: about nine minutes on a quiet machine
 	@$(GO) build -o bin/bench ./bench/cmd

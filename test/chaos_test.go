@@ -1,4 +1,4 @@
-package envoy_test
+package test
 
 import (
 	"bufio"
@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"ai-gateway/envoy/fakeprovider"
+	"ai-gateway/test/fakeprovider"
 )
 
 // chaos kills processes of a gateway at random while clients use it, and then holds the

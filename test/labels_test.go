@@ -1,4 +1,4 @@
-package envoy_test
+package test
 
 import (
 	"net/http"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"ai-gateway/envoy/fakeprovider"
+	"ai-gateway/test/fakeprovider"
 )
 
 func TestNoStreamIsHeldWhateverItsTypeSays(t *testing.T) {

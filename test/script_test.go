@@ -1,4 +1,4 @@
-package envoy_test
+package test
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"ai-gateway/envoy/fakeprovider"
+	"ai-gateway/test/fakeprovider"
 )
 
 // Answers of which Envoy alone sees the end, and what its script shall have read: all of

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"ai-gateway/envoy/fakeprovider"
+	"ai-gateway/test/fakeprovider"
 )
 
 const (

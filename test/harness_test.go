@@ -1,4 +1,5 @@
-package envoy_test
+// Package test runs the built gateway with a real Envoy, and looks at it from outside.
+package test
 
 import (
 	"bytes"
@@ -20,7 +21,7 @@ import (
 	"testing"
 	"time"
 
-	"ai-gateway/envoy/fakeprovider"
+	"ai-gateway/test/fakeprovider"
 )
 
 // Variables by which TestMain tells the tests what it found and built.

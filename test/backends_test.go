@@ -1,4 +1,4 @@
-package envoy_test
+package test
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"ai-gateway/envoy/fakeprovider"
 	"ai-gateway/gateway"
+	"ai-gateway/test/fakeprovider"
 )
 
 // configured starts a gateway with a configuration file, in which ${A} and ${B} stand for

@@ -1,4 +1,4 @@
-package envoy_test
+package test
 
 import (
 	"net"
@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"ai-gateway/envoy/fakeprovider"
+	"ai-gateway/test/fakeprovider"
 )
 
 // readUntil sends a request for a stream, reads its answer until a text came, and returns the

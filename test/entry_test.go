@@ -1,4 +1,4 @@
-package envoy_test
+package test
 
 import (
 	"bytes"
@@ -15,8 +15,8 @@ import (
 	"time"
 
 	dashboardapi "ai-gateway/dashboard-api"
-	"ai-gateway/envoy/fakeprovider"
 	"ai-gateway/gateway"
+	"ai-gateway/test/fakeprovider"
 )
 
 // guarded is a protected gateway behind one proxy, and a key of each kind.

@@ -1,4 +1,4 @@
-package envoy_test
+package test
 
 import (
 	"io"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"ai-gateway/envoy/fakeprovider"
+	"ai-gateway/test/fakeprovider"
 )
 
 // overHTTP is a client that speaks one version of HTTP, without TLS.

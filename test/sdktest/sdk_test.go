@@ -18,7 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ai-gateway/envoy/fakeprovider"
+	"ai-gateway/test/fakeprovider"
 )
 
 const (

@@ -1,4 +1,4 @@
-package envoy_test
+package test
 
 import (
 	"bufio"
@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"ai-gateway/envoy/fakeprovider"
+	"ai-gateway/test/fakeprovider"
 )
 
 // many is the environment of gateways that many clients use at once.

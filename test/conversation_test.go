@@ -1,4 +1,4 @@
-package envoy_test
+package test
 
 import (
 	"encoding/json"
@@ -17,7 +17,7 @@ import (
 	"github.com/tidwall/gjson"
 	"golang.org/x/tools/txtar"
 
-	"ai-gateway/envoy/fakeprovider"
+	"ai-gateway/test/fakeprovider"
 )
 
 // conversation is one file of testdata/conversations: what a client sends, what

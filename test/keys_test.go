@@ -1,4 +1,4 @@
-package envoy_test
+package test
 
 import (
 	"bufio"
@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"ai-gateway/envoy/fakeprovider"
+	"ai-gateway/test/fakeprovider"
 )
 
 // issued is a key as `ai-gateway keys … --json` and POST /api/keys print it.

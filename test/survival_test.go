@@ -1,4 +1,4 @@
-package envoy_test
+package test
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"ai-gateway/envoy/fakeprovider"
+	"ai-gateway/test/fakeprovider"
 )
 
 // proof is what shall hold when a process dies or hangs. It is run against the

@@ -12,7 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"ai-gateway/envoy/fakeprovider"
+	"ai-gateway/test/fakeprovider"
 )
 
 func main() {
