@@ -77,6 +77,9 @@ func Handler(a API) http.Handler {
 func (a API) endpoints() []endpoint {
 	return []endpoint{
 		{Endpoint{http.MethodGet, "/livez", 0}, alive},
+		{Endpoint{http.MethodGet, sessionPath, 0}, a.session},
+		{Endpoint{http.MethodPost, sessionPath, 0}, a.signIn},
+		{Endpoint{http.MethodDelete, sessionPath, 0}, a.signOut},
 		{Endpoint{http.MethodGet, costsPath, gateway.Member}, a.costs},
 		{Endpoint{http.MethodGet, costsPath + "/" + idMark, gateway.Member}, a.keyCosts},
 		{Endpoint{http.MethodGet, "/api/prompt-log", gateway.Member}, a.prompts},

@@ -95,7 +95,8 @@ func credentials(r *http.Request) gateway.Credentials {
 			*into = value
 		}
 	}
-	return c
+	return c.WithSession(gateway.PageHeaders{Cookie: strings.Join(r.Header.Values("Cookie"), ";"), FetchSite: r.Header.Get("Sec-Fetch-Site"),
+		Origin: r.Header.Get("Origin"), Host: r.Host, Reads: reads(r)})
 }
 
 // clientOf is the address of the client as Envoy saw it: the peer where Envoy names it, else

@@ -44,6 +44,9 @@ func (h handler) answer(w http.ResponseWriter, r *http.Request, value any) {
 		h.refuse(w, r, err)
 		return
 	}
+	if v, ok := value.(interface{ setHeader(http.Header) }); ok {
+		v.setHeader(w.Header())
+	}
 	send(w, statusOf(value), body)
 }
 

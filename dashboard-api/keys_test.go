@@ -47,7 +47,7 @@ func (i *issuer) Revoke(_ context.Context, by gateway.Actor, id gateway.KeyID, b
 var protected = Entry{Origins: func() []string { return []string{"https://app.example.com"} }, Admit: func(c gateway.Credentials) (gateway.Admission, *gateway.Error) {
 	caller := gateway.Caller{Key: gateway.Key{ID: "key_1"}, Grant: &gateway.Grant{Role: gateway.Member, Models: []string{"org/*"}}}
 	switch c.Authorization {
-	case "Bearer admin":
+	case "Bearer admin", "Bearer agw_admin":
 		caller = gateway.Caller{Key: gateway.Key{ID: "key_a"}, Grant: &gateway.Grant{Role: gateway.Admin}}
 	case "Bearer member":
 	case "Bearer other":
@@ -190,7 +190,7 @@ func TestAChangeNeedsJSONAndTheRightOrigin(t *testing.T) {
 			"JSON in UTF-8":      {[]string{"Content-Type", "application/json; charset=utf-8"}, 0},
 		} {
 			h, i := closed()
-			w := call(h, e.Method, url, "admin", `{}`, c.header...)
+			w := call(h, e.Method, url, "admin", `{"key":"agw_admin"}`, c.header...)
 			if c.want != 0 && (w.Code != c.want || len(i.asked) > 0) || c.want == 0 && w.Code >= 400 {
 				t.Errorf("%s %s from %s: %d %s", e.Method, e.Path, name, w.Code, w.Body)
 			}

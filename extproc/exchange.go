@@ -278,6 +278,9 @@ func (x *exchange) admit(h *headers) (refusal *gateway.Error) {
 		Authorization: string(h.authorization), APIKey: string(h.apiKey), XAPIKey: string(h.xAPIKey), ProviderKey: string(h.providerKey),
 		Repeated: string(h.repeated), Client: x.head.client,
 	}
+	if len(h.cookie) > 0 {
+		c = c.WithSession(gateway.PageHeaders{Cookie: string(h.cookie), FetchSite: string(h.fetchSite), Origin: string(h.origin), Host: string(h.authority)})
+	}
 	x.head.keys = [...]string{c.Authorization, c.APIKey, c.XAPIKey, c.ProviderKey}
 	x.admission, refusal = x.c.Admit(c)
 	return refusal

@@ -36,6 +36,7 @@ type message struct {
 type headers struct {
 	path, status, contentType, contentLength, contentEncoding, server, requestID []byte
 	authorization, apiKey, xAPIKey, providerKey                                  []byte // credentials
+	cookie, fetchSite, origin, authority                                         []byte // of a page of the gateway's own: its session
 	peer, forwardedFor                                                           []byte // Envoy's two ways to tell the client's address
 	repeated                                                                     []byte // the name of a credential that came twice, with different values
 }
@@ -55,6 +56,14 @@ func (h *headers) field(name []byte) *[]byte {
 		return &h.xAPIKey
 	case "x-provider-key":
 		return &h.providerKey
+	case "cookie":
+		return &h.cookie
+	case "sec-fetch-site":
+		return &h.fetchSite
+	case "origin":
+		return &h.origin
+	case ":authority":
+		return &h.authority
 	case "content-type":
 		return &h.contentType
 	case "content-length":

@@ -23,16 +23,16 @@ export function ChatHeader({ conversation, selection }: ChatHeaderProps) {
   const other = () => models?.find((m) => m.id !== selection.model)?.id ?? selection.model;
   return (
     <header className="flex min-h-14 shrink-0 flex-wrap items-center gap-x-2 gap-y-1.5 border-b px-4 py-2">
-      <div className="min-w-0 flex-1">
+      <div className="min-w-24 flex-1">
         <h1 className="truncate font-semibold">{conversation?.title ?? "New chat"}</h1>
         <Totals conversation={conversation} />
       </div>
-      <Button size="sm" variant="ghost" className="max-w-40 lg:hidden" aria-label={`Change the model, ${selection.model}`} onClick={() => tell(chooseModelEvent)}>
+      <Button size="sm" variant="ghost" className="max-w-32 lg:hidden" aria-label={`Change the model, ${selection.model}`} onClick={() => tell(chooseModelEvent)}>
         <span className="truncate">{selection.model || "No model"}</span>
       </Button>
       {comparing && (
         <div className="flex items-center gap-1">
-          <ModelPicker className="w-44" label="Compare with" value={selection.compareWith ?? ""} models={models} onChange={selection.setCompareWith} />
+          <ModelPicker className="w-44 max-sm:w-36" label="Compare with" value={selection.compareWith ?? ""} models={models} onChange={selection.setCompareWith} />
           <IconButton label="One model alone" size="icon-sm" onClick={() => selection.setCompareWith(null)}>
             <X />
           </IconButton>

@@ -9,6 +9,7 @@ import { Composer } from "./Composer";
 import { readNewSettings } from "./SettingsDialog";
 import { useSelection } from "./models";
 import { useConversation } from "./store";
+import { findMissingRecords } from "./stream";
 import { splitThinking } from "./thinking";
 import { Transcript } from "./Transcript";
 import type { Attachment, Conversation } from "./types";
@@ -25,6 +26,10 @@ export function ChatPage({ id }: { id: string | null }) {
   useEffect(() => {
     document.title = conversation ? `${conversation.title} – AI Gateway` : "Chat – AI Gateway";
   }, [conversation?.title]);
+  useEffect(() => {
+    if (conversation) findMissingRecords(conversation);
+    // once for each conversation that is opened
+  }, [conversation?.id]);
   useShortcut(shortcuts.stop, () => conversation && stopAll(conversation), busy);
   useShortcut(shortcuts.copyLast, () => void copyText(lastAnswer(conversation)));
 

@@ -21,7 +21,7 @@ export const TurnView = memo(function TurnView({ conversationID, turn, last }: T
   return (
     <li className={cn("mx-auto", two ? "max-w-6xl" : "max-w-3xl")}>
       <Prompt conversationID={conversationID} turn={turn} />
-      <div className={cn("mt-5", two && "grid gap-x-6 gap-y-8 md:grid-cols-2 md:divide-x md:[&>*+*]:pl-6")}>
+      <div className={cn("mt-5", two && "grid gap-y-8 md:grid-cols-2 md:divide-x md:[&>*]:pr-6 md:[&>*+*]:pr-0 md:[&>*+*]:pl-6")}>
         {turn.answers.map((answer, column) => (
           <AnswerView key={column} conversationID={conversationID} turnID={turn.id} column={column} answer={answer} last={last} />
         ))}

@@ -9,7 +9,17 @@ const stored = "chat-key";
 let key = readLocal(stored) ?? "";
 const listeners = new Set<() => void>();
 
-export const chatKey = () => key;
+/** Whether the browser has signed in: its cookie says who asks, and a key beside it is a provider's. */
+let signedIn = false;
+export const setSignedIn = (value: boolean) => void (signedIn = value);
+
+const isGatewayKey = (value: string) => value.startsWith("agw_");
+
+/** The key as the headers of a request have it. */
+export function keyHeaders(): { key: string | null; headers: Record<string, string> } {
+  if (!key) return { key: null, headers: {} };
+  return signedIn && !isGatewayKey(key) ? { key: null, headers: { "X-Provider-Key": key } } : { key, headers: {} };
+}
 
 export function setChatKey(next: string, remember: boolean) {
   key = next.trim();

@@ -60,3 +60,12 @@ test("a deleted conversation stays deleted, also if its answer still comes", asy
   expect(await readConversation("deleted")).toBeUndefined();
   expect((await readSummaries()).map((s) => s.id)).not.toContain("deleted");
 });
+
+test("what came is kept when the page goes away before it is written", async () => {
+  chats.save(conversation("leaving"));
+  await vi.waitFor(async () => expect(await readConversation("leaving")).toBeDefined());
+  chats.updateAnswer("leaving", "a", { text: "the last words" });
+  chats.flush();
+  const kept = JSON.parse(localStorage.getItem("unsaved:leaving") ?? "[]") as Answer[];
+  expect(kept.map((a) => a.text)).toEqual(["the last words", "so far"]);
+});

@@ -1,4 +1,5 @@
 import { useEffect, useSyncExternalStore } from "react";
+import { readLocal, writeLocal } from "@/lib/local";
 import { readConversation, readSummaries, removeConversation, summaryOf, writeConversation } from "./db";
 import type { Answer, Conversation, Summary, Turn } from "./types";
 
@@ -44,7 +45,7 @@ class ChatStore {
     this.loading.add(id);
     try {
       const found = await readConversation(id);
-      if (!this.state.open.has(id)) this.put(id, found ? settled(found) : null);
+      if (!this.state.open.has(id)) this.put(id, found ? settled(withUnsaved(found)) : null);
     } catch (error) {
       this.put(id, null);
       this.set({ fault: faultOf(error) });
@@ -91,8 +92,12 @@ class ChatStore {
     await removeConversation(id);
   }
 
-  /** Writes at once what waits to be written: the page may be going away. */
+  /** Writes at once what waits to be written: the page may be going away, and no database write outlives it for sure. */
   flush = () => {
+    for (const [id, conversation] of this.state.open) {
+      const answers = conversation?.turns.at(-1)?.answers ?? [];
+      if (answers.some((a) => a.status === "streaming")) writeLocal(unsavedName(id), JSON.stringify(answers));
+    }
     for (const id of [...this.timers.keys()]) this.write(id);
   };
 
@@ -121,6 +126,17 @@ class ChatStore {
 const newestFirst = (summaries: Summary[]) => summaries.sort((a, b) => b.updatedAt - a.updatedAt);
 
 const faultOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+const unsavedName = (id: string) => `unsaved:${id}`;
+
+/** A conversation with the answers that the page wrote when it went away in their middle. */
+function withUnsaved(c: Conversation): Conversation {
+  const kept = readLocal(unsavedName(c.id));
+  if (!kept) return c;
+  writeLocal(unsavedName(c.id), null);
+  const answers = new Map((JSON.parse(kept) as Answer[]).map((a) => [a.id, a]));
+  return { ...c, turns: c.turns.map((t) => ({ ...t, answers: t.answers.map((a) => answers.get(a.id) ?? a) })) };
+}
 
 /** A conversation as it is read back: what was streaming then has lost its stream. */
 export function settled(c: Conversation): Conversation {

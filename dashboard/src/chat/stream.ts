@@ -1,5 +1,5 @@
 import type { ChatCompletionChunk, ChatCompletionCreateParamsStreaming } from "openai/resources/chat/completions";
-import { chatKey } from "./credentials";
+import { keyHeaders } from "./credentials";
 import { chatError } from "./errors";
 import { messagesFor } from "./history";
 import { findRecord } from "./record";
@@ -32,6 +32,16 @@ export async function streamAnswer(conversation: Conversation, turnID: string, c
   await addRecord(conversation.id, answer.id);
 }
 
+const recordsSoughtFor = 86_400_000; // ms after an answer
+
+/** Looks up the records of answers that lost their page before they had them. */
+export function findMissingRecords(c: Conversation) {
+  for (const answer of c.turns.flatMap((t) => t.answers)) {
+    const lost = answer.requestID && !answer.recorded && answer.status !== "streaming";
+    if (lost && Date.now() - answer.startedAt < recordsSoughtFor) void addRecord(c.id, answer.id);
+  }
+}
+
 async function addRecord(conversationID: string, answerID: string) {
   const answer = chats.get(conversationID)?.turns.flatMap((t) => t.answers).find((a) => a.id === answerID);
   if (!answer?.requestID) return;
@@ -55,11 +65,11 @@ function parametersFor(c: Conversation, turnID: string, column: number, model: s
 
 async function receive(parameters: ChatCompletionCreateParamsStreaming, growth: Growth, signal: AbortSignal) {
   const { default: OpenAI } = await import("openai");
-  const key = chatKey();
+  const { key, headers } = keyHeaders();
   const client = new OpenAI({
     baseURL: `${location.origin}/v1`,
-    apiKey: key || "none",
-    defaultHeaders: key ? {} : { Authorization: null },
+    apiKey: key ?? "none",
+    defaultHeaders: key ? headers : { ...headers, Authorization: null },
     dangerouslyAllowBrowser: true, // the key is the user's own, typed into this page
     maxRetries: 0, // a repetition is the user's choice
     timeout: 3_600_000,

@@ -1,1 +1,110 @@
-export function RequestsPage() { return <p>RequestsPage</p>; }
+import { FileDown } from "lucide-react";
+import { useState } from "react";
+import { useModels } from "@/chat/models";
+import { download } from "@/lib/download";
+import { formatNumber } from "@/lib/format";
+import { usePageSearch } from "@/lib/search";
+import { useZone } from "@/lib/zone";
+import { Button } from "@/ui/button";
+import { Failure } from "@/ui/feedback";
+import { Input, Select } from "@/ui/field";
+import { Page } from "@/ui/page";
+import { RangePicker } from "@/ui/range-picker";
+import { exportRequests } from "./exportRequests";
+import { outcomes, queryOf } from "./filters";
+import { RequestTable } from "./RequestTable";
+import { useRequests } from "./useRequests";
+
+export function RequestsPage() {
+  const [search, setSearch] = usePageSearch();
+  const [zone] = useZone();
+  const [live, setLive] = useState(true);
+  const query = queryOf(search, zone);
+  const list = useRequests(query, live && !search.to);
+  return (
+    <Page title="Requests" fixed actions={<RangePicker search={search} onChange={(change) => setSearch({ ...change })} />}>
+      <div className="mb-3 flex flex-wrap items-center gap-2">
+        <Filters search={search} setSearch={setSearch} />
+        <label className="ml-auto flex items-center gap-2 text-[0.8125rem]">
+          <input type="checkbox" className="size-4 accent-accent" checked={live && !search.to} disabled={!!search.to} onChange={(event) => setLive(event.target.checked)} />
+          Live
+        </label>
+        <ExportButton query={query} />
+      </div>
+      {list.error ? <Failure title="The requests could not be read" error={list.error} retry={list.retry} /> : <RequestTable list={list} filtered={Object.keys(search).length > 0} />}
+    </Page>
+  );
+}
+
+interface SearchProps {
+  search: Record<string, string | undefined>;
+  setSearch: (change: Record<string, string | undefined>) => void;
+}
+
+const filterStyle = "h-8 w-auto max-w-48 text-[0.8125rem]";
+
+function Filters({ search, setSearch }: SearchProps) {
+  const models = useModels().data ?? [];
+  const listed = [...new Set([...models.map((m) => m.id), ...(search.model ? [search.model] : [])])];
+  const others = (["backend", "key", "user"] as const).filter((name) => search[name]);
+  return (
+    <>
+      <Select aria-label="Filter by model" className={filterStyle} value={search.model ?? ""} onChange={(event) => setSearch({ model: event.target.value || undefined })}>
+        <option value="">All models</option>
+        {listed.map((id) => (
+          <option key={id}>{id}</option>
+        ))}
+      </Select>
+      <Select aria-label="Filter by outcome" className={filterStyle} value={search.outcome ?? ""} onChange={(event) => setSearch({ outcome: event.target.value || undefined })}>
+        <option value="">All outcomes</option>
+        <option value="failed">Failed at a provider</option>
+        {Object.entries(outcomes).map(([name, { label }]) => (
+          <option key={name} value={name}>
+            {label}
+          </option>
+        ))}
+      </Select>
+      <Input
+        aria-label="Find a request id"
+        placeholder="Request id"
+        className="h-8 w-44 text-[0.8125rem]"
+        defaultValue={search.request_id ?? ""}
+        key={search.request_id}
+        onKeyDown={(event) => event.key === "Enter" && setSearch({ request_id: event.currentTarget.value.trim() || undefined })}
+        onBlur={(event) => setSearch({ request_id: event.target.value.trim() || undefined })}
+      />
+      {others.map((name) => (
+        <Button key={name} size="sm" onClick={() => setSearch({ [name]: undefined })} aria-label={`Take back the filter ${name}`}>
+          {name}: {search[name]} ×
+        </Button>
+      ))}
+    </>
+  );
+}
+
+/** Saves all that the filters choose, not what is in sight. */
+function ExportButton({ query }: { query: ReturnType<typeof queryOf> }) {
+  const [state, setState] = useState("");
+  const [busy, setBusy] = useState(false);
+  const save = async () => {
+    setBusy(true);
+    try {
+      const { text, cut } = await exportRequests(query, (rows) => setState(`${formatNumber(rows)} rows`));
+      download("requests.csv", "text/csv", text);
+      setState(cut ? "Cut: choose a shorter time for the rest" : "");
+    } catch (error) {
+      setState(error instanceof Error ? error.message : String(error));
+    }
+    setBusy(false);
+  };
+  return (
+    <>
+      <span role="status" className="text-[0.8125rem] text-muted">
+        {state}
+      </span>
+      <Button size="sm" disabled={busy} onClick={() => void save()}>
+        <FileDown /> CSV
+      </Button>
+    </>
+  );
+}

@@ -4,6 +4,7 @@ import { useEffect, useState } from "react";
 import { chooseModelEvent, helpEvent, listen } from "@/lib/events";
 import { shortcuts, useShortcut } from "@/lib/shortcuts";
 import { useTheme } from "@/lib/theme";
+import { Gate } from "@/session/SignIn";
 import { Button, IconButton } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { Empty, Failure } from "@/ui/feedback";
@@ -57,7 +58,9 @@ export function Shell() {
             </header>
           )}
           <main id="main" tabIndex={-1} className="min-h-0 flex-1 outline-none">
-            <Outlet />
+            <Gate>
+              <Outlet />
+            </Gate>
           </main>
         </div>
       </div>

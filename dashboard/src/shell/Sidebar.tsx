@@ -5,6 +5,7 @@ import { ChatSidebar } from "@/chat/ChatSidebar";
 import { cn } from "@/lib/cn";
 import { helpEvent, tell } from "@/lib/events";
 import { useTheme, type Theme } from "@/lib/theme";
+import { SignOutButton } from "@/session/SignIn";
 import { IconButton } from "@/ui/button";
 
 const ConnectPanel = lazy(() => import("@/chat/ConnectPanel"));
@@ -68,6 +69,7 @@ function Footer() {
       <button type="button" onClick={() => setConnect(true)} className="flex h-9 flex-1 items-center gap-2.5 rounded-lg px-2.5 text-muted hover:bg-hover hover:text-foreground">
         <Plug aria-hidden className="size-4" /> Connect
       </button>
+      <SignOutButton />
       <IconButton label={label} onClick={() => setTheme(next)} className="text-muted">
         <Icon />
       </IconButton>

@@ -1,0 +1,16 @@
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type Usage = Schemas["Usage"];
+export type Sums = Schemas["Sums"];
+export type Series = Schemas["Series"];
+export type Bucket = Schemas["Bucket"];
+export type Percentiles = Schemas["Percentiles"];
+export type RequestRow = Schemas["Request"];
+export type RequestPage = Schemas["RequestPage"];
+export type RequestDetail = Schemas["RequestDetail"];
+export type Attempt = Schemas["Attempt"];
+export type System = Schemas["System"];
+export type Backend = Schemas["Backend"];
+export type Health = Schemas["Health"];

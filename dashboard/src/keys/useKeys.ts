@@ -1,0 +1,48 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { getJSON, sendJSON } from "@/api/client";
+import type { Usage } from "@/api/types";
+import type { AuditEntry, IssuedKey, Key, KeyWish } from "./types";
+
+const most = 1000;
+const month = 30 * 86_400_000;
+
+export function useKeys() {
+  return useQuery({ queryKey: ["keys"], queryFn: async ({ signal }) => (await getJSON<{ data: Key[] }>("/api/keys", { limit: most }, signal)).data });
+}
+
+export function useAudit(enabled: boolean) {
+  return useQuery({
+    queryKey: ["audit"],
+    queryFn: async ({ signal }) => (await getJSON<{ data: AuditEntry[] }>("/api/audit", { limit: 100 }, signal)).data,
+    enabled,
+  });
+}
+
+/** What each key spent in the last thirty days, by its id. */
+export function useSpending() {
+  return useQuery({
+    queryKey: ["spending"],
+    staleTime: 60_000,
+    queryFn: async ({ signal }) => {
+      const from = new Date(Date.now() - month).toISOString();
+      const usage = await getJSON<Usage>("/api/usage", { from, group: "key", interval: "day" }, signal);
+      return new Map(usage.series.map((s) => [s.group, s.totals]));
+    },
+  });
+}
+
+/** A change of keys; the list is read again after it, from the server's word. */
+function useChange<V, R>(change: (value: V) => Promise<R>) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: change,
+    onSettled: () => Promise.all(["keys", "audit"].map((name) => queries.invalidateQueries({ queryKey: [name] }))),
+  });
+}
+
+const at = (id: string, what = "") => `/api/keys/${encodeURIComponent(id)}${what}`;
+
+export const useCreate = () => useChange((wish: KeyWish) => sendJSON<IssuedKey>("POST", "/api/keys", wish));
+export const useUpdate = (id: string) => useChange((wish: Partial<KeyWish>) => sendJSON<Key>("PATCH", at(id), wish));
+export const useRotate = (id: string) => useChange((grace: number) => sendJSON<IssuedKey>("POST", at(id, "/rotate"), { grace_seconds: grace }));
+export const useRevoke = (id: string) => useChange(() => sendJSON<Key>("POST", at(id, "/revoke"), {}));

@@ -1,0 +1,41 @@
+import type { RequestRow } from "@/api/types";
+import type { Tone } from "@/ui/feedback";
+import type { Zone } from "@/lib/format";
+import { readRange } from "@/lib/range";
+
+/** The parameters of /api/requests for an address. */
+export function queryOf(search: Record<string, string | undefined>, zone: Zone) {
+  const { from, to } = readRange(search, zone);
+  const open = !search.to; // what comes later belongs to it
+  return {
+    from: from.toISOString(),
+    to: open ? undefined : to.toISOString(),
+    model: search.model,
+    backend: search.backend,
+    key: search.key,
+    user: search.user,
+    outcome: search.outcome,
+    request_id: search.request_id,
+  };
+}
+
+export const outcomes: Record<RequestRow["outcome"], { label: string; tone: Tone }> = {
+  ok: { label: "OK", tone: "good" },
+  provider_error: { label: "Provider error", tone: "danger" },
+  provider_closed: { label: "Provider broke off", tone: "danger" },
+  client_closed: { label: "Client left", tone: "warning" },
+  gateway_closed: { label: "Gateway broke off", tone: "danger" },
+  unknown: { label: "Unknown", tone: "warning" },
+};
+
+/** Completion tokens a second, from the first byte on; null where that says nothing. */
+export function speedOf(r: Pick<RequestRow, "ttft_ms" | "duration_ms" | "completion_tokens" | "stream">): number | null {
+  if (!r.stream || r.ttft_ms === null || r.completion_tokens < 2 || r.duration_ms - r.ttft_ms < 50) return null;
+  return (r.completion_tokens / (r.duration_ms - r.ttft_ms)) * 1000;
+}
+
+/** Rows of two lists that are newest first, each once. */
+export function mergeRows(fresh: readonly RequestRow[], known: readonly RequestRow[]): RequestRow[] {
+  const ids = new Set(known.map((r) => r.id));
+  return [...fresh.filter((r) => !ids.has(r.id)), ...known];
+}
