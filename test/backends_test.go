@@ -170,7 +170,7 @@ func TestAModelThatIsNotListedIsRefusedWhereNothingServesAll(t *testing.T) {
 	if err != nil || a.status != http.StatusNotFound || strings.TrimSpace(a.body) != want {
 		t.Errorf("the client sees %v, %v", a, err)
 	}
-	a, err = say(g.address, callWithin, []fakeprovider.Piece{{Bytes: []byte("GET /v1/models/gpt-5 HTTP/1.1\r\nHost: localhost\r\n\r\n")}})
+	a, err = exchange(g.address, callWithin, []fakeprovider.Piece{{Bytes: []byte("GET /v1/models/gpt-5 HTTP/1.1\r\nHost: localhost\r\n\r\n")}})
 	if err != nil || a.status != http.StatusNotFound || strings.TrimSpace(a.body) != want {
 		t.Errorf("who asks for the model sees %v, %v", a, err)
 	}

@@ -36,7 +36,7 @@ type chaos struct {
 	kills    []kill
 }
 
-// kill is one blow.
+// kill is what was killed, and when.
 type kill struct {
 	of string // serve, envoy or both
 	at time.Time
@@ -82,14 +82,14 @@ func newChaos(t *testing.T, binary string, duration, killEach time.Duration, env
 	if err := os.WriteFile(file, []byte("storage: {orphan_grace: 3s}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := launch(t, os.Getenv(binary), append([]string{"AI_GATEWAY_CONFIG=" + file, "AI_GATEWAY_UPSTREAM=" + base + "/v1", "AI_GATEWAY_RETRY_ATTEMPTS=1", "AI_GATEWAY_RETRY_DELAY_MS=10"}, env...)...)
-	if err := p.ready(readyWithin); err != nil {
+	p := startBinary(t, os.Getenv(binary), append([]string{"AI_GATEWAY_CONFIG=" + file, "AI_GATEWAY_UPSTREAM=" + base + "/v1", "AI_GATEWAY_RETRY_ATTEMPTS=1", "AI_GATEWAY_RETRY_DELAY_MS=10"}, env...)...)
+	if err := p.waitReady(readyWithin); err != nil {
 		t.Fatal(err)
 	}
 	return &chaos{t: t, p: p, fake: fake, duration: duration, killEach: killEach, victims: []string{"serve", "serve", "envoy", "both"}}
 }
 
-// run makes the load and the blows, waits until all is settled, and returns what is wrong
+// run makes the load and kills, waits until all is settled, and returns what is wrong
 // with the books.
 func (c *chaos) run() error {
 	c.load()
@@ -109,7 +109,7 @@ func (c *chaos) runToFail() error {
 	return c.compare()
 }
 
-// load lets clients use the gateway while it is struck, and returns when they have ended.
+// load lets clients use the gateway while its processes are killed, and returns when they have ended.
 func (c *chaos) load() {
 	ctx, stop := context.WithTimeout(context.Background(), c.duration)
 	defer stop()
@@ -117,12 +117,12 @@ func (c *chaos) load() {
 	for range chaosClients {
 		clients.Go(func() { c.client(ctx) })
 	}
-	c.strike(ctx)
+	c.killAtRandom(ctx)
 	clients.Wait()
 }
 
-// strike kills serve, Envoy or both, at random, until ctx ends.
-func (c *chaos) strike(ctx context.Context) {
+// killAtRandom kills serve, Envoy or both, at random, until ctx ends.
+func (c *chaos) killAtRandom(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
@@ -288,7 +288,7 @@ func (t totals) err() error {
 	return errors.Join(errs...)
 }
 
-// TestNothingIsUnbilledOrBilledTwiceWhateverIsKilled is the great proof.
+// TestNothingIsUnbilledOrBilledTwiceWhateverIsKilled is the chaos proof.
 func TestNothingIsUnbilledOrBilledTwiceWhateverIsKilled(t *testing.T) {
 	c := newChaos(t, binaryVariable, chaosSeconds(t), 2*time.Second)
 	if err := c.run(); err != nil {
@@ -318,7 +318,7 @@ func TestAClockThatJumpsLosesAndDoublesNothing(t *testing.T) {
 	}
 }
 
-func TestTheGreatProofFailsWhereItsCausesAreTakenAway(t *testing.T) {
+func TestTheChaosProofFailsWhereItsCausesAreTakenAway(t *testing.T) {
 	for sabotage, want := range map[string]error{"no-intent": errLost, "no-journal": errTokens, "estimate-first": errTokens, "no-dedupe": errDoubled} {
 		t.Run(sabotage, func(t *testing.T) {
 			c := newChaos(t, sabotagedVariable, 10*time.Second, time.Second, "AI_GATEWAY_SABOTAGE="+sabotage)

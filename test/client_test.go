@@ -42,8 +42,8 @@ func (a answer) get(name string) string {
 	return ""
 }
 
-// say sends pieces of bytes on a connection of its own and reads one answer.
-func say(address string, within time.Duration, pieces []fakeprovider.Piece) (answer, error) {
+// exchange sends pieces of bytes on a connection of its own and reads one answer.
+func exchange(address string, within time.Duration, pieces []fakeprovider.Piece) (answer, error) {
 	conn, err := net.DialTimeout("tcp", address, within)
 	if err != nil {
 		return answer{}, err
@@ -97,7 +97,7 @@ func readAnswer(r *bufio.Reader) (answer, error) {
 
 // post sends a JSON body to an endpoint.
 func post(address, path, body string, header ...string) (answer, error) {
-	return say(address, callWithin, []fakeprovider.Piece{{Bytes: requestBytes(path, body, header...)}})
+	return exchange(address, callWithin, []fakeprovider.Piece{{Bytes: requestBytes(path, body, header...)}})
 }
 
 func requestBytes(path, body string, header ...string) []byte {

@@ -51,7 +51,7 @@ func TestConversations(t *testing.T) {
 	for env, group := range conversations(t) {
 		t.Run("with_"+group[0].name, func(t *testing.T) {
 			t.Parallel()
-			converse(t, env, group)
+			runConversations(t, env, group)
 		})
 	}
 }
@@ -131,13 +131,13 @@ func (c conversation) model() string {
 	return gjson.Get(body, "model").String()
 }
 
-// converse holds conversations, all at once, with a gateway of their own.
-func converse(t *testing.T, env string, group []conversation) {
+// runConversations holds conversations, all at once, with a gateway of their own.
+func runConversations(t *testing.T, env string, group []conversation) {
 	fake, base := provider(t)
 	place := placesOf(base)
 	env = place.Replace(strings.TrimSpace(env))
-	p := launch(t, os.Getenv(binaryVariable), strings.Split(env, "\n")...)
-	if err := p.ready(readyWithin); err != nil {
+	p := startBinary(t, os.Getenv(binaryVariable), strings.Split(env, "\n")...)
+	if err := p.waitReady(readyWithin); err != nil {
 		t.Fatal(err)
 	}
 	rows := 0
@@ -153,7 +153,7 @@ func converse(t *testing.T, env string, group []conversation) {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				c.hold(t, p, fake, place)
+				c.check(t, p, fake, place)
 			})
 		}
 	})
@@ -176,12 +176,12 @@ func placesOf(base string) *strings.Replacer {
 	return strings.NewReplacer("${PROVIDER}", address, "${PORT}", port)
 }
 
-func (c conversation) hold(t *testing.T, p *process, fake *fakeprovider.Provider, place *strings.Replacer) {
+func (c conversation) check(t *testing.T, p *process, fake *fakeprovider.Provider, place *strings.Replacer) {
 	pieces, err := c.pieces()
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := say(p.address, callWithin, pieces)
+	got, err := exchange(p.address, callWithin, pieces)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,13 +274,13 @@ func compare(t *testing.T, what, want, got string) {
 	t.Helper()
 	want = expand(want)
 	if !regexp.MustCompile(expression(want)).MatchString(runes(got)) {
-		t.Errorf("%s differs (- expected, + seen):\n%s", what, cmp.Diff(strings.Split(want, "\n"), alike(want, got)))
+		t.Errorf("%s differs (- expected, + seen):\n%s", what, cmp.Diff(strings.Split(want, "\n"), inWordsOf(want, got)))
 	}
 }
 
-// alike are the lines of got, those that are as expected in the words of want, so
+// inWordsOf are the lines of got, those that are as expected in the words of want, so
 // that a difference shows alone.
-func alike(want, got string) []string {
+func inWordsOf(want, got string) []string {
 	wanted, lines := strings.Split(want, "\n"), strings.Split(got, "\n")
 	for i, line := range lines {
 		same := func(w string) bool { return regexp.MustCompile(expression(w)).MatchString(runes(line)) }

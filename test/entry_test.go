@@ -35,7 +35,7 @@ const (
 func guard(t *testing.T, env ...string) *guarded {
 	t.Helper()
 	fake, base := provider(t)
-	p := start(t, append(append(many(base), "OPENAI_API_KEY="+ownProviderKey, "AI_GATEWAY_TRUSTED_HOPS=1"), env...)...)
+	p := start(t, append(append(upstreamOf(base), "OPENAI_API_KEY="+ownProviderKey, "AI_GATEWAY_TRUSTED_HOPS=1"), env...)...)
 	g := &guarded{process: p, fake: fake, keys: map[string]issued{}}
 	for _, k := range [][]string{
 		{"admin", "--label", "admin"}, {"member", "--label", "member", "--provider-keys"}, {"revoked", "--label", "revoked"},
@@ -204,7 +204,7 @@ func TestAttacksReachNoProviderAndSecretsStayWhereTheyBelong(t *testing.T) {
 	member, admin := g.keys["member"], g.keys["admin"]
 	var said bytes.Buffer // all that clients were told
 	for name, request := range attacks(member) {
-		a, err := say(g.address, callWithin, []fakeprovider.Piece{{Bytes: []byte(request)}})
+		a, err := exchange(g.address, callWithin, []fakeprovider.Piece{{Bytes: []byte(request)}})
 		if err == nil && (a.status < 400 || a.status >= 500) {
 			t.Errorf("%s: %v", name, a)
 		}
@@ -228,7 +228,7 @@ func TestAttacksReachNoProviderAndSecretsStayWhereTheyBelong(t *testing.T) {
 		said.WriteString(a.String())
 	}
 	rotated := g.process.keys(t, "rotate", member.ID)
-	made := g.answers(t, 201, "POST", "/api/keys", `{"label":"made here"}`, admin.bearer())
+	made := g.waitAnswer(t, 201, "POST", "/api/keys", `{"label":"made here"}`, admin.bearer())
 	for _, path := range []string{"/api/keys", "/api/audit", "/api/requests", "/api/system", "/api/prompt-log", "/api/costs", "/health"} {
 		a, err := g.call("GET", path, "", admin.bearer())
 		if err != nil || a.status != http.StatusOK {
@@ -335,7 +335,7 @@ func TestWhileServeIsDeadNoKeyReachesAProvider(t *testing.T) {
 	}
 	for deadline := time.Now().Add(readyWithin); g.health() != nil && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 	}
-	g.answers(t, 200, "POST", chatPath, chatBody("gen-chunks=1", false), member.bearer(), g.from())
+	g.waitAnswer(t, 200, "POST", chatPath, chatBody("gen-chunks=1", false), member.bearer(), g.from())
 	for _, c := range g.fake.Books().Calls {
 		if strings.Contains(fmt.Sprint(c), "agw_") || c.Model == "gen-chunks=7" {
 			t.Errorf("the provider saw %+v", c)

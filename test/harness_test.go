@@ -124,21 +124,21 @@ func (l *logs) String() string {
 // within five seconds, without a process or a socket left.
 func start(t *testing.T, env ...string) *process {
 	t.Helper()
-	p := launch(t, os.Getenv(binaryVariable), env...)
+	p := startBinary(t, os.Getenv(binaryVariable), env...)
 	t.Cleanup(func() {
 		if err := p.stop(); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := p.ready(readyWithin); err != nil {
+	if err := p.waitReady(readyWithin); err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-// launch starts a gateway and does not wait for it. Whatever the test does to it,
+// startBinary starts a gateway and does not wait for it. Whatever the test does to it,
 // nothing of it outlives the test; its output is shown if the test fails.
-func launch(t *testing.T, binary string, env ...string) *process {
+func startBinary(t *testing.T, binary string, env ...string) *process {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "e2e-") // sockets need a short path
 	if err != nil {
@@ -192,8 +192,8 @@ func freeAddress(t *testing.T) string {
 	return ""
 }
 
-// ready waits until GET /health says so.
-func (p *process) ready(within time.Duration) error {
+// waitReady waits until GET /health says so.
+func (p *process) waitReady(within time.Duration) error {
 	var err error
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if err = p.health(); err == nil {
@@ -227,8 +227,8 @@ func (p *process) health() error {
 	return nil
 }
 
-// prints waits until a text is in the gateway's output.
-func (p *process) prints(t *testing.T, text string) {
+// waitPrinted waits until a text is in the gateway's output.
+func (p *process) waitPrinted(t *testing.T, text string) {
 	t.Helper()
 	for deadline := time.Now().Add(readyWithin); !strings.Contains(p.logs.String(), text); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -247,7 +247,7 @@ func (p *process) stop() error {
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 		return err
 	}
-	if err := p.gone(stopWithin); err != nil {
+	if err := p.waitGone(stopWithin); err != nil {
 		return err
 	}
 	if !p.cmd.ProcessState.Success() {
@@ -256,8 +256,8 @@ func (p *process) stop() error {
 	return p.leftovers()
 }
 
-// gone waits until neither `run` nor a child of it is left.
-func (p *process) gone(within time.Duration) error {
+// waitGone waits until neither `run` nor a child of it is left.
+func (p *process) waitGone(within time.Duration) error {
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		select {
 		case <-p.ended:

@@ -42,7 +42,7 @@ func call(t *testing.T, version int, method, url, body string, header ...string)
 
 func TestHeadersWithAnUnderscoreAreDroppedAndTheRequestGoesOn(t *testing.T) {
 	fake, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	fake.Play("m", fakeprovider.Scenario{Replies: []fakeprovider.Reply{reply(t, answered)}, Repeat: true})
 	odd := []string{"session_id: s", "ot-baggage-sentry-trace_id: t", "x_api_key: k", "_: u", "Content-Type: application/json"}
 	for _, version := range []int{1, 2} {

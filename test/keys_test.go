@@ -45,12 +45,12 @@ func (p *process) call(method, path, body string, header ...string) (answer, err
 	if body != "" {
 		lines = append(lines, "Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(body)))
 	}
-	return say(p.address, callWithin, []fakeprovider.Piece{{Bytes: []byte(strings.Join(lines, "\r\n") + "\r\n\r\n" + body)}})
+	return exchange(p.address, callWithin, []fakeprovider.Piece{{Bytes: []byte(strings.Join(lines, "\r\n") + "\r\n\r\n" + body)}})
 }
 
-// answers waits until a call is answered with a status, no longer than a second, which is
+// waitAnswer waits until a call is answered with a status, no longer than a second, which is
 // what a change of keys may take.
-func (p *process) answers(t *testing.T, status int, method, path, body string, header ...string) answer {
+func (p *process) waitAnswer(t *testing.T, status int, method, path, body string, header ...string) answer {
 	t.Helper()
 	var a answer
 	var err error
@@ -69,24 +69,24 @@ const ownProviderKey = "sk-own-0123456789abcdef"
 func TestAKeyLivesFromItsCreationToItsRevocation(t *testing.T) {
 	t.Parallel()
 	fake, base := provider(t)
-	p := start(t, append(many(base), "OPENAI_API_KEY="+ownProviderKey)...)
-	p.answers(t, 200, "POST", chatPath, chatBody("gen-chunks=1", false)) // open on loopback as long as there is no key
+	p := start(t, append(upstreamOf(base), "OPENAI_API_KEY="+ownProviderKey)...)
+	p.waitAnswer(t, 200, "POST", chatPath, chatBody("gen-chunks=1", false)) // open on loopback as long as there is no key
 	admin := p.keys(t, "create", "--label", "admin")
-	p.answers(t, 401, "GET", "/v1/models", "") // once this is closed, so is all
-	p.answers(t, 401, "POST", chatPath, chatBody("gen-chunks=1", false))
-	p.answers(t, 401, "GET", "/api/costs", "")
+	p.waitAnswer(t, 401, "GET", "/v1/models", "") // once this is closed, so is all
+	p.waitAnswer(t, 401, "POST", chatPath, chatBody("gen-chunks=1", false))
+	p.waitAnswer(t, 401, "GET", "/api/costs", "")
 
-	made := p.answers(t, 201, "POST", "/api/keys", `{"label":"CI","owner":"ada@example.com","team":"core","tags":{"feature":"search"},"models":["gen-*"],"provider_keys":true}`, admin.bearer())
+	made := p.waitAnswer(t, 201, "POST", "/api/keys", `{"label":"CI","owner":"ada@example.com","team":"core","tags":{"feature":"search"},"models":["gen-*"],"provider_keys":true}`, admin.bearer())
 	var member issued
 	if err := json.Unmarshal([]byte(made.body), &member); err != nil || member.Role != "member" {
 		t.Fatalf("%s, %v", made.body, err)
 	}
 	for _, header := range []string{member.bearer(), "api-key: " + member.Secret, "X-Api-Key: " + member.Secret} {
-		p.answers(t, 200, "POST", chatPath, chatBody("gen-chunks=2", false), header)
+		p.waitAnswer(t, 200, "POST", chatPath, chatBody("gen-chunks=2", false), header)
 	}
-	p.answers(t, 200, "POST", chatPath, chatBody("gen-chunks=3", false), member.bearer(), "X-Provider-Key: sk-of-the-client-0123456789")
-	p.answers(t, 403, "POST", chatPath, chatBody("gen-chunks=3", false), admin.bearer(), "X-Provider-Key: sk-of-the-client-0123456789")
-	p.answers(t, 403, "POST", chatPath, chatBody("other", false), member.bearer())
+	p.waitAnswer(t, 200, "POST", chatPath, chatBody("gen-chunks=3", false), member.bearer(), "X-Provider-Key: sk-of-the-client-0123456789")
+	p.waitAnswer(t, 403, "POST", chatPath, chatBody("gen-chunks=3", false), admin.bearer(), "X-Provider-Key: sk-of-the-client-0123456789")
+	p.waitAnswer(t, 403, "POST", chatPath, chatBody("other", false), member.bearer())
 
 	for _, c := range fake.Books().Calls {
 		want := "Bearer " + ownProviderKey
@@ -106,12 +106,12 @@ func TestAKeyLivesFromItsCreationToItsRevocation(t *testing.T) {
 			t.Errorf("row %v", r)
 		}
 	}
-	if a := p.answers(t, 200, "GET", "/api/costs", "", member.bearer()); !strings.Contains(a.body, member.ID) || strings.Contains(a.body, "anonymous") {
+	if a := p.waitAnswer(t, 200, "GET", "/api/costs", "", member.bearer()); !strings.Contains(a.body, member.ID) || strings.Contains(a.body, "anonymous") {
 		t.Errorf("a member sees the costs %s", a.body)
 	}
 	p.keys(t, "revoke", member.ID)
-	p.answers(t, 401, "POST", chatPath, chatBody("gen-chunks=1", false), member.bearer())
-	p.answers(t, 200, "POST", chatPath, chatBody("gen-chunks=1", false), admin.bearer())
+	p.waitAnswer(t, 401, "POST", chatPath, chatBody("gen-chunks=1", false), member.bearer())
+	p.waitAnswer(t, 200, "POST", chatPath, chatBody("gen-chunks=1", false), admin.bearer())
 }
 
 // openStream begins a stream and returns what comes after its head.
@@ -138,10 +138,10 @@ func (p *process) openStream(t *testing.T, model string, header ...string) *bufi
 func TestARunningStreamEndsWithItsKeyAndIsBilledForWhatCame(t *testing.T) {
 	t.Parallel()
 	_, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	admin := p.keys(t, "create", "--label", "admin")
 	member := p.keys(t, "create", "--label", "member")
-	p.answers(t, 200, "GET", "/v1/models", "", member.bearer())
+	p.waitAnswer(t, 200, "GET", "/v1/models", "", member.bearer())
 	long := generated(100, 100*time.Millisecond)
 	revoked, other := p.openStream(t, long, member.bearer()), p.openStream(t, long, admin.bearer())
 	for range 3 {
@@ -175,23 +175,23 @@ func TestARunningStreamEndsWithItsKeyAndIsBilledForWhatCame(t *testing.T) {
 func TestWhereOtherMachinesListenTheFirstStartMakesAKeyOnce(t *testing.T) {
 	t.Parallel()
 	_, base := provider(t)
-	env := append(many(base), "AI_GATEWAY_BIND=0.0.0.0")
+	env := append(upstreamOf(base), "AI_GATEWAY_BIND=0.0.0.0")
 	p := start(t, env...)
-	p.prints(t, "Access: everybody needs a gateway key")
+	p.waitPrinted(t, "Access: everybody needs a gateway key")
 	_, text, found := strings.Cut(p.logs.String(), "agw_")
 	if !found || strings.Count(p.logs.String(), "agw_") != 1 {
 		t.Fatalf("printed is %s", p.logs)
 	}
 	admin := issued{Secret: "agw_" + text[:49]}
-	p.answers(t, 401, "GET", "/v1/models", "")
-	p.answers(t, 401, "POST", chatPath, chatBody("gen-chunks=1", false))
-	p.answers(t, 200, "POST", chatPath, chatBody("gen-chunks=1", false), admin.bearer())
-	p.answers(t, 200, "GET", "/api/keys", "", admin.bearer())
+	p.waitAnswer(t, 401, "GET", "/v1/models", "")
+	p.waitAnswer(t, 401, "POST", chatPath, chatBody("gen-chunks=1", false))
+	p.waitAnswer(t, 200, "POST", chatPath, chatBody("gen-chunks=1", false), admin.bearer())
+	p.waitAnswer(t, 200, "GET", "/api/keys", "", admin.bearer())
 	again := start(t, append(env, "DATABASE_PATH="+p.database+"2")...)
 	if strings.Count(again.logs.String(), "agw_") != 1 {
 		t.Errorf("another gateway printed %s", again.logs)
 	}
-	a, err := say(p.address, callWithin, []fakeprovider.Piece{{Bytes: []byte("GET /v1/models HTTP/1.1\r\nHost: gateway.example\r\n" + admin.bearer() + "\r\n\r\n")}})
+	a, err := exchange(p.address, callWithin, []fakeprovider.Piece{{Bytes: []byte("GET /v1/models HTTP/1.1\r\nHost: gateway.example\r\n" + admin.bearer() + "\r\n\r\n")}})
 	if err != nil || a.status != http.StatusOK {
 		t.Errorf("another host name gets %v, %v", a, err)
 	}
@@ -201,24 +201,24 @@ func TestAnAdminKeyFromTheEnvironmentClosesEverything(t *testing.T) {
 	t.Parallel()
 	_, base := provider(t)
 	const key = "agw_0f1e2d3c4b5a69788796a5b4c3d2e1f0"
-	p := start(t, append(many(base), "AI_GATEWAY_ADMIN_KEY="+key, "DATABASE_PATH=")...)
+	p := start(t, append(upstreamOf(base), "AI_GATEWAY_ADMIN_KEY="+key, "DATABASE_PATH=")...)
 	admin := issued{Secret: key}
-	p.answers(t, 401, "POST", chatPath, chatBody("gen-chunks=1", false))
-	p.answers(t, 200, "POST", chatPath, chatBody("gen-chunks=1", false), admin.bearer())
-	made := p.answers(t, 201, "POST", "/api/keys", `{"label":"in memory"}`, admin.bearer())
+	p.waitAnswer(t, 401, "POST", chatPath, chatBody("gen-chunks=1", false))
+	p.waitAnswer(t, 200, "POST", chatPath, chatBody("gen-chunks=1", false), admin.bearer())
+	made := p.waitAnswer(t, 201, "POST", "/api/keys", `{"label":"in memory"}`, admin.bearer())
 	var member issued
 	if err := json.Unmarshal([]byte(made.body), &member); err != nil || member.Role != "member" {
 		t.Errorf("%s, %v", made.body, err)
 	}
-	p.answers(t, 200, "GET", "/v1/models", "", member.bearer())
+	p.waitAnswer(t, 200, "GET", "/v1/models", "", member.bearer())
 }
 
 func TestOnceThereIsAKeyTheGatewayAnswersToEveryHostName(t *testing.T) {
 	t.Parallel()
 	_, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	host := func() int {
-		a, err := say(p.address, callWithin, []fakeprovider.Piece{{Bytes: []byte("GET /health HTTP/1.1\r\nHost: gateway.example\r\nConnection: close\r\n\r\n")}})
+		a, err := exchange(p.address, callWithin, []fakeprovider.Piece{{Bytes: []byte("GET /health HTTP/1.1\r\nHost: gateway.example\r\nConnection: close\r\n\r\n")}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,9 +238,9 @@ func TestOnceThereIsAKeyTheGatewayAnswersToEveryHostName(t *testing.T) {
 func TestKeysInMemoryGoOnWhileTheirStoreIsAway(t *testing.T) {
 	t.Parallel()
 	_, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	admin := p.keys(t, "create", "--label", "admin")
-	p.answers(t, 200, "GET", "/v1/models", "", admin.bearer())
+	p.waitAnswer(t, 200, "GET", "/v1/models", "", admin.bearer())
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if err := removeIfThere(p.database + suffix); err != nil {
 			t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 
 func TestNoStreamIsHeldWhateverItsTypeSays(t *testing.T) {
 	fake, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	const pause = 3 * time.Second
 	for _, header := range []string{"content-type: text/event-stream", "content-type: application/json", "content-type: Application/JSON;charset=utf-8",
 		"content-type: text/plain", "content-type: application/octet-stream", "x-none: x"} {

@@ -58,7 +58,7 @@ func (c *counted) ask(t *testing.T, n int, model string, gateways ...*process) {
 func TestOfTwoHundredRequestsAtOnceSixtyPassTheDefaultLimit(t *testing.T) {
 	t.Parallel()
 	fake, base := provider(t)
-	p := start(t, append(many(base), "AI_GATEWAY_RATE_LIMIT_RPM=60")...)
+	p := start(t, append(upstreamOf(base), "AI_GATEWAY_RATE_LIMIT_RPM=60")...)
 	aMinuteWith(20 * time.Second)
 	var c counted
 	c.ask(t, 200, "gen-chunks=1", p)
@@ -106,8 +106,8 @@ func (p *process) limiter(t *testing.T) (h limiterHealth) {
 	return h
 }
 
-// until waits until requests are answered as they are to be.
-func until(t *testing.T, what string, holds func() bool) {
+// waitUntil waits until requests are answered as they are to be.
+func waitUntil(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(15 * time.Second); !holds(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -121,7 +121,7 @@ func TestTwoGatewaysShareTheirLimitsAndOutliveTheLimiterAndRedis(t *testing.T) {
 	redis := stock.StartRedis(t)
 	listen := freeAddress(t)
 	service := stock.StartService(t, redis, listen)
-	shared := append(many(base), "AI_GATEWAY_RATE_LIMIT_RPM=60", "RATE_LIMIT_URL=grpc://"+service.Address)
+	shared := append(upstreamOf(base), "AI_GATEWAY_RATE_LIMIT_RPM=60", "RATE_LIMIT_URL=grpc://"+service.Address)
 	one := start(t, append(shared, "RATE_LIMIT_CONFIG_LISTEN="+listen)...)
 	other := start(t, append(shared, "RATE_LIMIT_CONFIG_LISTEN=none", "AI_GATEWAY_RATE_LIMIT_FAIL=closed")...)
 	service.Listening()
@@ -129,7 +129,7 @@ func TestTwoGatewaysShareTheirLimitsAndOutliveTheLimiterAndRedis(t *testing.T) {
 		a, err := post(p.address, chatPath, chatBody("gen-chunks=1", false))
 		return err == nil && a.get("x-ratelimit-limit") == "60"
 	}
-	until(t, "both are limited", func() bool { return limited(one) && limited(other) })
+	waitUntil(t, "both are limited", func() bool { return limited(one) && limited(other) })
 	time.Sleep(time.Until(time.Now().Truncate(time.Minute).Add(time.Minute))) // what was asked so far counts
 	var c counted
 	c.ask(t, 100, "gen-chunks=1", one, other)
@@ -159,7 +159,7 @@ func TestTwoGatewaysShareTheirLimitsAndOutliveTheLimiterAndRedis(t *testing.T) {
 			t.Errorf("%s: health is %+v", failure.name, h)
 		}
 		failure.mend()
-		until(t, failure.name+", and is back", func() bool { return limited(one) && limited(other) })
+		waitUntil(t, failure.name+", and is back", func() bool { return limited(one) && limited(other) })
 	}
 }
 
@@ -194,7 +194,7 @@ func (c configured) chargedAsBooked(t *testing.T, what string, estimate int64, r
 		t.Fatalf("%s: %v", what, err)
 	}
 	var booked, charged int64
-	until(t, what, func() bool {
+	waitUntil(t, what, func() bool {
 		found, err := c.rows()
 		if err != nil {
 			t.Fatal(err)
@@ -271,11 +271,11 @@ default_backend: a
 limits: {requests_per_minute: 0, rules: [{by: key, requests: %d, per: hour}]}
 `
 	c := configure(t, fmt.Sprintf(text, 2))
-	c.becomes(t, "gen-chunks=1", http.StatusTooManyRequests, time.Second)
+	c.waitStatus(t, "gen-chunks=1", http.StatusTooManyRequests, time.Second)
 	c.write(t, fmt.Sprintf(text, 1000))
-	c.becomes(t, "gen-chunks=1", http.StatusOK, changesWithin)
+	c.waitStatus(t, "gen-chunks=1", http.StatusOK, changesWithin)
 	c.write(t, fmt.Sprintf(text, 0))
-	c.becomes(t, "gen-chunks=1", http.StatusTooManyRequests, changesWithin)
+	c.waitStatus(t, "gen-chunks=1", http.StatusTooManyRequests, changesWithin)
 }
 
 // TestStreamsInFlightAreBounded holds as many as there may be, and one more.
@@ -295,10 +295,10 @@ limits: {requests_per_minute: 0, requests_in_flight: 3}
 			}
 		})
 	}
-	until(t, "all of them run", func() bool { return len(c.a.Books().Calls) == 3 })
-	c.becomes(t, "gen-chunks=1", http.StatusTooManyRequests, time.Second)
+	waitUntil(t, "all of them run", func() bool { return len(c.a.Books().Calls) == 3 })
+	c.waitStatus(t, "gen-chunks=1", http.StatusTooManyRequests, time.Second)
 	running.Wait()
-	c.becomes(t, "gen-chunks=1", http.StatusOK, time.Second)
+	c.waitStatus(t, "gen-chunks=1", http.StatusOK, time.Second)
 }
 
 // TestAKeysOwnLimitHoldsWithinASecond changes it in the store, as the command does, while the
@@ -306,7 +306,7 @@ limits: {requests_per_minute: 0, requests_in_flight: 3}
 func TestAKeysOwnLimitHoldsWithinASecond(t *testing.T) {
 	t.Parallel()
 	_, base := provider(t)
-	p := start(t, append(many(base), "AI_GATEWAY_RATE_LIMIT_RPM=1")...)
+	p := start(t, append(upstreamOf(base), "AI_GATEWAY_RATE_LIMIT_RPM=1")...)
 	keys := func(args ...string) []byte {
 		t.Helper()
 		var out bytes.Buffer
@@ -326,13 +326,13 @@ func TestAKeysOwnLimitHoldsWithinASecond(t *testing.T) {
 		}
 		return a.status
 	}
-	until(t, "the key is let in", func() bool { return status() == http.StatusOK })
+	waitUntil(t, "the key is let in", func() bool { return status() == http.StatusOK })
 	if got := [3]int{status(), status(), status()}; got != [3]int{200, 200, 429} {
 		t.Errorf("after one request the next three are answered with %v: the key's own limits are 1000 a minute and 3 a day", got)
 	}
 	keys("update", made.ID, "--limits", "requests_per_day=1000")
 	changed := time.Now()
-	until(t, "the changed limit", func() bool { return status() == http.StatusOK })
+	waitUntil(t, "the changed limit", func() bool { return status() == http.StatusOK })
 	if took := time.Since(changed); took > changesWithin {
 		t.Errorf("the changed limit held after %v", took)
 	}

@@ -65,7 +65,7 @@ func TestAClientThatClosesAtTheEndHasHadItAll(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fake, base := provider(t)
-			p := start(t, many(base)...)
+			p := start(t, upstreamOf(base)...)
 			conns := map[string]net.Conn{}
 			for model, c := range closed {
 				playReply(t, fake, model, eventStream+": ping\n\n«wait 1500ms»"+c.stream+"«wait 3000ms»: late\n\n")
@@ -111,8 +111,8 @@ func readOn(t *testing.T, conn net.Conn, text string) {
 func TestRequestsThatTheGatewayEndsSaySo(t *testing.T) {
 	t.Parallel()
 	fake, base := provider(t)
-	p := launch(t, os.Getenv(binaryVariable), many(base)...)
-	if err := p.ready(readyWithin); err != nil {
+	p := startBinary(t, os.Getenv(binaryVariable), upstreamOf(base)...)
+	if err := p.waitReady(readyWithin); err != nil {
 		t.Fatal(err)
 	}
 	playReply(t, fake, "streams", eventStream+textEvent+"«wait 20s»"+doneEvent)
@@ -161,7 +161,7 @@ func TestABackendThatCannotBeCalledIsNoAttempt(t *testing.T) {
 func TestWhatIsNoAnswerIsNotBilledWhileServeIsDeadEither(t *testing.T) {
 	t.Parallel()
 	fake, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	none := map[string]string{
 		"an error":   eventStream + "«wait 1500ms»" + errorEvent,
 		"a page":     "200\ncontent-type: text/html\n\n«wait 1500ms»<html></html>",

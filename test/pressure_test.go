@@ -155,8 +155,8 @@ func (p *process) idle(t *testing.T, n int) (release func()) {
 	})
 }
 
-// noneLost holds Envoy's statistics to what shall not happen while serve is slow.
-func (p *process) noneLost(t *testing.T) {
+// checkNoneLost holds Envoy's statistics to what shall not happen while serve is slow.
+func (p *process) checkNoneLost(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"cluster.gateway/ext_proc.http2.outbound_flood", "cluster.gateway/ext_proc.http2.outbound_control_flood",
 		"http.gateway.ext_proc.failure_mode_allowed", "http.gateway.ext_proc.message_timeouts"} {
@@ -170,7 +170,7 @@ func (p *process) noneLost(t *testing.T) {
 // chunks of 64 KiB as fast as they are taken.
 func TestClientsThatDoNotReadHoldUpNobody(t *testing.T) {
 	_, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	serve, err := p.pidOf("serve")
 	if err != nil {
 		t.Fatal(err)
@@ -191,17 +191,17 @@ func TestClientsThatDoNotReadHoldUpNobody(t *testing.T) {
 	if w.slowest > answeredWithin || w.livez > livezWithin || grown > envoyGrowth {
 		t.Errorf("others waited for %v, /livez %v, Envoy grew by %d MiB", w.slowest, w.livez, grown>>20)
 	}
-	p.noneLost(t)
+	p.checkNoneLost(t)
 	release()
-	p.billedAll(t, w.calls)
+	p.waitBilled(t, w.calls)
 	if now, err := p.pidOf("serve"); err != nil || now != serve {
 		t.Errorf("serve was process %d and is %d: %v", serve, now, err)
 	}
 }
 
-// billedAll waits for a row of each client that did not read, whose delivered text is
+// waitBilled waits for a row of each client that did not read, whose delivered text is
 // counted, and of each other request.
-func (p *process) billedAll(t *testing.T, others int) {
+func (p *process) waitBilled(t *testing.T, others int) {
 	t.Helper()
 	complete := func(rows []row) bool {
 		counted := 0
@@ -247,7 +247,7 @@ func TestAServeThatIsSlowToReadLosesNothing(t *testing.T) {
 	streams, every := pressureStreams()
 	chunks := int((slow + 10*time.Second) / every)
 	_, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	serve, err := p.pidOf("serve")
 	if err != nil {
 		t.Fatal(err)
@@ -258,11 +258,11 @@ func TestAServeThatIsSlowToReadLosesNothing(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- atOnce(streams, func(int) error {
-			a, err := say(p.address, 4*callWithin, []fakeprovider.Piece{{Bytes: requestBytes(chatPath, chatBody(model, true))}})
+			a, err := exchange(p.address, 4*callWithin, []fakeprovider.Piece{{Bytes: requestBytes(chatPath, chatBody(model, true))}})
 			if err != nil {
 				return err
 			}
-			return whole(a, chunks)
+			return checkWhole(a, chunks)
 		})
 	}()
 	p.waitStreams(t, streams+idleClients)
@@ -271,12 +271,12 @@ func TestAServeThatIsSlowToReadLosesNothing(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	p.noneLost(t)
+	p.checkNoneLost(t)
 	release()
 	if now, err := p.pidOf("serve"); err != nil || now != serve {
 		t.Errorf("serve was process %d and is %d: %v", serve, now, err)
 	}
-	p.exact(t, streams, chunks)
+	p.waitExact(t, streams, chunks)
 }
 
 // waitStreams waits until so many requests run.
@@ -308,8 +308,8 @@ func slowDown(t *testing.T, pid int, stopped, runs, lasts time.Duration) {
 	}
 }
 
-// exact waits for a row of each stream with the provider's figures.
-func (p *process) exact(t *testing.T, streams, chunks int) {
+// waitExact waits for a row of each stream with the provider's figures.
+func (p *process) waitExact(t *testing.T, streams, chunks int) {
 	t.Helper()
 	var rows []row
 	var err error

@@ -42,8 +42,8 @@ func (c configured) status(model string) int {
 	return a.status
 }
 
-// becomes waits until a model is answered with a status.
-func (c configured) becomes(t *testing.T, model string, status int, within time.Duration) {
+// waitStatus waits until a model is answered with a status.
+func (c configured) waitStatus(t *testing.T, model string, status int, within time.Duration) {
 	t.Helper()
 	got := 0
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
@@ -59,7 +59,7 @@ func (c configured) stream(model string, chunks int) <-chan error {
 	ended := make(chan error, 1)
 	go func() {
 		a, err := post(c.address, chatPath, chatBody(model, true))
-		ended <- errors.Join(err, whole(a, chunks))
+		ended <- errors.Join(err, checkWhole(a, chunks))
 	}()
 	return ended
 }
@@ -75,7 +75,7 @@ func TestAChangedFileIsInForceWithoutARestartAndEndsNoStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.write(t, anotherModel)
-	g.becomes(t, "gen-chunks=2", http.StatusOK, changesWithin)
+	g.waitStatus(t, "gen-chunks=2", http.StatusOK, changesWithin)
 	if got := g.status("gen-chunks=1"); got != http.StatusNotFound {
 		t.Errorf("the model that is gone is answered with %d", got)
 	}
@@ -97,7 +97,7 @@ func TestAChangedFileIsInForceWithoutARestartAndEndsNoStream(t *testing.T) {
 	if err := swap("..2"); err != nil {
 		t.Fatal(err)
 	}
-	g.becomes(t, "gen-chunks=1", http.StatusOK, changesWithin)
+	g.waitStatus(t, "gen-chunks=1", http.StatusOK, changesWithin)
 	if err := <-running; err != nil {
 		t.Errorf("the stream that ran: %v", err)
 	}
@@ -115,7 +115,7 @@ func TestAChangedBackendIsInForceAtOnceAndEndsNoStream(t *testing.T) {
 	for n, setting := range []string{"connect_timeout: 3s", "max_connections: 500", "idle_timeout: 2m"} {
 		model := fmt.Sprintf("gen-chunks=%d", n+2) // seen only with the change
 		g.write(t, fmt.Sprintf("backends: [{name: a, kind: local, base_url: \"${A}/v1\", %s}]\nmodels: [{name: %s, aliases: [%s], backends: [a]}]\n", setting, model, long))
-		g.becomes(t, model, http.StatusOK, changesWithin)
+		g.waitStatus(t, model, http.StatusOK, changesWithin)
 	}
 	if err := <-running; err != nil {
 		t.Errorf("the stream that ran: %v", err)
@@ -130,14 +130,14 @@ func TestRowsStayInTheTablesOfTheRunWhateverTheFileSays(t *testing.T) {
 	}
 	g := configure(t, storage("first.db"), "DATABASE_PATH=")
 	g.database = filepath.Join(dir, "first.db")
-	g.becomes(t, "gen-chunks=1", http.StatusOK, changesWithin)
+	g.waitStatus(t, "gen-chunks=1", http.StatusOK, changesWithin)
 	g.write(t, storage("second.db"))
 	time.Sleep(changesWithin)
 	if err := g.signal("serve", syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(changesWithin)
-	g.becomes(t, "gen-chunks=1", http.StatusOK, changesWithin)
+	g.waitStatus(t, "gen-chunks=1", http.StatusOK, changesWithin)
 	if _, err := g.waitRows(2); err != nil {
 		t.Error(err)
 	}
@@ -156,7 +156,7 @@ func TestABadChangeIsRefusedToldAndLeavesTheOldOne(t *testing.T) {
 			t.Parallel()
 			g := configure(t, oneModel)
 			g.write(t, c.text)
-			h := g.healthUntil(t, func(h health) bool { return h.Config.Fault != "" })
+			h := g.waitHealth(t, func(h health) bool { return h.Config.Fault != "" })
 			if !strings.Contains(h.Config.Fault, c.told) || h.Status != "degraded" || !strings.Contains(g.logs.String(), c.told) {
 				t.Errorf("health %+v; log %s", h, g.logs)
 			}
@@ -167,9 +167,9 @@ func TestABadChangeIsRefusedToldAndLeavesTheOldOne(t *testing.T) {
 			if err := g.signal("serve", syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			g.becomes(t, "gen-chunks=1", http.StatusOK, 3*time.Second)
+			g.waitStatus(t, "gen-chunks=1", http.StatusOK, 3*time.Second)
 			g.write(t, oneModel)
-			g.healthUntil(t, func(h health) bool { return h.Config.Fault == "" && h.Status == "ok" })
+			g.waitHealth(t, func(h health) bool { return h.Config.Fault == "" && h.Status == "ok" })
 		})
 	}
 }
@@ -180,7 +180,7 @@ type health struct {
 	Config struct{ Fault string }
 }
 
-func (c configured) healthUntil(t *testing.T, holds func(health) bool) health {
+func (c configured) waitHealth(t *testing.T, holds func(health) bool) health {
 	t.Helper()
 	var h health
 	for deadline := time.Now().Add(8 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
@@ -256,10 +256,10 @@ func TestHTTPSIsServedAndItsCertificateChangesWithoutARestart(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := launch(t, os.Getenv(binaryVariable), "AI_GATEWAY_CONFIG="+file)
+	p := startBinary(t, os.Getenv(binaryVariable), "AI_GATEWAY_CONFIG="+file)
 	waitTLS(t, p.address, before, readyWithin)
 	_, port, _ := net.SplitHostPort(p.address)
-	p.prints(t, "URL: https://localhost:"+port)
+	p.waitPrinted(t, "URL: https://localhost:"+port)
 	if err := command(p.logs, []string{"AI_GATEWAY_CONFIG=" + file, "PORT=" + port}, "status"); err != nil {
 		t.Errorf("status: %v", err)
 	}
@@ -272,7 +272,7 @@ func TestHTTPSIsServedAndItsCertificateChangesWithoutARestart(t *testing.T) {
 	after := put()
 	waitTLS(t, p.address, after, changesWithin)
 	body, err := io.ReadAll(response.Body)
-	if err := errors.Join(err, whole(answer{status: response.StatusCode, body: string(body)}, 30)); err != nil {
+	if err := errors.Join(err, checkWhole(answer{status: response.StatusCode, body: string(body)}, 30)); err != nil {
 		t.Errorf("the stream that ran: %v", err)
 	}
 	if n := len(fake.Books().Calls); n != 1 {

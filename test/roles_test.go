@@ -114,8 +114,8 @@ func (g *apart) get(path string) (status int, body string) {
 	return response.StatusCode, string(b)
 }
 
-// until waits for a GET to be answered with a status and a text.
-func (g *apart) until(path string, status int, text string) string {
+// waitUntil waits for a GET to be answered with a status and a text.
+func (g *apart) waitFor(path string, status int, text string) string {
 	g.t.Helper()
 	var got int
 	var body string
@@ -131,7 +131,7 @@ func (g *apart) until(path string, status int, text string) string {
 func (g *apart) chat() error {
 	a, err := post(g.address, chatPath, chatBody("gen-chunks=3", true))
 	if err == nil {
-		err = whole(a, 3)
+		err = checkWhole(a, 3)
 	}
 	return err
 }
@@ -139,37 +139,37 @@ func (g *apart) chat() error {
 func TestTheRolesAreProcessesOfTheirOwn(t *testing.T) {
 	_, provider := provider(t)
 	g := startApart(t, provider+"/v1")
-	g.until("/health", 200, `"status":"ok"`)
-	g.until("/api/system", 200, `"store":"ok"`)
+	g.waitFor("/health", 200, `"status":"ok"`)
+	g.waitFor("/api/system", 200, `"store":"ok"`)
 	if err := g.chat(); err != nil {
 		t.Fatal(err)
 	}
-	g.until("/api/costs", 200, `"total":{"requests":1,`)
-	g.until("/api/prompt-log", 200, `"model":"gen-chunks=3"`)
+	g.waitFor("/api/costs", 200, `"total":{"requests":1,`)
+	g.waitFor("/api/prompt-log", 200, `"model":"gen-chunks=3"`)
 	if err := g.agentAsTheAPIShowsIt(1); err != nil {
 		t.Error(err)
 	}
 
 	g.kill("api")
-	g.until("/api/costs", 503, `"code":"api_unavailable"`)
-	g.until("/v1/models", 200, `"object":"list"`)
-	g.until("/health", 200, `"status":"ok"`)
+	g.waitFor("/api/costs", 503, `"code":"api_unavailable"`)
+	g.waitFor("/v1/models", 200, `"object":"list"`)
+	g.waitFor("/health", 200, `"status":"ok"`)
 	if err := g.chat(); err != nil {
 		t.Errorf("without the api: %v", err)
 	}
 	g.serve("api")
-	g.until("/api/costs", 200, `"total":{"requests":2,`)
+	g.waitFor("/api/costs", 200, `"total":{"requests":2,`)
 
 	g.kill("agent")
-	g.until("/v1/models", 503, `"code":"gateway_restarting"`)
-	g.until("/api/costs", 200, `"total":{"requests":2,`)
-	g.until("/api/system", 200, `"agent":{"error":`)
+	g.waitFor("/v1/models", 503, `"code":"gateway_restarting"`)
+	g.waitFor("/api/costs", 200, `"total":{"requests":2,`)
+	g.waitFor("/api/system", 200, `"agent":{"error":`)
 	g.serve("agent")
-	g.until("/health", 200, `"status":"ok"`)
+	g.waitFor("/health", 200, `"status":"ok"`)
 	if err := g.chat(); err != nil {
 		t.Errorf("after the agent's death: %v", err)
 	}
-	g.until("/api/costs", 200, `"total":{"requests":3,`)
+	g.waitFor("/api/costs", 200, `"total":{"requests":3,`)
 	if err := g.agentAsTheAPIShowsIt(1); err != nil {
 		t.Error(err)
 	}
@@ -200,7 +200,7 @@ func (g *apart) agentAsTheAPIShowsIt(written int64) error {
 func TestASecondAgentOnTheSameStateIsRefused(t *testing.T) {
 	_, provider := provider(t)
 	g := startApart(t, provider+"/v1")
-	g.until("/health", 200, `"status":"ok"`)
+	g.waitFor("/health", 200, `"status":"ok"`)
 	first := g.running["agent"]
 	g.serve("agent")
 	second := g.running["agent"]
@@ -216,5 +216,5 @@ func TestASecondAgentOnTheSameStateIsRefused(t *testing.T) {
 	if err := first.cmd.Process.Signal(syscall.Signal(0)); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Error(err)
 	}
-	g.until("/health", 200, `"status":"ok"`)
+	g.waitFor("/health", 200, `"status":"ok"`)
 }

@@ -34,16 +34,16 @@ func TestAThousandModelsOnAHundredBackendsChangeWithinASecond(t *testing.T) {
 		t.Fatalf("the last model is answered with %d", got)
 	}
 	g.write(t, manyModels(1001, 101, 7))
-	g.becomes(t, "gen-id=1000", http.StatusOK, changesWithin)
+	g.waitStatus(t, "gen-id=1000", http.StatusOK, changesWithin)
 	if got := g.status("gen-id=7"); got != http.StatusOK || len(g.b.Books().Of("gen-id=7")) != 1 {
 		t.Errorf("the model whose backend moved is answered with %d", got)
 	}
 	g.write(t, manyModels(10, 10, -1))
-	g.becomes(t, "gen-id=999", http.StatusNotFound, changesWithin)
+	g.waitStatus(t, "gen-id=999", http.StatusNotFound, changesWithin)
 	if got := g.status("gen-id=9"); got != http.StatusOK {
 		t.Errorf("a model that is left is answered with %d", got)
 	}
-	if h := g.healthUntil(t, func(h health) bool { return h.Status == "ok" }); h.Config.Fault != "" {
+	if h := g.waitHealth(t, func(h health) bool { return h.Status == "ok" }); h.Config.Fault != "" {
 		t.Errorf("health %+v", h)
 	}
 }
@@ -53,7 +53,7 @@ func TestAThousandModelsOnAHundredBackendsChangeWithinASecond(t *testing.T) {
 func TestAClientThatHangsUpIsBilledForWhatWasProduced(t *testing.T) {
 	t.Parallel()
 	fake, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	event := func(word string) string {
 		return `data: {"choices":[{"index":0,"delta":{"content":"` + word + `"},"finish_reason":null}]}` + "\n\n«wait 5ms»"
 	}

@@ -29,7 +29,7 @@ var seenByEnvoy = map[string]struct {
 
 func TestEnvoyReadsTheUsageThatServeDidNotLiveToSee(t *testing.T) {
 	fake, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	var names []string
 	for name, c := range seenByEnvoy {
 		reply, err := fakeprovider.ParseReply("200\ncontent-type: text/event-stream\n\n" +

@@ -25,7 +25,7 @@ import (
 // message that holds all the words.
 func refusesToStart(t *testing.T, env []string, words ...string) {
 	t.Helper()
-	p := launch(t, os.Getenv(binaryVariable), env...)
+	p := startBinary(t, os.Getenv(binaryVariable), env...)
 	select {
 	case <-p.ended:
 	case <-time.After(10 * time.Second):
@@ -118,7 +118,7 @@ func TestKeysAreNeitherPrintedNorKept(t *testing.T) {
 	t.Parallel()
 	_, base := provider(t)
 	const configured, clients = "sk-configured-0123456789", "sk-client-abcdefghijklm"
-	p := start(t, append(many(base), "OPENAI_API_KEY="+configured)...)
+	p := start(t, append(upstreamOf(base), "OPENAI_API_KEY="+configured)...)
 	if _, err := post(p.address, chatPath, chatBody("gen-chunks=2", false), "Authorization: Bearer "+clients); err != nil {
 		t.Fatal(err)
 	}
@@ -163,11 +163,11 @@ func fileWith(t *testing.T, dir, text string) string {
 func TestAnOrderlyEndPrintsOneLine(t *testing.T) {
 	t.Parallel()
 	_, base := provider(t)
-	p := launch(t, os.Getenv(binaryVariable), many(base)...)
-	if err := p.ready(readyWithin); err != nil {
+	p := startBinary(t, os.Getenv(binaryVariable), upstreamOf(base)...)
+	if err := p.waitReady(readyWithin); err != nil {
 		t.Fatal(err)
 	}
-	p.prints(t, "Try it:")
+	p.waitPrinted(t, "Try it:")
 	response, err := http.Post("http://"+p.address+chatPath, "application/json", strings.NewReader(chatBody(generated(200, 50*time.Millisecond), true)))
 	if err != nil {
 		t.Fatal(err)
@@ -204,14 +204,14 @@ func TestAnHTTPSProviderIsVerified(t *testing.T) {
 	t.Parallel()
 	certificate, file := authority(t, "localhost")
 	base := secureProvider(t, &tls.Config{Certificates: []tls.Certificate{certificate}})
-	trusting := start(t, append(many(base), "SSL_CERT_FILE="+file)...)
+	trusting := start(t, append(upstreamOf(base), "SSL_CERT_FILE="+file)...)
 	a, err := post(trusting.address, chatPath, chatBody("gen-chunks=2", false))
 	if err != nil || a.status != http.StatusOK {
 		t.Errorf("the client sees %v, %v", a, err)
 	}
 	_, another := authority(t, "localhost")
 	byAddress := strings.Replace(base, "localhost", "127.0.0.1", 1) // of which there is one, so that its failure is told
-	doubting := start(t, append(many(base), "SSL_CERT_FILE="+another, "AI_GATEWAY_MODEL_ROUTES=by-address:"+byAddress)...)
+	doubting := start(t, append(upstreamOf(base), "SSL_CERT_FILE="+another, "AI_GATEWAY_MODEL_ROUTES=by-address:"+byAddress)...)
 	a, err = post(doubting.address, chatPath, chatBody("gen-chunks=2", false))
 	if err != nil || a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, `"code":"upstream_unreachable"`) {
 		t.Errorf("with another authority the client sees %v, %v", a, err)

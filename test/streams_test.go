@@ -15,8 +15,8 @@ import (
 	"ai-gateway/test/fakeprovider"
 )
 
-// many is the environment of gateways that many clients use at once.
-func many(base string) []string {
+// upstreamOf is the environment of a gateway that asks a provider once, without limits.
+func upstreamOf(base string) []string {
 	return []string{"AI_GATEWAY_UPSTREAM=" + base + "/v1", "AI_GATEWAY_RETRY_ATTEMPTS=0"}
 }
 
@@ -25,10 +25,10 @@ func generated(chunks int, delay time.Duration) string {
 	return fmt.Sprintf("gen-chunks=%d-delay=%s-usage", chunks, delay)
 }
 
-// whole returns an error unless a generated stream came to its end: every chunk
+// checkWhole returns an error unless a generated stream came to its end: every chunk
 // once and in order, then [DONE]. It does not mind the usage that nobody asked for,
 // which reaches clients while serve is dead.
-func whole(a answer, chunks int) error {
+func checkWhole(a answer, chunks int) error {
 	if a.err != nil || a.status != http.StatusOK {
 		return fmt.Errorf("a stream ended with status %d after %d bytes: %w", a.status, len(a.body), a.err)
 	}
@@ -61,14 +61,14 @@ func TestTwoHundredStreamsAtOnceAreCarriedAndBilled(t *testing.T) {
 	t.Parallel()
 	const streams, chunks = 200, 20
 	fake, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	model := generated(chunks, 50*time.Millisecond)
 	err := atOnce(streams, func(int) error {
 		a, err := post(p.address, chatPath, chatBody(model, true))
 		if err != nil {
 			return err
 		}
-		return whole(a, chunks)
+		return checkWhole(a, chunks)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func TestFiftyRequestsWithTheSameRequestIDAreFiftyRows(t *testing.T) {
 	t.Parallel()
 	const requests = 50
 	_, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	err := atOnce(requests, func(int) error {
 		a, err := post(p.address, chatPath, chatBody("gen-chunks=3", false), "X-Request-Id: the-same")
 		if err == nil && (a.status != http.StatusOK || a.get("x-request-id") != "the-same") {
@@ -120,7 +120,7 @@ func TestFiftyRequestsWithTheSameRequestIDAreFiftyRows(t *testing.T) {
 func TestABodyOfTwentyMegabytesPassesAndOneOverTheLimitIsRefused(t *testing.T) {
 	t.Parallel()
 	fake, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	reply, err := fakeprovider.ParseReply("200\ncontent-type: application/json\ncontent-length: auto\n\n{\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}")
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func TestABodyOfTwentyMegabytesPassesAndOneOverTheLimitIsRefused(t *testing.T) {
 		size   int
 		header string
 	}{{32 << 20, ""}, {32 << 20, chunked}, {40 << 20, chunked}} { // the last exceeds Envoy's buffer
-		a, err = say(p.address, callWithin, tooLarge(large(c.size), c.header))
+		a, err = exchange(p.address, callWithin, tooLarge(large(c.size), c.header))
 		if err != nil || a.status != http.StatusRequestEntityTooLarge || !strings.Contains(a.body, `"code":"request_too_large"`) || strings.Contains(a.String(), "retry-after") {
 			t.Errorf("%d bytes, %q: %v, %v", c.size, c.header, a, err)
 		}
@@ -164,7 +164,7 @@ func tooLarge(body, header string) []fakeprovider.Piece {
 func TestAnAnswerOfTwentyMegabytesPasses(t *testing.T) {
 	t.Parallel()
 	fake, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	content := strings.Repeat("y", 20<<20)
 	body := `{"choices":[{"message":{"content":"` + content + `"}}],"usage":{"prompt_tokens":5,"completion_tokens":1}}`
 	fake.Play("large", fakeprovider.Scenario{Replies: []fakeprovider.Reply{{Status: 200,
@@ -186,7 +186,7 @@ func TestAnAnswerOfTwentyMegabytesPasses(t *testing.T) {
 func TestAProviderThatHangsUpInMidStreamIsToldFromAnEnd(t *testing.T) {
 	t.Parallel()
 	fake, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	event := `data: {"choices":[{"index":0,"delta":{"content":"some text"},"finish_reason":null}]}` + "\n\n"
 	for _, ending := range []string{"reset", "close"} {
 		reply, err := fakeprovider.ParseReply("200\ncontent-type: text/event-stream\n\n" + event + "«wait 50ms»" + event + "«wait 50ms»«" + ending + "»\n")
@@ -227,7 +227,7 @@ func TestAProviderThatHangsUpBeforeAnsweringIsAnError(t *testing.T) {
 			c.Close()
 		}
 	}()
-	p := start(t, many("http://"+l.Addr().String())...)
+	p := start(t, upstreamOf("http://"+l.Addr().String())...)
 	a, err := post(p.address, chatPath, chatBody("m", true), "X-Request-Id: hang-up")
 	if err != nil || a.status != http.StatusServiceUnavailable || a.get("x-request-id") != "hang-up" ||
 		!strings.Contains(a.body, `"code":"upstream_disconnected","message":"The model's provider closed the connection before it answered."`) {
@@ -245,7 +245,7 @@ func TestAProviderThatHangsUpBeforeAnsweringIsAnError(t *testing.T) {
 func TestAClientThatHangsUpIsSeenByTheProviderAndBilled(t *testing.T) {
 	t.Parallel()
 	fake, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	model := generated(200, 50*time.Millisecond)
 	conn, err := net.Dial("tcp", p.address)
 	if err != nil {
@@ -284,7 +284,7 @@ func TestHTTP2WithoutTLSCarriesStreams(t *testing.T) {
 	t.Parallel()
 	const streams, chunks = 20, 5
 	_, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	transport.Protocols.SetUnencryptedHTTP2(true)
 	defer transport.CloseIdleConnections()
@@ -300,7 +300,7 @@ func TestHTTP2WithoutTLSCarriesStreams(t *testing.T) {
 			return fmt.Errorf("the answer is %s with headers %v", response.Proto, response.Header)
 		}
 		body, err := io.ReadAll(response.Body)
-		return errors.Join(err, whole(answer{status: response.StatusCode, body: string(body)}, chunks))
+		return errors.Join(err, checkWhole(answer{status: response.StatusCode, body: string(body)}, chunks))
 	})
 	if err != nil {
 		t.Error(err)
@@ -313,7 +313,7 @@ func TestHTTP2WithoutTLSCarriesStreams(t *testing.T) {
 func TestChunksReachTheClientAsTheyCome(t *testing.T) {
 	t.Parallel()
 	_, base := provider(t)
-	p := start(t, many(base)...)
+	p := start(t, upstreamOf(base)...)
 	const chunks, delay = 10, 200 * time.Millisecond
 	conn, err := net.Dial("tcp", p.address)
 	if err != nil {

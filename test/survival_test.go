@@ -24,9 +24,9 @@ type proof struct {
 const (
 	inFlight     = 50
 	flightChunks = 30
-	flightDelay  = 100 * time.Millisecond // so they go on for two seconds after the blow
-	blowAfter    = time.Second
-	blowLands    = 200 * time.Millisecond
+	flightDelay  = 100 * time.Millisecond // so they go on for two seconds after the kill
+	killAfter    = time.Second
+	killTakes    = 200 * time.Millisecond
 )
 
 // Ways in which a proof may fail.
@@ -36,17 +36,17 @@ var (
 	errSilent = errors.New("new requests are not answered in time")
 )
 
-// strike starts streams, does something to serve in their midst, and returns how
+// duringStreams starts streams, does something to serve in their middle, and returns how
 // they ended and, at the same time, how long it took until new requests are answered.
-func (f proof) strike(blow func() error, answersWithin time.Duration) error {
+func (f proof) duringStreams(act func() error, answersWithin time.Duration) error {
 	streams := make(chan error, 1)
 	go func() { streams <- f.streams() }()
-	time.Sleep(blowAfter)
-	if err := blow(); err != nil {
+	time.Sleep(killAfter)
+	if err := act(); err != nil {
 		return errors.Join(err, <-streams)
 	}
-	time.Sleep(blowLands) // what is answered by then says nothing
-	err := f.answersAgain(answersWithin - blowLands)
+	time.Sleep(killTakes) // what is answered by then says nothing
+	err := f.answersAgain(answersWithin - killTakes)
 	return errors.Join(<-streams, err)
 }
 
@@ -57,7 +57,7 @@ func (f proof) streams() error {
 		if err != nil {
 			return err
 		}
-		return whole(a, flightChunks)
+		return checkWhole(a, flightChunks)
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errCut, err)
@@ -70,7 +70,7 @@ func (f proof) answersAgain(within time.Duration) error {
 	request := []fakeprovider.Piece{{Bytes: requestBytes(chatPath, chatBody("gen-chunks=1", false))}}
 	var last error
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		a, err := say(f.p.address, time.Until(deadline), request)
+		a, err := exchange(f.p.address, time.Until(deadline), request)
 		if err == nil && a.status == http.StatusOK {
 			return nil
 		}
@@ -98,33 +98,34 @@ func (f proof) billed() error {
 	return nil
 }
 
-// killed is the proof that serve may die in the midst of streams.
+// killed is the proof that serve may die in the middle of streams.
 func (f proof) killed() error {
-	err := f.strike(func() error { return f.p.signal("serve", syscall.SIGKILL) }, 2*time.Second)
+	err := f.duringStreams(func() error { return f.p.signal("serve", syscall.SIGKILL) }, 2*time.Second)
 	return errors.Join(err, f.billed())
 }
 
-// hung is the proof that serve may hang in the midst of streams.
+// hung is the proof that serve may hang in the middle of streams.
 func (f proof) hung() error {
-	err := f.strike(func() error { return f.p.signal("serve", syscall.SIGSTOP) }, 10*time.Second)
+	err := f.duringStreams(func() error { return f.p.signal("serve", syscall.SIGSTOP) }, 10*time.Second)
 	if err != nil {
 		return err
 	}
 	return f.billed()
 }
 
-func (f proof) of(t *testing.T, binary string, env ...string) proof {
+// startProof starts a gateway that asks a provider of its own.
+func startProof(t *testing.T, binary string, env ...string) (f proof) {
 	t.Helper()
 	_, f.provider = provider(t)
-	f.p = launch(t, os.Getenv(binary), append(many(f.provider), env...)...)
-	if err := f.p.ready(readyWithin); err != nil {
+	f.p = startBinary(t, os.Getenv(binary), append(upstreamOf(f.provider), env...)...)
+	if err := f.p.waitReady(readyWithin); err != nil {
 		t.Fatal(err)
 	}
 	return f
 }
 
-func TestServeMayBeKilledInTheMidstOfStreams(t *testing.T) {
-	f := proof{}.of(t, binaryVariable)
+func TestServeMayBeKilledInTheMiddleOfStreams(t *testing.T) {
+	f := startProof(t, binaryVariable)
 	if err := f.killed(); err != nil {
 		t.Fatal(err)
 	}
@@ -133,11 +134,11 @@ func TestServeMayBeKilledInTheMidstOfStreams(t *testing.T) {
 	}
 }
 
-// TestServeMayBeAskedToEndInTheMidstOfStreams has streams that run on for longer than serve
+// TestServeMayBeAskedToEndInTheMiddleOfStreams has streams that run on for longer than serve
 // waits for them.
-func TestServeMayBeAskedToEndInTheMidstOfStreams(t *testing.T) {
+func TestServeMayBeAskedToEndInTheMiddleOfStreams(t *testing.T) {
 	const streams, chunks = 10, 60
-	f := proof{}.of(t, binaryVariable)
+	f := startProof(t, binaryVariable)
 	ended := make(chan error, 1)
 	go func() {
 		ended <- atOnce(streams, func(int) error {
@@ -145,10 +146,10 @@ func TestServeMayBeAskedToEndInTheMidstOfStreams(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return whole(a, chunks)
+			return checkWhole(a, chunks)
 		})
 	}()
-	time.Sleep(blowAfter)
+	time.Sleep(killAfter)
 	if err := f.p.signal("serve", syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -169,8 +170,8 @@ func TestServeMayBeAskedToEndInTheMidstOfStreams(t *testing.T) {
 	}
 }
 
-func TestServeMayHangInTheMidstOfStreams(t *testing.T) {
-	f := proof{}.of(t, binaryVariable)
+func TestServeMayHangInTheMiddleOfStreams(t *testing.T) {
+	f := startProof(t, binaryVariable)
 	if err := f.hung(); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +191,7 @@ func TestTheProofsFailWhereTheirCauseIsTakenAway(t *testing.T) {
 		{"no-health-check", proof.hung, errSilent},
 	} {
 		t.Run(c.sabotage, func(t *testing.T) {
-			f := proof{}.of(t, sabotagedVariable, "AI_GATEWAY_SABOTAGE="+c.sabotage)
+			f := startProof(t, sabotagedVariable, "AI_GATEWAY_SABOTAGE="+c.sabotage)
 			if err := c.proof(f); !errors.Is(err, c.want) {
 				t.Errorf("the proof ends with %v, want %v", err, c.want)
 			}
@@ -199,17 +200,17 @@ func TestTheProofsFailWhereTheirCauseIsTakenAway(t *testing.T) {
 }
 
 func TestTheSabotagedBinaryWithoutSabotageIsTheGateway(t *testing.T) {
-	f := proof{}.of(t, sabotagedVariable)
+	f := startProof(t, sabotagedVariable)
 	if err := f.answersAgain(2 * time.Second); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestEnvoyMayBeKilledInTheMidstOfStreams(t *testing.T) {
-	f := proof{}.of(t, binaryVariable)
+func TestEnvoyMayBeKilledInTheMiddleOfStreams(t *testing.T) {
+	f := startProof(t, binaryVariable)
 	streams := make(chan error, 1)
 	go func() { streams <- f.streams() }()
-	time.Sleep(blowAfter)
+	time.Sleep(killAfter)
 	if err := f.p.signal("envoy", syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -234,27 +235,27 @@ func TestHeadersPassByTheSameListsWhileServeIsDead(t *testing.T) {
 	fake.Play(c.model(), fakeprovider.Scenario{Replies: c.replies})
 	killed := make(chan error, 1)
 	go func() {
-		time.Sleep(blowAfter)
+		time.Sleep(killAfter)
 		killed <- p.signal("serve", syscall.SIGKILL)
 	}()
-	c.hold(t, p, fake, placesOf(base))
+	c.check(t, p, fake, placesOf(base))
 	if err := errors.Join(<-killed, fake.Check()); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestNothingOutlivesTheSupervisor(t *testing.T) {
-	f := proof{}.of(t, binaryVariable)
+	f := startProof(t, binaryVariable)
 	if err := f.p.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.p.gone(stopWithin); err != nil {
+	if err := f.p.waitGone(stopWithin); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestServeIsBackWithinASecondWhileEnvoyRunsOn(t *testing.T) {
-	f := proof{}.of(t, binaryVariable)
+	f := startProof(t, binaryVariable)
 	envoy, err := f.p.pidOf("envoy")
 	if err != nil {
 		t.Fatal(err)
