@@ -55,7 +55,7 @@ setup: ## find an Envoy, or install one into .tools
 	@scripts/envoy.sh >/dev/null
 
 # Debian's packages that tests need.
-DEBIAN := postgresql
+DEBIAN := postgresql redis-server
 
 test-setup: setup $(SDK_NODE)/node_modules/.package-lock.json ## the same, and install what the tests need
 	@scripts/debian.sh $(DEBIAN)

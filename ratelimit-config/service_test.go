@@ -81,15 +81,25 @@ func TestTwoLimitersOnOneRedisLetExactlySixtyPass(t *testing.T) {
 	one, _ := limiterOn(t, redis, limits)
 	other, _ := limiterOn(t, redis, limits)
 	inOnePeriod(t)
-	var both sync.WaitGroup
-	var counts [2]int
-	for i, l := range []*Limiter{one, other} {
-		both.Go(func() { counts[i] = passed(l, 100, byAlice) })
+	for attempt := range 3 {
+		r := byAlice
+		r.Key = gateway.KeyID(fmt.Sprintf("key_%d", attempt))
+		var both sync.WaitGroup
+		var counts [2]int
+		missed := one.Stats().Missed + other.Stats().Missed
+		for i, l := range []*Limiter{one, other} {
+			both.Go(func() { counts[i] = passed(l, 100, r) })
+		}
+		both.Wait()
+		if one.Stats().Missed+other.Stats().Missed > missed {
+			continue // this machine is so busy that calls took too long, and those requests passed
+		}
+		if counts[0]+counts[1] != 60 {
+			t.Errorf("%d and %d passed, want 60 together", counts[0], counts[1])
+		}
+		return
 	}
-	both.Wait()
-	if counts[0]+counts[1] != 60 {
-		t.Errorf("%d and %d passed, want 60 together; %+v %+v", counts[0], counts[1], one.Stats(), other.Stats())
-	}
+	t.Error("in each of three attempts some calls took too long")
 }
 
 func TestAServiceIsChargedNothingByWhatAnotherLimitRefuses(t *testing.T) {
