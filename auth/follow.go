@@ -33,6 +33,7 @@ func (g *Gate) Run(ctx context.Context) error {
 	failing := false
 	for {
 		err := g.Load(ctx)
+		g.fault.Store(&err)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -54,6 +55,14 @@ func (g *Gate) Run(ctx context.Context) error {
 // is as good as a store that is away: a gateway does not lock everybody out by itself.
 var errEmptied = errors.New("the store has lost all keys; make one there to have it followed again")
 
+// Fault is why the keys could not be followed at the last look; nil if they could.
+func (g *Gate) Fault() error {
+	if err := g.fault.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // Load takes over what has changed in the store since the last look.
 func (g *Gate) Load(ctx context.Context) error {
 	store, version, err := g.version(ctx)
@@ -71,7 +80,7 @@ func (g *Gate) Load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g.store = store
+	g.store, g.seen = store, max(g.seen, version)
 	g.loaded.Store(true)
 	return nil
 }
@@ -94,20 +103,21 @@ func (g *Gate) read(ctx context.Context, since int64, there map[gateway.KeyID]bo
 			there[r.ID] = true
 		}
 	})
+	g.seen = seen // also of a part: they come in order
+	g.close()
 	if err != nil {
 		return fmt.Errorf("reading keys: %w", err)
 	}
-	g.seen = seen
-	g.close()
 	return nil
 }
 
 // replace takes over a store that is another one than before. What it does not have is
 // revoked.
 func (g *Gate) replace(ctx context.Context) error {
-	there := map[gateway.KeyID]bool{}
+	there, before := map[gateway.KeyID]bool{}, g.seen
 	g.keys.restart()
 	if err := g.read(ctx, 0, there); err != nil {
+		g.seen = before // so that this is done again, and whole
 		return err
 	}
 	g.keys.keepOnly(there)

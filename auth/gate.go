@@ -34,7 +34,8 @@ type Gate struct {
 	c        GateConfig
 	keys     *set
 	failures *failures
-	loaded   atomic.Bool   // the keys of the store were read, once at least
+	loaded   atomic.Bool // the keys of the store were read, once at least
+	fault    atomic.Pointer[error]
 	shut     chan struct{} // closed when there is a key
 	shutOnce sync.Once
 

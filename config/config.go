@@ -108,6 +108,13 @@ func LoadKeyless(path string, getenv func(string) string) (Config, error) {
 	return r.whole()
 }
 
+// LoadGuarded is as LoadKeyless for what serves no model and yet has to know the admin's key.
+func LoadGuarded(path string, getenv func(string) string) (Config, error) {
+	r := newReader(path, getenv)
+	r.keyless, r.guarded = true, true
+	return r.whole()
+}
+
 // whole is the configuration, if it has no fault.
 func (r *reader) whole() (Config, error) {
 	d := r.load()

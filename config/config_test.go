@@ -197,6 +197,12 @@ func TestAnAdminKeyComesFromTheEnvironmentOrAFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for load, want := range map[string]string{"keyless": "", "guarded": key} {
+		read := map[string]func(string, func(string) string) (Config, error){"keyless": LoadKeyless, "guarded": LoadGuarded}[load]
+		if c, err := read(filepath.Join(folder, "config.yaml"), env()); err != nil || string(c.AdminKey) != want {
+			t.Errorf("%s: %q, %v", load, string(c.AdminKey), err)
+		}
+	}
 	const other = "agw_ffffeeeeddddccccbbbbaaaa9999888877776666"
 	for variable, want := range map[string]string{"": key, other: other} {
 		c, err := Load(filepath.Join(folder, "config.yaml"), env("AI_GATEWAY_ADMIN_KEY", variable))

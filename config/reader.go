@@ -23,6 +23,7 @@ type reader struct {
 	values int             // of the file, read so far
 	said   map[any]mention // by the address of what was read, whatever its type
 
+	guarded bool // with keyless: the admin's key is read all the same
 	keyless bool // keys are left where they are
 	faults  []fault
 }
@@ -108,11 +109,15 @@ func cause(err error) error {
 	return err
 }
 
-// key finds the key that a secret leads to. No fault shows it.
+// key finds the key that a secret leads to, unless no key is wanted.
 func (r *reader) key(s *secret) {
-	if r.keyless {
-		return
+	if !r.keyless {
+		r.readKey(s)
 	}
+}
+
+// readKey finds the key that a secret leads to. No fault shows it.
+func (r *reader) readKey(s *secret) {
 	at, text := r.said[&s.env].place, ""
 	switch {
 	case r.said[&s.env].isSaid():

@@ -20,6 +20,8 @@ type Agent struct {
 	Limits     func() gateway.LimitStats
 	Ping       func(context.Context) error // of the store
 	KeysLoaded func() bool                 // whether the gateway keys were read: until then nobody is let in
+	KeysFault  func() error                // why they cannot be followed now; nil if they can
+	Protected  func() bool                 // whether everybody needs a gateway key
 	Entry      Entry
 	Log        *slog.Logger
 }
@@ -45,7 +47,7 @@ func AgentHandler(a Agent) http.Handler { return handler{a.endpoints(), a.Entry,
 func (a Agent) endpoints() []endpoint {
 	return []endpoint{
 		{Endpoint{http.MethodGet, "/livez", 0}, alive},
-		{Endpoint{http.MethodGet, "/health", 0}, a.health},
+		{Endpoint{http.MethodGet, "/health", 0}, a.healthFor},
 		{Endpoint{http.MethodGet, modelsPath, gateway.Member}, a.models},
 		{Endpoint{http.MethodGet, modelsPath + "/" + idMark, gateway.Member}, a.model},
 	}
@@ -79,6 +81,21 @@ func (a Agent) modelsFor(c *gateway.Caller) []Model {
 	return list
 }
 
+// healthFor shows how all is: whole to admins, to the machine's own processes, and where no
+// key is needed; to all others whether the gateway works, as its parts may name files and hosts.
+func (a Agent) healthFor(r *http.Request) (any, error) {
+	value, err := a.health(r)
+	h, ok := value.(Health)
+	if err != nil || !ok || !a.Protected() || clientOf(r) == "" {
+		return value, err
+	}
+	admission, refusal := a.Entry.Admit(credentials(r))
+	if refusal == nil && admission.Caller.Role() >= gateway.Admin {
+		return value, nil
+	}
+	return briefHealth{Status: h.Status, Version: h.Version, ready: h.Ready}, nil
+}
+
 func (a Agent) health(r *http.Request) (any, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), pingTimeout)
 	defer cancel()
@@ -106,6 +123,9 @@ func (a Agent) health(r *http.Request) (any, error) {
 	}
 	if now.Fault != "" {
 		h.degrade("config", "what the files hold now is not in force; what was before is")
+	}
+	if err := a.KeysFault(); err != nil {
+		h.degrade("keys", err.Error()) // those that are known go on
 	}
 	if !a.KeysLoaded() {
 		h.Status, h.Ready, h.Parts["keys"] = "unavailable", false, "not read yet: nobody is let in"

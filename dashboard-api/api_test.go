@@ -34,7 +34,7 @@ func agent() Agent {
 		Limits:  func() gateway.LimitStats { return gateway.LimitStats{} },
 		Ping:    func(context.Context) error { return nil },
 		Started: time.Now(), Version: "1.2.3", ConfigFile: "ai-gateway.yaml",
-		KeysLoaded: func() bool { return true }, Entry: open, Log: slog.New(slog.DiscardHandler),
+		KeysLoaded: func() bool { return true }, KeysFault: func() error { return nil }, Protected: func() bool { return false }, Entry: open, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -238,6 +238,9 @@ func TestHealthShowsWhatIsWrong(t *testing.T) {
 		"the limiter of who is closed then": {func(a *Agent) {
 			a.Limits = func() gateway.LimitStats { return gateway.LimitStats{Away: "refused", Closed: true} }
 		}, 200, []string{`"status":"degraded"`, `"limits":"requests are refused, as their limits cannot be asked: refused"`}},
+		"the keys' store": {func(a *Agent) { a.KeysFault = func() error { return errors.New("no route") } }, 200,
+			[]string{`"status":"degraded"`, `"keys":"no route"`}},
+		"the keys": {func(a *Agent) { a.KeysLoaded = func() bool { return false } }, 503, []string{`"status":"unavailable"`, `"keys":"not read yet`}},
 		"the file": {func(a *Agent) { a.InForce = func() InForce { return InForce{Fault: "no port"} } }, 200,
 			[]string{`"status":"degraded"`, `"fault":"no port"`}},
 	} {

@@ -102,6 +102,24 @@ func TestEveryEndpointIsForItsRoleAlone(t *testing.T) {
 	}
 }
 
+func TestHealthShowsItsPartsToAdminsAlone(t *testing.T) {
+	a := agent()
+	a.Entry, a.Protected = protected, func() bool { return true }
+	for key, whole := range map[string]bool{"": false, "wrong": false, "member": false, "admin": true} {
+		w := call(AgentHandler(a), "GET", "/health", key, "")
+		if shown := strings.Contains(w.Body.String(), "ai-gateway.yaml"); shown != whole || !strings.Contains(w.Body.String(), `"status":"ok"`) {
+			t.Errorf("with the key %q: %s", key, w.Body)
+		}
+	}
+	if w := call(AgentHandler(a), "GET", "/health", "", "", "X-Envoy-External-Address", ""); !strings.Contains(w.Body.String(), "ai-gateway.yaml") {
+		t.Errorf("a process of the gateway's own sees %s", w.Body)
+	}
+	a.Envoy = func() gateway.EnvoyStatus { return gateway.EnvoyStatus{} }
+	if w := call(AgentHandler(a), "GET", "/health", "", ""); w.Code != 503 {
+		t.Errorf("while it is not ready: %d %s", w.Code, w.Body)
+	}
+}
+
 func TestMembersSeeTheirOwnAlone(t *testing.T) {
 	for url, want := range map[string]struct {
 		member, other int

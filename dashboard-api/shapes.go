@@ -29,6 +29,15 @@ func (h Health) status() int {
 	return http.StatusServiceUnavailable
 }
 
+// briefHealth is what everybody may know of a Health.
+type briefHealth struct {
+	Status  string `json:"status"`
+	Version string `json:"version"`
+	ready   bool
+}
+
+func (h briefHealth) status() int { return Health{Ready: h.ready}.status() }
+
 // ConfigHealth is which configuration is in force.
 type ConfigHealth struct {
 	File  string    `json:"file,omitempty"`

@@ -163,7 +163,7 @@ func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *st
 			now := live.Settings()
 			return dashboardapi.InForce{Routes: now.Routes, Storage: now.Config.Storage(), Since: now.Since, Fault: live.Fault()}
 		},
-		Envoy: envoys.Status, Ledger: rows.Stats, Limits: held.limiter.Stats, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, Entry: who.forAPI(nil),
+		Envoy: envoys.Status, Ledger: rows.Stats, Limits: held.limiter.Stats, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, KeysFault: who.gate.Fault, Protected: who.gate.Protected, Entry: who.forAPI(nil),
 		Log: s.log,
 	}
 }

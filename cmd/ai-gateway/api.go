@@ -14,7 +14,7 @@ import (
 // runAPI is the role that shows what is in the store. What it shows of the agent it asks
 // for at the agent's socket, also where both are one process.
 func (s *service) runAPI(ctx context.Context, who *entry) (err error) {
-	cfg, err := s.load()
+	cfg, err := config.LoadGuarded(s.configFile(), s.getenv)
 	switch {
 	case s.role == roleAPI && err != nil:
 		return err
