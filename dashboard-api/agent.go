@@ -159,7 +159,7 @@ func limitHealth(s gateway.LimitStats) LimitHealth {
 
 func usageHealth(s gateway.LedgerStats) UsageHealth {
 	return UsageHealth{
-		Open: s.Open, Unwritten: s.Unwritten, Written: s.Written, Unpriced: s.Unpriced, Unread: s.Unread,
+		Open: s.Open, Unwritten: s.Unwritten, Written: s.Written, Unpriced: s.Unpriced, Unread: s.Unread, Rejected: s.Rejected,
 		SpoolBytes: s.WAL.Bytes, SpoolSegments: s.WAL.Segments, OldestSeconds: s.OldestAge.Round(time.Millisecond).Seconds(),
 		Refused: s.Refused, Repaired: s.WAL.Repaired, Lost: s.WAL.Lost,
 	}

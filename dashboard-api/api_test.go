@@ -259,9 +259,9 @@ func TestHealthShowsWhatIsWrong(t *testing.T) {
 }
 
 func TestEachFigureOfTheLedgerIsShownUnderItsName(t *testing.T) {
-	status := gateway.LedgerStats{Open: 2, Unwritten: 3, OldestAge: 4500 * time.Millisecond, Written: 5, Unpriced: 6, Unread: 7, Refused: 8,
+	status := gateway.LedgerStats{Open: 2, Unwritten: 3, OldestAge: 4500 * time.Millisecond, Written: 5, Unpriced: 6, Unread: 7, Rejected: 14, Refused: 8,
 		WAL: gateway.WALStats{Bytes: 9, Segments: 10, Repaired: 11, Lost: 12}}
-	want := UsageHealth{Open: 2, Unwritten: 3, OldestSeconds: 4.5, Written: 5, Unpriced: 6, Unread: 7, Refused: 8,
+	want := UsageHealth{Open: 2, Unwritten: 3, OldestSeconds: 4.5, Written: 5, Unpriced: 6, Unread: 7, Rejected: 14, Refused: 8,
 		SpoolBytes: 9, SpoolSegments: 10, Repaired: 11, Lost: 12}
 	if diff := cmp.Diff(want, usageHealth(status)); diff != "" {
 		t.Error(diff)

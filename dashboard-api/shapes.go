@@ -76,7 +76,8 @@ type UsageHealth struct {
 	Unwritten     int     `json:"unwritten"`      // rows that are not in the tables yet
 	Written       int64   `json:"written"`        // rows since the start
 	Unpriced      int64   `json:"unpriced"`       // of them, those whose model has no price
-	Unread        int64   `json:"unread"`         // records and journal lines that made no sense
+	Unread        int64   `json:"unread"`         // records and lines of the access log that made no sense
+	Rejected      int64   `json:"rejected"`       // rows that the store refuses whatever happens: they are lost
 	SpoolBytes    int64   `json:"spool_bytes"`    // on disk
 	SpoolSegments int     `json:"spool_segments"` // files of it
 	OldestSeconds float64 `json:"oldest_seconds"` // age of what the spool keeps

@@ -25,6 +25,7 @@ type LedgerStats struct {
 	Written   int64         // rows since the start
 	Unpriced  int64         // of them, those whose model has no price
 	Unread    int64         // records and lines that made no sense
+	Rejected  int64         // rows that the store refuses whatever happens: they are lost
 	Refused   int64         // requests, as they could not be recorded
 	LastError string        // what the ledger cannot do now, and why; "" when all is well
 	WAL       WALStats

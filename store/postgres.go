@@ -111,6 +111,12 @@ func (e *postgres) migrate(ctx context.Context, db *sql.DB) error {
 
 func (e *postgres) there() error { return nil } // what replaces a server is as good
 func (e *postgres) leave()       {}
+func (e *postgres) close() error { return nil }
+
+// removable goes by days, whose partitions are dropped whole.
+func (e *postgres) removable(before time.Time) time.Time {
+	return before.UTC().Truncate(24 * time.Hour)
+}
 
 // bound has the socket of a connection break off if the server does not answer a call that was
 // cancelled: the driver would wait for it.

@@ -2,26 +2,47 @@ package store
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+
+	"ai-gateway/gateway"
 )
 
 // removeAtOnce is how many rows are removed with one statement, so that others can write
 // in between.
 const removeAtOnce = 1000
 
-// RemovePrompts removes the prompts of requests that started before a time.
-func (s *Store) RemovePrompts(ctx context.Context, before time.Time) error {
+// Maintain does what has to be done now and then: it makes room for the days to come, and
+// removes what is older than it is to be kept.
+func (s *Store) Maintain(ctx context.Context, now time.Time, keep gateway.Retention) error {
+	errs := []error{s.engine.makePartitions(ctx, s, now)}
+	if keep.Prompts > 0 {
+		errs = append(errs, s.removeBefore(ctx, "prompts", now.Add(-keep.Prompts)))
+	}
+	if keep.Requests > 0 {
+		before := s.engine.removable(now.Add(-keep.Requests))
+		errs = append(errs, s.removeBefore(ctx, "attempts", before), s.removeBefore(ctx, "requests", before))
+	}
+	return errors.Join(errs...)
+}
+
+// removeBefore removes the rows of requests that started before a time.
+func (s *Store) removeBefore(ctx context.Context, table string, before time.Time) error {
+	if err := s.engine.dropPartitions(ctx, s, table, before); err != nil {
+		return err
+	}
 	for more := true; more; {
-		err := s.transact(ctx, "removing old prompts", func(tx *sqlx.Tx) error {
-			result, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM prompts WHERE (started_at, id) IN
-				(SELECT started_at, id FROM prompts WHERE started_at < ? LIMIT ?)`), moment(before), removeAtOnce)
+		err := s.transact(ctx, "removing old "+table, func(tx *sqlx.Tx) error {
+			result, err := tx.ExecContext(ctx, tx.Rebind(fmt.Sprintf(`DELETE FROM %[1]s WHERE (started_at, id) IN
+				(SELECT started_at, id FROM %[1]s WHERE started_at < ? LIMIT ?)`, table)), moment(before), removeAtOnce)
 			if err != nil {
 				return err
 			}
 			n, err := result.RowsAffected()
-			more = n == removeAtOnce
+			more = n >= removeAtOnce
 			return err
 		})
 		if err != nil {

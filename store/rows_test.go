@@ -31,7 +31,8 @@ func onEach(t *testing.T, test func(t *testing.T, s *testStore)) {
 // testStore is a store, and the tables as another program sees them.
 type testStore struct {
 	*Store
-	db *sqlx.DB
+	db  *sqlx.DB
+	url string // of PostgreSQL
 }
 
 func newSQLiteStore(t testing.TB) *testStore {
@@ -54,7 +55,7 @@ func opened(t testing.TB, c Config, driver, dsn string) *testStore {
 	db, err := sqlx.Open(driver, dsn)
 	do(t, err)
 	t.Cleanup(func() { db.Close() })
-	return &testStore{s, db}
+	return &testStore{s, db, c.URL}
 }
 
 // row is a row in which no two figures are the same.
@@ -77,5 +78,20 @@ var writer = uuid.MustParse("6f1c0f1e-0000-4000-8000-000000000001")
 
 func write(t testing.TB, s *testStore, rows ...*gateway.Row) {
 	t.Helper()
-	do(t, s.Write(t.Context(), rows, writer, gateway.LogPosition{File: 11, Offset: 1200}))
+	writeAt(t, s, writer, gateway.LogPosition{File: 11, Offset: 1200}, rows...)
+}
+
+func writeAt(t testing.TB, s *testStore, by uuid.UUID, at gateway.LogPosition, rows ...*gateway.Row) {
+	t.Helper()
+	refused, err := s.Write(t.Context(), rows, by, at)
+	if err != nil || len(refused) > 0 {
+		t.Fatalf("writing %d rows: %v, refused %v", len(rows), err, refused)
+	}
+}
+
+// count is how many rows a table has.
+func (s *testStore) count(t testing.TB, table string) (n int) {
+	t.Helper()
+	do(t, s.db.Get(&n, "SELECT COUNT(*) FROM "+table))
+	return n
 }

@@ -7,8 +7,11 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
@@ -18,12 +21,14 @@ import (
 
 // sqlite is a SQLite file.
 type sqlite struct {
-	path string
+	path      string
+	exclusive bool
 
 	mu         sync.Mutex
 	file       os.FileInfo   // of what is open at path
 	companions []os.FileInfo // of the files that SQLite keeps with it
 	statements map[statementKey]*sqlx.Stmt
+	lock       *os.File // nil unless it is exclusive and was opened
 }
 
 // statementKey says which INSERT a statement is.
@@ -32,7 +37,7 @@ type statementKey struct {
 	rows  int
 }
 
-func newSQLite(path string) *sqlite { return &sqlite{path: path} }
+func newSQLite(path string, exclusive bool) *sqlite { return &sqlite{path: path, exclusive: exclusive} }
 
 func (e *sqlite) String() string { return fmt.Sprintf("the store %q", e.path) }
 
@@ -49,6 +54,9 @@ func pragmas() []string {
 // busy_timeout.
 func (e *sqlite) open(ctx context.Context) (*sqlx.DB, error) {
 	if err := makePrivate(e.path); err != nil {
+		return nil, err
+	}
+	if err := e.takeLock(); err != nil {
 		return nil, err
 	}
 	options := url.Values{"_pragma": pragmas(), "_txlock": {"immediate"}, // what a transaction writes goes by what it has read
@@ -71,6 +79,47 @@ func (e *sqlite) open(ctx context.Context) (*sqlx.DB, error) {
 	}
 	return db, nil
 }
+
+// takeLock keeps other gateways out of the file, whatever name they know it by. It holds until
+// the store is closed or the process ends. The file itself is not locked: some systems would not
+// tell that from SQLite's own locks.
+func (e *sqlite) takeLock() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.exclusive || e.lock != nil {
+		return nil
+	}
+	path, err := filepath.EvalSymlinks(e.path)
+	if err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return errors.Join(fmt.Errorf("another gateway writes to it (%w): end that one, or give each a file of its own, or both a PostgreSQL database", err), lock.Close())
+	}
+	e.lock = lock
+	return nil
+}
+
+func (e *sqlite) close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.lock == nil {
+		return nil
+	}
+	lock := e.lock
+	e.lock = nil
+	return lock.Close()
+}
+
+func (e *sqlite) makePartitions(context.Context, transactor, time.Time) error { return nil }
+
+func (e *sqlite) dropPartitions(context.Context, transactor, string, time.Time) error { return nil }
+
+func (e *sqlite) removable(before time.Time) time.Time { return before }
 
 // isSQLite says so where a file is none.
 func isSQLite(err error) error {

@@ -36,6 +36,8 @@ import (
 type Config struct {
 	Path string // of a SQLite file
 	URL  string // of a PostgreSQL database; it may hold a password and is never shown
+	// Exclusive refuses a SQLite file that another gateway writes to. In PostgreSQL many may.
+	Exclusive bool
 }
 
 // Store is the tables.
@@ -54,12 +56,18 @@ type engine interface {
 	open(ctx context.Context) (*sqlx.DB, error)
 	// there returns an error if what is open is not the database any more.
 	there() error
-	// leave is called when what was open has been closed, as it was lost.
+	// leave is called when what was open has been closed, as it was lost; close when the store is.
 	leave()
+	close() error
 	// bound has a connection break off soon after ctx ends, whatever the other side does.
 	bound(ctx context.Context, c *sqlx.Conn) (release func(), err error)
 	// load writes the rows of a batch.
 	load(ctx context.Context, tx *sqlx.Tx, b *batch) error
+	// makePartitions and dropPartitions make room for rows, and take that of old days away.
+	makePartitions(ctx context.Context, s transactor, now time.Time) error
+	dropPartitions(ctx context.Context, s transactor, table string, before time.Time) error
+	// removable is the time up to which requests are removed that are to be removed up to another.
+	removable(before time.Time) time.Time
 	// forUpdate is what a SELECT ends in whose rows are about to be written.
 	forUpdate() string
 	// isBadRow reports whether an error is about what a row holds, and not about the database.
@@ -89,7 +97,7 @@ func New(c Config) (*Store, error) {
 		e, err := newPostgres(c.URL)
 		return &Store{engine: e}, err
 	}
-	return &Store{engine: newSQLite(c.Path)}, nil
+	return &Store{engine: newSQLite(c.Path, c.Exclusive)}, nil
 }
 
 // Open makes a store and opens it.
@@ -161,9 +169,9 @@ func (s *Store) Close() error {
 	s.last.cancel()
 	<-s.last.ended
 	if s.last.db == nil {
-		return nil
+		return s.engine.close()
 	}
-	return s.last.db.Close()
+	return errors.Join(s.last.db.Close(), s.engine.close())
 }
 
 // read does something with a connection; doing says what, for the error.

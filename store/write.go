@@ -121,15 +121,58 @@ func completeRequest() string {
 }
 
 // Write writes rows and the place up to which a writer's access log is in them, all or
-// nothing. A writer is known by the identity of its write-ahead log. It completes rows that
-// are there, and never makes a second of a request.
-func (s *Store) Write(ctx context.Context, rows []*gateway.Row, writer uuid.UUID, at gateway.LogPosition) error {
-	return s.transact(ctx, "writing usage", func(tx *sqlx.Tx) error {
+// nothing, but for rows that the database does not take whatever happens: those it returns. A
+// writer is known by the identity of its write-ahead log. It completes rows that are there, and
+// never makes a second of a request.
+func (s *Store) Write(ctx context.Context, rows []*gateway.Row, writer uuid.UUID, at gateway.LogPosition) (refused []gateway.RefusedRow, err error) {
+	err = s.transact(ctx, "writing usage", func(tx *sqlx.Tx) error {
 		if err := s.writeRows(ctx, tx, rows, writer); err != nil {
 			return err
 		}
 		return savePosition(ctx, tx, writer, at)
 	})
+	if err == nil || !s.engine.isBadRow(err) {
+		return nil, err
+	}
+	err = s.transact(ctx, "writing usage, all but what is refused", func(tx *sqlx.Tx) error {
+		refused = nil
+		if err := s.writeParts(ctx, tx, rows, writer, &refused); err != nil {
+			return err
+		}
+		return savePosition(ctx, tx, writer, at)
+	})
+	return refused, err
+}
+
+// writeParts writes rows, and where they are refused the halves of them, down to single rows.
+func (s *Store) writeParts(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row, writer uuid.UUID, refused *[]gateway.RefusedRow) error {
+	if _, err := tx.ExecContext(ctx, "SAVEPOINT part"); err != nil {
+		return err
+	}
+	err := s.writeRows(ctx, tx, rows, writer)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, "RELEASE SAVEPOINT part")
+		return err
+	}
+	if !s.engine.isBadRow(err) {
+		return err
+	}
+	for _, statement := range []string{"ROLLBACK TO SAVEPOINT part", "RELEASE SAVEPOINT part"} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	if len(rows) <= 1 {
+		for _, r := range rows {
+			*refused = append(*refused, gateway.RefusedRow{ID: r.ID, Err: err})
+		}
+		return nil
+	}
+	half := len(rows) / 2
+	if err := s.writeParts(ctx, tx, rows[:half], writer, refused); err != nil {
+		return err
+	}
+	return s.writeParts(ctx, tx, rows[half:], writer, refused)
 }
 
 func (s *Store) writeRows(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row, writer uuid.UUID) error {

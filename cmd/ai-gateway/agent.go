@@ -59,7 +59,9 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 		return err
 	}
 	begun := live.Settings().Config
-	tables, err := store.New(s.tables)
+	mine := s.tables
+	mine.Exclusive = true
+	tables, err := store.New(mine)
 	if err != nil {
 		return err
 	}
@@ -85,8 +87,11 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 		WAL:   log, AccessLog: p.accessLog, MaxBytes: begun.Spool.MaxBytes, MaxAge: begun.Spool.MaxAge,
 		Grace: witnessGrace, OrphanGrace: begun.OrphanGrace, Log: s.log,
 		Rotation: accesslog.Rotation{At: accessLogSize, Keep: accessLogsKept, Reopen: envoy.NewAdmin(s.files.adminSocket()).ReopenLogs},
-		Keep:     func() time.Duration { return live.Settings().Config.PromptLog.Keep },
-		Used:     held.used,
+		Keep: func() gateway.Retention {
+			now := live.Settings().Config
+			return gateway.Retention{Prompts: now.PromptLog.Keep, Requests: now.KeepRequests}
+		},
+		Used: held.used,
 	})
 	recorded := s.sabotageBooks(books{rows.Begin, log.AppendSettlement})
 	exchanges := extproc.New(extproc.Config{

@@ -121,7 +121,9 @@ func (w world) prepareStorage(ctx context.Context, cfg config.Config, state stat
 	}
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
-	tables, err := store.Open(ctx, storeOf(cfg, ""))
+	mine := storeOf(cfg, "")
+	mine.Exclusive = true
+	tables, err := store.Open(ctx, mine)
 	if err != nil && store.IsAway(err) && wasShared(cfg.DatabaseURL, state) {
 		fmt.Fprintf(w.stderr, "warning: the database is away: requests go on, and their rows wait for it: %v\n", err)
 		return nil

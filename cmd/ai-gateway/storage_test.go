@@ -121,7 +121,8 @@ func TestAChangedStateFolderIsRefusedWhileTheOldOneHoldsRequests(t *testing.T) {
 	}
 	succeed(t, machine(t, cfg, before))
 	row := &gateway.Row{ID: i.ID, StartedAt: i.StartedAt, KeyID: "k", Endpoint: i.Endpoint, Outcome: gateway.Unknown, Source: gateway.Estimated, Witness: gateway.ByNone}
-	succeed(t, tables.Write(t.Context(), []*gateway.Row{row}, log.ID(), gateway.LogPosition{}))
+	_, err = tables.Write(t.Context(), []*gateway.Row{row}, log.ID(), gateway.LogPosition{})
+	succeed(t, err)
 	if err := machine(t, cfg, now); err != nil {
 		t.Errorf("with all rows written: %v", err)
 	}

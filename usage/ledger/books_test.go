@@ -79,7 +79,7 @@ func (b *books) start() {
 	b.mu.Unlock()
 	b.store, b.db, b.wal = tables, openDB(b.t, b.database()), openWAL(b.t, b.walFolder())
 	b.Ledger = New(Config{Store: tables, WAL: b.wal, AccessLog: b.accessLog(), Grace: b.grace,
-		OrphanGrace: b.orphanGrace, MaxBytes: 1 << 30, MaxAge: time.Hour, Rotation: b.rotation, Keep: func() time.Duration { return b.keep },
+		OrphanGrace: b.orphanGrace, MaxBytes: 1 << 30, MaxAge: time.Hour, Rotation: b.rotation, Keep: func() gateway.Retention { return gateway.Retention{Prompts: b.keep} },
 		Used: func(u Used) {
 			b.mu.Lock()
 			defer b.mu.Unlock()

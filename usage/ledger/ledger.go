@@ -22,10 +22,10 @@ import (
 // Store takes the rows. Its methods fail while it is away. A writer is known by the identity of its write-ahead log.
 type Store interface {
 	// Write writes rows and the place up to which the writer's access log is in them, all
-	// or nothing.
-	Write(ctx context.Context, rows []*gateway.Row, writer uuid.UUID, at gateway.LogPosition) error
+	// or nothing, but for rows that it can never take, which it returns.
+	Write(ctx context.Context, rows []*gateway.Row, writer uuid.UUID, at gateway.LogPosition) ([]gateway.RefusedRow, error)
 	Position(ctx context.Context, writer uuid.UUID) (gateway.LogPosition, error)
-	RemovePrompts(ctx context.Context, before time.Time) error
+	Maintain(ctx context.Context, now time.Time, keep gateway.Retention) error
 }
 
 // Config is what a Ledger needs.
@@ -44,9 +44,9 @@ type Config struct {
 	// before it is closed with an estimate. Envoy may still carry it: a later word
 	// replaces the estimate.
 	OrphanGrace time.Duration
-	Rotation    accesslog.Rotation   // zero lets the access log grow
-	Keep        func() time.Duration // age at which prompts are removed; 0 keeps them, as does no func
-	Used        func(Used)           // is told what rows say that requests have used; nil tells nobody
+	Rotation    accesslog.Rotation       // zero lets the access log grow
+	Keep        func() gateway.Retention // no func keeps all
+	Used        func(Used)               // is told what rows say that requests have used; nil tells nobody
 	Log         *slog.Logger
 }
 
@@ -91,10 +91,10 @@ type Ledger struct {
 	broken   []uuid.UUID        // whose settlement could not be written
 	segments map[int64]*closing // what keeps the segments of the write-ahead log
 
-	started   bool
-	notBefore time.Time
-	looked    time.Time // at the access log's size
-	removal   time.Time // when old prompts are removed next
+	started     bool
+	notBefore   time.Time
+	looked      time.Time // at the access log's size
+	maintenance time.Time // when the store is maintained next
 
 	mu       sync.Mutex
 	stats    gateway.LedgerStats
@@ -184,7 +184,7 @@ func (l *Ledger) turn(ctx context.Context) {
 	l.write(ctx)
 	l.tidy(time.Now())
 	l.rotate(ctx, time.Now())
-	l.removeOld(ctx, time.Now())
+	l.maintain(ctx, time.Now())
 	l.note(time.Now())
 }
 
@@ -323,15 +323,17 @@ func (l *Ledger) write(ctx context.Context) {
 		if n == len(l.ready) {
 			at = l.at // the position is behind the last row
 		}
-		if err := l.writeBatch(ctx, l.ready[:n], at); err != nil {
+		unwritable, err := l.writeBatch(ctx, l.ready[:n], at)
+		if err != nil {
 			l.refused(err)
 			return
 		}
-		l.wrote(n, at)
+		l.wrote(n-len(unwritable), n, at)
+		l.lost(unwritable)
 	}
 }
 
-func (l *Ledger) writeBatch(ctx context.Context, batch []*entry, at gateway.LogPosition) error {
+func (l *Ledger) writeBatch(ctx context.Context, batch []*entry, at gateway.LogPosition) ([]gateway.RefusedRow, error) {
 	rows := make([]*gateway.Row, len(batch))
 	for i, e := range batch {
 		rows[i] = &e.row
@@ -341,7 +343,8 @@ func (l *Ledger) writeBatch(ctx context.Context, batch []*entry, at gateway.LogP
 	return l.c.Store.Write(ctx, rows, l.c.WAL.ID(), at)
 }
 
-func (l *Ledger) wrote(n int, at gateway.LogPosition) {
+// wrote takes note of n rows that the store has, or will never take.
+func (l *Ledger) wrote(written, n int, at gateway.LogPosition) {
 	now, unpriced := time.Now(), 0
 	for _, e := range l.ready[:n] {
 		if e.row.Cost.Amount == nil {
@@ -355,7 +358,7 @@ func (l *Ledger) wrote(n int, at gateway.LogPosition) {
 	}
 	l.kept = at
 	l.taken()
-	l.written(n, unpriced)
+	l.written(written, unpriced)
 }
 
 // keepOpen remembers an entry whose row is written as long as more may come of it.

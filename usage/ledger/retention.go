@@ -3,28 +3,26 @@ package ledger
 import (
 	"context"
 	"time"
+
+	"ai-gateway/gateway"
 )
 
 const (
-	removeEvery   = time.Minute
-	removeTimeout = 10 * time.Second
+	maintainEvery   = time.Minute
+	maintainTimeout = 10 * time.Second
 )
 
-// removeOld removes prompts that are older than they are to be kept, once a minute.
-func (l *Ledger) removeOld(ctx context.Context, now time.Time) {
-	if l.c.Keep == nil || now.Before(l.removal) || now.Before(l.notBefore) {
+// maintain has the store make room and remove what is old, once a minute.
+func (l *Ledger) maintain(ctx context.Context, now time.Time) {
+	if now.Before(l.maintenance) || now.Before(l.notBefore) {
 		return
 	}
-	l.removal = now.Add(removeEvery)
-	l.went(removing, l.removeNow(ctx, now))
-}
-
-func (l *Ledger) removeNow(ctx context.Context, now time.Time) error {
-	keep := l.c.Keep()
-	if keep == 0 {
-		return nil
+	l.maintenance = now.Add(maintainEvery)
+	var keep gateway.Retention
+	if l.c.Keep != nil {
+		keep = l.c.Keep()
 	}
-	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, maintainTimeout)
 	defer cancel()
-	return l.c.Store.RemovePrompts(ctx, now.Add(-keep))
+	l.went(maintaining, l.c.Store.Maintain(ctx, now, keep))
 }

@@ -22,6 +22,16 @@ func (l *Ledger) written(n, unpriced int) {
 	l.stats.Unpriced += int64(unpriced)
 }
 
+// lost counts rows that the store refuses whatever it is asked with.
+func (l *Ledger) lost(rows []gateway.RefusedRow) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Rejected += int64(len(rows))
+	for _, r := range rows {
+		l.c.Log.Error("the store refuses a row, which is lost", "request", r.ID, "error", r.Err)
+	}
+}
+
 func (l *Ledger) unread(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -10,7 +10,7 @@ const (
 	writing
 	tidying
 	rotating
-	removing
+	maintaining
 	tasks
 )
 
@@ -21,7 +21,7 @@ func (t task) String() string {
 		"usage cannot be written; it is kept and tried again",
 		"the write-ahead log cannot be tidied; it grows, and that is tried again",
 		"the access log cannot be rotated; it grows, and that is tried again",
-		"old prompts cannot be removed; that is tried again",
+		"the store cannot be maintained (old rows removed, partitions made); that is tried again",
 	}[t]
 }
 
