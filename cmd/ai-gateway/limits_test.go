@@ -72,7 +72,7 @@ func TestCountersGoOnFromTheStoreAsSoonAsItCanBeRead(t *testing.T) {
 	}
 	yesterday := time.Now().UTC().Truncate(24 * time.Hour).Add(-time.Second)
 	rows := []*gateway.Row{usedRow(l.begun.Add(-time.Millisecond), 500), usedRow(l.begun.Add(-time.Millisecond), 200), usedRow(yesterday, 9000), usedRow(l.begun.Add(time.Hour), 9000)}
-	if err := tables.Write(t.Context(), rows, uuid.New(), gateway.LogPosition{}); err != nil {
+	if _, err := tables.Write(t.Context(), rows, uuid.New(), gateway.LogPosition{}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -91,7 +91,7 @@ func TestWhatAKilledProcessLeftIsChargedOnce(t *testing.T) {
 	defer tables.Close()
 	before := time.Now().UTC().Truncate(time.Microsecond)
 	written := usedRow(before, 500)
-	if err := tables.Write(t.Context(), []*gateway.Row{written}, uuid.New(), gateway.LogPosition{}); err != nil {
+	if _, err := tables.Write(t.Context(), []*gateway.Row{written}, uuid.New(), gateway.LogPosition{}); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(time.Millisecond)
