@@ -14,7 +14,7 @@ import (
 	"syscall"
 
 	"ai-gateway/bench"
-	"ai-gateway/bench/fake"
+	"ai-gateway/bench/chat"
 	"ai-gateway/bench/load"
 )
 
@@ -47,7 +47,7 @@ func provide(ctx context.Context, stdout io.Writer) error {
 		return fmt.Errorf("listening: %w", err)
 	}
 	fmt.Fprintln(stdout, l.Addr())
-	return fake.Serve(ctx, l)
+	return chat.Provider().Run(ctx, l)
 }
 
 // ask runs the load generator by a plan in JSON.

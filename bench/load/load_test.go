@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"ai-gateway/bench/chat"
-	"ai-gateway/bench/fake"
 )
 
 // run carries a plan out against the fake provider.
@@ -23,7 +22,7 @@ func run(t *testing.T, p Plan) []Report {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- fake.Serve(ctx, l) }()
+	go func() { ended <- chat.Provider().Run(ctx, l) }()
 	defer func() {
 		stop()
 		if err := <-ended; err != nil {

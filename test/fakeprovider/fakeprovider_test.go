@@ -21,8 +21,15 @@ import (
 	"time"
 )
 
-// play runs a provider on a port of its own until the test ends.
+// play runs a provider of scenarios on a port of its own until the test ends.
 func play(t *testing.T, wrap func(net.Listener) net.Listener) (*Provider, string) {
+	t.Helper()
+	p := New()
+	return p, run(t, p, wrap)
+}
+
+// run runs a provider on a port of its own until the test ends, and returns its address.
+func run(t *testing.T, p *Provider, wrap func(net.Listener) net.Listener) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -33,7 +40,7 @@ func play(t *testing.T, wrap func(net.Listener) net.Listener) (*Provider, string
 		l = wrap(l)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	p, ended := New(), make(chan error, 1)
+	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx, l) }()
 	t.Cleanup(func() {
 		stop()
@@ -41,7 +48,7 @@ func play(t *testing.T, wrap func(net.Listener) net.Listener) (*Provider, string
 			t.Error(err)
 		}
 	})
-	return p, address
+	return address
 }
 
 func mustParse(t *testing.T, text string) Reply {

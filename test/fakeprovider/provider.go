@@ -23,6 +23,8 @@ type Scenario struct {
 
 // Provider is a fake provider.
 type Provider struct {
+	serve func(context.Context, net.Conn) // answers the requests of a connection
+
 	mu         sync.Mutex
 	scenarios  map[string]*Scenario
 	calls      []*Call
@@ -31,7 +33,9 @@ type Provider struct {
 
 // New makes a provider that knows no model but the generated ones.
 func New() *Provider {
-	return &Provider{scenarios: map[string]*Scenario{}}
+	p := &Provider{scenarios: map[string]*Scenario{}}
+	p.serve = p.serveScenarios
+	return p
 }
 
 // Play gives a model its scenario, in place of any other.
@@ -56,7 +60,11 @@ func (p *Provider) Run(ctx context.Context, l net.Listener) error {
 		if err != nil {
 			return fmt.Errorf("accepting a connection: %w", err)
 		}
-		all.Go(func() { p.serve(ctx, c) })
+		all.Go(func() {
+			defer c.Close()
+			defer context.AfterFunc(ctx, func() { c.Close() })()
+			p.serve(ctx, c)
+		})
 	}
 }
 

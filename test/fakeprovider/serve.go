@@ -55,10 +55,8 @@ var (
 	errLeft   = errors.New("the client left")
 )
 
-// serve answers the requests of a connection, one after another.
-func (p *Provider) serve(ctx context.Context, conn net.Conn) {
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
+// serveScenarios answers the requests of a connection, one after another.
+func (p *Provider) serveScenarios(ctx context.Context, conn net.Conn) {
 	c := &connection{Conn: conn, p: p, reader: bufio.NewReaderSize(conn, maxHead)}
 	for {
 		r, err := readRequest(c.reader)

@@ -26,7 +26,7 @@ func (w *writer) reply(r Reply) error {
 		<-w.ctx.Done()
 		return errLeft
 	}
-	if !w.wait(r.Wait) {
+	if !pause(w.ctx, r.Wait) {
 		return errLeft
 	}
 	head, chunked, closes := r.head()
@@ -85,7 +85,7 @@ func lastChunk(trailer []Field) []byte {
 }
 
 func (w *writer) piece(p Piece) error {
-	if !w.wait(p.Wait) {
+	if !pause(w.ctx, p.Wait) {
 		return errLeft
 	}
 	if len(p.Bytes) > 0 {
@@ -105,15 +105,15 @@ func (w *writer) piece(p Piece) error {
 	return nil
 }
 
-// wait reports whether the client is still there after a pause.
-func (w *writer) wait(d time.Duration) bool {
-	if d == 0 {
-		return w.ctx.Err() == nil
+// pause waits, and reports whether ctx has not ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case <-w.ctx.Done():
+	case <-ctx.Done():
 		return false
 	case <-timer.C:
 		return true
