@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 	"text/template"
 
@@ -67,11 +68,11 @@ func migrationsFor(d goose.Dialect) ([]*goose.Migration, error) {
 }
 
 func migrationFor(d goose.Dialect, file string) (string, error) {
-	t, err := template.New("").ParseFS(migrations, file)
+	t, err := template.New(path.Base(file)).ParseFS(migrations, file)
 	if err != nil {
 		return "", err
 	}
 	var text strings.Builder
-	err = t.Templates()[0].Execute(&text, struct{ Postgres bool }{d == goose.DialectPostgres})
+	err = t.Execute(&text, struct{ Postgres bool }{d == goose.DialectPostgres})
 	return text.String(), err
 }
