@@ -30,10 +30,14 @@ func (c Config) Summary() string {
 	return b.String()
 }
 
+// NeedsKey reports whether everybody needs a gateway key, whatever the store holds. Once it
+// holds one, they do in any case.
+func (c Config) NeedsKey() bool { return c.AdminKey != "" || !c.IsLocal() && !c.Open }
+
 // access says who may use the gateway.
 func (c Config) access() string {
 	switch {
-	case c.AdminKey != "" || !c.IsLocal() && !c.Open:
+	case c.NeedsKey():
 		return "everybody needs a gateway key"
 	case c.Open:
 		return "open while there is no gateway key: anyone who reaches this address may use the gateway and read its prompt log"

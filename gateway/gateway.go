@@ -10,8 +10,8 @@ import "strings"
 // hold any characters that a JSON string can, so it is quoted wherever it is shown.
 type Model string
 
-// KeyID stands for an API key without giving it away: "k_" and 16 hex digits of
-// a keyed hash, or AnonymousKey.
+// KeyID stands for an API key without giving it away: "key_" and 16 random hex digits for a
+// gateway key, "k_" and 16 hex digits of a keyed hash for a client's own, or AnonymousKey.
 type KeyID string
 
 // AnonymousKey is the id of requests that carried no key of their own.
@@ -20,7 +20,7 @@ const AnonymousKey KeyID = "anonymous"
 // Key is what the gateway remembers of a client's key: never the key itself.
 type Key struct {
 	ID    KeyID
-	Label string // for people: the key's first three and last four characters, "sk-…9f2c"
+	Label string // for people: of a gateway key, what its maker says; else the key's first three and last four characters, "sk-…9f2c"
 }
 
 // Endpoint is an OpenAI endpoint that is planned and metered.

@@ -50,8 +50,12 @@ func banner(cfg config.Config, binary envoy.Binary) string {
 
 // curl is a command that streams an answer.
 func curl(cfg config.Config) string {
-	return fmt.Sprintf(`curl -N %s/v1/chat/completions -H 'Content-Type: application/json' `+
-		`-d '{"model":"%s","stream":true,"messages":[{"role":"user","content":"Hello!"}]}'`, baseURL(cfg.Listener()), tryModel(cfg))
+	key := ""
+	if cfg.NeedsKey() {
+		key = `-H 'Authorization: Bearer agw_…' `
+	}
+	return fmt.Sprintf(`curl -N %s/v1/chat/completions %s-H 'Content-Type: application/json' `+
+		`-d '{"model":"%s","stream":true,"messages":[{"role":"user","content":"Hello!"}]}'`, baseURL(cfg.Listener()), key, tryModel(cfg))
 }
 
 // tryModel is a model that answers without more than what is configured.

@@ -48,7 +48,7 @@ var commandLine = gateway.Actor{Name: "command line"}
 
 // with opens the store, and does something with its keys.
 func (k *keyCommands) with(ctx context.Context, do func(*store.Store, *auth.Keys) error) (err error) {
-	cfg, err := config.LoadKeyless(k.configFile(), k.getenv)
+	cfg, err := config.LoadGuarded(k.configFile(), k.getenv)
 	if err != nil {
 		return err
 	}
@@ -61,8 +61,8 @@ func (k *keyCommands) with(ctx context.Context, do func(*store.Store, *auth.Keys
 		return err
 	}
 	defer func() { err = errors.Join(err, tables.Close()) }()
-	given := k.getenv("AI_GATEWAY_ADMIN_KEY") != ""
-	return do(tables, &auth.Keys{Store: tables, Given: func() bool { return given }, Now: time.Now})
+	given := func() bool { return cfg.AdminKey != "" }
+	return do(tables, &auth.Keys{Store: tables, Given: given, Now: time.Now})
 }
 
 func (k *keyCommands) create() *cobra.Command {
