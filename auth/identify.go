@@ -1,5 +1,6 @@
-// Package auth knows who is calling. Until there are gateway keys, that is: which
-// of the callers' own keys, told apart without keeping any of them.
+// Package auth knows who is calling. It makes gateway keys (Keys), holds them in memory and
+// follows their store (Gate), and decides by a request's headers who may in, asking nobody.
+// Clients' own keys of providers it tells apart without keeping any (Identifier).
 package auth
 
 import (
