@@ -27,8 +27,8 @@ func (s LimitService) String() string {
 	return "grpc://" + s.Address
 }
 
-// limits are what requests are held to, as the file has it.
-type limits struct {
+// limitSettings are what requests are held to, as the file has it.
+type limitSettings struct {
 	perMinute int64
 	inFlight  int64
 	rules     []*limitRule
@@ -53,12 +53,12 @@ func (l *limitRule) group() group {
 func (d *document) requestLimits() []field {
 	most := int64(1_000_000)
 	return []field{
-		{name: "requests_per_minute", into: value(&d.limitsSaid.perMinute, integer[int64](0, gateway.MaxLimit)), unset: "60",
+		{name: "requests_per_minute", into: value(&d.limitSettings.perMinute, integer[int64](0, gateway.MaxLimit)), unset: "60",
 			variables: []string{"AI_GATEWAY_RATE_LIMIT_RPM"},
 			doc:       "requests a minute of each gateway key, and of each client address where there is none; 0 sets no limit"},
-		{name: "requests_in_flight", into: value(&d.limitsSaid.inFlight, integer[int64](0, most)),
+		{name: "requests_in_flight", into: value(&d.limitSettings.inFlight, integer[int64](0, most)),
 			doc: "requests of each key, or address, that may run at one time at one gateway; left out, there is no bound"},
-		{name: "rules", into: groups[limitRule]{&d.limitsSaid.rules, (*limitRule).group}, doc: "further limits; what is in no rule is unlimited"},
+		{name: "rules", into: groups[limitRule]{&d.limitSettings.rules, (*limitRule).group}, doc: "further limits; what is in no rule is unlimited"},
 		{name: "fail", into: value(&d.Limits.Closed, failMode()), unset: "open", variables: []string{"AI_GATEWAY_RATE_LIMIT_FAIL"},
 			doc: "what becomes of requests while the limits cannot be asked: `open` lets them pass, `closed` refuses them with 503 `rate_limiter_unavailable`"},
 		{name: "service", into: value(&d.LimitService, limitService()), variables: []string{"RATE_LIMIT_URL"},
@@ -132,7 +132,7 @@ var byKeyPerMinute = gateway.LimitRule{By: gateway.ByKey, Of: gateway.Requests, 
 // checkRules refuses rules that count nothing, or both, and those that are there twice.
 func (r *reader) checkRules(d *document) {
 	seen := map[gateway.LimitRule]place{byKeyPerMinute: {}}
-	for _, l := range d.limitsSaid.rules {
+	for _, l := range d.limitSettings.rules {
 		requests, tokens := r.said[&l.requests], r.said[&l.tokens]
 		at := r.said[l].place
 		if requests.isSaid() == tokens.isSaid() {
@@ -156,11 +156,11 @@ func (r *reader) checkRules(d *document) {
 
 // requestLimits are those that the document sets.
 func (r *reader) requestLimits(d *document) gateway.Limits {
-	limits, said := d.Limits, d.limitsSaid
+	limits, said := d.Limits, d.limitSettings
 	if said.perMinute > 0 {
 		limits.Rules = append(limits.Rules, gateway.Limit{LimitRule: byKeyPerMinute, Max: uint32(said.perMinute)})
 	}
-	if r.said[&d.limitsSaid.inFlight].isSaid() {
+	if r.said[&d.limitSettings.inFlight].isSaid() {
 		limits.InFlight = &said.inFlight
 	}
 	for _, l := range said.rules {

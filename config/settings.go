@@ -17,7 +17,7 @@ type document struct {
 	adminKey       secret
 	backends       []*backend
 	models         []*model
-	limitsSaid     limits
+	limitSettings  limitSettings
 	defaultBackend string
 }
 

@@ -43,9 +43,9 @@ type exchange struct {
 	secrets   []string           // keys that the plan's backends are called with, and the client's
 	mask      masker             // of what the backends answer
 
-	asked    bool                // whether its limits let it pass
-	reserved gateway.Reservation // by its limits; nil before, without any, and once it is settled
-	standing gateway.LimitStanding
+	limitsAsked bool                // Reserve was called
+	reserved    gateway.Reservation // by its limits; nil before, without any, and once it is settled
+	standing    gateway.LimitStanding
 
 	status   int
 	ttft     time.Duration

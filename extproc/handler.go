@@ -35,7 +35,7 @@ func (x *exchange) Class(j transport.Job) (c transport.Class) {
 		return x.closeClass(j.Reason)
 	case x.state == awaitRequestBody && len(j.Message) > inlineSize && x.request == nil:
 		return transport.CPU
-	case x.state == awaitRequestBody && x.c.ReserveBlocks && !x.asked && (x.request == nil || x.request.refusal == nil):
+	case x.state == awaitRequestBody && x.c.ReserveBlocks && !x.limitsAsked && (x.request == nil || x.request.refusal == nil):
 		return transport.Remote
 	case x.state == awaitRequestBody:
 		return transport.Disk

@@ -13,10 +13,10 @@ const likelyAnswer = 1000
 // reserve asks the limits of a request, once, as the last that may refuse it. What it may use
 // is held until the exchange ends.
 func (x *exchange) reserve(r *readRequest) {
-	if x.asked || x.c.Reserve == nil || r.refusal != nil {
+	if x.limitsAsked || x.c.Reserve == nil || r.refusal != nil {
 		return
 	}
-	x.asked = true
+	x.limitsAsked = true
 	answer := r.MaxTokens
 	switch {
 	case x.head.endpoint == gateway.Embeddings:
@@ -44,8 +44,9 @@ func (x *exchange) charge(u gateway.Usage) {
 	reserved.Settle(u.Prompt + u.Completion)
 }
 
-// told are the headers that an answer gets from us, with those that tell of its limits.
-func (x *exchange) told(headers ...setHeader) []setHeader {
+// ownHeaders are the headers that the gateway adds to an answer: those given, and those of
+// the limits.
+func (x *exchange) ownHeaders(headers ...setHeader) []setHeader {
 	if x.standing.Nearest.Of == 0 {
 		return headers
 	}

@@ -73,15 +73,15 @@ func (x *exchange) onAnswer(m message) changes {
 		x.state, x.finished = awaitNothing, true
 		x.readAnswer(nil)
 		x.countUpTo(inlineCount)
-		return changes{headers: x.told(x.elapsed(), x.cost())}
+		return changes{headers: x.ownHeaders(x.elapsed(), x.cost())}
 	case !isReadable(h):
 		x.state, x.unread = awaitNothing, true
-		return changes{headers: x.told(x.elapsed(), setHeader{costHeader, unknownCost}), replyMode: notAtAll}
+		return changes{headers: x.ownHeaders(x.elapsed(), setHeader{costHeader, unknownCost}), replyMode: notAtAll}
 	case x.comesInPieces(h):
 		x.state = awaitEvents
 		x.stream = x.rules.Dialect.NewStream(&x.intent, x.text, x.unasked)
 		x.read, x.text = x.stream, gateway.PromptText{}
-		c := changes{headers: x.told(x.elapsed()), replyMode: inPieces}
+		c := changes{headers: x.ownHeaders(x.elapsed()), replyMode: inPieces}
 		if x.unasked && len(h.contentLength) > 0 {
 			c.remove = "content-length" // the usage will be taken out
 		}
@@ -153,7 +153,7 @@ func (x *exchange) onJSON(m message, reply []byte, c changes) []byte {
 		x.countUpTo(inlineCount)
 	}
 	x.learnRefused(m.body)
-	c.headers = x.told(x.elapsed(), x.cost())
+	c.headers = x.ownHeaders(x.elapsed(), x.cost())
 	if out, same := x.withoutUsage(m); !same {
 		c.newBody, c.body = true, out
 		c.headers = append(c.headers, setHeader{"content-length", strconv.AppendInt(nil, int64(len(out)), 10)})

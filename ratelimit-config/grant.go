@@ -84,7 +84,7 @@ func (g *grant) ask() (*gateway.Error, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.tell(tokens, &g.standing.Tokens)
+	g.keepNearest(tokens, &g.standing.Tokens)
 	if refusal := g.refusal(tokens); refusal != nil {
 		return refusal, nil
 	}
@@ -92,7 +92,7 @@ func (g *grant) ask() (*gateway.Error, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.tell(requests, &g.standing.Requests)
+	g.keepNearest(requests, &g.standing.Requests)
 	return g.refusal(requests), nil
 }
 
@@ -121,20 +121,20 @@ type state struct {
 	refuses bool
 }
 
-// tell keeps the limit of a kind that is nearest its end, and that of all.
-func (g *grant) tell(states []state, kind *gateway.LimitState) {
+// keepNearest keeps the limit of a kind that is nearest its end, and that of all.
+func (g *grant) keepNearest(states []state, kind *gateway.LimitState) {
 	for i := range states {
-		nearer(kind, &states[i].LimitState)
-		nearer(&g.standing.Nearest, &states[i].LimitState)
+		replaceByNearer(kind, &states[i].LimitState)
+		replaceByNearer(&g.standing.Nearest, &states[i].LimitState)
 	}
 }
 
-// nearer replaces a limit by one of which a smaller part is left, or as small a part for a
-// longer time.
-func nearer(than, s *gateway.LimitState) {
-	a, b := float64(s.Remaining)*float64(max(than.Max, 1)), float64(than.Remaining)*float64(max(s.Max, 1))
-	if than.Of == 0 || a < b || a == b && s.Reset.After(than.Reset) {
-		*than = *s
+// replaceByNearer replaces a limit by another one of which a smaller part is left, or as
+// small a part for a longer time.
+func replaceByNearer(limit, other *gateway.LimitState) {
+	theirs, ours := float64(other.Remaining)*float64(max(limit.Max, 1)), float64(limit.Remaining)*float64(max(other.Max, 1))
+	if limit.Of == 0 || theirs < ours || theirs == ours && other.Reset.After(limit.Reset) {
+		*limit = *other
 	}
 }
 

@@ -53,8 +53,8 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	})
 	envoys := xds.New(s.log)
 	var rules atomic.Pointer[extproc.Rules]
-	held := &limits{log: s.log, keys: who.gate}
-	live := s.control(p, envoys, &rules, who, held)
+	requestLimits := &limits{log: s.log, keys: who.gate}
+	live := s.control(p, envoys, &rules, who, requestLimits)
 	if err := live.Start(ctx); err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 		return err
 	}
 	who.identifier.Store(identifier)
-	if err := held.start(ctx, begun, tables); err != nil {
+	if err := requestLimits.start(ctx, begun, tables); err != nil {
 		return err
 	}
 	log, err := wal.Open(wal.Config{Dir: s.state.wal(), Sync: begun.Spool.Sync, Log: s.log})
@@ -91,14 +91,14 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 			now := live.Settings().Config
 			return gateway.Retention{Prompts: now.PromptLog.Keep, Requests: now.KeepRequests}
 		},
-		Used: held.used,
+		Used: requestLimits.used,
 	})
 	recorded := s.sabotageBooks(books{rows.Begin, log.AppendSettlement})
 	exchanges := extproc.New(extproc.Config{
-		Rules: rules.Load, Admit: who.gate.Admit, Reserve: held.limiter.Admit, ReserveBlocks: held.limiter.Blocks(),
+		Rules: rules.Load, Admit: who.gate.Admit, Reserve: requestLimits.Admit, ReserveBlocks: requestLimits.Blocks(),
 		Begin: recorded.begin, Settle: recorded.settle, Now: p.now, Log: s.log,
 	})
-	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, held), rows.Run, log.Run, held.run)
+	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, requestLimits), rows.Run, log.Run, requestLimits.run)
 }
 
 // frame is the part of Envoy's configuration that no setting changes.
@@ -111,7 +111,7 @@ func frame(getenv func(string) string, files runFiles, state stateFiles) (xds.Co
 }
 
 // control puts configurations in force for Envoy and for the exchanges.
-func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[extproc.Rules], who *entry, held *limits) *control.Control {
+func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[extproc.Rules], who *entry, requestLimits *limits) *control.Control {
 	memory := provider.NewMemory(maxEvents)
 	good := s.files.goodConfig()
 	if s.configFile() == "" {
@@ -121,11 +121,11 @@ func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[ext
 		Load:     s.load,
 		LoadText: func(text []byte) (config.Config, error) { return config.LoadText(s.configFile(), text, s.getenv) },
 		GoodFile: good, Frame: p.frame, DemoSocket: s.files.demoSocket(), Prices: pricing.Default(), Envoy: envoys,
-		Check: held.check,
+		Check: requestLimits.check,
 		Apply: func(ctx context.Context, now *control.Settings) {
 			who.follow(now.Config)
 			rules.Store(rulesOf(now, memory))
-			held.use(ctx, now.Config)
+			requestLimits.use(ctx, now.Config)
 		},
 		Protected:    who.gate.Shut(),
 		NeedsRestart: s.storesElsewhere,
@@ -161,14 +161,14 @@ func (s *service) storesElsewhere(begun, now config.Config) bool {
 		now.LimitService != begun.LimitService || now.LimitConfigListen != begun.LimitConfigListen
 }
 
-func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Store, rows *ledger.Ledger, who *entry, held *limits) dashboardapi.Agent {
+func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Store, rows *ledger.Ledger, who *entry, requestLimits *limits) dashboardapi.Agent {
 	return dashboardapi.Agent{
 		Version: ownVersion(), ConfigFile: s.configFile(), Started: s.started,
 		InForce: func() dashboardapi.InForce {
 			now := live.Settings()
 			return dashboardapi.InForce{Routes: now.Routes, Storage: now.Config.Storage(), Since: now.Since, Fault: live.Fault()}
 		},
-		Envoy: envoys.Status, Ledger: rows.Stats, Limits: held.limiter.Stats, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, KeysFault: who.gate.Fault, Protected: who.gate.Protected, Entry: who.forAPI(nil),
+		Envoy: envoys.Status, Ledger: rows.Stats, Limits: requestLimits.Stats, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, KeysFault: who.gate.Fault, Protected: who.gate.Protected, Entry: who.forAPI(nil),
 		Log: s.log,
 	}
 }

@@ -21,10 +21,10 @@ import (
 // limits hold requests to what the configuration says, and keep the limiter's counters in
 // line with the store.
 type limits struct {
-	log  *slog.Logger
-	keys *auth.Gate
+	*ratelimitconfig.Limiter // nil until start
 
-	limiter  *ratelimitconfig.Limiter // nil until start
+	log      *slog.Logger
+	keys     *auth.Gate
 	tables   *store.Store
 	begun    time.Time
 	listen   string // where a service gets its configuration; "" serves none
@@ -44,11 +44,17 @@ func (l *limits) start(ctx context.Context, c config.Config, tables *store.Store
 	if err != nil {
 		return err
 	}
-	l.limiter, l.tables, l.begun = limiter, tables, time.Now()
+	l.Limiter, l.tables, l.begun = limiter, tables, time.Now()
 	if limiter.Blocks() {
 		l.listen = c.LimitConfigListen
 	}
-	l.use(ctx, c)
+	set, err := limiter.Compile(c.Limits)
+	if err == nil {
+		err = limiter.Use(ctx, set)
+	}
+	if err != nil {
+		return err
+	}
 	if err := limiter.Prepare(ctx, l.keys.AllLimits()); err != nil {
 		return err
 	}
@@ -60,21 +66,21 @@ func (l *limits) start(ctx context.Context, c config.Config, tables *store.Store
 
 // check says why limits cannot come in force.
 func (l *limits) check(c config.Config) error {
-	if l.limiter == nil {
+	if l.Limiter == nil {
 		return nil // start compiles them
 	}
-	_, err := l.limiter.Compile(c.Limits)
+	_, err := l.Compile(c.Limits)
 	return err
 }
 
 // use holds requests to limits from now on.
 func (l *limits) use(ctx context.Context, c config.Config) {
-	if l.limiter == nil {
+	if l.Limiter == nil {
 		return
 	}
-	set, err := l.limiter.Compile(c.Limits)
+	set, err := l.Compile(c.Limits)
 	if err == nil {
-		err = l.limiter.Use(ctx, set)
+		err = l.Use(ctx, set)
 	}
 	if err != nil { // check has compiled them before
 		l.log.Error("the changed limits are not in force; those before stay so", "error", err)
@@ -84,7 +90,7 @@ func (l *limits) use(ctx context.Context, c config.Config) {
 // run keeps the limiter going until ctx ends.
 func (l *limits) run(ctx context.Context) error {
 	var group errgroup.Group
-	group.Go(func() error { return l.limiter.Run(ctx) })
+	group.Go(func() error { return l.Run(ctx) })
 	group.Go(func() error { l.restoreLater(ctx); return nil })
 	if l.listen != "" {
 		group.Go(func() error { return l.serveConfig(ctx) })
@@ -97,7 +103,7 @@ func (l *limits) serveConfig(ctx context.Context) error {
 	for failed := false; ; failed = true {
 		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.listen)
 		if err == nil {
-			return l.limiter.Serve(ctx, listener)
+			return l.Serve(ctx, listener)
 		}
 		if !failed {
 			l.log.Error("the rate limit service cannot get its configuration here, at RATE_LIMIT_CONFIG_LISTEN (limits.service_config); that is tried again", "error", err)
@@ -128,7 +134,7 @@ func (l *limits) restoreLater(ctx context.Context) {
 
 // restore counts what was used in the current periods before this process began.
 func (l *limits) restore(ctx context.Context) error {
-	if !l.limiter.Counts() {
+	if !l.Counts() {
 		l.restored = true // the service has gone on counting
 		return nil
 	}
@@ -146,7 +152,7 @@ func (l *limits) restore(ctx context.Context) error {
 	for per, all := range used {
 		for _, u := range all {
 			r := limitedRequest(u.Key, u.User, u.Client, u.Model)
-			faults = append(faults, l.limiter.Restore(&r, per, u.Requests, u.Tokens))
+			faults = append(faults, l.Restore(&r, per, u.Requests, u.Tokens))
 		}
 	}
 	l.restored = true // once: a second time would count twice
@@ -165,7 +171,7 @@ func (l *limits) used(u ledger.Used) {
 }
 
 func (l *limits) charge(u ledger.Used, r *gateway.LimitedRequest) error {
-	if u.More == 0 && !u.Inherited || u.Intent.StartedAt.Before(l.limiter.Since()) {
+	if u.More == 0 && !u.Inherited || u.Intent.StartedAt.Before(l.Since()) {
 		return nil
 	}
 	if !u.Inherited || !u.First {
@@ -177,7 +183,7 @@ func (l *limits) charge(u ledger.Used, r *gateway.LimitedRequest) error {
 	switch {
 	case err != nil || there: // its row was restored, or charged by whoever wrote it
 		return err
-	case l.limiter.Counts():
+	case l.Counts():
 		return l.add(r, u, 1, u.Settled+u.More)
 	}
 	return l.add(r, u, 0, u.More) // the settlement was charged by whoever settled
@@ -185,13 +191,13 @@ func (l *limits) charge(u ledger.Used, r *gateway.LimitedRequest) error {
 
 // add charges a request in the periods that it began in.
 func (l *limits) add(r *gateway.LimitedRequest, u ledger.Used, requests, tokens int64) error {
-	if !l.limiter.Counts() {
-		return l.limiter.Charge(r, tokens)
+	if !l.Counts() {
+		return l.Charge(r, tokens)
 	}
 	var faults []error
 	for _, per := range []gateway.LimitPeriod{gateway.PerMinute, gateway.PerHour, gateway.PerDay} {
 		if !u.Intent.StartedAt.Before(time.Now().UTC().Truncate(per.Duration())) {
-			faults = append(faults, l.limiter.Restore(r, per, requests, tokens))
+			faults = append(faults, l.Restore(r, per, requests, tokens))
 		}
 	}
 	return errors.Join(faults...)

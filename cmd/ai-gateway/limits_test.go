@@ -39,7 +39,7 @@ func usedRow(at time.Time, tokens int64) *gateway.Row {
 // left is what a request with the limited key finds left of its limits.
 func (l *limits) left(t *testing.T) (requests, tokens int64) {
 	t.Helper()
-	a, refusal := l.limiter.Admit(&gateway.LimitedRequest{Key: limitedKey, Model: "m", Tokens: 1})
+	a, refusal := l.Admit(&gateway.LimitedRequest{Key: limitedKey, Model: "m", Tokens: 1})
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
@@ -146,7 +146,7 @@ func BenchmarkKeysAndLimits(b *testing.B) {
 			b.Fatal(refusal)
 		}
 		caller := admission.Caller
-		reserved, refusal := l.limiter.Admit(&gateway.LimitedRequest{Key: caller.Key.ID, Own: &caller.Grant.Limits, User: caller.User, Client: "192.0.2.1", Model: "m", Tokens: 10})
+		reserved, refusal := l.Admit(&gateway.LimitedRequest{Key: caller.Key.ID, Own: &caller.Grant.Limits, User: caller.User, Client: "192.0.2.1", Model: "m", Tokens: 10})
 		if refusal != nil {
 			b.Fatal(refusal)
 		}
