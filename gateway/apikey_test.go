@@ -27,11 +27,12 @@ func TestAModelIsAllowedByItsPatterns(t *testing.T) {
 	}
 }
 
-func TestAPatternOfManyStarsTakesNoTime(t *testing.T) {
-	began := time.Now()
-	(&Grant{Models: []string{strings.Repeat("*a", 100) + "b"}}).MayUse(Model(strings.Repeat("a", 10_000)))
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("it took %s", took)
+// TestAPatternOfManyStarsIsNotTriedInAllWays would not end if it were: there are more ways
+// than a computer can try.
+func TestAPatternOfManyStarsIsNotTriedInAllWays(t *testing.T) {
+	many := &Grant{Models: []string{strings.Repeat("*a", 100) + "b"}}
+	if many.MayUse(Model(strings.Repeat("a", 10_000))) {
+		t.Error("a name without a b is one that ends with it")
 	}
 }
 

@@ -3,13 +3,9 @@ package provider
 import (
 	"fmt"
 	"math/rand/v2"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"ai-gateway/gateway"
@@ -208,46 +204,25 @@ func TestALongTextIsReckonedFromASampleOfIt(t *testing.T) {
 	}
 }
 
-func TestFiveMegabytesOfAnythingAreCountedInASecond(t *testing.T) {
+// TestNoTextIsMuchWork holds counting to what its time grows with: the bytes that are
+// counted, and the square of the length of a piece that the encodings cannot split.
+func TestNoTextIsMuchWork(t *testing.T) {
 	const size = 5 << 20
-	limit := time.Second
-	if raced() {
-		limit = 20 * time.Second
-	}
-	samples := samplesOf(size)
-	o200k.count("loaded")
-	for name, text := range map[string]string{
-		"base64": samples["base64"], "one letter": samples["one letter"], "many texts": strings.Repeat("a"+textEnd, size/2),
-	} {
-		took := time.Hour
-		for range 3 { // the garbage collector may be busy
-			begun := processorTime(t)
-			o200k.count(text)
-			if took = min(took, processorTime(t)-begun); took < limit {
-				break
+	texts := samplesOf(size)
+	texts["many texts"] = strings.Repeat("a"+textEnd, size/2)
+	for name, text := range texts {
+		counted := sample(text)
+		if len(counted) > maxCounted {
+			t.Errorf("%s: %d bytes are counted, want at most %d", name, len(counted), maxCounted)
+		}
+		for rest := counted; rest != ""; {
+			piece, taken := nextPiece(rest, maxPiece)
+			if len(piece) > maxPiece || taken < 1 {
+				t.Fatalf("%s: a piece of %d bytes, of which %d are taken", name, len(piece), taken)
 			}
-		}
-		if took > limit {
-			t.Errorf("%s: counted in %v", name, took)
+			rest = rest[taken:]
 		}
 	}
-}
-
-// processorTime is what this process has used: the machine may be busy with others.
-func processorTime(t *testing.T) time.Duration {
-	t.Helper()
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
-}
-
-// raced reports whether the race detector is at work, with which all takes ten times
-// as long.
-func raced() bool {
-	info, _ := debug.ReadBuildInfo()
-	return slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 func TestManyMayCountWhileAVocabularyIsBeingLoaded(t *testing.T) {
@@ -285,7 +260,7 @@ func FuzzCountingNeverPanicsAndIsBounded(f *testing.F) {
 }
 
 func BenchmarkCount(b *testing.B) {
-	for name, text := range samplesOf(16 << 10) {
+	for name, text := range samplesOf(5 << 20) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			for b.Loop() {

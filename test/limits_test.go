@@ -109,9 +109,9 @@ func (p *process) limiter(t *testing.T) (h limiterHealth) {
 // waitUntil waits until requests are answered as they are to be.
 func waitUntil(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !holds(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(callWithin); !holds(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 15 s: %s", what)
+			t.Fatalf("not within %s: %s", callWithin, what)
 		}
 	}
 }
