@@ -107,10 +107,6 @@ func readJSON(into any, text *string) error {
 	if text == nil {
 		return nil
 	}
-	if limits, ok := into.(*gateway.KeyLimits); ok && *text == "{}" { // most have none, and there may be a million
-		*limits = gateway.KeyLimits{}
-		return nil
-	}
 	return json.Unmarshal([]byte(*text), into)
 }
 

@@ -151,16 +151,33 @@ func (e *sqlite) opened(ctx context.Context, db *sqlx.DB, file os.FileInfo) erro
 	return nil
 }
 
-// makePrivate makes the file, for its owner alone, if there is none.
+// makePrivate makes the file, for its owner alone, if there is none. It never opens one that
+// is there: on closing it again the process would lose all locks that SQLite holds on it for
+// other stores, and other programs would take the database for unused.
+// Source: https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
 func makePrivate(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a directory", path)
+	}
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // for its owner alone
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: make the folder first", err)
 	}
 	if err != nil {
 		return err
 	}
-	return f.Close()
+	defer os.Remove(f.Name())
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil // somebody else has made it meanwhile
 }
 
 // there compares the file at the path with the open one.
