@@ -3,12 +3,10 @@ package auth
 import (
 	"crypto/subtle"
 	"encoding/json"
-	"maps"
-	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"ai-gateway/gateway"
 )
@@ -164,8 +162,8 @@ func (s *set) restart() {
 
 func newState(r *gateway.KeyRecord, shared *sharing) *state {
 	s := &state{
-		caller: gateway.Caller{Key: gateway.Key{ID: r.ID, Label: r.Label}, User: shared.text(r.Owner), Team: shared.text(r.Team),
-			Tags: shared.text(tagsOf(r.Tags)), Grant: shared.grant(r.Grant)},
+		caller: gateway.Caller{Key: gateway.Key{ID: r.ID, Label: r.Label}, User: unique.Make(r.Owner).Value(), Team: unique.Make(r.Team).Value(),
+			Tags: tagsOf(r.Tags), Grant: shared.grant(r.Grant)},
 		hash: r.Hash, version: r.Version, revoked: r.RevokedAt != nil,
 	}
 	if r.ExpiresAt != nil {
@@ -186,56 +184,22 @@ func tagsOf(tags map[string]string) string {
 	if err != nil {
 		panic(err) // texts always marshal
 	}
-	return string(text)
+	return unique.Make(string(text)).Value()
 }
 
-// sharing has keys that name or allow the same share it while many are read at once.
-type sharing struct {
-	texts  map[string]string
-	grants map[string]*gateway.Grant
-	name   []byte // of a grant, in the making
-}
+// sharing has keys that allow the same share one grant while many are read at once.
+type sharing struct{ grants map[string]*gateway.Grant }
 
-func newSharing() *sharing {
-	return &sharing{texts: map[string]string{}, grants: map[string]*gateway.Grant{}}
-}
-
-func (s *sharing) text(t string) string {
-	if known, ok := s.texts[t]; ok {
-		return known
-	}
-	s.texts[t] = t
-	return t
-}
+func newSharing() *sharing { return &sharing{map[string]*gateway.Grant{}} }
 
 func (s *sharing) grant(g gateway.Grant) *gateway.Grant {
-	s.name = appendGrant(s.name[:0], &g)
-	if known, ok := s.grants[string(s.name)]; ok {
+	text, err := json.Marshal(g)
+	if err != nil {
+		return &g
+	}
+	if known, ok := s.grants[string(text)]; ok {
 		return known
 	}
-	s.grants[string(s.name)] = &g
+	s.grants[string(text)] = &g
 	return &g
-}
-
-// appendGrant appends what tells a grant from every other one.
-func appendGrant(b []byte, g *gateway.Grant) []byte {
-	b = append(b, byte(g.Role))
-	b = strconv.AppendBool(b, g.ProviderKeys)
-	b = strconv.AppendBool(b, g.Models == nil)
-	for _, m := range g.Models {
-		b = strconv.AppendQuote(b, m)
-	}
-	b = strconv.AppendBool(b, g.Networks == nil)
-	for _, n := range g.Networks {
-		b = append(n.AppendTo(b), ',')
-	}
-	for _, name := range slices.Sorted(maps.Keys(g.Tags)) {
-		b = strconv.AppendQuote(strconv.AppendQuote(b, name), g.Tags[name])
-	}
-	for _, name := range gateway.KeyLimitNames() {
-		if limit := *g.Limits.Named(name); limit != nil {
-			b = strconv.AppendInt(append(append(b, name...), '='), *limit, 10)
-		}
-	}
-	return b
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,24 +127,6 @@ func TestAnOlderCopyOfAStoreCountsFromWhereItStands(t *testing.T) {
 	b.load(t)
 	if got := b.ask(bearerKey(made.Secret)); got != in {
 		t.Errorf("a key that the backup has gets %v", got)
-	}
-}
-
-func TestGrantsThatDifferInAnythingHaveOtherNames(t *testing.T) {
-	one, two := int64(1), int64(2)
-	networks := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
-	seen := map[string]gateway.Grant{}
-	for _, g := range []gateway.Grant{
-		{}, {Role: gateway.Member}, {Role: gateway.Admin}, {ProviderKeys: true}, {Models: []string{}}, {Models: []string{"a"}}, {Models: []string{"a", "b"}},
-		{Models: []string{"a\"b"}}, {Models: []string{"ab"}}, {Networks: []netip.Prefix{}}, {Networks: networks}, {Tags: map[string]string{"a": "b"}},
-		{Tags: map[string]string{"b": "a"}}, {Limits: gateway.KeyLimits{InFlight: &one}}, {Limits: gateway.KeyLimits{InFlight: &two}},
-		{Limits: gateway.KeyLimits{TokensPerDay: &one}}, {Limits: gateway.KeyLimits{TokensPerDay: &one, InFlight: &one}},
-	} {
-		name := string(appendGrant(nil, &g))
-		if other, taken := seen[name]; taken {
-			t.Errorf("%+v and %+v are one", g, other)
-		}
-		seen[name] = g
 	}
 }
 

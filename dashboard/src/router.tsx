@@ -9,7 +9,8 @@ const root = createRootRoute({
   component: Shell,
   notFoundComponent: NotFound,
   errorComponent: PageFailure,
-  validateSearch: (search: Record<string, unknown>): Search => Object.fromEntries(Object.entries(search).map(([name, value]) => [name, String(value)])),
+  validateSearch: (search: Record<string, unknown>): Search => 
+    Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined && value !== "").map(([name, value]) => [name, String(value)])),
 });
 
 const page = <P extends string>(path: P, load: () => Promise<Record<string, unknown>>, name: string) =>

@@ -48,7 +48,7 @@ export class Provider {
     return new Provider(child, `http://${address}`);
   }
 
-  async books(): Promise<{ calls: { model: string; sent_bytes?: number; hung_up?: boolean; client_left?: boolean }[] }> {
+  async books(): Promise<{ calls: { model: string; body: string; left: boolean }[] }> {
     return (await fetch(`${this.url}/_books`)).json() as never;
   }
 
@@ -93,7 +93,7 @@ export class Gateway {
 
   async get<T>(path: string): Promise<T> {
     const response = await fetch(this.url + path);
-    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}\n${this.output.slice(-2000)}`);
     return (await response.json()) as T;
   }
 

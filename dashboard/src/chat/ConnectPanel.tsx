@@ -54,8 +54,8 @@ function CopyRow({ name, value, note }: { name: string; value: string; note?: st
       <dd className="flex min-w-0 flex-1 items-center gap-2">
         <code className="truncate font-mono text-[0.8125rem]">{value}</code>
         {note && <span className="truncate text-[0.8125rem] text-muted max-sm:hidden">{note}</span>}
+        <CopyButton className="ml-auto" text={value} label={`Copy the ${name === "Key" ? "key's variable" : "base URL"}`} />
       </dd>
-      <CopyButton text={value} label={`Copy the ${name === "Key" ? "key's variable" : "base URL"}`} />
     </div>
   );
 }

@@ -70,6 +70,7 @@ function Row({ summary: { id, title }, current }: { summary: Summary; current: b
       <Link
         to="/chat/$id"
         params={{ id }}
+        id={`title-of-${id}`}
         title={title}
         aria-current={current ? "page" : undefined}
         className="min-w-0 flex-1 truncate rounded-lg py-1.5 pr-8 pl-2.5"
@@ -79,7 +80,7 @@ function Row({ summary: { id, title }, current }: { summary: Summary; current: b
       <div className="absolute top-0.5 right-0.5 opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 has-[[data-state=open]]:opacity-100 max-lg:opacity-100">
         <Menu
           trigger={
-            <IconButton label={`Options of “${title}”`} size="icon-sm">
+            <IconButton label="Conversation options" aria-describedby={`title-of-${id}`} size="icon-sm">
               <Ellipsis />
             </IconButton>
           }

@@ -34,7 +34,7 @@ function Prompt({ conversationID, turn }: { conversationID: string; turn: Turn }
   const [editing, setEditing] = useState(false);
   if (editing) return <PromptEditor conversationID={conversationID} turn={turn} onClose={() => setEditing(false)} />;
   return (
-    <section aria-label="You" className="group flex flex-col items-end">
+    <div role="group" aria-label="You" className="group flex flex-col items-end">
       {turn.attachments.length > 0 && (
         <ul aria-label="Attachments" className="mb-1.5 flex flex-wrap justify-end gap-2">
           {turn.attachments.map((a) => (
@@ -51,7 +51,7 @@ function Prompt({ conversationID, turn }: { conversationID: string; turn: Turn }
           <Pencil />
         </IconButton>
       </div>
-    </section>
+    </div>
   );
 }
 
