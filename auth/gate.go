@@ -33,6 +33,7 @@ type GateRules struct {
 type Gate struct {
 	c        GateConfig
 	keys     *set
+	given    *gateway.Caller // who has the admin key from outside
 	failures *failures
 	loaded   atomic.Bool // the keys of the store were read, once at least
 	fault    atomic.Pointer[error]
@@ -45,7 +46,7 @@ type Gate struct {
 
 // NewGate makes a gate that lets nobody in until Load or Run has read the keys.
 func NewGate(c GateConfig) *Gate {
-	return &Gate{c: c, keys: newSet(), failures: newFailures(), shut: make(chan struct{})}
+	return &Gate{c: c, keys: newSet(), given: newGiven(), failures: newFailures(), shut: make(chan struct{})}
 }
 
 // Loaded reports whether the keys were read.
@@ -163,9 +164,10 @@ func (h *holder) ended(secret gateway.KeyHash) func(time.Time) bool {
 	return func(now time.Time) bool { return h.now.Load().judge(secret, now) != works }
 }
 
-// givenCaller is who has the admin key from outside.
-var givenCaller = gateway.Caller{Key: gateway.Key{ID: "key_environment", Label: "AI_GATEWAY_ADMIN_KEY"},
-	Grant: &gateway.Grant{Role: gateway.Admin, ProviderKeys: true}}
+// newGiven is who has the admin key from outside.
+func newGiven() *gateway.Caller {
+	return &gateway.Caller{Key: gateway.Key{ID: "key_environment", Label: "AI_GATEWAY_ADMIN_KEY"}, Grant: &gateway.Grant{Role: gateway.Admin, ProviderKeys: true}}
+}
 
 // admitGiven lets in who has the admin key from outside. Hashes are compared, so that the
 // time it takes tells nothing of the key.
@@ -175,7 +177,7 @@ func (g *Gate) admitGiven(key string, c gateway.Credentials) (gateway.Admission,
 		return gateway.Admission{}, false
 	}
 	ended := func(time.Time) bool { return g.c.Rules().AdminKey != given }
-	return gateway.Admission{Caller: &givenCaller, Authorization: bearerOf(c.ProviderKey), Ended: ended}, true
+	return gateway.Admission{Caller: g.given, Authorization: bearerOf(c.ProviderKey), Ended: ended}, true
 }
 
 // admitAnybody lets a request into an open gateway. The client's own key of a provider is

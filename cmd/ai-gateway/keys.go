@@ -44,7 +44,7 @@ type keyCommands struct {
 }
 
 // commandLine is who changes keys by these commands.
-var commandLine = gateway.Actor{Name: "command line"}
+func commandLine() gateway.Actor { return gateway.Actor{Name: "command line"} }
 
 // with opens the store, and does something with its keys.
 func (k *keyCommands) with(ctx context.Context, do func(*store.Store, *auth.Keys) error) (err error) {
@@ -77,7 +77,7 @@ func (k *keyCommands) create() *cobra.Command {
 				return err
 			}
 			return k.with(cmd.Context(), func(_ *store.Store, keys *auth.Keys) error {
-				made, err := keys.Create(cmd.Context(), commandLine, body)
+				made, err := keys.Create(cmd.Context(), commandLine(), body)
 				if err != nil {
 					return err
 				}
@@ -151,7 +151,7 @@ func (k *keyCommands) update() *cobra.Command {
 				return err
 			}
 			return k.with(cmd.Context(), func(_ *store.Store, keys *auth.Keys) error {
-				key, err := keys.Update(cmd.Context(), commandLine, gateway.KeyID(args[0]), body)
+				key, err := keys.Update(cmd.Context(), commandLine(), gateway.KeyID(args[0]), body)
 				if err != nil {
 					return withID(args[0], err)
 				}
@@ -172,7 +172,7 @@ func (k *keyCommands) rotate() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return k.with(cmd.Context(), func(_ *store.Store, keys *auth.Keys) error {
 				body := fmt.Appendf(nil, `{"grace_seconds":%d}`, int64(grace/time.Second))
-				made, err := keys.Rotate(cmd.Context(), commandLine, gateway.KeyID(args[0]), body)
+				made, err := keys.Rotate(cmd.Context(), commandLine(), gateway.KeyID(args[0]), body)
 				if err != nil {
 					return withID(args[0], err)
 				}
@@ -191,7 +191,7 @@ func (k *keyCommands) revoke() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return k.with(cmd.Context(), func(_ *store.Store, keys *auth.Keys) error {
-				key, err := keys.Revoke(cmd.Context(), commandLine, gateway.KeyID(args[0]), []byte("{}"))
+				key, err := keys.Revoke(cmd.Context(), commandLine(), gateway.KeyID(args[0]), []byte("{}"))
 				if err != nil {
 					return withID(args[0], err)
 				}
