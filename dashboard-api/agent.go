@@ -16,6 +16,7 @@ type Agent struct {
 	Started    time.Time
 	InForce    func() InForce
 	Envoy      func() gateway.EnvoyStatus
+	Backends   func() map[string]gateway.BackendState // those that do not serve
 	Ledger     func() gateway.LedgerStats
 	Limits     func() gateway.LimitStats
 	Ping       func(context.Context) error // of the store
@@ -103,7 +104,8 @@ func (a Agent) health(r *http.Request) (any, error) {
 	h := Health{
 		Status: "ok", Ready: true, Version: a.Version, Storage: now.Storage,
 		UptimeSeconds: int64(time.Since(a.Started).Seconds()),
-		Parts:         map[string]string{"serve": "ok", "config": "ok", "store": "ok", "usage": "ok", "keys": "ok", "limits": "ok", "envoy": "ok"},
+		Parts:         map[string]string{"serve": "ok", "config": "ok", "store": "ok", "usage": "ok", "keys": "ok", "limits": "ok", "envoy": "ok", "backends": "ok"},
+		Backends:      map[string]string{},
 		Envoy:         envoyHealth(envoy),
 		Config:        ConfigHealth{File: a.ConfigFile, Since: now.Since.UTC(), Fault: now.Fault},
 		Usage:         usageHealth(ledger),
@@ -120,6 +122,10 @@ func (a Agent) health(r *http.Request) (any, error) {
 	}
 	if limits.Away != "" {
 		h.degrade("limits", awayText(limits))
+	}
+	for name, state := range a.Backends() {
+		h.Backends[name] = state.String()
+		h.degrade("backends", "some are passed over: `backends` says which, and why")
 	}
 	if now.Fault != "" {
 		h.degrade("config", "what the files hold now is not in force; what was before is")

@@ -30,10 +30,11 @@ func agent() Agent {
 		Envoy: func() gateway.EnvoyStatus {
 			return gateway.EnvoyStatus{Envoys: 1, EnvoyVersion: "1.40.0", Version: "v"}
 		},
-		Ledger:  func() gateway.LedgerStats { return gateway.LedgerStats{} },
-		Limits:  func() gateway.LimitStats { return gateway.LimitStats{} },
-		Ping:    func(context.Context) error { return nil },
-		Started: time.Now(), Version: "1.2.3", ConfigFile: "ai-gateway.yaml",
+		Ledger:   func() gateway.LedgerStats { return gateway.LedgerStats{} },
+		Backends: func() map[string]gateway.BackendState { return nil },
+		Limits:   func() gateway.LimitStats { return gateway.LimitStats{} },
+		Ping:     func(context.Context) error { return nil },
+		Started:  time.Now(), Version: "1.2.3", ConfigFile: "ai-gateway.yaml",
 		KeysLoaded: func() bool { return true }, KeysFault: func() error { return nil }, Protected: func() bool { return false }, Entry: open, Log: slog.New(slog.DiscardHandler),
 	}
 }

@@ -18,7 +18,8 @@ type Health struct {
 	Config        ConfigHealth      `json:"config"`
 	Usage         UsageHealth       `json:"usage"`
 	Limits        LimitHealth       `json:"limits"`
-	Ready         bool              `json:"-"` // false answers with a 503
+	Backends      map[string]string `json:"backends,omitempty"` // that are passed over → why
+	Ready         bool              `json:"-"`                  // false answers with a 503
 }
 
 // status is that of the HTTP answer.

@@ -11,7 +11,7 @@ import (
 
 const (
 	adminTimeout   = 2 * time.Second
-	maxAdminAnswer = 1 << 20 // bytes that are read
+	maxAdminAnswer = 64 << 20 // bytes that are read; a cluster takes about 2 KB of them
 )
 
 // Admin asks Envoy's admin interface.
@@ -51,15 +51,20 @@ func (a Admin) ReopenLogs(ctx context.Context) error {
 }
 
 func (a Admin) ask(ctx context.Context, method, path string) (status int, err error) {
+	status, _, err = a.read(ctx, method, path)
+	return status, err
+}
+
+func (a Admin) read(ctx context.Context, method, path string) (status int, body []byte, err error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://envoy"+path, nil)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	response, err := a.client.Do(request)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer response.Body.Close()
-	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, maxAdminAnswer))
-	return response.StatusCode, err
+	body, err = io.ReadAll(io.LimitReader(response.Body, maxAdminAnswer))
+	return response.StatusCode, body, err
 }

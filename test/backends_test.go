@@ -1,6 +1,7 @@
 package test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"ai-gateway/gateway"
+	"github.com/google/go-cmp/cmp"
+
 	"ai-gateway/test/fakeprovider"
 )
 
@@ -177,4 +180,67 @@ func TestAModelThatIsNotListedIsRefusedWhereNothingServesAll(t *testing.T) {
 	if _, err := g.waitRows(0); err != nil {
 		t.Error(err)
 	}
+}
+
+const firstIsDead = `
+backends:
+- {name: dead, base_url: "http://127.0.0.1:9/v1"}
+- {name: lost, base_url: "https://no-such-host.invalid/v1"}
+- {name: a, base_url: "${A}/v1"}
+models:
+- {name: passed-over, backends: [lost, dead, a]}
+- {name: only-lost, backends: [lost]}
+- {name: only-dead, backends: [dead]}
+`
+
+// backendsHealth is what /health says of the backends that are passed over.
+func (p *process) backendsHealth(t *testing.T) map[string]string {
+	t.Helper()
+	response, err := http.Get("http://" + p.address + "/health")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var h struct{ Backends map[string]string }
+	if err := json.NewDecoder(response.Body).Decode(&h); err != nil {
+		t.Fatal(err)
+	}
+	return h.Backends
+}
+
+func TestABackendThatIsDeadOrHasNoAddressIsPassedOverAndComesBack(t *testing.T) {
+	t.Parallel()
+	g := configure(t, firstIsDead)
+	g.a.Play("passed-over", fakeprovider.Scenario{Repeat: true, Replies: []fakeprovider.Reply{reply(t, answered)}})
+	const calls = 6
+	var attempts []any
+	for i := range calls {
+		answer, err := post(g.address, chatPath, chatBody("passed-over", false))
+		if err != nil || answer.status != http.StatusOK {
+			t.Fatalf("the client sees %v, %v", answer, err)
+		}
+		if i == 2 {
+			g.waitPrinted(t, `msg="a backend is passed over for the next ones of its models" backend=dead`)
+		}
+	}
+	rows, err := g.waitRows(calls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		attempts = append(attempts, r["attempts"])
+	}
+	if diff := cmp.Diff([]any{2.0, 2.0, 2.0, 1.0, 1.0, 1.0}, attempts); diff != "" {
+		t.Error(diff)
+	}
+	want := map[string]string{"dead": gateway.BackendEjected.String(), "lost": gateway.BackendNoHost.String()}
+	if diff := cmp.Diff(want, g.backendsHealth(t)); diff != "" {
+		t.Error(diff)
+	}
+	for model, code := range map[string]string{"only-lost": "does not resolve", "only-dead": "refuses the connection"} {
+		if answer, err := post(g.address, chatPath, chatBody(model, false)); err != nil || !strings.Contains(answer.body, code) {
+			t.Errorf("a model without another backend is answered %v, %v", answer, err)
+		}
+	}
+	g.waitPrinted(t, `msg="a backend is called again" backend=dead`)
 }

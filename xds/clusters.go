@@ -60,6 +60,7 @@ func (c Config) backend(e *encoder, b gateway.Backend) (*cluster.Cluster, error)
 	options.HttpFilters = c.upstreamFilters(e, b)
 	cl := newCluster(e, load(b.Name, address, b.BaseURL.Host), options)
 	cl.ConnectTimeout = durationpb.New(cmp.Or(b.ConnectTimeout, gateway.DefaultConnectTimeout))
+	cl.OutlierDetection = outliers()
 	if b.MaxConnections > 0 {
 		cl.CircuitBreakers.Thresholds[0].MaxConnections = wrapperspb.UInt32(uint32(b.MaxConnections))
 	}
@@ -71,6 +72,37 @@ func (c Config) backend(e *encoder, b gateway.Backend) (*cluster.Cluster, error)
 		cl.DnsLookupFamily = cluster.Cluster_ALL
 	}
 	return cl, nil
+}
+
+// How many calls of a backend fail one after another before it is left alone, and for how long at
+// first: each time that it fails again at once adds as much, up to Envoy's five minutes.
+const (
+	unreachedInARow = 3 // connections, and calls without an answer
+	failuresInARow  = 5 // answers 502, 503 and 504
+	firstEjection   = 10 * time.Second
+)
+
+// outliers is when Envoy ejects a backend. It has no other host to call instead, so the ejection
+// itself changes nothing: the agent, which follows it, plans around the backend. One that has no
+// substitute is called all the same.
+// Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/intro/arch_overview/upstream/outlier
+func outliers() *cluster.OutlierDetection {
+	never, always := wrapperspb.UInt32(0), wrapperspb.UInt32(100)
+	return &cluster.OutlierDetection{
+		Interval:                               durationpb.New(time.Second),
+		BaseEjectionTime:                       durationpb.New(firstEjection),
+		MaxEjectionPercent:                     always,
+		SplitExternalLocalOriginErrors:         true,
+		ConsecutiveLocalOriginFailure:          wrapperspb.UInt32(unreachedInARow),
+		EnforcingConsecutiveLocalOriginFailure: always,
+		ConsecutiveGatewayFailure:              wrapperspb.UInt32(failuresInARow),
+		EnforcingConsecutiveGatewayFailure:     always,
+		EnforcingConsecutive_5Xx:               never, // a 500 tells of the request as often as of the backend
+		EnforcingSuccessRate:                   never,
+		EnforcingLocalOriginSuccessRate:        never,
+		EnforcingFailurePercentage:             never,
+		EnforcingFailurePercentageLocalOrigin:  never,
+	}
 }
 
 func isName(b gateway.Backend) bool {

@@ -54,7 +54,8 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	envoys := xds.New(s.log)
 	var rules atomic.Pointer[extproc.Rules]
 	requestLimits := &limits{log: s.log, keys: who.gate}
-	live := s.control(p, envoys, &rules, who, requestLimits)
+	backends := envoy.NewBackends(envoy.NewAdmin(s.files.adminSocket()), s.log)
+	live := s.control(p, envoys, &rules, who, requestLimits, backends)
 	if err := live.Start(ctx); err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 		Rules: rules.Load, Admit: who.gate.Admit, Reserve: requestLimits.Admit, ReserveBlocks: requestLimits.Blocks(),
 		Begin: recorded.begin, Settle: recorded.settle, Now: p.now, Log: s.log,
 	})
-	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, requestLimits), rows.Run, log.Run, requestLimits.run)
+	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, requestLimits, backends), rows.Run, log.Run, requestLimits.run, backends.Run)
 }
 
 // frame is the part of Envoy's configuration that no setting changes.
@@ -111,7 +112,7 @@ func frame(getenv func(string) string, files runFiles, state stateFiles) (xds.Co
 }
 
 // control puts configurations in force for Envoy and for the exchanges.
-func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[extproc.Rules], who *entry, requestLimits *limits) *control.Control {
+func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[extproc.Rules], who *entry, requestLimits *limits, backends *envoy.Backends) *control.Control {
 	memory := provider.NewMemory(maxEvents)
 	good := s.files.goodConfig()
 	if s.configFile() == "" {
@@ -124,7 +125,8 @@ func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[ext
 		Check: requestLimits.check,
 		Apply: func(ctx context.Context, now *control.Settings) {
 			who.follow(now.Config)
-			rules.Store(rulesOf(now, memory))
+			backends.Follow(ctx, now.Routes.Backends)
+			rules.Store(rulesOf(now, memory, backends.State))
 			requestLimits.use(ctx, now.Config)
 		},
 		Protected:    who.gate.Shut(),
@@ -134,11 +136,15 @@ func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[ext
 }
 
 // rulesOf is what a configuration says for exchanges.
-func rulesOf(now *control.Settings, memory *provider.Memory) *extproc.Rules {
-	cfg := now.Config
+func rulesOf(now *control.Settings, memory *provider.Memory, state func(backend string) gateway.BackendState) *extproc.Rules {
+	cfg, table := now.Config, now.Routes.Table()
 	return &extproc.Rules{
 		Dialect: dialect{provider.OpenAI{Preview: cfg.PromptLog.Look(), Memory: memory}},
-		Plan:    now.Routes.Table().Plan, Price: now.Prices.Price, Clean: cfg.PromptLog.Clean,
+		Plan: func(m gateway.Model) (gateway.Plan, bool) {
+			p, ok := table.Plan(m)
+			return p.Around(state), ok
+		},
+		Price: now.Prices.Price, Clean: cfg.PromptLog.Clean,
 		MaxBody: cfg.MaxBody, MaxInFlight: cfg.MaxInFlight,
 	}
 }
@@ -161,14 +167,14 @@ func (s *service) storesElsewhere(begun, now config.Config) bool {
 		now.LimitService != begun.LimitService || now.LimitConfigListen != begun.LimitConfigListen
 }
 
-func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Store, rows *ledger.Ledger, who *entry, requestLimits *limits) dashboardapi.Agent {
+func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Store, rows *ledger.Ledger, who *entry, requestLimits *limits, backends *envoy.Backends) dashboardapi.Agent {
 	return dashboardapi.Agent{
 		Version: ownVersion(), ConfigFile: s.configFile(), Started: s.started,
 		InForce: func() dashboardapi.InForce {
 			now := live.Settings()
 			return dashboardapi.InForce{Routes: now.Routes, Storage: now.Config.Storage(), Since: now.Since, Fault: live.Fault()}
 		},
-		Envoy: envoys.Status, Ledger: rows.Stats, Limits: requestLimits.Stats, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, KeysFault: who.gate.Fault, Protected: who.gate.Protected, Entry: who.forAPI(nil),
+		Envoy: envoys.Status, Backends: backends.Failing, Ledger: rows.Stats, Limits: requestLimits.Stats, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, KeysFault: who.gate.Fault, Protected: who.gate.Protected, Entry: who.forAPI(nil),
 		Log: s.log,
 	}
 }
