@@ -132,7 +132,7 @@ func (e *postgres) forUpdate() string { return " FOR UPDATE" }
 // isBadRow goes by the classes of what is wrong with data.
 // Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
 func (e *postgres) isBadRow(err error) bool {
-	switch codeOf(err).Class() {
+	switch classOf(err) {
 	case "22", "23", "54": // data exceptions, violated constraints, exceeded limits
 		return true
 	}
@@ -142,11 +142,15 @@ func (e *postgres) isBadRow(err error) bool {
 // isLost is told by a server that takes no writes any more, after a failover, and by a database
 // without our tables, put in the place of the one that was open.
 func (e *postgres) isLost(err error) bool {
-	switch codeOf(err) {
-	case pqerror.ReadOnlySQLTransaction, pqerror.UndefinedTable, pqerror.UndefinedColumn:
-		return true
-	}
-	return false
+	code := codeOf(err)
+	return isReadOnly(err) || code == pqerror.UndefinedTable || code == pqerror.UndefinedColumn
+}
+
+// isReadOnly reports whether a server takes no writes. A standby says of a transaction that is to
+// write that it has no such feature.
+func isReadOnly(err error) bool {
+	code := codeOf(err)
+	return code == pqerror.ReadOnlySQLTransaction || code == pqerror.FeatureNotSupported
 }
 
 func codeOf(err error) pqerror.Code {
@@ -155,6 +159,15 @@ func codeOf(err error) pqerror.Code {
 		return ""
 	}
 	return of.Code
+}
+
+// classOf is what kind of error the server tells of; "" where it is not the server that does.
+func classOf(err error) pqerror.Class {
+	code := codeOf(err)
+	if len(code) != len("00000") {
+		return ""
+	}
+	return code.Class()
 }
 
 // load copies the rows into a table of this session alone, and from there into the table, in

@@ -29,7 +29,6 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
-	"github.com/lib/pq/pqerror"
 )
 
 // Config says where the tables are: one of both is given.
@@ -260,9 +259,8 @@ func (s *Store) Ping(ctx context.Context) error {
 // IsAway reports whether an error tells that the database cannot be reached, or takes nothing, for
 // now. What waiting does not mend, such as a wrong password, is no such error.
 func IsAway(err error) bool {
-	if code := codeOf(err); code != "" {
-		class := code.Class()
-		return class == "08" || class == "53" || class == "57" || code == pqerror.ReadOnlySQLTransaction
+	if class := classOf(err); class != "" {
+		return class == "08" || class == "53" || class == "57" || isReadOnly(err)
 	}
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, context.DeadlineExceeded)

@@ -49,6 +49,43 @@ func NewServer(settings ...string) (_ *Server, err error) {
 	return s, nil
 }
 
+// NewStandby makes a server that follows another one, and starts it. The other one commits
+// nothing from then on that the standby has not.
+func (s *Server) NewStandby() (_ *Server, err error) {
+	dir, err := os.MkdirTemp("", "standby-")
+	if err != nil {
+		return nil, err
+	}
+	standby := &Server{bin: s.bin, dir: dir, settings: s.settings}
+	cmd, err := standby.command("pg_basebackup", "--host", s.dir, "--username", "postgres", "--pgdata", standby.data(), "--write-recovery-conf",
+		"--checkpoint", "fast", "--no-sync")
+	if err == nil {
+		var out []byte
+		if out, err = cmd.CombinedOutput(); err != nil {
+			err = fmt.Errorf("copying a PostgreSQL cluster: %w\n%s", err, out)
+		}
+	}
+	if err == nil {
+		err = standby.Start()
+	}
+	if err == nil {
+		err = s.Exec("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+	}
+	if err != nil {
+		return nil, errors.Join(err, standby.Remove())
+	}
+	return standby, nil
+}
+
+// Promote makes a standby a primary.
+func (s *Server) Promote() error { return s.Exec("postgres", "SELECT pg_promote()") }
+
+// URLOfBoth is the URL of a database on either of two servers.
+func (s *Server) URLOfBoth(other *Server, database string) string {
+	query := url.Values{"host": {s.dir + "," + other.dir}, "sslmode": {"disable"}}
+	return (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/" + database, RawQuery: query.Encode()}).String()
+}
+
 // ListenTCP makes a server listen on a free port of the loopback as well, from its next start on.
 func (s *Server) ListenTCP() error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

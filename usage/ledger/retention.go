@@ -9,10 +9,12 @@ import (
 
 const (
 	maintainEvery   = time.Minute
+	maintainAgain   = 10 * time.Second // after a failure
 	maintainTimeout = 10 * time.Second
 )
 
-// maintain has the store make room and remove what is old, once a minute.
+// maintain has the store make room and remove what is old, once a minute, and
+// sooner where it could not.
 func (l *Ledger) maintain(ctx context.Context, now time.Time) {
 	if now.Before(l.maintenance) || now.Before(l.notBefore) {
 		return
@@ -24,5 +26,9 @@ func (l *Ledger) maintain(ctx context.Context, now time.Time) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, maintainTimeout)
 	defer cancel()
-	l.went(maintaining, l.c.Store.Maintain(ctx, now, keep))
+	err := l.c.Store.Maintain(ctx, now, keep)
+	if err != nil {
+		l.maintenance = now.Add(maintainAgain)
+	}
+	l.went(maintaining, err)
 }
