@@ -53,6 +53,18 @@ func ShareSecret(path, own string, agree func(proposed []byte) (agreed []byte, e
 	return err
 }
 
+// ReadSecret reads the secret in a file; nil if there is no file.
+func ReadSecret(path string) ([]byte, error) {
+	secret, err := readSecret(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("loading the secret for key ids: %w", err)
+	}
+	return secret, nil
+}
+
 func readSecret(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {

@@ -31,8 +31,9 @@ func onEach(t *testing.T, test func(t *testing.T, s *testStore)) {
 // testStore is a store, and the tables as another program sees them.
 type testStore struct {
 	*Store
-	db  *sqlx.DB
-	url string // of PostgreSQL
+	db   *sqlx.DB
+	url  string // of PostgreSQL
+	path string // of SQLite
 }
 
 func newSQLiteStore(t testing.TB) *testStore {
@@ -55,7 +56,7 @@ func opened(t testing.TB, c Config, driver, dsn string) *testStore {
 	db, err := sqlx.Open(driver, dsn)
 	do(t, err)
 	t.Cleanup(func() { db.Close() })
-	return &testStore{s, db, c.URL}
+	return &testStore{s, db, c.URL, c.Path}
 }
 
 // row is a row in which no two figures are the same.

@@ -23,6 +23,9 @@ import (
 	"ai-gateway/usage/wal"
 )
 
+// keyIDSecret is the name of the secret that key ids are made with, where gateways share it.
+const keyIDSecret = "key-id-secret"
+
 const (
 	openWithin  = time.Minute      // that the tables open at the start, while others bring them up to date
 	agreeWithin = 15 * time.Second // that a database answers at the start
@@ -159,7 +162,7 @@ func shareSecret(ctx context.Context, url config.DatabaseURL, state stateFiles, 
 	ctx, cancel := context.WithTimeout(ctx, agreeWithin)
 	defer cancel()
 	return auth.ShareSecret(secretOf(url, state), state.secret(), func(proposed []byte) ([]byte, error) {
-		return tables.Agree(ctx, "key-id-secret", proposed)
+		return tables.Agree(ctx, keyIDSecret, proposed)
 	})
 }
 

@@ -1,0 +1,250 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+)
+
+// Copied says how much of a table was copied.
+type Copied struct {
+	Table string
+	Rows  int64 // in the file, each of which is in the database as well
+	New   int64 // of them, those that this run has looked at
+}
+
+// copyAtOnce is how many rows are copied in one transaction.
+const copyAtOnce = 1000
+
+// CopyFrom copies what a SQLite file has into a PostgreSQL database. Rows that are there stay as
+// they are. It goes on where a run before ended, and counts each batch in the database before it
+// goes on to the next. Nobody may write to the file meanwhile.
+func (s *Store) CopyFrom(ctx context.Context, file string, done func(Copied)) error {
+	to, ok := s.engine.(*postgres)
+	if !ok {
+		return errors.New("rows are copied into a PostgreSQL database only")
+	}
+	from, err := Open(ctx, Config{Path: file, Exclusive: true})
+	if err != nil {
+		return err
+	}
+	c := copying{from: from, to: s, source: file}
+	tables, err := c.tables(ctx)
+	if err == nil {
+		err = c.makeDays(ctx, to)
+	}
+	for _, table := range tables {
+		if err != nil {
+			break
+		}
+		var copied Copied
+		if copied, err = c.table(ctx, table); err == nil {
+			done(copied)
+		}
+	}
+	return errors.Join(err, from.Close())
+}
+
+// copying is a copy from a file into a database.
+type copying struct {
+	from, to *Store
+	source   string
+}
+
+// tables are those of the file, but for what a database keeps of its own.
+func (c *copying) tables(ctx context.Context) (names []string, err error) {
+	err = c.from.read(ctx, "reading which tables there are", func(conn *sqlx.Conn) error {
+		return conn.SelectContext(ctx, &names, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name <> ? ORDER BY name`,
+			goose.DefaultTablename)
+	})
+	return names, err
+}
+
+// makeDays makes the partitions of all days that the file has rows of.
+func (c *copying) makeDays(ctx context.Context, to *postgres) error {
+	for _, table := range partitioned() {
+		var days []string
+		err := c.from.read(ctx, "reading the days of "+table, func(conn *sqlx.Conn) error {
+			return conn.SelectContext(ctx, &days, "SELECT DISTINCT substr(started_at, 1, 10) FROM "+table)
+		})
+		if err != nil {
+			return err
+		}
+		for _, text := range days {
+			day, err := time.Parse(time.DateOnly, text)
+			if err == nil {
+				err = makePartition(ctx, c.to, table, day)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// column is one of a table; place is its place in the primary key, from 1, or 0.
+type column struct {
+	Name  string `db:"name"`
+	Place int    `db:"pk"`
+}
+
+// progress is how far a table is copied, kept in the database.
+type progress struct {
+	Last []string // the key of the last row that was copied; none before the first
+	Rows int64    // up to it
+}
+
+func (c *copying) table(ctx context.Context, table string) (Copied, error) {
+	columns, keys, err := c.columns(ctx, table)
+	if err != nil {
+		return Copied{}, err
+	}
+	at, err := c.progress(ctx, table)
+	copied := Copied{Table: table}
+	for more := true; err == nil && more; {
+		var rows [][]any
+		if rows, err = c.batch(ctx, table, columns, keys, at.Last); err == nil && len(rows) > 0 {
+			at.Last, at.Rows = keyOf(rows[len(rows)-1], columns, keys), at.Rows+int64(len(rows))
+			err = c.write(ctx, table, columns, keys, rows, at)
+		}
+		copied.New += int64(len(rows))
+		more = len(rows) == copyAtOnce
+	}
+	if err != nil {
+		return copied, err
+	}
+	err = c.from.read(ctx, "counting "+table, func(conn *sqlx.Conn) error {
+		return conn.GetContext(ctx, &copied.Rows, "SELECT COUNT(*) FROM "+table)
+	})
+	if err == nil && copied.Rows != at.Rows {
+		err = fmt.Errorf("%s has %d rows in the file, %d were copied: rows were added or removed meanwhile; empty the database and begin again", table, copied.Rows, at.Rows)
+	}
+	return copied, err
+}
+
+func (c *copying) columns(ctx context.Context, table string) (names, keys []string, err error) {
+	var columns []column
+	err = c.from.read(ctx, "reading the columns of "+table, func(conn *sqlx.Conn) error {
+		return conn.SelectContext(ctx, &columns, `SELECT name, pk FROM pragma_table_info(?)`, table)
+	})
+	for _, column := range columns {
+		names = append(names, column.Name)
+	}
+	slices.SortStableFunc(columns, func(a, b column) int { return a.Place - b.Place })
+	for _, column := range columns {
+		if column.Place > 0 {
+			keys = append(keys, column.Name)
+		}
+	}
+	if err == nil && len(keys) == 0 {
+		err = fmt.Errorf("table %q has no primary key to copy it by", table)
+	}
+	return names, keys, err
+}
+
+// batch reads the rows that follow a key.
+func (c *copying) batch(ctx context.Context, table string, columns, keys, after []string) (rows [][]any, err error) {
+	key, where, args := strings.Join(keys, ", "), "", []any(nil)
+	if len(after) > 0 {
+		where = fmt.Sprintf("WHERE (%s) > (?%s)", key, strings.Repeat(", ?", len(keys)-1))
+		for _, v := range after {
+			args = append(args, v)
+		}
+	}
+	query := fmt.Sprintf("SELECT %s FROM %s %s ORDER BY %s LIMIT %d", strings.Join(columns, ", "), table, where, key, copyAtOnce)
+	err = c.from.read(ctx, "reading "+table, func(conn *sqlx.Conn) error {
+		found, err := conn.QueryxContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		defer found.Close()
+		for found.Next() {
+			row, err := found.SliceScan()
+			if err != nil {
+				return err
+			}
+			rows = append(rows, row)
+		}
+		return found.Err()
+	})
+	return rows, err
+}
+
+func keyOf(row []any, columns, keys []string) (key []string) {
+	for _, name := range keys {
+		key = append(key, fmt.Sprint(row[slices.Index(columns, name)]))
+	}
+	return key
+}
+
+// write writes rows, finds as many in the database, and notes how far it is.
+func (c *copying) write(ctx context.Context, table string, columns, keys []string, rows [][]any, at progress) error {
+	b := &batch{table: table, columns: columns, key: strings.Join(keys, ", "), conflict: conflictOf(table, keys)}
+	var wanted []any
+	for _, row := range rows {
+		for i, v := range row {
+			if s, ok := v.(string); ok {
+				row[i] = text(s)
+			}
+		}
+		b.add(row...)
+		for _, name := range keys {
+			wanted = append(wanted, row[slices.Index(columns, name)])
+		}
+	}
+	return c.to.transact(ctx, "copying "+table, func(tx *sqlx.Tx) error {
+		if err := c.to.engine.load(ctx, tx, b); err != nil {
+			return err
+		}
+		one := "(?" + strings.Repeat(", ?", len(keys)-1) + ")"
+		var n int
+		err := tx.GetContext(ctx, &n, tx.Rebind(fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE (%s) IN (%s%s)", table, b.key, one, strings.Repeat(", "+one, len(rows)-1))), wanted...)
+		if err != nil {
+			return err
+		}
+		if n != len(rows) {
+			return fmt.Errorf("of %d rows of %s, %d are in the database", len(rows), table, n)
+		}
+		return c.saveProgress(ctx, tx, table, at)
+	})
+}
+
+// conflictOf says what becomes of rows that are there. Changes are counted on from the larger number.
+func conflictOf(table string, keys []string) string {
+	if table == "changes" {
+		return "ON CONFLICT (id) DO UPDATE SET version = GREATEST(changes.version, excluded.version)"
+	}
+	return "ON CONFLICT (" + strings.Join(keys, ", ") + ") DO NOTHING"
+}
+
+func (c *copying) progressName(table string) string { return "copied " + table + " from " + c.source }
+
+func (c *copying) progress(ctx context.Context, table string) (at progress, err error) {
+	err = c.to.read(ctx, "reading how far "+table+" is copied", func(conn *sqlx.Conn) error {
+		var texts []string
+		err := conn.SelectContext(ctx, &texts, conn.Rebind(`SELECT value FROM shared_values WHERE name = ?`), c.progressName(table))
+		if err != nil || len(texts) == 0 {
+			return err
+		}
+		return json.Unmarshal([]byte(texts[0]), &at)
+	})
+	return at, err
+}
+
+func (c *copying) saveProgress(ctx context.Context, tx *sqlx.Tx, table string, at progress) error {
+	text, err := json.Marshal(at)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, tx.Rebind(`INSERT INTO shared_values (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`),
+		c.progressName(table), string(text))
+	return err
+}
