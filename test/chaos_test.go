@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"ai-gateway/store/storetest"
 	"ai-gateway/test/fakeprovider"
 )
 
@@ -30,7 +31,9 @@ type chaos struct {
 	fake     *fakeprovider.Provider
 	duration time.Duration
 	killEach time.Duration
-	victims  []string // of whom one is killed at a time
+	victims  []string          // of whom one is killed at a time
+	postgres *storetest.Server // nil where the tables are in a file
+	env      []string          // that says where the tables are
 
 	requests atomic.Int64
 	kills    []kill
@@ -38,7 +41,7 @@ type chaos struct {
 
 // kill is what was killed, and when.
 type kill struct {
-	of string // serve, envoy or both
+	of string // serve, envoy, both or postgres
 	at time.Time
 }
 
@@ -86,7 +89,19 @@ func newChaos(t *testing.T, binary string, duration, killEach time.Duration, env
 	if err := p.waitReady(readyWithin); err != nil {
 		t.Fatal(err)
 	}
-	return &chaos{t: t, p: p, fake: fake, duration: duration, killEach: killEach, victims: []string{"serve", "serve", "envoy", "both"}}
+	return &chaos{t: t, p: p, fake: fake, duration: duration, killEach: killEach, victims: []string{"serve", "serve", "envoy", "both"},
+		env: []string{"DATABASE_PATH=" + p.database}}
+}
+
+// onPostgres is chaos whose tables are in a PostgreSQL that is among the victims.
+func onPostgres(t *testing.T, duration, killEach time.Duration) *chaos {
+	t.Helper()
+	server, url := storetest.Start(t)
+	env := []string{"DATABASE_PATH=", "DATABASE_URL=" + url, "AI_GATEWAY_STATE_DIR=" + filepath.Join(t.TempDir(), "state")}
+	c := newChaos(t, binaryVariable, duration, killEach, env...)
+	c.p.databaseURL, c.postgres, c.env = url, server, env
+	c.victims = append(c.victims, "postgres", "postgres", "postgres")
+	return c
 }
 
 // run makes the load and kills, waits until all is settled, and returns what is wrong
@@ -130,16 +145,43 @@ func (c *chaos) killAtRandom(ctx context.Context) {
 		case <-time.After(c.killEach/2 + rand.N(c.killEach)):
 		}
 		of := c.victims[rand.IntN(len(c.victims))]
-		victims := []string{of}
-		if of == "both" {
-			victims = []string{"serve", "envoy"}
-		}
-		for _, victim := range victims {
-			if err := c.p.signal(victim, syscall.SIGKILL); err != nil {
-				c.t.Logf("killing %s: %v", victim, err) // it is just being started again
-			}
-		}
+		c.kill(of)
 		c.kills = append(c.kills, kill{of, time.Now()})
+	}
+}
+
+func (c *chaos) kill(of string) {
+	victims := []string{of}
+	switch of {
+	case "postgres":
+		c.interruptPostgres()
+		return
+	case "both":
+		victims = []string{"serve", "envoy"}
+	}
+	for _, victim := range victims {
+		if err := c.p.signal(victim, syscall.SIGKILL); err != nil {
+			c.t.Logf("killing %s: %v", victim, err) // it is just being started again
+		}
+	}
+}
+
+// interruptPostgres kills, restarts or holds the database for a while.
+func (c *chaos) interruptPostgres() {
+	away := 200*time.Millisecond + rand.N(3*time.Second)
+	begin, end := c.postgres.Kill, c.postgres.Start
+	switch rand.IntN(3) {
+	case 0:
+		begin = c.postgres.Stop
+	case 1:
+		begin, end = c.postgres.Hang, c.postgres.Resume
+	}
+	if err := begin(); err != nil {
+		c.t.Errorf("taking PostgreSQL away: %v", err)
+	}
+	time.Sleep(away)
+	if err := end(); err != nil {
+		c.t.Errorf("bringing PostgreSQL back: %v", err)
 	}
 }
 
@@ -222,7 +264,7 @@ func (c *chaos) compare() error {
 // flushed its line: the gateway alone may have seen its end, or nobody.
 func (c *chaos) mayBeEstimated(call fakeprovider.Call) bool {
 	for _, k := range c.kills {
-		if k.of != "serve" && k.at.After(call.At.Add(-time.Second)) && k.at.Before(call.EndedAt.Add(journalLag)) {
+		if k.of != "serve" && k.of != "postgres" && k.at.After(call.At.Add(-time.Second)) && k.at.Before(call.EndedAt.Add(journalLag)) {
 			return true
 		}
 	}
@@ -290,11 +332,29 @@ func (t totals) err() error {
 
 // TestNothingIsUnbilledOrBilledTwiceWhateverIsKilled is the chaos proof.
 func TestNothingIsUnbilledOrBilledTwiceWhateverIsKilled(t *testing.T) {
-	c := newChaos(t, binaryVariable, chaosSeconds(t), 2*time.Second)
+	newChaos(t, binaryVariable, chaosSeconds(t), 2*time.Second).prove()
+}
+
+func TestNothingIsUnbilledOrBilledTwiceWhateverIsKilledPostgreSQLToo(t *testing.T) {
+	c := onPostgres(t, chaosSeconds(t), 2*time.Second)
+	c.prove()
+	if err := command(&strings.Builder{}, c.env, "reprice", "--from", "1h", "--to", "0s", "--dry-run"); err != nil {
+		t.Errorf("repricing: %v", err)
+	}
+}
+
+// prove runs chaos, and holds the tables against the provider's books and both witnesses.
+func (c *chaos) prove() {
+	t := c.t
+	t.Helper()
 	if err := c.run(); err != nil {
 		t.Error(err)
 	}
-	if len(c.kills) < 20 && chaosSeconds(t) >= time.Minute {
+	atLeast := 20
+	if c.postgres != nil {
+		atLeast = 10 // it is away for a while each time
+	}
+	if len(c.kills) < atLeast && chaosSeconds(t) >= time.Minute {
 		t.Errorf("only %d kills", len(c.kills))
 	}
 	if err := c.p.stop(); err != nil {
@@ -306,7 +366,7 @@ func TestNothingIsUnbilledOrBilledTwiceWhateverIsKilled(t *testing.T) {
 // reconcile holds the tables against both witnesses, by the gateway's own command.
 func (c *chaos) reconcile() {
 	var out bytes.Buffer
-	if err := command(&out, []string{"DATABASE_PATH=" + c.p.database}, "reconcile", "--from", "1h", "--to", "0s"); err != nil {
+	if err := command(&out, c.env, "reconcile", "--from", "1h", "--to", "0s"); err != nil {
 		c.t.Errorf("reconcile: %v\n%s", err, &out)
 	}
 }

@@ -92,12 +92,13 @@ func command(out io.Writer, env []string, args ...string) error {
 
 // process is a gateway as it runs: `ai-gateway run` and its children.
 type process struct {
-	cmd      *exec.Cmd
-	dir      string // its TMPDIR, and where its database is
-	address  string
-	database string
-	logs     *logs
-	ended    chan struct{} // closed when `run` has ended
+	cmd         *exec.Cmd
+	dir         string // its TMPDIR, and where its database is
+	address     string
+	database    string
+	databaseURL string // of PostgreSQL, instead
+	logs        *logs
+	ended       chan struct{} // closed when `run` has ended
 }
 
 // logs keeps what a process prints.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	_ "github.com/lib/pq"  // the driver "postgres"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
@@ -15,7 +16,7 @@ type row map[string]any
 
 // rows reads the tables themselves, not what the gateway says of them.
 func (p *process) rows() ([]row, error) {
-	db, err := sqlx.Open("sqlite", "file:"+p.database+"?_pragma=busy_timeout(5000)")
+	db, err := p.openTables()
 	if err != nil {
 		return nil, err
 	}
@@ -42,8 +43,21 @@ func (p *process) rows() ([]row, error) {
 	return rows, found.Err()
 }
 
+// openTables opens them as a program of somebody else's does.
+func (p *process) openTables() (*sqlx.DB, error) {
+	if p.databaseURL != "" {
+		return sqlx.Open("postgres", p.databaseURL)
+	}
+	return sqlx.Open("sqlite", "file:"+p.database+"?_pragma=busy_timeout(5000)")
+}
+
 // plain gives values the types that JSON has.
 func (r row) plain() (row, error) {
+	for name, v := range r {
+		if text, ok := v.([]byte); ok {
+			r[name] = string(text)
+		}
+	}
 	b, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
