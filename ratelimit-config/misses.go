@@ -38,7 +38,7 @@ func (l *Limiter) Stats() gateway.LimitStats {
 		s.Counts = l.memory.len()
 		return s
 	}
-	s.Lost, s.Waiting = l.remote.lost.Load(), len(l.remote.charges)
+	s.Lost, s.Waiting = l.remote.lost.Load(), int(l.remote.pending.Load())
 	if why := l.remote.away(); why != "" {
 		s.Away = why
 	}

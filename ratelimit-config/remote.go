@@ -24,6 +24,7 @@ const (
 	chargeWorkers = 4
 	chargeTimeout = 2 * time.Second
 	chargeRetry   = 250 * time.Millisecond
+	chargeUnknown = 5 * time.Second // how long a service is given to learn of a limit
 	chargeDrain   = 2 * time.Second
 )
 
@@ -34,7 +35,8 @@ type remote struct {
 	client  ratelimit.RateLimitServiceClient
 	asking  chan struct{} // a place for each call
 	charges chan charge
-	lost    atomic.Int64
+	pending atomic.Int64 // charges that are queued or under way
+	lost    atomic.Int64 // tokens
 	health  breaker
 }
 
@@ -158,12 +160,19 @@ func (r *remote) charge(t *tier, b *bound, subject string, hits int64, done func
 		done()
 		return
 	}
+	r.pending.Add(1)
 	select {
 	case r.charges <- charge{tier: t, bound: b, subject: subject, hits: uint64(hits), until: endOfPeriod(r.c.Now(), b.Per), done: done}:
 	default:
-		r.lost.Add(hits)
-		done()
+		r.end(done, hits)
 	}
+}
+
+// end notes that a charge was made but for some tokens, which are lost.
+func (r *remote) end(done func(), lost int64) {
+	r.lost.Add(lost)
+	r.pending.Add(-1)
+	done()
 }
 
 // run charges what is queued until ctx ends, and then what is left, as far as there is time.
@@ -204,21 +213,22 @@ func (r *remote) chargeAll(ctx, calls context.Context) {
 // out a call later that we have given up. So after a failure we only look until there is an
 // answer, and then charge again: an outage may charge twice, but not many times.
 func (r *remote) makeCharge(ctx context.Context, c charge) {
-	defer c.done()
 	entries := c.tier.entries(c.bound.name, c.subject)
-	hits := c.hits
+	began, hits := time.Now(), c.hits
 	for {
 		err := r.tryCharge(ctx, entries, hits)
 		switch {
 		case err == nil && hits > 0:
+			r.end(c.done, 0)
 			return
 		case err == nil:
 			hits = c.hits
 			continue
 		}
 		hits = 0
-		if !pause(ctx, chargeRetry) || !r.c.Now().Before(c.until) {
-			r.lost.Add(int64(c.hits))
+		tooLate := !r.c.Now().Before(c.until) || errors.Is(err, errUnknownLimit) && time.Since(began) > chargeUnknown
+		if tooLate || !pause(ctx, chargeRetry) {
+			r.end(c.done, int64(c.hits))
 			return
 		}
 	}
@@ -227,9 +237,12 @@ func (r *remote) makeCharge(ctx context.Context, c charge) {
 func (r *remote) tryCharge(ctx context.Context, entries []*descriptor.RateLimitDescriptor_Entry, hits uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, chargeTimeout)
 	defer cancel()
-	_, err := r.client.ShouldRateLimit(ctx, &ratelimit.RateLimitRequest{Domain: domain, Descriptors: []*descriptor.RateLimitDescriptor{
+	answer, err := r.client.ShouldRateLimit(ctx, &ratelimit.RateLimitRequest{Domain: domain, Descriptors: []*descriptor.RateLimitDescriptor{
 		{Entries: entries, HitsAddend: wrapperspb.UInt64(hits)},
 	}})
+	if err == nil && (len(answer.GetStatuses()) != 1 || answer.GetStatuses()[0].GetCurrentLimit() == nil) {
+		return errUnknownLimit // nothing was counted
+	}
 	return err
 }
 

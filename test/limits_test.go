@@ -223,6 +223,7 @@ func (l *tally) begin() {
 	if _, err := l.waitRows(asked); err != nil {
 		l.t.Fatal(err)
 	}
+	waitUntil(l.t, "nothing is to be charged any more", func() bool { return l.limiter(l.t).Limits.Waiting == 0 })
 	booked, _ := l.booked()
 	charged, told := l.look()
 	if l.ahead = booked - charged; !told || l.ahead < 0 {
