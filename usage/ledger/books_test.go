@@ -31,6 +31,7 @@ type books struct {
 	grace, orphanGrace time.Duration
 	rotation           accesslog.Rotation
 	keep               time.Duration
+	wrap               func(Store) Store // nil for none
 	stop               func()
 
 	mu   sync.Mutex
@@ -78,7 +79,11 @@ func (b *books) start() {
 	b.used = nil
 	b.mu.Unlock()
 	b.store, b.db, b.wal = tables, openDB(b.t, b.database()), openWAL(b.t, b.walFolder())
-	b.Ledger = New(Config{Store: tables, WAL: b.wal, AccessLog: b.accessLog(), Grace: b.grace,
+	to := Store(tables)
+	if b.wrap != nil {
+		to = b.wrap(tables)
+	}
+	b.Ledger = New(Config{Store: to, WAL: b.wal, AccessLog: b.accessLog(), Grace: b.grace,
 		OrphanGrace: b.orphanGrace, MaxBytes: 1 << 30, MaxAge: time.Hour, Rotation: b.rotation, Keep: func() gateway.Retention { return gateway.Retention{Prompts: b.keep} },
 		Used: func(u Used) {
 			b.mu.Lock()

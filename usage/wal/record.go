@@ -80,15 +80,15 @@ func appendFlag(b []byte, field protowire.Number, v bool) []byte {
 	return appendCount(b, field, 1)
 }
 
-// appendMessage appends what f appends as a nested message. Its length is written in two
-// bytes, so it is at most 16 KiB: a price with all its tiers, the largest of them, takes
-// a few hundred bytes.
+// appendMessage appends what f appends as a nested message. Its length is written in three
+// bytes, so it is at most 2 MiB: a price with all its tiers, the largest of them, takes a
+// few hundred bytes, and its configuration bounds no tiers.
 func appendMessage(b []byte, field protowire.Number, f func([]byte) []byte) []byte {
 	b = protowire.AppendTag(b, field, protowire.BytesType)
 	from := len(b)
-	b = f(append(b, 0, 0))
-	size := len(b) - from - 2
-	b[from], b[from+1] = byte(size)|0x80, byte(size>>7) // a varint may be longer than it need be
+	b = f(append(b, 0, 0, 0))
+	size := len(b) - from - 3
+	b[from], b[from+1], b[from+2] = byte(size)|0x80, byte(size>>7)|0x80, byte(size>>14) // a varint may be longer than it need be
 	return b
 }
 

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -54,5 +55,27 @@ func TestARecordGivesBackAllThatBillingNeeds(t *testing.T) {
 	do(t, err)
 	if diff := cmp.Diff(&s, read); diff != "" {
 		t.Errorf("the settlement (- written, + read):\n%s", diff)
+	}
+}
+
+// TestTextsOfEveryLengthComeBack goes by the lengths at which the length of a text's length
+// changes.
+func TestTextsOfEveryLengthComeBack(t *testing.T) {
+	for _, n := range []int{0, 1, 126, 127, 128, 129, 255, 256, 16_383, 16_384, 70_000} {
+		text := func(letter string) string { return strings.Repeat(letter, n) }
+		want := intent()
+		want.RequestID, want.KeyLabel, want.ClientIP, want.UserID, want.Team, want.Tags = text("a"), text("b"), text("c"), text("d"), text("e"), text("f")
+		want.KeyID, want.Model, want.ServiceTier, want.Price.Version = gateway.KeyID(text("g")), gateway.Model(text("h")), text("i"), text("j")
+		want.Steps = []gateway.Step{{Backend: text("k"), UpstreamModel: gateway.Model(text("l"))}, {Backend: text("m")}}
+		got, err := readIntent(appendIntent(nil, &want))
+		if diff := cmp.Diff(&want, got); err != nil || diff != "" {
+			t.Errorf("%v, the intent with texts of %d bytes (- written, + read):\n%.2000s", err, n, diff)
+		}
+		settled := settlement(want)
+		settled.Prompt, settled.Answer.Text, settled.Answer.ErrorCode, settled.Answer.ServiceTier = text("n"), text("o"), text("p"), text("q")
+		read, err := readSettlement(appendSettlement(nil, &settled))
+		if diff := cmp.Diff(&settled, read); err != nil || diff != "" {
+			t.Errorf("%v, the settlement with texts of %d bytes (- written, + read):\n%.2000s", err, n, diff)
+		}
 	}
 }
