@@ -7,6 +7,7 @@ export PYTHON
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GREMLINS      := github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # Where the price book comes from, and the day on which its newest version was looked for.
@@ -31,7 +32,7 @@ SDK_NODE := test/sdktest/node
 SDK_PYTHON := test/sdktest/python/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run build setup test-setup test test-browser screenshots chaos bench docs check prices clean
+.PHONY: help run build setup test-setup test test-browser screenshots chaos mutants bench docs check prices clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -85,6 +86,15 @@ screenshots: build ## take a picture of every page of the dashboard, in both the
 chaos: test-setup ## kill everything for ten minutes on each database, press serve with 4,000 streams, and hold the tables against the provider's books
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && CHAOS_SECONDS=600 $(GO) test -count 1 -timeout 32m -v \
 	-run 'TestNothingIsUnbilledOrBilledTwiceWhateverIsKilled|TestClientsThatDoNotReadHoldUpNobody|TestAServeThatIsSlowToReadLosesNothing' ./test
+
+# The rooms in which mistakes cost money, or for which there is no other net.
+MUTANTS := gateway pricing xds control usage/wal usage/ledger provider extproc store
+
+# In a copy of what is committed: the tool copies the whole folder, installed tools and all.
+mutants: ## make small mistakes in MUTANTS, one at a time, and list those that no test of the room catches: hours
+	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && git archive HEAD | tar -x -C "$$copy" && cd "$$copy" && \
+	for room in $(MUTANTS); do echo "== $$room" && \
+	$(GO) run $(GREMLINS) unleash --workers 1 --timeout-coefficient 10 --output-statuses lct ./$$room; done
 
 bench: build ## measure the gateway beside a bare Envoy: about nine minutes on a quiet machine
 	@$(GO) build -o bin/bench ./bench/cmd

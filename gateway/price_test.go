@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/big"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var tieredPrice = Price{
@@ -95,6 +97,63 @@ func TestACostBeyondAllBoundsIsTheLargest(t *testing.T) {
 		if got, known := p.Cost(c.usage, ""); got != c.want || !known {
 			t.Errorf("cost of %+v at %d is %d, want %d", c.usage, c.price, got, c.want)
 		}
+	}
+}
+
+// serviced has tiers of its own for each service tier.
+var serviced = Price{
+	Rates: tieredPrice.Rates, Tiers: tieredPrice.Tiers,
+	ServiceTiers: []ServicePrice{
+		{Name: "flex", Rates: Rates{Input: USD}},
+		{Name: "priority", Rates: Rates{Input: 20 * USD}, Tiers: []Tier{{Above: 50, Rates: Rates{Input: 30 * USD}}}},
+	},
+}
+
+func TestAServiceTierHasItsOwnRatesOrNoKnownCost(t *testing.T) {
+	for _, c := range []struct {
+		tier   string
+		prompt int64
+		want   Money
+		known  bool
+	}{
+		{"", 100, 200_000, true}, {"", 1001, 4_004_000, true},
+		{"default", 100, 200_000, true},
+		{"flex", 100, 100_000, true}, {"flex", 1001, 1_001_000, true},
+		{"priority", 50, 1_000_000, true}, {"priority", 51, 1_530_000, true},
+		{"scale", 100, 0, false},
+	} {
+		if got, known := serviced.Cost(Usage{Prompt: c.prompt}, c.tier); got != c.want || known != c.known {
+			t.Errorf("%d tokens in tier %q cost %d (%t), want %d (%t)", c.prompt, c.tier, got, known, c.want, c.known)
+		}
+		if lines := serviced.Lines(Usage{Prompt: c.prompt}, c.tier); len(lines) == 1 != c.known {
+			t.Errorf("%d tokens in tier %q have the lines %+v", c.prompt, c.tier, lines)
+		}
+	}
+}
+
+func TestACostIsSplitIntoALineForEachKindOfTokens(t *testing.T) {
+	usage := Usage{Prompt: 1500, Cached: 400, CacheWrite: 300, Completion: 70, Reasoning: 20}
+	want := []PriceLine{
+		{"input", 800, 4 * USD, 3_200_000}, {"cached_input", 400, USD, 400_000}, {"cache_write", 300, 6 * USD, 1_800_000},
+		{"output", 50, 15 * USD, 750_000}, {"reasoning", 20, 18 * USD, 360_000},
+	}
+	got := tieredPrice.Lines(usage, "")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the lines (- expected, + seen):\n%s", diff)
+	}
+	var sum Money
+	for _, l := range got {
+		sum += l.Cost
+	}
+	if cost, _ := tieredPrice.Cost(usage, ""); sum != cost {
+		t.Errorf("the lines come to %d, the usage costs %d", sum, cost)
+	}
+	want = []PriceLine{{"input", 3, 2 * USD, 6_000}, {"reasoning", 2, 12 * USD, 24_000}}
+	if diff := cmp.Diff(want, tieredPrice.Lines(Usage{Prompt: 3, Completion: 2, Reasoning: 9}, "")); diff != "" {
+		t.Errorf("the lines of a part beyond its whole (- expected, + seen):\n%s", diff)
+	}
+	if got := tieredPrice.Lines(Usage{}, ""); got != nil {
+		t.Errorf("no tokens have the lines %+v", got)
 	}
 }
 
