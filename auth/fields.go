@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -232,7 +231,6 @@ const (
 	maxModels   = 1000
 	maxModel    = 256 // bytes of a pattern
 	maxNetworks = 1000
-	maxTags     = 16
 )
 
 // setModels sets the models that are allowed; null is every one, an empty list none.
@@ -307,13 +305,13 @@ func setTags(k *gateway.APIKey, v json.RawMessage) error {
 			return errors.New("must be an object of texts, each name at most once, or null")
 		}
 	}
-	if len(said) > maxTags {
-		return fmt.Errorf("must have at most %d entries", maxTags)
+	if len(said) > gateway.MaxTags {
+		return fmt.Errorf("must have at most %d entries", gateway.MaxTags)
 	}
-	tags, name := map[string]string{}, regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
+	tags := map[string]string{}
 	for _, f := range said {
-		if !name.MatchString(f.name) {
-			return errors.New("must have names of a-z 0-9 _ . - with at most 63 characters")
+		if !gateway.IsTagName(f.name) {
+			return fmt.Errorf("must have names of a-z 0-9 _ . - with at most %d characters", gateway.MaxTagName)
 		}
 		value, err := read[string](f.value, "a text")
 		if err == nil {

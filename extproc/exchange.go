@@ -85,6 +85,7 @@ type head struct {
 	requestID, client string
 	keys              [4]string // that the client sent, with their schemes
 	query             bool      // there is one
+	tags              string    // of the request and of its key, as a JSON object; "" for none
 }
 
 var errOrder = errors.New("message out of order")
@@ -264,6 +265,9 @@ func (x *exchange) readHead(m message) *gateway.Error {
 	if refusal := x.checkSize(h.contentLength); refusal != nil {
 		return refusal
 	}
+	if refusal := x.readTags(h.tags); refusal != nil {
+		return refusal
+	}
 	x.head.requestID = string(h.requestID)
 	if !validRequestID(x.head.requestID) {
 		x.head.requestID = uuid.NewString()
@@ -284,6 +288,20 @@ func (x *exchange) admit(h *headers) (refusal *gateway.Error) {
 	x.head.keys = [...]string{c.Authorization, c.APIKey, c.XAPIKey, c.ProviderKey}
 	x.admission, refusal = x.c.Admit(c)
 	return refusal
+}
+
+// readTags keeps the request's tags and those of its key.
+func (x *exchange) readTags(header []byte) *gateway.Error {
+	x.head.tags = x.admission.Caller.Tags
+	if len(header) == 0 {
+		return nil
+	}
+	sent, err := gateway.ParseTags(string(header))
+	if err != nil {
+		return gateway.BadRequest("invalid_tags", gateway.TagsHeader, "The header X-Gateway-Tags "+err.Error()+".")
+	}
+	x.head.tags = gateway.WithOwnTags(sent, x.head.tags)
+	return nil
 }
 
 // checkSize refuses a declared length early. Nothing is reserved by it: else
@@ -382,7 +400,7 @@ func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 	caller := x.admission.Caller
 	x.intent = gateway.Intent{
 		ID: id, RequestID: x.head.requestID, StartedAt: started,
-		KeyID: caller.Key.ID, KeyLabel: caller.Key.Label, UserID: caller.User, Team: caller.Team, Tags: caller.Tags,
+		KeyID: caller.Key.ID, KeyLabel: caller.Key.Label, UserID: caller.User, Team: caller.Team, Tags: x.head.tags,
 		ClientIP: x.head.client,
 		Endpoint: x.head.endpoint, Model: p.Model, Steps: p.Steps,
 		Stream: request.Stream, PromptTokens: request.PromptTokens, ServiceTier: request.ServiceTier,

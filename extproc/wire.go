@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"ai-gateway/gateway"
 )
 
 // The requests of envoy.service.ext_proc.v3 by hand: only the fields that we need
@@ -38,6 +40,7 @@ type headers struct {
 	authorization, apiKey, xAPIKey, providerKey                                  []byte // credentials
 	cookie, fetchSite, origin, authority                                         []byte // of a page of the gateway's own: its session
 	peer, forwardedFor                                                           []byte // Envoy's two ways to tell the client's address
+	tags                                                                         []byte // of all X-Gateway-Tags, with commas between them
 	repeated                                                                     []byte // the name of a credential that came twice, with different values
 }
 
@@ -74,6 +77,8 @@ func (h *headers) field(name []byte) *[]byte {
 		return &h.server
 	case "x-request-id":
 		return &h.requestID
+	case gateway.TagsHeader:
+		return &h.tags
 	case "x-envoy-external-address":
 		return &h.peer
 	case "x-forwarded-for":
@@ -198,9 +203,18 @@ func (h *headers) parseOne(b []byte) error {
 		if *field != nil && h.isCredential(field) && !bytes.Equal(*field, value) {
 			h.repeated = key
 		}
-		*field = value
+		*field = h.joined(field, value)
 	}
 	return err
+}
+
+// joined is a header's value with those of the same name before it, where it is a list.
+// Source: https://www.rfc-editor.org/rfc/rfc9110#section-5.3
+func (h *headers) joined(field *[]byte, value []byte) []byte {
+	if field != &h.tags || len(h.tags) == 0 {
+		return value
+	}
+	return bytes.Join([][]byte{h.tags, value}, []byte(","))
 }
 
 func (h *headers) isCredential(field *[]byte) bool {

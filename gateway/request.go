@@ -67,7 +67,7 @@ type Intent struct {
 	KeyLabel     string
 	UserID       string // whom the usage is booked to; empty for nobody that is known
 	Team         string // of the gateway key; empty for none
-	Tags         string // of the gateway key, as a JSON object; empty for none
+	Tags         string // of the request and its gateway key, as a JSON object; empty for none
 	ClientIP     string
 	Endpoint     Endpoint
 	Model        Model

@@ -130,7 +130,7 @@ func (c Config) extProc() *extproc.ExternalProcessor {
 			ResponseTrailerMode: extproc.ProcessingMode_SKIP,
 		},
 		ForwardRules: &extproc.HeaderForwardingRules{AllowedHeaders: anyOf(":method", ":path", ":authority", ":status",
-			"authorization", gateway.AzureKeyHeader, gateway.XAPIKeyHeader, gateway.ProviderKeyHeader,
+			"authorization", gateway.AzureKeyHeader, gateway.XAPIKeyHeader, gateway.ProviderKeyHeader, gateway.TagsHeader,
 			"cookie", "sec-fetch-site", "origin", // of the dashboard: its session
 			"content-type", "content-length", "content-encoding", "server", "x-request-id", "x-envoy-external-address")},
 		MetadataOptions: &extproc.MetadataOptions{ReceivingNamespaces: &extproc.MetadataOptions_MetadataNamespaces{
