@@ -5,7 +5,6 @@ package dashboardapi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -42,25 +41,25 @@ type Configuration struct {
 
 // Store is what the API asks of the store.
 type Store interface {
-	Costs(context.Context) ([]gateway.KeyCosts, error)
-	KeyCosts(context.Context, gateway.KeyID) (gateway.KeyCosts, error)                         // gateway.ErrNoKey for one that was never used
-	Prompts(ctx context.Context, key gateway.KeyID, limit int) ([]gateway.LoggedPrompt, error) // "" for all keys
-	Key(context.Context, gateway.KeyID) (gateway.APIKey, error)                                // gateway.ErrNoAPIKey for none
-	APIKeys(ctx context.Context, before gateway.KeyID, limit int) ([]gateway.APIKey, error)    // the newest first, behind one; "" begins
-	Audit(ctx context.Context, before int64, limit int) ([]gateway.AuditEntry, error)          // likewise; 0 begins
+	Costs(context.Context, gateway.RequestFilter) ([]gateway.KeyCosts, error)
+	Prompts(ctx context.Context, f gateway.PromptFilter, after gateway.RequestPlace, limit int) ([]gateway.LoggedPrompt, error)
+	Key(context.Context, gateway.KeyID) (gateway.APIKey, error)                             // gateway.ErrNoAPIKey for none
+	APIKeys(ctx context.Context, before gateway.KeyID, limit int) ([]gateway.APIKey, error) // the newest first, behind one; "" begins
+	Audit(ctx context.Context, before int64, limit int) ([]gateway.AuditEntry, error)       // likewise; 0 begins
 	Ping(context.Context) error
 
 	Requests(ctx context.Context, f gateway.RequestFilter, after gateway.RequestPlace, limit int) ([]gateway.RecordedRequest, error)
 	Request(context.Context, uuid.UUID) (gateway.RequestRecord, error) // gateway.ErrNoRequest
 	Usage(context.Context, gateway.UsageQuery) ([]gateway.UsageSum, error)
-	Latencies(ctx context.Context, q gateway.UsageQuery, whole bool) ([]gateway.LatencyCount, error)
+	Latencies(ctx context.Context, q gateway.UsageQuery, requests int64, whole bool) ([]gateway.LatencyCount, error)
 }
-
-const costsPath = "/api/costs"
 
 // Handler answers the API, and serves the dashboard.
 func Handler(a API) http.Handler {
 	pages, described, others := newPages(web), newOperations(a), handler{a.endpoints(), a.Entry, a.Log}
+	for _, e := range described.all { // so that their paths are known where their method is another
+		others.endpoints = append(others.endpoints, endpoint{e, unknownURL})
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case gateway.IsPage(r.URL.Path) && reads(r):
@@ -80,9 +79,6 @@ func (a API) endpoints() []endpoint {
 		{Endpoint{http.MethodGet, sessionPath, 0}, a.session},
 		{Endpoint{http.MethodPost, sessionPath, 0}, a.signIn},
 		{Endpoint{http.MethodDelete, sessionPath, 0}, a.signOut},
-		{Endpoint{http.MethodGet, costsPath, gateway.Member}, a.costs},
-		{Endpoint{http.MethodGet, costsPath + "/" + idMark, gateway.Member}, a.keyCosts},
-		{Endpoint{http.MethodGet, "/api/prompt-log", gateway.Member}, a.prompts},
 		{Endpoint{http.MethodGet, keysPath, gateway.Member}, a.keys},
 		{Endpoint{http.MethodPost, keysPath, gateway.Admin}, a.createKey},
 		{Endpoint{http.MethodPost, keysPath + "/" + idMark + "/rotate", gateway.Admin}, a.rotateKey},
@@ -91,60 +87,6 @@ func (a API) endpoints() []endpoint {
 		{Endpoint{http.MethodPatch, keysPath + "/" + idMark, gateway.Admin}, a.updateKey},
 		{Endpoint{http.MethodGet, "/api/audit", gateway.Admin}, a.audit},
 	}
-}
-
-// keyCosts shows what a key cost; to members, their own.
-func (a API) keyCosts(r *http.Request) (any, error) {
-	if !sees(r.Context(), idOf(r)) {
-		return nil, gateway.ErrNoKey
-	}
-	k, err := a.Store.KeyCosts(r.Context(), idOf(r))
-	return costsOfKey(k), err
-}
-
-// costs shows what each key cost; to members, their own.
-func (a API) costs(r *http.Request) (any, error) {
-	keys, err := a.costsFor(r)
-	if err != nil {
-		return nil, err
-	}
-	var total gateway.Sums
-	list := []Costs{}
-	for _, k := range keys {
-		total.Add(k.Sums)
-		list = append(list, costsOfKey(k))
-	}
-	return map[string]any{"total": costsOf(total), "keys": list}, nil
-}
-
-func (a API) costsFor(r *http.Request) ([]gateway.KeyCosts, error) {
-	c := callerOf(r)
-	if c.Role() >= gateway.Admin {
-		return a.Store.Costs(r.Context())
-	}
-	own, err := a.Store.KeyCosts(r.Context(), c.Key.ID)
-	if errors.Is(err, gateway.ErrNoKey) {
-		return nil, nil
-	}
-	return []gateway.KeyCosts{own}, err
-}
-
-// prompts shows the prompt log; to members, their own.
-func (a API) prompts(r *http.Request) (any, error) {
-	limit, err := limitOf(r.URL.Query(), defaultLimit)
-	if err != nil {
-		return nil, err
-	}
-	key := gateway.KeyID("")
-	if c := callerOf(r); c.Role() < gateway.Admin {
-		key = c.Key.ID
-	}
-	prompts, err := a.Store.Prompts(r.Context(), key, limit)
-	list := []Prompt{}
-	for _, p := range prompts {
-		list = append(list, promptOf(p))
-	}
-	return map[string]any{"data": list}, err
 }
 
 // limitOf is how many entries are asked for.

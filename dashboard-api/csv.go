@@ -24,6 +24,7 @@ func marshalCSV(w io.Writer, v any) error {
 		return fmt.Errorf("writing a table: %w", err)
 	}
 	writer := csv.NewWriter(w)
+	writer.UseCRLF = true // RFC 4180
 	for _, row := range t.table() {
 		for i := range row {
 			row[i] = plainCell(row[i])
@@ -83,5 +84,5 @@ func (p RequestPage) table() [][]string {
 		}
 		rows = append(rows, append(row, r.UsageSource, cost, strconv.FormatInt(r.DurationMS, 10), number(r.TTFTMS), r.ErrorCode))
 	}
-	return rows
+	return withCut(rows, p.Next)
 }

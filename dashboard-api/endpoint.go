@@ -68,7 +68,13 @@ func find(endpoints []endpoint, r *http.Request) (endpoint, error) {
 		return endpoint{}, &gateway.Error{Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed",
 			Message: "This URL takes " + strings.Join(methods, ", ") + " requests."}
 	}
-	return endpoint{}, notFound("unknown_url", "", fmt.Sprintf("Invalid URL (%s %s)", r.Method, r.URL.Path))
+	_, err := unknownURL(r)
+	return endpoint{}, err
+}
+
+// unknownURL is the answer to a request that no endpoint takes.
+func unknownURL(r *http.Request) (any, error) {
+	return nil, notFound("unknown_url", "", fmt.Sprintf("Invalid URL (%s %s)", r.Method, r.URL.Path))
 }
 
 // reads reports whether a request changes nothing.

@@ -42,6 +42,8 @@ func newOperations(a API) *operations {
 	mux := http.NewServeMux()
 	o := &operations{a: a, mux: mux, api: humago.New(mux, config), all: []Endpoint{{http.MethodGet, openAPIPath, 0}}}
 	o.addRequests()
+	o.addCosts()
+	o.addPrompts()
 	o.addUsage()
 	o.addSystem()
 	return o

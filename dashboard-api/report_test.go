@@ -36,7 +36,7 @@ func (f fakeReports) Request(_ context.Context, id uuid.UUID) (gateway.RequestRe
 func (f fakeReports) Usage(_ context.Context, q gateway.UsageQuery) ([]gateway.UsageSum, error) {
 	return f.usage(q)
 }
-func (f fakeReports) Latencies(_ context.Context, q gateway.UsageQuery, whole bool) ([]gateway.LatencyCount, error) {
+func (f fakeReports) Latencies(_ context.Context, q gateway.UsageQuery, _ int64, whole bool) ([]gateway.LatencyCount, error) {
 	if f.latency == nil {
 		return nil, nil
 	}
@@ -284,7 +284,7 @@ func TestTheDocumentIsServed(t *testing.T) {
 
 func FuzzCursorsAreRefusedOrRead(f *testing.F) {
 	r := recordedAt(7)
-	f.Add(cursorOf(&r))
+	f.Add(cursorAt(r.StartedAt, r.ID))
 	f.Add("")
 	f.Add("MjAyNi0wMS0wMQ")
 	f.Fuzz(func(t *testing.T, text string) {

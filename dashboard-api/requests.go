@@ -2,8 +2,6 @@ package dashboardapi
 
 import (
 	"context"
-	"encoding/base64"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -96,8 +94,7 @@ type RequestPage struct {
 type requestsInput struct {
 	FilterParameters
 	RequestID string `query:"request_id" doc:"The client's X-Request-Id, or the gateway's"`
-	Cursor    string `query:"cursor" doc:"Of the page before"`
-	Limit     int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
+	PageParameters
 }
 
 // Attempt is one call of a backend.
@@ -136,10 +133,13 @@ type RequestDetail struct {
 }
 
 func (o *operations) addRequests() {
-	type page struct{ Body RequestPage }
+	type page struct {
+		PageHeaders
+		Body RequestPage
+	}
 	register(o, gateway.Member, "/api/requests", "list-requests", "Requests, newest first", func(ctx context.Context, in *requestsInput) (*page, error) {
 		body, err := o.requests(ctx, in)
-		return &page{body}, err
+		return &page{in.headers(body.Next), body}, err
 	})
 	type detail struct{ Body RequestDetail }
 	type one struct {
@@ -159,50 +159,22 @@ func (o *operations) addRequests() {
 }
 
 func (o *operations) requests(ctx context.Context, in *requestsInput) (RequestPage, error) {
-	after, err := parseCursor(in.Cursor)
+	limit, after, err := in.read()
 	if err != nil {
 		return RequestPage{}, err
 	}
 	filter := in.filter()
 	filter.RequestID = in.RequestID
-	found, err := o.a.Store.Requests(ctx, ownOnly(ctx, filter), after, in.Limit+1)
+	found, err := o.a.Store.Requests(ctx, ownOnly(ctx, filter), after, limit+1)
 	page := RequestPage{Data: []Request{}}
-	if len(found) > in.Limit {
-		found = found[:in.Limit]
-		next := cursorOf(&found[in.Limit-1])
-		page.Next = &next
+	if len(found) > limit {
+		found = found[:limit]
+		page.Next = nextOf(found[limit-1].StartedAt, found[limit-1].ID)
 	}
 	for i := range found {
 		page.Data = append(page.Data, newRequest(&found[i]))
 	}
 	return page, err
-}
-
-const cursorTime = "2006-01-02T15:04:05.000000Z"
-
-// cursorOf is an opaque name of the place behind a request.
-func cursorOf(r *gateway.RecordedRequest) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(r.StartedAt.UTC().Format(cursorTime) + " " + r.ID.String()))
-}
-
-func parseCursor(text string) (gateway.RequestPlace, error) {
-	if text == "" {
-		return gateway.RequestPlace{}, nil
-	}
-	fault := badParameter("cursor", "must be the next of a page before.")
-	plain, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil {
-		return gateway.RequestPlace{}, fault
-	}
-	at, id, _ := strings.Cut(string(plain), " ")
-	var place gateway.RequestPlace
-	if place.StartedAt, err = time.Parse(cursorTime, at); err != nil {
-		return gateway.RequestPlace{}, fault
-	}
-	if place.ID, err = uuid.Parse(id); err != nil {
-		return gateway.RequestPlace{}, fault
-	}
-	return place, nil
 }
 
 func detailOf(r *gateway.RequestRecord, c Configuration) RequestDetail {

@@ -117,20 +117,6 @@ type Costs struct {
 	Models []Costs `json:"models,omitempty"`
 }
 
-// Prompt is an entry of the prompt log: previews of the last user message and of
-// the answer to it.
-type Prompt struct {
-	ID               string        `json:"id"`
-	StartedAt        string        `json:"started_at"` // RFC 3339, in UTC
-	KeyID            gateway.KeyID `json:"key_id"`
-	Label            string        `json:"label"`
-	Model            gateway.Model `json:"model"`
-	Prompt           string        `json:"prompt"`
-	Answer           string        `json:"answer"`
-	PromptTokens     int64         `json:"prompt_tokens"`
-	CompletionTokens int64         `json:"completion_tokens"`
-}
-
 func costsOfKey(k gateway.KeyCosts) Costs {
 	c := costsOf(k.Sums)
 	c.KeyID, c.Label = k.Key.ID, k.Key.Label
@@ -150,10 +136,3 @@ func costsOf(s gateway.Sums) Costs {
 }
 
 const microseconds = "2006-01-02T15:04:05.000000Z07:00"
-
-func promptOf(p gateway.LoggedPrompt) Prompt {
-	return Prompt{
-		ID: p.ID, StartedAt: p.StartedAt.UTC().Format(microseconds), KeyID: p.Key.ID, Label: p.Key.Label, Model: p.Model,
-		Prompt: p.Prompt, Answer: p.Answer, PromptTokens: p.PromptTokens, CompletionTokens: p.CompletionTokens,
-	}
-}

@@ -17,7 +17,7 @@ const (
 
 type usageInput struct {
 	FilterParameters
-	Group    string `query:"group" enum:"model,backend,key,user" doc:"Without it one series has all"`
+	Group    string `query:"group" enum:"model,backend,key,user,team,tag" doc:"Without it one series has all"`
 	Interval string `query:"interval" enum:"hour,day" doc:"Without it hours for up to three days, else days"`
 	Zone     string `query:"zone" default:"UTC" doc:"An IANA time zone, whose hours and days the buckets are"`
 }
@@ -47,7 +47,7 @@ type Sums struct {
 
 // Series is the usage of one group over time.
 type Series struct {
-	Group  string `json:"group" doc:"The model, backend, key or user"`
+	Group  string `json:"group" doc:"The model, backend, key, user, team, or tag as name=value"`
 	Label  string `json:"label" doc:"For people"`
 	Other  bool   `json:"other" doc:"True for the rest that is not shown by itself"`
 	Totals Sums   `json:"totals"`
@@ -70,7 +70,7 @@ type Usage struct {
 	Interval string        `json:"interval"`
 	Buckets  []Bucket      `json:"buckets" nullable:"false"`
 	Series   []Series      `json:"series" nullable:"false" doc:"By falling cost"`
-	Latency  []Percentiles `json:"latency" nullable:"false" doc:"One for each bucket, within five percent"`
+	Latency  []Percentiles `json:"latency" nullable:"false" doc:"One for each bucket, within five percent; of more than 500000 requests, of a sample"`
 	Overall  Percentiles   `json:"overall"`
 	Totals   Sums          `json:"totals"`
 	Before   Sums          `json:"before" doc:"Of the equally long time before"`
@@ -242,11 +242,11 @@ func average(sum time.Duration, n int64) *int64 {
 
 func (o *operations) addLatency(ctx context.Context, q gateway.UsageQuery, u *Usage) error {
 	q.Group = 0
-	ttft, err := o.a.Store.Latencies(ctx, q, false)
+	ttft, err := o.a.Store.Latencies(ctx, q, u.Totals.Requests, false)
 	if err != nil {
 		return err
 	}
-	whole, err := o.a.Store.Latencies(ctx, q, true)
+	whole, err := o.a.Store.Latencies(ctx, q, u.Totals.Requests, true)
 	if err != nil {
 		return err
 	}

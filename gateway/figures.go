@@ -3,6 +3,8 @@ package gateway
 import (
 	"errors"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Sums are what requests used and cost together.
@@ -41,12 +43,20 @@ type ModelCosts struct {
 // ErrNoKey says that no request was made with a key.
 var ErrNoKey = errors.New("no request was made with this key")
 
+// PromptFilter chooses entries of the prompt log. An empty field chooses all.
+type PromptFilter struct {
+	RequestFilter        // its times, key and model
+	Status        int    // of the answer
+	Text          string // that prompt or answer hold, in letters of either case
+}
+
 // LoggedPrompt is what is kept of one request's prompt and answer.
 type LoggedPrompt struct {
-	ID               string
+	ID               uuid.UUID
 	StartedAt        time.Time
 	Key              Key
 	Model            Model
+	Status           int    // 0 if the client never got one
 	Prompt           string // of the last user message
 	Answer           string
 	PromptTokens     int64

@@ -84,9 +84,12 @@ const (
 	GroupByBackend
 	GroupByKey
 	GroupByUser
+	GroupByTeam
+	GroupByTag // a request with several is in several groups: "feature=search"
 )
 
-var dimensionNames = [...]string{GroupByModel: "model", GroupByBackend: "backend", GroupByKey: "key", GroupByUser: "user"}
+var dimensionNames = [...]string{GroupByModel: "model", GroupByBackend: "backend", GroupByKey: "key", GroupByUser: "user",
+	GroupByTeam: "team", GroupByTag: "tag"}
 
 // String returns the name used in the API.
 func (d Dimension) String() string { return nameOf(dimensionNames[:], d) }

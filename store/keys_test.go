@@ -234,9 +234,9 @@ func TestAChangedLabelIsThatOfTheUsage(t *testing.T) {
 			return nil
 		})
 		do(t, err)
-		costs, err := s.KeyCosts(t.Context(), "key_1")
-		if err != nil || costs.Key.Label != "renamed" {
-			t.Errorf("costs of %+v, %v", costs.Key, err)
+		costs, err := s.Costs(t.Context(), gateway.RequestFilter{Key: "key_1"})
+		if err != nil || len(costs) != 1 || costs[0].Key.Label != "renamed" {
+			t.Errorf("costs %+v, %v", costs, err)
 		}
 	})
 }

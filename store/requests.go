@@ -58,6 +58,12 @@ func between(from, to time.Time) []condition {
 	return all
 }
 
+// behind is what comes after a place, newest first.
+func behind(place gateway.RequestPlace) condition {
+	at := moment(place.StartedAt)
+	return condition{"r.started_at <= ? AND (r.started_at < ? OR r.id < ?)", []any{at, at, place.ID.String()}}
+}
+
 func where(all []condition) (text string, args []any) {
 	texts := []string{"1 = 1"}
 	for _, c := range all {
@@ -132,8 +138,7 @@ func optionalMS(ms *int64) *time.Duration {
 func (s *Store) Requests(ctx context.Context, f gateway.RequestFilter, after gateway.RequestPlace, limit int) ([]gateway.RecordedRequest, error) {
 	all := append(between(f.From, f.To), conditions(f)...)
 	if after != (gateway.RequestPlace{}) {
-		at := moment(after.StartedAt)
-		all = append(all, condition{"r.started_at <= ? AND (r.started_at < ? OR r.id < ?)", []any{at, at, after.ID.String()}})
+		all = append(all, behind(after))
 	}
 	text, args := where(all)
 	var rows []recordedRow

@@ -169,7 +169,7 @@ func TestLatenciesAreCountedNearTheTruth(t *testing.T) {
 		)
 		q := gateway.UsageQuery{Bounds: []time.Time{noon, noon.Add(time.Hour)}}
 		for whole, want := range map[bool]gateway.LatencyCount{true: {Requests: 2, Duration: 20 * time.Second}, false: {Requests: 1, Duration: 100 * time.Millisecond}} {
-			got, err := s.Latencies(t.Context(), q, whole)
+			got, err := s.Latencies(t.Context(), q, 2, whole)
 			do(t, err)
 			if len(got) != 1 || got[0].Requests != want.Requests {
 				t.Fatalf("%+v, want %+v", got, want)

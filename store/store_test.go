@@ -11,6 +11,8 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
+
+	"ai-gateway/gateway"
 )
 
 func TestAStoreThatCannotBeOpenedSaysWhy(t *testing.T) {
@@ -44,12 +46,12 @@ func TestPromptsOfAnEarlierVersionAreKept(t *testing.T) {
 	do(t, err)
 	_, err = earlier.UpTo(t.Context(), 2)
 	do(t, err)
-	db.MustExec(`INSERT INTO prompts VALUES ('2026-01-02T03:04:05.000000Z', 'a', 'k', 'm', 'asked', 'answered', 1, 2)`)
+	db.MustExec(`INSERT INTO prompts VALUES ('2026-01-02T03:04:05.000000Z', '019b78d0-0000-7000-8000-000000000001', 'k', 'm', 'asked', 'answered', 1, 2)`)
 	do(t, db.Close())
 	store, err := Open(t.Context(), Config{Path: path})
 	do(t, err)
 	defer store.Close()
-	prompts, err := store.Prompts(t.Context(), "", 10)
+	prompts, err := store.Prompts(t.Context(), gateway.PromptFilter{}, gateway.RequestPlace{}, 10)
 	if err != nil || len(prompts) != 1 || prompts[0].Prompt != "asked" || prompts[0].Answer != "answered" {
 		t.Errorf("%+v, %v", prompts, err)
 	}

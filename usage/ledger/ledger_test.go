@@ -434,16 +434,19 @@ func TestCostsAddUpByKeyAndModel(t *testing.T) {
 	other.KeyID, other.KeyLabel = gateway.AnonymousKey, "no key"
 	b.whole(other)
 	b.requests(4)
-	all, err := b.store.Costs(t.Context())
+	all, err := b.store.Costs(t.Context(), gateway.RequestFilter{})
 	if err != nil || len(all) != 2 || all[0].Key.Label != "no key" {
 		t.Fatalf("costs %+v, %v", all, err)
 	}
-	one, err := b.store.KeyCosts(t.Context(), intent().KeyID)
-	if err != nil || one.Requests != 3 || one.Cost != 7_000_000 || one.Unpriced != 1 || len(one.Models) != 2 || one.PromptTokens != 3000 {
-		t.Errorf("costs of one key %+v, %v", one, err)
+	own, err := b.store.Costs(t.Context(), gateway.RequestFilter{Key: intent().KeyID})
+	if err != nil || len(own) != 1 {
+		t.Fatalf("costs of one key %+v, %v", own, err)
 	}
-	if _, err := b.store.KeyCosts(t.Context(), "k_none"); !errors.Is(err, gateway.ErrNoKey) {
-		t.Errorf("costs of an unknown key: %v", err)
+	if one := own[0]; one.Requests != 3 || one.Cost != 7_000_000 || one.Unpriced != 1 || len(one.Models) != 2 || one.PromptTokens != 3000 {
+		t.Errorf("costs of one key %+v", one)
+	}
+	if none, err := b.store.Costs(t.Context(), gateway.RequestFilter{Key: "k_none"}); err != nil || len(none) != 0 {
+		t.Errorf("costs of an unknown key: %v, %v", none, err)
 	}
 }
 
@@ -462,7 +465,7 @@ func TestThePromptLogIsNewestFirstAndLimited(t *testing.T) {
 		b.journalize(line(i))
 	}
 	b.requests(4)
-	prompts, err := b.store.Prompts(t.Context(), "", 2)
+	prompts, err := b.store.Prompts(t.Context(), gateway.PromptFilter{}, gateway.RequestPlace{}, 2)
 	if err != nil || len(prompts) != 2 || prompts[0].Prompt != "prompt 2" || prompts[1].Answer != "hello" || prompts[0].Key.Label != "sk-…wxyz" {
 		t.Errorf("prompts %+v, %v", prompts, err)
 	}
@@ -480,8 +483,8 @@ func TestPromptsAreRemovedWhenTheyAreOld(t *testing.T) {
 	b.requests(2)
 	b.restart() // it is looked at once an hour, and at the start
 	b.eventually("the old one is removed", func() bool {
-		prompts, err := b.store.Prompts(t.Context(), "", 10)
-		return err == nil && len(prompts) == 1 && prompts[0].ID == young.ID.String()
+		prompts, err := b.store.Prompts(t.Context(), gateway.PromptFilter{}, gateway.RequestPlace{}, 10)
+		return err == nil && len(prompts) == 1 && prompts[0].ID == young.ID
 	})
 	b.requests(2)
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"ai-gateway/gateway"
 	"ai-gateway/usage/accesslog"
 )
 
@@ -49,7 +50,7 @@ func TestPromptsThatCouldNotBeRemovedAreRemovedAMinuteLater(t *testing.T) {
 		}
 		b.db.MustExec(`ALTER TABLE hidden RENAME TO prompts`)
 		time.Sleep(maintainEvery)
-		prompts, err := b.store.Prompts(t.Context(), "", 10)
+		prompts, err := b.store.Prompts(t.Context(), gateway.PromptFilter{}, gateway.RequestPlace{}, 10)
 		if err != nil || len(prompts) != 0 || b.Stats().LastError != "" {
 			t.Errorf("prompts %+v, %v; told is %q", prompts, err, b.Stats().LastError)
 		}

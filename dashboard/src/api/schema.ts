@@ -4,6 +4,57 @@
  */
 
 export interface paths {
+    "/api/costs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What requests cost */
+        get: operations["get-costs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/costs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the requests of a key cost */
+        get: operations["get-costs-of-key"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/prompt-log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Previews of prompts and answers, newest first */
+        get: operations["list-prompts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/requests": {
         parameters: {
             query?: never;
@@ -153,6 +204,35 @@ export interface components {
             /** Format: date-time */
             since: string;
         };
+        Costs: {
+            /** Format: int64 */
+            cached_tokens: number;
+            /** Format: int64 */
+            completion_tokens: number;
+            /** Format: int64 */
+            cost_nanousd: number;
+            cost_usd: string;
+            key_id?: string;
+            label?: string;
+            model?: string;
+            models?: components["schemas"]["Costs"][] | null;
+            /** Format: int64 */
+            prompt_tokens: number;
+            /** Format: int64 */
+            requests: number;
+            /** Format: int64 */
+            total_tokens: number;
+            /** Format: int64 */
+            unpriced_requests: number;
+        };
+        CostsReport: {
+            /** @description With a group other than key, in their order */
+            groups?: components["schemas"]["GroupCosts"][] | null;
+            /** @description By key and model; empty with another group */
+            keys: components["schemas"]["Costs"][];
+            /** @description Of all that is chosen. With group=tag the groups overlap: they are not parts of it */
+            total: components["schemas"]["Costs"];
+        };
         Envelope: {
             error: components["schemas"]["EnvelopeFields"];
         };
@@ -172,9 +252,33 @@ export interface components {
             rejected?: components["schemas"]["Rejection"];
             version: string;
         };
+        GroupCosts: {
+            /** Format: int64 */
+            cached_tokens: number;
+            /** Format: int64 */
+            completion_tokens: number;
+            /** Format: int64 */
+            cost_nanousd: number;
+            cost_usd: string;
+            /** @description The user, team, model, backend, the tag as name=value, or when the hour or day begins */
+            group: string;
+            key_id?: string;
+            label?: string;
+            model?: string;
+            models?: components["schemas"]["Costs"][] | null;
+            /** Format: int64 */
+            prompt_tokens: number;
+            /** Format: int64 */
+            requests: number;
+            /** Format: int64 */
+            total_tokens: number;
+            /** Format: int64 */
+            unpriced_requests: number;
+        };
         Health: {
             config: components["schemas"]["ConfigHealth"];
             envoy: components["schemas"]["EnvoyHealth"];
+            limits: components["schemas"]["LimitHealth"];
             parts: {
                 [key: string]: string;
             };
@@ -184,6 +288,19 @@ export interface components {
             uptime_seconds: number;
             usage: components["schemas"]["UsageHealth"];
             version: string;
+        };
+        LimitHealth: {
+            /** Format: int64 */
+            counters: number;
+            /** Format: int64 */
+            lost_tokens: number;
+            /** Format: int64 */
+            missed: number;
+            /** Format: int64 */
+            refused: number;
+            service?: string;
+            /** Format: int64 */
+            waiting: number;
         };
         Percentiles: {
             /** Format: int64 */
@@ -209,6 +326,34 @@ export interface components {
             nanousd_per_million_tokens: number;
             /** Format: int64 */
             tokens: number;
+        };
+        Prompt: {
+            answer: string;
+            /** Format: int64 */
+            completion_tokens: number;
+            id: string;
+            key_id: string;
+            label: string;
+            model: string;
+            /** @description The last message, redacted and cut */
+            prompt: string;
+            /** Format: int64 */
+            prompt_tokens: number;
+            /**
+             * Format: date-time
+             * @description In UTC
+             */
+            started_at: string;
+            /**
+             * Format: int64
+             * @description 0 if the client never got one
+             */
+            status: number;
+        };
+        PromptPage: {
+            data: components["schemas"]["Prompt"][];
+            /** @description The cursor of the page behind this one; null at the end */
+            next: string | null;
         };
         Rejection: {
             /** Format: date-time */
@@ -363,7 +508,7 @@ export interface components {
             next: string | null;
         };
         Series: {
-            /** @description The model, backend, key or user */
+            /** @description The model, backend, key, user, team, or tag as name=value */
             group: string;
             /** @description For people */
             label: string;
@@ -435,7 +580,7 @@ export interface components {
             /** Format: date-time */
             from: string;
             interval: string;
-            /** @description One for each bucket, within five percent */
+            /** @description One for each bucket, within five percent; of more than 500000 requests, of a sample */
             latency: components["schemas"]["Percentiles"][];
             overall: components["schemas"]["Percentiles"];
             /** @description By falling cost */
@@ -454,6 +599,8 @@ export interface components {
             open: number;
             /** Format: int64 */
             refused: number;
+            /** Format: int64 */
+            rejected: number;
             /** Format: int64 */
             repaired_bytes: number;
             /** Format: int64 */
@@ -478,6 +625,212 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    "get-costs": {
+        parameters: {
+            query?: {
+                /** @description When requests started at the earliest; without it all are added up, or what group allows */
+                from?: string;
+                /** @description Before when they started */
+                to?: string;
+                /** @description Without it by key. With hour and day, in UTC, from is at least needed beyond 400 of them */
+                group?: "key" | "user" | "team" | "model" | "backend" | "tag" | "hour" | "day";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CostsReport"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "get-costs-of-key": {
+        parameters: {
+            query?: {
+                /** @description When requests started at the earliest; without it all are added up, or what group allows */
+                from?: string;
+                /** @description Before when they started */
+                to?: string;
+                /** @description Without it by key. With hour and day, in UTC, from is at least needed beyond 400 of them */
+                group?: "key" | "user" | "team" | "model" | "backend" | "tag" | "hour" | "day";
+            };
+            header?: never;
+            path: {
+                /** @description The id of a key, also of one that was revoked */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Costs"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "list-prompts": {
+        parameters: {
+            query?: {
+                /** @description When requests started at the earliest */
+                from?: string;
+                /** @description Before when they started */
+                to?: string;
+                /** @description The id of a key */
+                key?: string;
+                model?: string;
+                /** @description Of the answer */
+                status?: number;
+                /** @description That prompt or answer hold, whatever the case of its letters */
+                text?: string;
+                /** @description Of the page before */
+                cursor?: string;
+                /** @description How many entries. JSON: 100, and 1000 at most. CSV: 10000 */
+                limit?: number;
+            };
+            header?: {
+                /** @description text/csv for a table */
+                Accept?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Next-Cursor"?: string;
+                    "X-Truncated"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptPage"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
     "list-requests": {
         parameters: {
             query?: {
@@ -496,9 +849,13 @@ export interface operations {
                 request_id?: string;
                 /** @description Of the page before */
                 cursor?: string;
+                /** @description How many entries. JSON: 100, and 1000 at most. CSV: 10000 */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /** @description text/csv for a table */
+                Accept?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -507,6 +864,8 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    "X-Next-Cursor"?: string;
+                    "X-Truncated"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -671,7 +1030,7 @@ export interface operations {
                 /** @description failed stands for provider_error and provider_closed */
                 outcome?: "ok" | "failed" | "provider_error" | "provider_closed" | "client_closed" | "gateway_closed" | "unknown";
                 /** @description Without it one series has all */
-                group?: "model" | "backend" | "key" | "user";
+                group?: "model" | "backend" | "key" | "user" | "team" | "tag";
                 /** @description Without it hours for up to three days, else days */
                 interval?: "hour" | "day";
                 /** @description An IANA time zone, whose hours and days the buckets are */
