@@ -155,7 +155,7 @@ func TestADimensionIsReadByItsName(t *testing.T) {
 	if got, ok := ParseDimension(""); got != 0 || !ok {
 		t.Errorf("no name is read as %v, %t", got, ok)
 	}
-	if got, ok := ParseDimension("team"); ok {
+	if got, ok := ParseDimension("planet"); ok {
 		t.Errorf("an unknown name is read as %v", got)
 	}
 }
