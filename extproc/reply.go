@@ -219,6 +219,9 @@ func appendPlan(b []byte, p plan) []byte {
 		b = appendString(b, gateway.PlanID, p.intent.ID.String())
 		b = appendString(b, gateway.PlanRequestID, p.intent.RequestID)
 		b = appendString(b, gateway.PlanPath, p.intent.Endpoint.String())
+		if len(p.intent.Steps) > 1 {
+			b = appendString(b, gateway.PlanSeveral, "true")
+		}
 		if p.renamed || len(p.silent) > 0 {
 			b = appendNames(b, p)
 		}

@@ -24,6 +24,7 @@ const (
 	PlanID         = "id"         // the request's, minted by the agent
 	PlanRequestID  = "request_id" // the client's label
 	PlanPath       = "path"       // below a backend's base, "/chat/completions"
+	PlanSeveral    = "several"    // "true" where the plan has several backends
 	PlanModel      = "model"      // the name that stands in the body
 	PlanLength     = "length"     // of the body, in decimal digits
 	PlanModelFrom  = "model_from" // a number: where the name's JSON string begins in the body

@@ -47,7 +47,7 @@ func (c Config) accessLog(e *encoder) *accesslog.AccessLog {
 	return &accesslog.AccessLog{
 		Name: "journal",
 		Filter: &accesslog.AccessLogFilter{FilterSpecifier: &accesslog.AccessLogFilter_MetadataFilter{
-			MetadataFilter: &accesslog.MetadataFilter{Matcher: hasPlan(), MatchIfKeyNotFound: wrapperspb.Bool(false)},
+			MetadataFilter: &accesslog.MetadataFilter{Matcher: planHas(gateway.PlanID), MatchIfKeyNotFound: wrapperspb.Bool(false)},
 		}},
 		ConfigType: &accesslog.AccessLog_TypedConfig{TypedConfig: e.any(&fileaccesslog.FileAccessLog{
 			Path: c.Journal,
@@ -63,12 +63,12 @@ func metadata(namespace, key string) string {
 	return "%DYNAMIC_METADATA(" + namespace + ":" + key + ")%"
 }
 
-// hasPlan matches requests that the ext_proc service has planned. Dynamic
-// metadata comes from that service alone; a client cannot set it.
-func hasPlan() *matcher.MetadataMatcher {
+// planHas matches requests whose plan has a key: all plans have gateway.PlanID. Dynamic
+// metadata comes from the ext_proc service alone; a client cannot set it.
+func planHas(key string) *matcher.MetadataMatcher {
 	return &matcher.MetadataMatcher{
 		Filter: gateway.PlanNamespace,
-		Path:   []*matcher.MetadataMatcher_PathSegment{{Segment: &matcher.MetadataMatcher_PathSegment_Key{Key: gateway.PlanID}}},
+		Path:   []*matcher.MetadataMatcher_PathSegment{{Segment: &matcher.MetadataMatcher_PathSegment_Key{Key: key}}},
 		Value:  &matcher.ValueMatcher{MatchPattern: &matcher.ValueMatcher_PresentMatch{PresentMatch: true}},
 	}
 }

@@ -86,22 +86,115 @@ local function place_of(location)
   return string.sub(place, 1, 256)
 end
 
-function envoy_on_response(handle)
+-- What the router repeats, and what it does before that: RETRY_HEADER has it repeat a call, and
+-- WAIT_HEADER wait so many seconds, to half as many more. Neither reaches a client.
+local RETRIED = RETRIED_STATUSES
+
+-- seconds_of is the time of day, or of a date, in seconds; nil if it is none.
+local MONTHS = {Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12}
+local function seconds_of(day, month, year, hour, minute, second)
+  month = MONTHS[month]
+  if not month then return nil end
+  if month <= 2 then year, month = year - 1, month + 12 end -- years that begin in March have their leap day at the end
+  local days = 365 * year + math.floor(year / 4) - math.floor(year / 100) + math.floor(year / 400) + math.floor((153 * month - 457) / 5) + day - 719469
+  return ((days * 24 + hour) * 60 + minute) * 60 + second
+end
+
+-- date reads the three forms of a date in HTTP, as seconds since 1970; nil for anything else.
+-- Source: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7
+local TIME = "(%d%d):(%d%d):(%d%d)"
+local function date(text)
+  local day, month, year, h, m, s = string.match(text, "^%a+, (%d%d)[ -](%a%a%a)[ -](%d%d%d?%d?) " .. TIME .. " GMT$")
+  if not day then month, day, h, m, s, year = string.match(text, "^%a%a%a (%a%a%a) +(%d%d?) " .. TIME .. " (%d%d%d%d)$") end
+  if not day then return nil end
+  year = tonumber(year)
+  if year < 100 then year = year + (year < 70 and 2000 or 1900) end
+  return seconds_of(tonumber(day), month, year, tonumber(h), tonumber(m), tonumber(s))
+end
+
+local function decimal(text)
+  return text and string.find(text, "^%d+%.?%d*$") and tonumber(text)
+end
+
+-- told_wait is how many seconds a provider asks to wait; nil if it does not say, or not so that
+-- it could be read. A date counts from the provider's own clock, where that is told.
+local function told_wait(handle)
   local headers = handle:headers()
-  local status = headers:get(":status")
-  note(handle, " " .. status)
-  if status == "101" then return refuse_upgrade(handle) end
-  hide_challenge(headers)
-  -- Who refused, and where to? Envoy puts its own name here before a client sees it.
-  if status == "400" or status == "422" then headers:replace("server", BACKEND) end
-  if string.sub(status, 1, 1) == "3" then headers:replace("server", place_of(headers:get("location") or "")) end
-  local encoding = headers:get("content-encoding")
-  if encoding and string.lower(encoding) ~= "identity" then return end -- nobody here can read it
+  local ms = decimal(headers:get("retry-after-ms"))
+  if ms then return ms / 1000 end
+  local after = headers:get("retry-after")
+  if not after then return nil end
+  local till = date(after)
+  if till then return math.max(till - (date(headers:get("date") or "") or handle:timestamp() / 1000), 0) end
+  return decimal(after)
+end
+
+-- read_whole reads the body of a refusal before the router sees it, and returns its reading.
+local function read_whole(handle)
+  local body, r = handle:body(), answer()
+  if body then read(r, body:getBytes(0, body:length())) end
+  finish(r)
+  return r
+end
+
+-- pause is how many seconds to wait before the call is repeated at the same backend, after so
+-- many that were; where the plan has one backend, the router chooses between none and DELAY.
+local function pause(wait, several, repeated)
+  local own = several and math.min(math.floor(DELAY * 2 ^ repeated + 0.5), LONGEST_WAIT) or 0
+  return math.max(math.ceil(wait or 0), own)
+end
+
+-- decide has the router repeat a call, or not. It goes to the plan's next backend at once. At
+-- the same one it waits, and gives up if that asks for too long, or says that nothing helps. It
+-- returns what was read of the body, if that had to be.
+local function decide(handle, status, seen)
+  local headers = handle:headers()
+  headers:remove("RETRY_HEADER")
+  headers:remove("WAIT_HEADER")
+  headers:remove("x-envoy-ratelimited") -- the router would not repeat the call
+  if not RETRIED[status] then return nil end
+  local groups = handle:streamInfo():dynamicMetadata():get(ROUTE_NAMESPACE)["priority_groups"]
+  local calls = select(2, string.gsub(seen["tries"], "|", ""))
+  if calls < #groups then
+    headers:replace("RETRY_HEADER", "next")
+    return nil
+  end
+  local wait, r = told_wait(handle), nil
+  if headers:get("x-should-retry") == "false" or wait and wait > LONGEST_WAIT then return nil end
+  if status == "429" and not headers:get("content-encoding") then
+    r = read_whole(handle)
+    if r.code == "insufficient_quota" or r.kind == "insufficient_quota" then return r end
+  end
+  headers = handle:headers() -- what was had before the body came may not be used any more
+  headers:replace("RETRY_HEADER", "same")
+  local seconds = pause(wait, #groups > 1, calls - #groups)
+  if seconds > 0 then headers:replace("WAIT_HEADER", string.format("%d", seconds)) end
+  return r
+end
+
+-- tell_all reads an answer as it passes, and tells what it finds.
+local function tell_all(handle)
   local r = answer()
   for chunk in handle:bodyChunks() do
     read(r, chunk:getBytes(0, chunk:length()))
     if r.news then tell(handle, r, false) end
   end
   finish(r)
+  return r
+end
+
+function envoy_on_response(handle)
+  local headers = handle:headers()
+  local status = headers:get(":status")
+  local seen = note(handle, " " .. status)
+  if status == "101" then return refuse_upgrade(handle) end
+  hide_challenge(headers)
+  -- Who refused, and where to? Envoy puts its own name here before a client sees it.
+  if status == "400" or status == "422" then headers:replace("server", BACKEND) end
+  if string.sub(status, 1, 1) == "3" then headers:replace("server", place_of(headers:get("location") or "")) end
+  local encoding = headers:get("content-encoding")
+  local r = decide(handle, status, seen)
+  if encoding and string.lower(encoding) ~= "identity" then return end -- nobody here can read it
+  r = r or tell_all(handle)
   if r.news or not r.answered or r.tier and not r.believed then tell(handle, r, true) end
 end

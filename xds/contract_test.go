@@ -34,11 +34,12 @@ func TestTheScriptReadsAndNotesWhatTheContractNames(t *testing.T) {
 }
 
 func TestTheScriptKnowsTheNamespacesOfTheContract(t *testing.T) {
-	source := attemptSource(gateway.Backend{Name: "b", BaseURL: twoBackends(t).Routes.Backends[0].BaseURL}, true).GetInlineString()
-	if left := regexp.MustCompile(`[A-Z]+_NAMESPACE`).FindString(source); left != "" {
+	c := twoBackends(t)
+	source := c.attemptSource(c.Routes.Backends[0]).GetInlineString()
+	if left := regexp.MustCompile(`[A-Z]+_(NAMESPACE|HEADER|STATUSES)`).FindString(source); left != "" {
 		t.Errorf("%s is not replaced", left)
 	}
-	for _, namespace := range []string{gateway.PlanNamespace, gateway.SeenNamespace} {
+	for _, namespace := range []string{gateway.PlanNamespace, gateway.RouteNamespace, gateway.SeenNamespace} {
 		if !regexp.MustCompile(`get\("` + regexp.QuoteMeta(namespace) + `"\)`).MatchString(source) {
 			t.Errorf("%s is not asked for", namespace)
 		}

@@ -86,8 +86,8 @@ func (c Config) table(e *encoder) []*route.Route {
 				StringMatch: &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Contains{Contains: ","}},
 			}}},
 		}, twoHosts),
-		c.planned(e),
 	}
+	routes = append(routes, c.planned(e)...)
 	routes = append(routes, c.preflights(e)...)
 	for _, endpoint := range gateway.Endpoints() {
 		match := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path())}
@@ -101,15 +101,22 @@ func (c Config) table(e *encoder) []*route.Route {
 const unplannedName = "unplanned "
 
 // planned carries every request that has a plan. Its group, and thereby its
-// cluster, is chosen anew for each attempt.
-func (c Config) planned(e *encoder) *route.Route {
+// cluster, is chosen anew for each attempt. A plan of several backends has a route of its own,
+// as a retry policy has one pause: the next backend is called at once.
+func (c Config) planned(e *encoder) []*route.Route {
+	several := c.plannedRoute(e, "planned for several", minRetryDelay)
+	several.Match.DynamicMetadata = append(several.Match.DynamicMetadata, planHas(gateway.PlanSeveral))
+	return []*route.Route{several, c.plannedRoute(e, "planned", max(c.Retry.Delay, minRetryDelay))}
+}
+
+func (c Config) plannedRoute(e *encoder, name string, delay time.Duration) *route.Route {
 	specifier := &priority.PriorityGroupClusterSpecifier{
 		PriorityGroups:            c.groups(),
 		OverrideMetadataNamespace: gateway.RouteNamespace,
 	}
 	return &route.Route{
-		Name:  "planned",
-		Match: &route.RouteMatch{PathSpecifier: prefix("/"), DynamicMetadata: []*matcher.MetadataMatcher{hasPlan()}},
+		Name:  name,
+		Match: &route.RouteMatch{PathSpecifier: prefix("/"), DynamicMetadata: []*matcher.MetadataMatcher{planHas(gateway.PlanID)}},
 
 		TypedPerFilterConfig: planning(e),
 		Action: &route.Route_Route{Route: &route.RouteAction{
@@ -118,7 +125,7 @@ func (c Config) planned(e *encoder) *route.Route {
 			},
 			HostRewriteSpecifier: &route.RouteAction_AutoHostRewrite{AutoHostRewrite: wrapperspb.Bool(true)},
 			Timeout:              durationpb.New(0), // an answer takes as long as it takes; idleTimeout bounds silence
-			RetryPolicy:          c.retryPolicy(),
+			RetryPolicy:          c.retryPolicy(delay),
 		}},
 		ResponseHeadersToAdd: []*core.HeaderValueOption{setHeader("x-request-id", plannedRequestID)},
 	}
@@ -137,21 +144,27 @@ func (c Config) groups() []*priority.PriorityGroup {
 	return groups
 }
 
-func (c Config) retryPolicy() *route.RetryPolicy {
+// The script of an attempt answers the router with these headers: whether it shall repeat a
+// call, and how many seconds it waits before that. It removes a provider's own ones.
+const (
+	retryHeader = "x-aigw-retry"
+	waitHeader  = "x-aigw-wait"
+)
+
+func (c Config) retryPolicy(delay time.Duration) *route.RetryPolicy {
 	if c.Retry.Attempts == 0 {
 		return nil
 	}
-	delay := max(c.Retry.Delay, minRetryDelay)
 	return &route.RetryPolicy{
-		RetryOn:               "connect-failure,refused-stream,reset,retriable-status-codes",
-		RetriableStatusCodes:  retriedStatuses,
+		RetryOn:               "connect-failure,refused-stream,reset,retriable-headers",
+		RetriableHeaders:      []*route.HeaderMatcher{present(retryHeader)},
 		NumRetries:            wrapperspb.UInt32(uint32(c.Retry.Attempts)),
 		RefreshClusterOnRetry: true,
 		RetryBackOff: &route.RetryPolicy_RetryBackOff{
 			BaseInterval: durationpb.New(delay), MaxInterval: durationpb.New(max(delay, maxRetryDelay)),
 		},
 		RateLimitedRetryBackOff: &route.RetryPolicy_RateLimitedRetryBackOff{
-			ResetHeaders: []*route.RetryPolicy_ResetHeader{{Name: "retry-after", Format: route.RetryPolicy_SECONDS}},
+			ResetHeaders: []*route.RetryPolicy_ResetHeader{{Name: waitHeader, Format: route.RetryPolicy_SECONDS}},
 			MaxInterval:  durationpb.New(longestRetryAfter),
 		},
 	}

@@ -2,6 +2,7 @@ package xds
 
 import (
 	_ "embed"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,9 +48,7 @@ func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter
 	filters := []*hcm.HttpFilter{e.filter("gateway.headers", &headermutation.HeaderMutation{
 		Mutations: &headermutation.Mutations{RequestMutations: headers, ResponseMutations: []*mutationrules.HeaderMutation{withoutLimits()}},
 	})}
-	if rewrites := c.rewrites(); rewrites || c.Journal != "" {
-		filters = append(filters, e.filter("gateway.attempt", &lua.Lua{DefaultSourceCode: attemptSource(b, rewrites)}))
-	}
+	filters = append(filters, e.filter("gateway.attempt", &lua.Lua{DefaultSourceCode: c.attemptSource(b)}))
 	if hasKey(b) {
 		filters = append(filters, e.filter("gateway.own_key", &injector.CredentialInjector{
 			Credential: e.extension("envoy.http.injected_credentials.generic", ownKey(e, b)),
@@ -91,11 +90,26 @@ func (c Config) rewrites() bool {
 }
 
 // attemptSource is the script of a backend's attempts.
-func attemptSource(b gateway.Backend, rewrites bool) *core.DataSource {
+func (c Config) attemptSource(b gateway.Backend) *core.DataSource {
 	return inline(strings.NewReplacer("BASE_PATH", luaString(b.BasePath()), "API_VERSION", luaString(b.APIVersion),
-		"DEPLOYMENT", luaString(b.Deployment), "BACKEND", luaString(b.Name), "UPGRADE_TYPE", gateway.UpgradeType, "PLAN_NAMESPACE", luaString(gateway.PlanNamespace), "SEEN_NAMESPACE", luaString(gateway.SeenNamespace),
-		"REWRITES", strconv.FormatBool(rewrites)).Replace(answerScript + "\n" + attemptScript))
+		"DEPLOYMENT", luaString(b.Deployment), "BACKEND", luaString(b.Name), "UPGRADE_TYPE", gateway.UpgradeType,
+		"PLAN_NAMESPACE", luaString(gateway.PlanNamespace), "ROUTE_NAMESPACE", luaString(gateway.RouteNamespace),
+		"SEEN_NAMESPACE", luaString(gateway.SeenNamespace), "REWRITES", strconv.FormatBool(c.rewrites()),
+		"RETRIED_STATUSES", retriedSet(), "RETRY_HEADER", retryHeader, "WAIT_HEADER", waitHeader,
+		"DELAY", luaNumber(c.Retry.Delay.Seconds()), "LONGEST_WAIT", luaNumber(longestRetryAfter.Seconds()),
+	).Replace(answerScript + "\n" + attemptScript))
 }
+
+// retriedSet are the retried statuses as a set of Lua's.
+func retriedSet() string {
+	var b strings.Builder
+	for _, status := range retriedStatuses {
+		fmt.Fprintf(&b, "[\"%d\"] = true, ", status)
+	}
+	return "{" + b.String() + "}"
+}
+
+func luaNumber(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 
 // luaString quotes a string for Lua, bytes outside plain ASCII as decimal escapes.
 func luaString(s string) string {
