@@ -30,6 +30,7 @@ type Config struct {
 	// LimitConfigListen is where that service gets its configuration; "" serves none.
 	LimitConfigListen string
 	MaxBody           int64         // bytes of one request's body
+	Silence           time.Duration // after which a request is ended of which nothing passes
 	MaxInFlight       int64         // bytes of all requests' bodies at one time
 	EnvoyMemory       int64         // bytes; 0 goes by the memory that there is
 	DatabasePath      string        // of a SQLite file

@@ -61,7 +61,7 @@ func (b *backend) whole() gateway.Backend {
 
 // route is the model's, by default at the backend of that name.
 func (m *model) route(byDefault string) gateway.Route {
-	route := gateway.Route{Model: m.name, Aliases: m.aliases}
+	route := gateway.Route{Model: m.name, Aliases: m.aliases, FirstByte: m.firstByte}
 	for _, s := range m.backends {
 		route.Steps = append(route.Steps, gateway.Step{Backend: s.Backend, UpstreamModel: cmp.Or(s.UpstreamModel, m.name)})
 	}

@@ -140,6 +140,8 @@ type model struct {
 	aliases  []gateway.Model
 	backends []*step
 	prices   []*price
+
+	firstByte time.Duration
 }
 
 func (m *model) group() group {
@@ -148,6 +150,9 @@ func (m *model) group() group {
 		{name: "aliases", into: values[gateway.Model]{&m.aliases, modelID()}, doc: "other names by which clients may ask for it"},
 		{name: "backends", into: groups[step]{&m.backends, (*step).group}, doc: "who serves it, in the order in which they are tried; left out, the default backend; " +
 			"a plain text is a backend that knows the model by the same name"},
+		{name: "first_byte_timeout", into: value(&m.firstByte, duration(100*time.Millisecond, time.Hour)),
+			doc: "how long a backend may take until its answer begins, after which the next one is called; an answer that is no stream begins when all of it is there; " +
+				"left out, there is no bound but `limits.silence`"},
 		{name: "price", into: groups[price]{&m.prices, (*price).group}, lone: true, doc: "what it costs, in US dollars per million tokens, instead of the built-in price; " +
 			"a list has the prices over time, each with its `from`"},
 	}}
@@ -231,6 +236,8 @@ func (d *document) limits() group {
 		{name: "request_body", into: value(&d.MaxBody, size(1<<10, 1<<30)), unset: "32MiB", doc: "the largest body of a request"},
 		{name: "bodies_in_flight", into: value(&d.MaxInFlight, size(1<<10, 1<<40)), unset: "512MiB",
 			doc: "the most that the bodies of all requests may take at one time"},
+		{name: "silence", into: value(&d.Silence, duration(time.Second, 24*time.Hour)), unset: "15m",
+			doc: "how long nothing may pass of a request or its answer before it is ended; a model that thinks for longer before it says something needs more"},
 		{name: "envoy_memory", into: value(&d.EnvoyMemory, size(128<<20, 1<<44)),
 			doc: "memory at which Envoy refuses new requests and ends the streams that hold most; left out, it is half of what the container or the machine has; " +
 				"a change takes effect when the gateway is started again"},

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -207,6 +208,7 @@ type plan struct {
 	renamed       bool              // Envoy has to know the model's name at each backend
 	silent        []string          // backends that are not asked for the usage, while others are
 	authorization string            // the client's own, where a backend may have it
+	firstByte     time.Duration     // until an answer begins; 0 sets no bound
 }
 
 // appendPlan appends the dynamic_metadata that Envoy needs to go on without us:
@@ -221,6 +223,9 @@ func appendPlan(b []byte, p plan) []byte {
 		b = appendString(b, gateway.PlanPath, p.intent.Endpoint.String())
 		if len(p.intent.Steps) > 1 {
 			b = appendString(b, gateway.PlanSeveral, "true")
+		}
+		if p.firstByte > 0 {
+			b = appendString(b, gateway.PlanFirstByte, strconv.FormatInt(p.firstByte.Milliseconds(), 10))
 		}
 		if p.renamed || len(p.silent) > 0 {
 			b = appendNames(b, p)

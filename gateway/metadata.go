@@ -25,6 +25,7 @@ const (
 	PlanRequestID  = "request_id" // the client's label
 	PlanPath       = "path"       // below a backend's base, "/chat/completions"
 	PlanSeveral    = "several"    // "true" where the plan has several backends
+	PlanFirstByte  = "first_byte" // how long until an answer begins, in milliseconds, where that is bound
 	PlanModel      = "model"      // the name that stands in the body
 	PlanLength     = "length"     // of the body, in decimal digits
 	PlanModelFrom  = "model_from" // a number: where the name's JSON string begins in the body

@@ -100,6 +100,8 @@ type Route struct {
 	Model   Model
 	Aliases []Model // other names by which clients ask for it
 	Steps   []Step  // at least one, each of another backend
+
+	FirstByte time.Duration // until the answer of a backend begins; 0 sets no bound
 }
 
 // Routes are all routes in force.
@@ -117,6 +119,8 @@ type Plan struct {
 	Renamed       bool     // the steps differ in the model's name, or have it in their path
 	Secrets       []Secret // the backends' own keys, which no answer may show
 	NoStreamUsage []string // the backends that are not asked for the usage of streams
+
+	FirstByte time.Duration // as the route's
 }
 
 // Secret is a key. Printing it shows nothing.
@@ -144,6 +148,7 @@ func (r Routes) Table() *Table {
 	t := &Table{plans: make(map[Model]*Plan, len(r.Models))}
 	for _, route := range r.Models {
 		plan := newPlan(route.Model, route.Steps, backends)
+		plan.FirstByte = route.FirstByte
 		if len(plan.Steps) == 0 {
 			continue
 		}

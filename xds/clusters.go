@@ -61,6 +61,7 @@ func (c Config) backend(e *encoder, b gateway.Backend) (*cluster.Cluster, error)
 	cl := newCluster(e, load(b.Name, address, b.BaseURL.Host), options)
 	cl.ConnectTimeout = durationpb.New(cmp.Or(b.ConnectTimeout, gateway.DefaultConnectTimeout))
 	cl.OutlierDetection = outliers()
+	cl.UpstreamConnectionOptions = &cluster.UpstreamConnectionOptions{TcpKeepalive: tcpKeepalive()}
 	if b.MaxConnections > 0 {
 		cl.CircuitBreakers.Thresholds[0].MaxConnections = wrapperspb.UInt32(uint32(b.MaxConnections))
 	}

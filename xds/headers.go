@@ -9,6 +9,8 @@ import (
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	headermutation "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+
+	"ai-gateway/gateway"
 )
 
 // allowList is a set of lower-case header names; one that ends in '*' stands for
@@ -31,6 +33,8 @@ var toProviders = allowList{
 	"openai-beta",
 	"openai-organization",
 	"openai-project",
+	"traceparent", // W3C Trace Context, with tracestate
+	"tracestate",
 	"user-agent",
 	"x-client-request-id", // OpenAI's own field for a client's id
 	"x-forwarded-proto",
@@ -144,11 +148,20 @@ func byFirst(names []string) (groups [][]string) {
 	return groups
 }
 
+// firstByteHeader bounds, for Envoy's router, how long each attempt may wait for an answer's
+// headers, in milliseconds. The router takes it off the request.
+// Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/router_filter#x-envoy-upstream-rq-per-try-timeout-ms
+const (
+	firstByteHeader = "x-envoy-upstream-rq-per-try-timeout-ms"
+	plannedTimeout  = "%DYNAMIC_METADATA(" + gateway.PlanNamespace + ":" + gateway.PlanFirstByte + ")%"
+)
+
 // allowLists is the downstream filter that holds both lists, also while the
-// gateway process is dead.
+// gateway process is dead. What the plan says for the router comes after the list, which lets no
+// client say it.
 func allowLists() *headermutation.HeaderMutation {
 	return &headermutation.HeaderMutation{Mutations: &headermutation.Mutations{
-		RequestMutations:  []*mutationrules.HeaderMutation{toProviders.removeOthers()},
+		RequestMutations:  []*mutationrules.HeaderMutation{toProviders.removeOthers(), set(firstByteHeader, plannedTimeout)},
 		ResponseMutations: []*mutationrules.HeaderMutation{toClients.removeOthers()},
 	}}
 }

@@ -32,7 +32,6 @@ const (
 )
 
 const (
-	idleTimeout     = 15 * time.Minute // a stream without a byte in either direction
 	uploadTimeout   = 10 * time.Minute // from the first to the last byte of a request
 	headersTimeout  = 10 * time.Second
 	exchangeTimeout = 30 * time.Second // for one ext_proc answer: a service that is slow answers late, and one that hangs is killed after 3 s
@@ -76,7 +75,7 @@ func (c Config) listener() (*listener.Listener, error) {
 		PreserveExternalRequestId:    true,
 		AlwaysSetRequestIdInResponse: true,
 		RequestIdExtension:           e.requestID(&uuidext.UuidRequestIdConfig{PackTraceReason: wrapperspb.Bool(false)}),
-		StreamIdleTimeout:            durationpb.New(idleTimeout),
+		StreamIdleTimeout:            durationpb.New(c.Silence),
 		RequestTimeout:               durationpb.New(uploadTimeout),
 		RequestHeadersTimeout:        durationpb.New(headersTimeout),
 		HttpProtocolOptions:          &core.Http1ProtocolOptions{},
@@ -90,6 +89,7 @@ func (c Config) listener() (*listener.Listener, error) {
 		Name:                          listenerName,
 		Address:                       tcpAddress(c.Bind, c.Port),
 		PerConnectionBufferLimitBytes: wrapperspb.UInt32(clientBuffer),
+		TcpKeepalive:                  tcpKeepalive(),
 		FilterChains: []*listener.FilterChain{{
 			Filters: []*listener.Filter{{
 				Name:       "envoy.filters.network.http_connection_manager",
@@ -99,6 +99,12 @@ func (c Config) listener() (*listener.Listener, error) {
 		}},
 	}
 	return l, e.err
+}
+
+// tcpKeepalive has the kernel ask a silent peer whether it is there, so that no firewall or NAT
+// forgets the connection of an answer that is long in coming.
+func tcpKeepalive() *core.TcpKeepalive {
+	return &core.TcpKeepalive{KeepaliveTime: wrapperspb.UInt32(60), KeepaliveInterval: wrapperspb.UInt32(20), KeepaliveProbes: wrapperspb.UInt32(6)}
 }
 
 // setRoutes has the routes come over ADS or, where all is static, puts them in.

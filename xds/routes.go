@@ -124,7 +124,7 @@ func (c Config) plannedRoute(e *encoder, name string, delay time.Duration) *rout
 				InlineClusterSpecifierPlugin: &route.ClusterSpecifierPlugin{Extension: e.extension("priority_group", specifier)},
 			},
 			HostRewriteSpecifier: &route.RouteAction_AutoHostRewrite{AutoHostRewrite: wrapperspb.Bool(true)},
-			Timeout:              durationpb.New(0), // an answer takes as long as it takes; idleTimeout bounds silence
+			Timeout:              durationpb.New(0), // an answer takes as long as it takes; Silence bounds it
 			RetryPolicy:          c.retryPolicy(delay),
 		}},
 		ResponseHeadersToAdd: []*core.HeaderValueOption{setHeader("x-request-id", plannedRequestID)},

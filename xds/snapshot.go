@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"time"
 
 	"ai-gateway/gateway"
 
@@ -31,6 +32,8 @@ type Config struct {
 	Routes   gateway.Routes
 	Retry    gateway.Retry
 	MaxBody  int64 // bytes a request body may have
+	// Silence is how long nothing may pass of a request or its answer before it is ended.
+	Silence time.Duration
 
 	Certificate string   // PEM chain of the listener; "" speaks plain HTTP
 	Key         string   // its PEM key

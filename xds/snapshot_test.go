@@ -28,7 +28,7 @@ func twoBackends(t testing.TB) Config {
 	upstream := backend(t, "upstream", "https://api.openai.com/v1")
 	upstream.Credential, upstream.Secret = gateway.ClientFirst, "sk-very-secret"
 	return Config{
-		Bind: "127.0.0.1", Port: 3002, MaxBody: 32 << 20, Retry: gateway.Retry{Attempts: 3, Delay: time.Second},
+		Bind: "127.0.0.1", Port: 3002, MaxBody: 32 << 20, Silence: 15 * time.Minute, Retry: gateway.Retry{Attempts: 3, Delay: time.Second},
 		ExtProcSocket: "/run/e", AgentSocket: "/run/g", APISocket: "/run/a", Journal: "/run/j", CAFile: "/ca.pem",
 		Routes: gateway.Routes{
 			Backends: []gateway.Backend{upstream, backend(t, "local", "http://127.0.0.1:11434/v1")},
