@@ -1,9 +1,11 @@
 package dashboardapi
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"ai-gateway/gateway"
@@ -17,6 +19,8 @@ type Agent struct {
 	InForce    func() InForce
 	Envoy      func() gateway.EnvoyStatus
 	Backends   func() map[string]gateway.BackendState // those that do not serve
+	// Listed are the models that a backend lists for a caller with that Authorization.
+	Listed     func(ctx context.Context, b gateway.Backend, authorization string) []gateway.ListedModel
 	Ledger     func() gateway.LedgerStats
 	Limits     func() gateway.LimitStats
 	Ping       func(context.Context) error // of the store
@@ -54,32 +58,55 @@ func (a Agent) endpoints() []endpoint {
 	}
 }
 
-// models lists those that the caller may use.
+// models lists those that the caller may use: those of the configuration, then those that the
+// backend lists which serves all others.
 func (a Agent) models(r *http.Request) (any, error) {
-	return map[string]any{"object": "list", "data": a.modelsFor(callerOf(r))}, nil
+	return map[string]any{"object": "list", "data": a.modelsFor(r.Context())}, nil
 }
 
+// model shows a model that the caller may use. One that nobody lists is shown as well where a
+// backend serves all models: it would be asked, and only it knows.
 func (a Agent) model(r *http.Request) (any, error) {
 	id := gateway.Model(r.PathValue("id"))
-	for _, m := range a.modelsFor(callerOf(r)) {
+	for _, m := range a.modelsFor(r.Context()) {
 		if m.ID == id {
 			return m, nil
 		}
 	}
-	return nil, gateway.NoModel(id)
+	now := a.InForce()
+	if now.Routes.Default == "" || !callerOf(r).MayUse(id) {
+		return nil, gateway.NoModel(id)
+	}
+	return Model{ID: id, Object: "model", Created: now.Since.Unix(), OwnedBy: now.Routes.Default}, nil
 }
 
 // modelsFor are the models that a caller may use. Who may use a model may use its aliases.
-func (a Agent) modelsFor(c *gateway.Caller) []Model {
-	list, now := []Model{}, a.InForce()
+func (a Agent) modelsFor(ctx context.Context) []Model {
+	list, now, caller := []Model{}, a.InForce(), callerIn(ctx)
+	configured := map[gateway.Model]bool{}
 	for _, r := range now.Routes.Models {
 		for _, name := range append([]gateway.Model{r.Model}, r.Aliases...) {
-			if c.MayUse(name) || c.MayUse(r.Model) {
+			configured[name] = true
+			if caller.MayUse(name) || caller.MayUse(r.Model) {
 				list = append(list, Model{ID: name, Object: "model", Created: now.Since.Unix(), OwnedBy: r.Steps[0].Backend})
 			}
 		}
 	}
+	for _, m := range a.listed(ctx, now) {
+		if !configured[m.ID] && caller.MayUse(m.ID) {
+			list = append(list, Model{ID: m.ID, Object: "model", Created: cmp.Or(m.Created, now.Since.Unix()), OwnedBy: cmp.Or(m.OwnedBy, now.Routes.Default)})
+		}
+	}
 	return list
+}
+
+// listed are the models that the backend lists which serves all that are not configured.
+func (a Agent) listed(ctx context.Context, now InForce) []gateway.ListedModel {
+	i := slices.IndexFunc(now.Routes.Backends, func(b gateway.Backend) bool { return b.Name == now.Routes.Default })
+	if i < 0 {
+		return nil
+	}
+	return a.Listed(ctx, now.Routes.Backends[i], admissionIn(ctx).Authorization)
 }
 
 // healthFor shows how all is: whole to admins, to the machine's own processes, and where no

@@ -30,7 +30,10 @@ func agent() Agent {
 		Envoy: func() gateway.EnvoyStatus {
 			return gateway.EnvoyStatus{Envoys: 1, EnvoyVersion: "1.40.0", Version: "v"}
 		},
-		Ledger:   func() gateway.LedgerStats { return gateway.LedgerStats{} },
+		Ledger: func() gateway.LedgerStats { return gateway.LedgerStats{} },
+		Listed: func(_ context.Context, b gateway.Backend, authorization string) []gateway.ListedModel {
+			return []gateway.ListedModel{{ID: "hf://org//m", OwnedBy: "them"}, {ID: "gpt", Created: 5, OwnedBy: "them"}, {ID: gateway.Model(b.Name + authorization)}}
+		},
 		Backends: func() map[string]gateway.BackendState { return nil },
 		Limits:   func() gateway.LimitStats { return gateway.LimitStats{} },
 		Ping:     func(context.Context) error { return nil },

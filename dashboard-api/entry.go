@@ -36,15 +36,19 @@ func (e Entry) admit(r *http.Request, of Endpoint) (*http.Request, error) {
 		return nil, &gateway.Error{Status: http.StatusForbidden, Type: "invalid_request_error", Code: "admin_required",
 			Message: "This takes an admin's key, and yours is a member's."}
 	}
-	return r.WithContext(context.WithValue(r.Context(), callerKey{}, admission.Caller)), nil
+	return r.WithContext(context.WithValue(r.Context(), admissionKey{}, admission)), nil
 }
 
-// callerKey is where a request's context has its caller.
-type callerKey struct{}
+// admissionKey is where a request's context has its admission.
+type admissionKey struct{}
 
 func callerOf(r *http.Request) *gateway.Caller { return callerIn(r.Context()) }
 
-func callerIn(ctx context.Context) *gateway.Caller { return ctx.Value(callerKey{}).(*gateway.Caller) }
+func callerIn(ctx context.Context) *gateway.Caller { return admissionIn(ctx).Caller }
+
+func admissionIn(ctx context.Context) gateway.Admission {
+	return ctx.Value(admissionKey{}).(gateway.Admission)
+}
 
 // sees reports whether the caller may see what was done with a key: members see their own.
 func sees(ctx context.Context, key gateway.KeyID) bool {

@@ -174,7 +174,7 @@ func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *st
 			now := live.Settings()
 			return dashboardapi.InForce{Routes: now.Routes, Storage: now.Config.Storage(), Since: now.Since, Fault: live.Fault()}
 		},
-		Envoy: envoys.Status, Backends: backends.Failing, Ledger: rows.Stats, Limits: requestLimits.Stats, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, KeysFault: who.gate.Fault, Protected: who.gate.Protected, Entry: who.forAPI(nil),
+		Envoy: envoys.Status, Backends: backends.Failing, Listed: provider.NewCatalog(backendClient, time.Now, s.log).Models, Ledger: rows.Stats, Limits: requestLimits.Stats, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, KeysFault: who.gate.Fault, Protected: who.gate.Protected, Entry: who.forAPI(nil),
 		Log: s.log,
 	}
 }
