@@ -276,6 +276,9 @@ export interface components {
             unpriced_requests: number;
         };
         Health: {
+            backends?: {
+                [key: string]: string;
+            };
             config: components["schemas"]["ConfigHealth"];
             envoy: components["schemas"]["EnvoyHealth"];
             limits: components["schemas"]["LimitHealth"];
