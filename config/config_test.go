@@ -183,6 +183,22 @@ func TestAnAddressTellsWhetherOtherMachinesReachIt(t *testing.T) {
 	}
 }
 
+func TestOriginsAreThoseThatBrowsersSend(t *testing.T) {
+	for _, origin := range []string{"*", "null", "https://app.example.com", "http://localhost:5173", "http://[::1]:8080", "app://localhost", "app://.", "app://obsidian.md",
+		"chrome-extension://mnopabcdefghijklmnopabcdefghijkl", "moz-extension://0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", "capacitor://localhost", "ionic://localhost",
+		"tauri://localhost", "http://tauri.localhost", "vscode-webview://1a2b3c4d", "vscode-file://vscode-app"} {
+		if got, err := parseOrigin(origin); err != nil || got != origin {
+			t.Errorf("%s is read as %q, %v", origin, got, err)
+		}
+	}
+	for _, origin := range []string{"", "NULL", "https://", "https://app.example.com/", "https://app.example.com:443", "http://a:80", "https://App.example.com", "https://u@a", "app:",
+		"app://", "app://a/b", "app://a?b", "app://A", "app://*", "://a", "1app://a", "app://a:b", "ftp:", "https://a,https://b", "app://a b", "app.example.com"} {
+		if got, err := parseOrigin(origin); err == nil {
+			t.Errorf("%q is taken for the origin %q", origin, got)
+		}
+	}
+}
+
 func TestAnAdminKeyComesFromTheEnvironmentOrAFile(t *testing.T) {
 	const key = "agw_0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 	if c := read(t); c.AdminKey != "" {

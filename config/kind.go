@@ -326,16 +326,28 @@ func baseURL() kind[*url.URL] {
 
 const anyOrigin = "*"
 
-// webOrigin is an origin as browsers send it, or "*" for any.
+// nullOrigin is what browsers send for pages that have none, such as files: any page can make
+// itself one.
+const nullOrigin = "null"
+
+// webOrigin is an origin as browsers send it, or "*" for any. Pages in apps and extensions have
+// schemes of their own (app, capacitor, chrome-extension, tauri, vscode-webview and others), and
+// those of files and sandboxes the origin "null".
 // Source: https://fetch.spec.whatwg.org/#origin-header
 func webOrigin() kind[string] {
-	return kind[string]{read: parseOrigin, shape: schema{Type: types{"string"}, Pattern: `^(\*|https?://[^/@?#A-Z]+)$`}, words: "origin", keep: true}
+	return kind[string]{read: parseOrigin, shape: schema{Type: types{"string"}, Pattern: `^(\*|null|[a-z][a-z0-9+.-]*://[^/@?#A-Z]+)$`}, words: "origin", keep: true}
 }
 
+// otherOrigin is one of an app or an extension.
+var otherOrigin = regexp.MustCompile(`^([a-z][a-z0-9+.-]*)://[a-z0-9._-]+(:[0-9]{1,5})?$`)
+
 func parseOrigin(s string) (string, error) {
-	u, err := parseBaseURL(s)
-	if s == anyOrigin || err == nil && u.Scheme+"://"+u.Host == s && !hasOwnPort(u) {
+	parts := otherOrigin.FindStringSubmatch(s)
+	if s == anyOrigin || s == nullOrigin || parts != nil && parts[1] != "http" && parts[1] != "https" {
 		return s, nil
 	}
-	return s, must("an origin, such as https://app.example.com: scheme, host in small letters, port unless it is the scheme's own")
+	if u, err := parseBaseURL(s); err == nil && u.Scheme+"://"+u.Host == s && !hasOwnPort(u) {
+		return s, nil
+	}
+	return s, must("an origin, such as https://app.example.com or app://localhost: scheme, host in small letters, port unless it is the scheme's own; or null")
 }

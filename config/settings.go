@@ -255,7 +255,7 @@ func (d *document) retries() group {
 
 func (d *document) cors() group {
 	return group{fields: []field{
-		{name: "origins", into: values[string]{&d.CORSOrigins, webOrigin()}, doc: "origins whose pages may call the gateway from a browser; `*` alone is any"},
+		{name: "origins", into: values[string]{&d.CORSOrigins, webOrigin()}, doc: "origins whose pages may call the gateway from a browser, also those of apps and extensions (`app://localhost`); `*` alone is any; `null` is that of files and sandboxes, which any page can have"},
 	}}
 }
 

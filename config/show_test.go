@@ -49,6 +49,7 @@ prompt_log:
 limits:
   request_body: 32MiB # default
   bodies_in_flight: 512MiB # default
+  silence: 15m # default
   requests_per_minute: 60 # default
   fail: open # default
   service_config: 127.0.0.1:18000 # default

@@ -58,7 +58,7 @@ func validPort(u *url.URL) bool {
 
 // isLoopback reports whether a URL leads to this machine alone.
 func isLoopback(u *url.URL) bool {
-	host := u.Hostname()
+	host := strings.TrimSuffix(u.Hostname(), ".")
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 

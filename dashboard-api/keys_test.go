@@ -44,7 +44,7 @@ func (i *issuer) Revoke(_ context.Context, by gateway.Actor, id gateway.KeyID, b
 }
 
 // protected lets in who has the key of a role.
-var protected = Entry{Origins: func() []string { return []string{"https://app.example.com"} }, Admit: func(c gateway.Credentials) (gateway.Admission, *gateway.Error) {
+var protected = Entry{Origins: func() []string { return []string{"https://app.example.com", "null"} }, Admit: func(c gateway.Credentials) (gateway.Admission, *gateway.Error) {
 	caller := gateway.Caller{Key: gateway.Key{ID: "key_1"}, Grant: &gateway.Grant{Role: gateway.Member, Models: []string{"org/*"}}}
 	switch c.Authorization {
 	case "Bearer admin", "Bearer agw_admin":
@@ -199,6 +199,7 @@ func TestAChangeNeedsJSONAndTheRightOrigin(t *testing.T) {
 			"no type":            {[]string{"Content-Type", ""}, 415},
 			"a page elsewhere":   {[]string{"Origin", "https://evil.example"}, 403},
 			"a sandboxed page":   {[]string{"Origin", "null"}, 403},
+			"an app of our name": {[]string{"Origin", "app://example.com"}, 403},
 			"another port":       {[]string{"Origin", "http://example.com:81"}, 403},
 			"a name like ours":   {[]string{"Origin", "http://example.com.evil.example"}, 403},
 			"no origin at all":   {[]string{"Origin", ""}, 403},

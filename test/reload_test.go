@@ -303,8 +303,9 @@ func waitTLS(t *testing.T, address string, authorities *x509.CertPool, within ti
 
 func TestPagesOfConfiguredOriginsAloneMayCall(t *testing.T) {
 	t.Parallel()
-	g := configure(t, oneModel+"cors: {origins: [https://app.example.com]}\n")
-	for origin, allowed := range map[string]bool{"https://app.example.com": true, "https://evil.example.com": false} {
+	g := configure(t, oneModel+"cors: {origins: [https://app.example.com, capacitor://localhost, chrome-extension://abcdefghijklmnop, \"null\"]}\n")
+	for origin, allowed := range map[string]bool{"https://app.example.com": true, "https://evil.example.com": false, "capacitor://localhost": true,
+		"chrome-extension://abcdefghijklmnop": true, "chrome-extension://abcdefghijklmnoq": false, "null": true, "app://localhost": false} {
 		preflight := fmt.Sprintf("OPTIONS %s HTTP/1.1\r\nHost: localhost\r\nOrigin: %s\r\nAccess-Control-Request-Method: POST\r\n"+
 			"Access-Control-Request-Headers: authorization,content-type\r\nConnection: close\r\n\r\n", chatPath, origin)
 		conn, err := net.Dial("tcp", g.address)

@@ -209,6 +209,10 @@ func TestAnHTTPSProviderIsVerified(t *testing.T) {
 	if err != nil || a.status != http.StatusOK {
 		t.Errorf("the client sees %v, %v", a, err)
 	}
+	full := start(t, append(upstreamOf(strings.Replace(base, "localhost", "localhost.", 1)), "SSL_CERT_FILE="+file)...)
+	if a, err = post(full.address, chatPath, chatBody("gen-chunks=2", false)); err != nil || a.status != http.StatusOK {
+		t.Errorf("by its full name, with a dot behind it, the client sees %v, %v", a, err)
+	}
 	_, another := authority(t, "localhost")
 	byAddress := strings.Replace(base, "localhost", "127.0.0.1", 1) // of which there is one, so that its failure is told
 	doubting := start(t, append(upstreamOf(base), "SSL_CERT_FILE="+another, "AI_GATEWAY_MODEL_ROUTES=by-address:"+byAddress)...)
@@ -219,6 +223,43 @@ func TestAnHTTPSProviderIsVerified(t *testing.T) {
 	a, err = post(doubting.address, chatPath, chatBody("by-address", false))
 	if want := "The model's provider could not be reached: its certificate is not trusted."; err != nil || !strings.Contains(a.body, want) {
 		t.Errorf("by its address the client sees %v, %v", a, err)
+	}
+}
+
+func TestAGatewayAtAnIPv6AddressSaysWhereItServes(t *testing.T) {
+	t.Parallel()
+	for bind, c := range map[string]struct {
+		url     string
+		reached []string
+	}{"::1": {"http://[::1]:", []string{"[::1]"}}, "::": {"http://localhost:", []string{"[::1]", "127.0.0.1"}}} {
+		p := startBinary(t, os.Getenv(binaryVariable), "AI_GATEWAY_BIND="+bind, "AI_GATEWAY_OPEN=true")
+		_, port, _ := net.SplitHostPort(p.address)
+		p.address = "[::1]:" + port
+		if err := p.waitReady(readyWithin); err != nil {
+			t.Fatal(err)
+		}
+		p.waitPrinted(t, "URL: "+c.url+port)
+		for _, host := range c.reached {
+			if a, err := post(host+":"+port, chatPath, chatBody("demo", false)); err != nil || a.status != http.StatusOK {
+				t.Errorf("bound to %s, at %s the client sees %v, %v", bind, host, a, err)
+			}
+		}
+		for _, name := range []string{"status", "doctor"} {
+			var out strings.Builder
+			err := command(&out, append([]string{"AI_GATEWAY_BIND=" + bind, "AI_GATEWAY_OPEN=true", "PORT=" + port, "ENVOY_PATH=" + os.Getenv(envoyVariable)}, "DATABASE_PATH="+p.database), name)
+			if err != nil && name == "status" || !strings.Contains(out.String(), map[string]string{"status": `"status": "ok"`, "doctor": "a gateway answers at " + c.url + port}[name]) {
+				t.Errorf("bound to %s, %s says %v: %s", bind, name, err, &out)
+			}
+		}
+		rows, err := p.waitRows(len(c.reached))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rows {
+			if address := r["client_ip"]; address != "::1" && address != "127.0.0.1" {
+				t.Errorf("bound to %s, a client has the address %v", bind, address)
+			}
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -58,7 +59,7 @@ func (c Config) backend(e *encoder, b gateway.Backend) (*cluster.Cluster, error)
 	}
 	options := protocol(false, cmp.Or(b.IdleTimeout, gateway.DefaultIdleTimeout))
 	options.HttpFilters = c.upstreamFilters(e, b)
-	cl := newCluster(e, load(b.Name, address, b.BaseURL.Host), options)
+	cl := newCluster(e, load(b.Name, address, authority(b.BaseURL)), options)
 	cl.ConnectTimeout = durationpb.New(cmp.Or(b.ConnectTimeout, gateway.DefaultConnectTimeout))
 	cl.OutlierDetection = outliers()
 	cl.UpstreamConnectionOptions = &cluster.UpstreamConnectionOptions{TcpKeepalive: tcpKeepalive()}
@@ -122,6 +123,23 @@ func dialled(b gateway.Backend) (*core.Address, error) {
 	return tcpAddress(b.BaseURL.Hostname(), port), nil
 }
 
+// undotted is a URL's host without the dot that makes a name a full one: it is for resolvers
+// alone. Certificates have names without it, and so has SNI.
+// Source: https://www.rfc-editor.org/rfc/rfc6066#section-3
+func undotted(u *url.URL) string { return strings.TrimSuffix(u.Hostname(), ".") }
+
+// authority is what a backend is told as its own name.
+func authority(u *url.URL) string {
+	host := undotted(u)
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if port := u.Port(); port != "" {
+		host += ":" + port
+	}
+	return host
+}
+
 func portOf(u *url.URL) (int, error) {
 	if text := u.Port(); text != "" {
 		return strconv.Atoi(text)
@@ -138,7 +156,7 @@ func portOf(u *url.URL) (int, error) {
 // tls verifies a provider's certificate against its own or the system's authorities,
 // and its host name.
 func (c Config) tls(e *encoder, b gateway.Backend) *tls.UpstreamTlsContext {
-	host := b.BaseURL.Hostname()
+	host := undotted(b.BaseURL)
 	names := &tls.SubjectAltNameMatcher{SanType: tls.SubjectAltNameMatcher_DNS, Matcher: exactly(host)}
 	sni := host
 	if _, err := netip.ParseAddr(host); err == nil {

@@ -63,6 +63,7 @@ func (e *encoder) ads() *core.ConfigSource {
 func tcpAddress(host string, port int) *core.Address {
 	return &core.Address{Address: &core.Address_SocketAddress{SocketAddress: &core.SocketAddress{
 		Address: host, PortSpecifier: &core.SocketAddress_PortValue{PortValue: uint32(port)},
+		Ipv4Compat: host == "::", // all addresses, those of IPv4 too
 	}}}
 }
 

@@ -10,11 +10,12 @@ import (
 	"ai-gateway/gateway"
 )
 
-// baseURL is where people on this machine reach the gateway.
+// baseURL is where people on this machine reach the gateway. To many programs localhost is
+// 127.0.0.1 alone, where nobody answers who listens at ::1.
 func baseURL(l config.Listener) string {
 	host := l.Bind
 	switch {
-	case host == "127.0.0.1" || host == "0.0.0.0" || host == "::" || host == "::1":
+	case host == "127.0.0.1" || host == "0.0.0.0" || host == "::":
 		host = "localhost"
 	case strings.Contains(host, ":"):
 		host = "[" + host + "]"
