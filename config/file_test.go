@@ -214,7 +214,7 @@ func TestAWholeFileIsReadAsItIsMeant(t *testing.T) {
 		t.Errorf("read as %+v", c)
 	}
 	wantModels := []gateway.Route{
-		{Model: "gpt-4o", Aliases: []gateway.Model{"fast", "our-best"}, Steps: []gateway.Step{{Backend: "azure-eu", UpstreamModel: "gpt-4o"}, {Backend: "openai", UpstreamModel: "gpt-4o"}}},
+		{Model: "gpt-4o", Aliases: []gateway.Model{"fast", "our-best"}, Steps: []gateway.Step{{Backend: "azure-eu", UpstreamModel: "gpt-4o"}, {Backend: "openai", UpstreamModel: "gpt-4o"}}, FirstByte: 20 * time.Second},
 		{Model: "long-reader", Steps: []gateway.Step{{Backend: "openai", UpstreamModel: "long-reader"}}},
 		{Model: "llama3:8b", Steps: []gateway.Step{{Backend: "ollama", UpstreamModel: "llama3:8b"}, {Backend: "vault", UpstreamModel: "llama-3-8b-instruct"}}},
 	}

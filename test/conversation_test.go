@@ -67,10 +67,10 @@ func conversations(t *testing.T) map[string][]conversation {
 	models := map[string]string{}
 	for _, path := range paths {
 		c := readConversation(t, path)
-		if other := models[c.model()]; c.replies != nil && other != "" {
+		if other := models[c.env+c.model()]; c.replies != nil && other != "" {
 			t.Fatalf("%s and %s use the same model", other, c.name)
 		}
-		models[c.model()] = c.name
+		models[c.env+c.model()] = c.name
 		groups[c.env] = append(groups[c.env], c)
 	}
 	return groups

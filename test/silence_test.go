@@ -27,7 +27,7 @@ models:
 	g.a.Play("hurried", scenario(t, "«never»"))
 	g.b.Play("hurried", scenario(t, answered))
 	g.a.Play("slow to end", scenario(t, fmt.Sprintf(streamOf, "«wait 1s»")))
-	g.a.Play("patient", scenario(t, strings.Replace("«wait 1s»"+answered, "\n", "\n", 1)))
+	g.a.Play("patient", scenario(t, "«wait 1s»\n"+answered))
 	g.a.Play("alone", fakeprovider.Scenario{Repeat: true, Replies: []fakeprovider.Reply{reply(t, "«never»")}})
 	begun := time.Now()
 	if a, err := post(g.address, chatPath, chatBody("hurried", false)); err != nil || a.status != http.StatusOK || time.Since(begun) > 5*time.Second {
@@ -52,7 +52,7 @@ func TestAStreamMayBeSilentForAsLongAsTheSettingSays(t *testing.T) {
 	t.Parallel()
 	g := configure(t, "backends:\n- {name: a, base_url: \"${A}/v1\"}\ndefault_backend: a\nlimits: {silence: 4s}\n")
 	g.a.Play("thinks", scenario(t, fmt.Sprintf(streamOf, "«wait 2s»")))
-	g.a.Play("thinks first", scenario(t, "«wait 2s»"+fmt.Sprintf(streamOf, "")))
+	g.a.Play("thinks first", scenario(t, "«wait 2s»\n"+fmt.Sprintf(streamOf, "")))
 	g.a.Play("hangs", scenario(t, fmt.Sprintf(streamOf, "«wait 30s»")))
 	err := atOnce(3, func(i int) error {
 		model := []string{"thinks", "thinks first", "hangs"}[i]
