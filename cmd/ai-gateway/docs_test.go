@@ -120,6 +120,20 @@ func TestTheTableOfRoomsIsTheOneThatIsHeld(t *testing.T) {
 	}
 }
 
+func TestWhatTheArchitectureSaysIsSomewhereIsThere(t *testing.T) {
+	_, table, _ := strings.Cut(read(t, "docs/architecture.md"), "\n## Where is what\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	places := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(table, -1)
+	if len(places) < 10 {
+		t.Errorf("only %d places are named", len(places))
+	}
+	for _, place := range places {
+		if _, err := os.Stat(filepath.Join(root, place[1])); err != nil {
+			t.Errorf("%s is not there: %v", place[1], err)
+		}
+	}
+}
+
 func TestEveryDependencyHasItsReason(t *testing.T) {
 	rationale := read(t, "RATIONALE.md")
 	for line := range strings.Lines(read(t, "go.mod")) {
