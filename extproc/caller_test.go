@@ -139,6 +139,25 @@ func TestAStreamWhoseKeyEndsGetsAnErrorEventAndEnds(t *testing.T) {
 	}
 }
 
+func TestARequestWhoseKeyEndsWhileItsBodyComesGoesNowhere(t *testing.T) {
+	var b books
+	c, end := endingKey(&b)
+	c.Reserve = func(*gateway.LimitedRequest) (gateway.Reservation, *gateway.Error) {
+		t.Error("its limits are asked")
+		return nil, gateway.NotJSON()
+	}
+	x := New(c).newExchange()
+	say(t, x, chatHeaders())
+	end()
+	if status, code := statusAndCode(t, say(t, x, requestBodyOf("gpt", true))); status != 401 || code != "invalid_api_key" {
+		t.Errorf("its body gets %d %s", status, code)
+	}
+	x.end()
+	if len(b.intents) > 0 || len(b.all()) > 0 {
+		t.Errorf("recorded are %v and %v", b.intents, b.all())
+	}
+}
+
 func TestAnAnswerThatIsWholeGoesOutThoughTheKeyEnded(t *testing.T) {
 	var b books
 	c, end := endingKey(&b)

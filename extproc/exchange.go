@@ -330,6 +330,9 @@ func (x *exchange) onRequestBody(m message, reply []byte) ([]byte, error) {
 	}
 	r := x.request
 	x.request = nil
+	if ended := x.admission.Ended; r.refusal == nil && ended != nil && ended(x.c.Now()) {
+		r.refusal = errKeyEndedEarly
+	}
 	x.reserve(r)
 	if r.refusal != nil {
 		return x.refuse(reply, r.refusal), nil

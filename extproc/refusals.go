@@ -17,6 +17,8 @@ var (
 		Message: "This API key may not use this model. GET /v1/models lists those that it may use."}
 	errKeyEnded = &gateway.Error{Status: http.StatusUnauthorized, Type: "invalid_request_error", Code: "invalid_api_key",
 		Message: "The API key was revoked or has expired. The answer ends here."}
+	errKeyEndedEarly = &gateway.Error{Status: http.StatusUnauthorized, Type: "invalid_request_error", Code: "invalid_api_key",
+		Message: "The API key was revoked or has expired while the request's body came. Nothing was sent to a provider."}
 	errEncoded = &gateway.Error{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Code: "unsupported_content_encoding",
 		Message: "The request body is compressed (Content-Encoding). Send it as it is."}
 	errNotJSON     = gateway.NotJSON()

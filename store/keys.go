@@ -139,13 +139,39 @@ func (s *Store) KeysVersion(ctx context.Context) (store string, version int64, e
 }
 
 // KeysSince calls take for each key that was changed after a version, as it is now, in the
-// order of versions.
+// order of versions. A row that cannot be read, as one of a later gateway, is a key that was
+// revoked: those behind it must still be known.
 func (s *Store) KeysSince(ctx context.Context, version int64, take func(*gateway.KeyRecord)) error {
-	return s.eachKey(ctx, take, `WHERE version > ? ORDER BY version`, version)
+	return s.eachKeyRow(ctx, func(r *keyRow) error {
+		k, err := r.record()
+		if err != nil {
+			k = r.unreadable()
+		}
+		take(k)
+		return nil
+	}, `WHERE version > ? ORDER BY version`, version)
+}
+
+// unreadable is a key that nobody may use, in the place of one that cannot be read.
+func (r *keyRow) unreadable() *gateway.KeyRecord {
+	revoked := time.Time(r.CreatedAt)
+	k := &gateway.KeyRecord{Version: r.Version, APIKey: gateway.APIKey{ID: gateway.KeyID(r.ID), Label: r.Label, CreatedAt: revoked, RevokedAt: &revoked}}
+	_ = readHash(&k.Hash, &r.Hash) // so that its secret is told to be revoked, if that can be read
+	return k
 }
 
 // eachKey calls take for each key that a clause selects.
 func (s *Store) eachKey(ctx context.Context, take func(*gateway.KeyRecord), clause string, args ...any) error {
+	return s.eachKeyRow(ctx, func(r *keyRow) error {
+		k, err := r.record()
+		if err == nil {
+			take(k)
+		}
+		return err
+	}, clause, args...)
+}
+
+func (s *Store) eachKeyRow(ctx context.Context, take func(*keyRow) error, clause string, args ...any) error {
 	return s.read(ctx, "reading keys", func(c *sqlx.Conn) error {
 		rows, err := c.QueryContext(ctx, c.Rebind(`SELECT `+keyTableColumns+` FROM gateway_keys `+clause), args...)
 		if err != nil {
@@ -157,11 +183,9 @@ func (s *Store) eachKey(ctx context.Context, take func(*gateway.KeyRecord), clau
 			if err := rows.Scan(r.fields()...); err != nil {
 				return err
 			}
-			k, err := r.record()
-			if err != nil {
+			if err := take(&r); err != nil {
 				return err
 			}
-			take(k)
 		}
 		return rows.Err()
 	})

@@ -263,3 +263,21 @@ func BenchmarkKeysSince(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/keys, "ns/key")
 }
+
+func TestAKeyThatCannotBeReadLetsNobodyInAndHidesNoOther(t *testing.T) {
+	onEach(t, func(t *testing.T, s *testStore) {
+		bad, after := add(t, s, bareKey("key_bad")), add(t, s, bareKey("key_after"))
+		_, err := s.db.Exec(`UPDATE gateway_keys SET limits = 'no JSON' WHERE id = 'key_bad'`)
+		do(t, err)
+		got := keysSince(t, s, 0)
+		if len(got) != 2 || got[0].ID != bad.ID || got[0].Hash != bad.Hash || got[0].RevokedAt == nil {
+			t.Fatalf("keys are %+v", got)
+		}
+		if diff := cmp.Diff(after, got[1], samePrefix); diff != "" {
+			t.Errorf("the key behind it (-want +got):\n%s", diff)
+		}
+		if _, err := s.Key(t.Context(), bad.ID); err == nil || !strings.Contains(err.Error(), string(bad.ID)) {
+			t.Errorf("asked for by itself it is %v", err)
+		}
+	})
+}

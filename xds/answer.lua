@@ -223,7 +223,9 @@ local function restOfString(r, s, at)
     r.inString = false
     return last + 1
   end
-  if #string.match(string.sub(s, at), "\\*$") % 2 == 1 then r.rest = "\\" end -- half an escape
+  local from = #s
+  while from >= at and byte(s, from) == BACKSLASH do from = from - 1 end -- a pattern would try each run of them from each of its places
+  if (#s - from) % 2 == 1 then r.rest = "\\" end -- half an escape
   return nil
 end
 
