@@ -17,12 +17,13 @@ const DefaultUpstream = "https://api.openai.com/v1"
 // its TLS hide theirs.
 type Config struct {
 	Port         int
-	Bind         string   // an IP address
-	Open         bool     // without gateway keys, people from elsewhere may use the gateway, too
-	AdminKey     Secret   // an admin's gateway key, from outside; "" for none
-	TrustedHops  int      // proxies before the gateway whose word for the client's address is believed
-	TLS          TLS      // zero serves plain HTTP
-	CORSOrigins  []string // that browsers may call from; none, or "*" alone for any
+	Bind         string        // an IP address
+	Open         bool          // without gateway keys, people from elsewhere may use the gateway, too
+	AdminKey     Secret        // an admin's gateway key, from outside; "" for none
+	DrainTimeout time.Duration // between a SIGTERM and the end of requests that run
+	TrustedHops  int           // proxies before the gateway whose word for the client's address is believed
+	TLS          TLS           // zero serves plain HTTP
+	CORSOrigins  []string      // that browsers may call from; none, or "*" alone for any
 	Retry        gateway.Retry
 	PromptLog    PromptLog
 	Limits       gateway.Limits // of requests

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -82,7 +83,7 @@ func (r *reader) overrideSingle(into single, f field) {
 		return
 	}
 	r.said[into.key()] = mention{at, text + f.unit}
-	if err := into.read(text + f.unit); err != nil {
+	if err := cmp.Or(notTemplated(text), notQuoted(text), into.read(text+f.unit)); err != nil {
 		r.fault(at, "%s %v", quoted(into, text+f.unit), err)
 	}
 }
@@ -283,6 +284,9 @@ func parseModelRoute(entry string) (modelRoute, error) {
 	model := strings.TrimSpace(entry[:at[0]])
 	if model == "" || !utf8.ValidString(model) || strings.ContainsFunc(model, unicode.IsControl) {
 		return modelRoute{}, errors.New("must have a readable model id before its URL")
+	}
+	if urlStart.MatchString(entry[at[1]:]) {
+		return modelRoute{}, errors.New("holds two URLs: routes are separated by commas, a:http://h/v1,b:http://i/v1")
 	}
 	base, err := parseBaseURL(entry[at[0]+1:])
 	return modelRoute{gateway.Model(model), base}, err

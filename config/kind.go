@@ -311,6 +311,9 @@ func database() kind[string] {
 		if s == ":memory:" {
 			return s, errors.New("must be the path of a file: leave it out to keep usage only as long as the gateway runs")
 		}
+		if err := notDatabaseURL(s); err != nil {
+			return "", err
+		}
 		return parse(s)
 	}
 	return file

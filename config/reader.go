@@ -127,8 +127,8 @@ func (r *reader) readKey(s *secret) {
 	case r.said[&s.file].isSaid():
 		at, text = r.said[&s.file].place, r.keyFile(s)
 	}
-	if strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }) {
-		r.fault(at, "the key holds characters that no key has (white space, control characters or beyond ASCII)")
+	if err := checkKeyText(text); err != nil {
+		r.fault(at, "%v", err)
 		return
 	}
 	s.value = text

@@ -50,6 +50,9 @@ func (d *document) listen() group {
 			doc: "as long as there is no gateway key, anyone who reaches the address may use the gateway, spend its keys and read its prompt log; it answers to every host name"},
 		{name: "trusted_hops", into: value(&d.TrustedHops, integer[int](0, 16)), unset: "0", variables: []string{"AI_GATEWAY_TRUSTED_HOPS"},
 			doc: "how many proxies stand before the gateway: so many entries of `X-Forwarded-For`, from its end, are believed for the client's address"},
+		{name: "drain_timeout", into: value(&d.DrainTimeout, duration(0, 24*time.Hour)), unset: "30s", variables: []string{"AI_GATEWAY_DRAIN_TIMEOUT"},
+			doc: "how long running requests may go on after a SIGTERM, while new ones are refused and `/health` is a 503; zero ends them at once; " +
+				"a change takes effect when the gateway is started again"},
 		{name: "tls", into: d.tls.group(), doc: "serves HTTPS instead of HTTP"},
 	}}
 }

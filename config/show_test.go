@@ -14,6 +14,7 @@ listen:
   port: 3004 # PORT
   open: false # default
   trusted_hops: 0 # default
+  drain_timeout: 30s # default
 backends:
 - name: b # ai-gateway.yaml:3
   kind: openai # default

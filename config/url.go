@@ -40,7 +40,7 @@ func parseBaseURL(text string) (*url.URL, error) {
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	u.RawPath = strings.TrimRight(u.RawPath, "/")
-	return u, nil
+	return u, notEndpoint(u)
 }
 
 func validHost(host string) bool {
@@ -86,7 +86,7 @@ func hasOwnPort(u *url.URL) bool {
 // shown is of a text that may be a URL what cannot be secret: no user name and
 // password, no query, no fragment, even where it is too broken to be parsed.
 func shown(text string) string {
-	if strings.Contains(text, "@") {
+	if strings.Contains(text, "@") || strings.Contains(text, "password=") {
 		return hidden
 	}
 	if end := strings.IndexAny(text, "?#"); end >= 0 {

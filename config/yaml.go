@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"path/filepath"
@@ -141,7 +142,7 @@ func (r *reader) readSingle(n *yaml.Node, into single, f field, at place) {
 		return
 	}
 	r.said[into.key()] = mention{at, n.Value}
-	if err := into.read(n.Value); err != nil {
+	if err := cmp.Or(notTemplated(n.Value), into.read(n.Value)); err != nil {
 		r.fault(at, "%s %v", quoted(into, n.Value), err)
 		return
 	}

@@ -17,6 +17,8 @@ type Agent struct {
 	ConfigFile string // "" for none
 	Started    time.Time
 	InForce    func() InForce
+	Drain      func()      // refuses new requests from now on
+	Draining   func() bool // whether it does
 	Envoy      func() gateway.EnvoyStatus
 	Backends   func() map[string]gateway.BackendState // those that do not serve
 	// Listed are the models that a backend lists for a caller with that Authorization.
@@ -42,13 +44,19 @@ type InForce struct {
 const (
 	modelsPath  = gateway.BasePath + "/models"
 	pingTimeout = 500 * time.Millisecond
+
+	// DrainPath is where the process that ends the gateway tells the agent to take no new requests.
+	DrainPath = "/drain"
 )
 
 // AgentHandler answers what clients of models ask, and whether all is well: no other
 // process need live for that.
-func AgentHandler(a Agent) http.Handler { return handler{a.endpoints(), a.Entry, a.Log} }
+func AgentHandler(a Agent) http.Handler {
+	private := endpoint{Endpoint{http.MethodPost, DrainPath, 0}, a.drain}
+	return handler{append(a.endpoints(), private), a.Entry, a.Log}
+}
 
-// endpoints are those of the agent.
+// endpoints are those of the agent that clients may know of.
 func (a Agent) endpoints() []endpoint {
 	return []endpoint{
 		{Endpoint{http.MethodGet, "/livez", 0}, alive},
@@ -56,6 +64,16 @@ func (a Agent) endpoints() []endpoint {
 		{Endpoint{http.MethodGet, modelsPath, gateway.Member}, a.models},
 		{Endpoint{http.MethodGet, modelsPath + "/" + idMark, gateway.Member}, a.model},
 	}
+}
+
+// drain is for the machine's own processes: Envoy has no route to it, and names the client of
+// what it passes on.
+func (a Agent) drain(r *http.Request) (any, error) {
+	if clientOf(r) != "" {
+		return nil, notFound("unknown_url", "", "This URL is not for clients.")
+	}
+	a.Drain()
+	return map[string]string{"status": "draining"}, nil
 }
 
 // models lists those that the caller may use: those of the configuration, then those that the
@@ -161,15 +179,22 @@ func (a Agent) health(r *http.Request) (any, error) {
 		h.degrade("keys", err.Error()) // those that are known go on
 	}
 	if !a.KeysLoaded() {
-		h.Status, h.Ready, h.Parts["keys"] = "unavailable", false, "not read yet: nobody is let in"
+		h.refuse("keys", "not read yet: nobody is let in")
 	}
 	if envoy.Envoys == 0 {
-		h.Status, h.Ready, h.Parts["envoy"] = "unavailable", false, "not connected"
+		h.refuse("envoy", "not connected")
+	}
+	if a.Draining() {
+		h.refuse("serve", "shutting down: running requests may finish, new ones are refused")
 	}
 	return h, nil
 }
 
 func (h *Health) degrade(part, why string) { h.Status, h.Parts[part] = "degraded", why }
+
+func (h *Health) refuse(part, why string) {
+	h.Status, h.Ready, h.Parts[part] = "unavailable", false, why
+}
 
 func envoyHealth(s gateway.EnvoyStatus) EnvoyHealth {
 	h := EnvoyHealth{Version: s.EnvoyVersion, Connected: s.Envoys, ConfigVersion: s.Version}

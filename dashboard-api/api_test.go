@@ -38,6 +38,7 @@ func agent() Agent {
 		Limits:   func() gateway.LimitStats { return gateway.LimitStats{} },
 		Ping:     func(context.Context) error { return nil },
 		Started:  time.Now(), Version: "1.2.3", ConfigFile: "ai-gateway.yaml",
+		Drain: func() {}, Draining: func() bool { return false },
 		KeysLoaded: func() bool { return true }, KeysFault: func() error { return nil }, Protected: func() bool { return false }, Entry: open, Log: slog.New(slog.DiscardHandler),
 	}
 }
@@ -380,4 +381,30 @@ func FuzzEveryPathIsAnsweredInJSON(f *testing.F) {
 			t.Errorf("%s %s?%s: %d %s, %v", method, path, query, w.Code, w.Body, err)
 		}
 	})
+}
+
+func TestAnAgentThatDrainsIsNotReadyAndNoClientMayTellItTo(t *testing.T) {
+	a := agent()
+	drains := false
+	a.Drain, a.Draining = func() { drains = true }, func() bool { return drains }
+	ask := func(method, path string, header ...string) *httptest.ResponseRecorder {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(method, path, nil)
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		AgentHandler(a).ServeHTTP(w, r)
+		return w
+	}
+	if w := ask(http.MethodPost, DrainPath, "X-Envoy-External-Address", "192.0.2.1"); w.Code != http.StatusNotFound || drains {
+		t.Errorf("a client is answered %d, draining is %t", w.Code, drains)
+	}
+	if w := ask(http.MethodGet, "/health"); w.Code != http.StatusOK {
+		t.Errorf("health before is %d", w.Code)
+	}
+	if w := ask(http.MethodPost, DrainPath); w.Code != http.StatusOK || !drains {
+		t.Errorf("the supervisor is answered %d, draining is %t", w.Code, drains)
+	}
+	if w := ask(http.MethodGet, "/health"); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), `"serve":"shutting down`) {
+		t.Errorf("health while draining is %d %s", w.Code, w.Body)
+	}
 }

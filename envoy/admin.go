@@ -2,10 +2,12 @@ package envoy
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -48,6 +50,36 @@ func (a Admin) ReopenLogs(ctx context.Context) error {
 		err = fmt.Errorf("reopening Envoy's logs: it answered %d", status)
 	}
 	return err
+}
+
+// CloseConnections has Envoy close each connection after its next answer. It goes on listening.
+// Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/operations/admin#post--drain_listeners
+func (a Admin) CloseConnections(ctx context.Context) {
+	_, _ = a.ask(ctx, http.MethodPost, "/drain_listeners?graceful&skip_exit") // without it clients connect anew when we end
+}
+
+// Busy reports whether any request runs, or any byte waits for a client.
+func (a Admin) Busy(ctx context.Context) (bool, error) {
+	const names = `^http\.gateway\.downstream_(rq_active|cx_tx_bytes_buffered)$`
+	status, body, err := a.read(ctx, http.MethodGet, "/stats?format=json&filter="+url.QueryEscape(names))
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("it answered %d", status)
+	}
+	var answer struct {
+		Stats []struct{ Value int64 }
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &answer)
+	}
+	if err != nil {
+		return false, fmt.Errorf("asking Envoy what runs: %w", err)
+	}
+	for _, s := range answer.Stats {
+		if s.Value > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func (a Admin) ask(ctx context.Context, method, path string) (status int, err error) {

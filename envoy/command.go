@@ -18,6 +18,7 @@ type Command struct {
 func (c Command) With(binary Binary) *exec.Cmd {
 	cmd := exec.Command(binary.Path, "--config-path", c.Bootstrap, "--disable-hot-restart", "--log-level", "warning",
 		"--concurrency", strconv.Itoa(c.Workers),
+		"--drain-strategy", "immediate", // else the longest connections are closed after minutes
 		"--component-log-level", "ext_proc:error", // else each stream of a dead agent is a line
 		"--file-flush-interval-msec", strconv.FormatInt(c.LogFlush.Milliseconds(), 10))
 	cmd.Env = []string{}

@@ -71,6 +71,12 @@ func NotJSON() *Error {
 // changes the protocol (status 101). No provider is believed to send it.
 const UpgradeType = "application/x-protocol-upgrade"
 
+// ShuttingDown is the answer to new requests while running ones may finish.
+func ShuttingDown() *Error {
+	return &Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "shutting_down", RetryAfter: 1,
+		Message: "The gateway is shutting down and takes no new requests. Nothing was sent to a provider or billed. Try again in a moment."}
+}
+
 // NoModel is the answer to a model that has no route, in OpenAI's words.
 func NoModel(m Model) *Error {
 	return &Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "model_not_found", Param: "model",

@@ -36,6 +36,12 @@ func TestMain(m *testing.M) {
 		child.Env = append(os.Environ(), "PLAY=worker", "PIDS="+os.Getenv("CHILD_PIDS"))
 		_ = child.Start()
 		work()
+	case "init":
+		_ = os.Setenv("PLAY", os.Getenv("INIT_PLAY"))
+		os.Exit(RunAsInit(os.Args))
+	case "orphaner": // its child's child loses its parent, and ends
+		_ = exec.Command("sh", "-c", "(sleep 0.1; touch $PIDS) & exit 0").Run()
+		time.Sleep(time.Minute)
 	case "supervisor":
 		s := New(slog.New(slog.DiscardHandler), worker(os.Getenv("PIDS")))
 		fmt.Fprintln(os.Stderr, s.Run(context.Background()))

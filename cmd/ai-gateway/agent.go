@@ -96,10 +96,20 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	})
 	recorded := s.sabotageBooks(books{rows.Begin, log.AppendSettlement})
 	exchanges := extproc.New(extproc.Config{
-		Rules: rules.Load, Admit: who.gate.Admit, Reserve: requestLimits.Admit, ReserveBlocks: requestLimits.Blocks(),
+		Rules: rules.Load, Admit: s.admitWith(who.gate.Admit), Reserve: requestLimits.Admit, ReserveBlocks: requestLimits.Blocks(),
 		Begin: recorded.begin, Settle: recorded.settle, Now: p.now, Log: s.log,
 	})
 	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, requestLimits, backends), rows.Run, log.Run, requestLimits.run, backends.Run)
+}
+
+// admitWith lets in nobody while the gateway drains.
+func (s *service) admitWith(admit func(gateway.Credentials) (gateway.Admission, *gateway.Error)) func(gateway.Credentials) (gateway.Admission, *gateway.Error) {
+	return func(c gateway.Credentials) (gateway.Admission, *gateway.Error) {
+		if s.draining.Load() {
+			return gateway.Admission{}, gateway.ShuttingDown()
+		}
+		return admit(c)
+	}
 }
 
 // frame is the part of Envoy's configuration that no setting changes.
@@ -174,6 +184,7 @@ func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *st
 			now := live.Settings()
 			return dashboardapi.InForce{Routes: now.Routes, Storage: now.Config.Storage(), Since: now.Since, Fault: live.Fault()}
 		},
+		Drain: func() { s.draining.Store(true) }, Draining: s.draining.Load,
 		Envoy: envoys.Status, Backends: backends.Failing, Listed: provider.NewCatalog(backendClient, time.Now, s.log).Models, Ledger: rows.Stats, Limits: requestLimits.Stats, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, KeysFault: who.gate.Fault, Protected: who.gate.Protected, Entry: who.forAPI(nil),
 		Log: s.log,
 	}

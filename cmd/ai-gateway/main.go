@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"ai-gateway/config"
+	"ai-gateway/supervisor"
 )
 
 const unversioned = "dev"
@@ -20,7 +19,10 @@ const unversioned = "dev"
 var version = unversioned
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	if os.Getpid() == 1 {
+		os.Exit(supervisor.RunAsInit(os.Args))
+	}
+	ctx, stop := untilSignal(context.Background())
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintf(os.Stderr, "ai-gateway: %v\n", err)

@@ -130,6 +130,8 @@ func (w world) supervise(ctx context.Context, cfg config.Config, binary envoy.Bi
 	if err != nil {
 		return fmt.Errorf("finding our own binary: %w", err)
 	}
+	ctx, stop := untilDrained(ctx, drainer{unixClient(files.agentSocket()), envoy.NewAdmin(files.adminSocket()), cfg.DrainTimeout, log}.drain)
+	defer stop()
 	defer context.AfterFunc(ctx, func() { log.Info("stopping") })()
 	// Envoy ends first, so that serve sees the end of every stream and settles it.
 	s := supervisor.New(log, w.envoyProcess(binary, files), w.serveProcess(self, files, state, tables))

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,6 +74,8 @@ type service struct {
 	tables  store.Config // that the state belongs to, whatever the configuration says by now
 	log     *slog.Logger
 	started time.Time
+
+	draining atomic.Bool // the gateway ends: no new requests
 }
 
 func (s *service) run(ctx context.Context) (err error) {
