@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
 )
@@ -36,33 +37,40 @@ func (s *Store) CopyFrom(ctx context.Context, file string, done func(Copied)) er
 		return err
 	}
 	c := copying{from: from, to: s, source: file}
+	return errors.Join(c.all(ctx, to, done), from.Close())
+}
+
+// all copies one table after another.
+func (c *copying) all(ctx context.Context, to *postgres, done func(Copied)) error {
 	tables, err := c.tables(ctx)
-	if err == nil {
-		err = c.makeDays(ctx, to)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(c.reserveVersions(ctx), c.makeDays(ctx, to)); err != nil {
+		return err
 	}
 	for _, table := range tables {
+		copied, err := c.table(ctx, table)
 		if err != nil {
-			break
+			return err
 		}
-		var copied Copied
-		if copied, err = c.table(ctx, table); err == nil {
-			done(copied)
-		}
+		done(copied)
 	}
-	return errors.Join(err, from.Close())
+	return c.announce(ctx)
 }
 
 // copying is a copy from a file into a database.
 type copying struct {
 	from, to *Store
 	source   string
+	offset   int64 // what is added to the versions of the file's changes
 }
 
 // tables are those of the file, but for what a database keeps of its own.
 func (c *copying) tables(ctx context.Context) (names []string, err error) {
 	err = c.from.read(ctx, "reading which tables there are", func(conn *sqlx.Conn) error {
-		return conn.SelectContext(ctx, &names, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name <> ? ORDER BY name`,
-			goose.DefaultTablename)
+		return conn.SelectContext(ctx, &names, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT IN (?, 'changes')
+			ORDER BY name`, goose.DefaultTablename)
 	})
 	return names, err
 }
@@ -187,12 +195,17 @@ func keyOf(row []any, columns, keys []string) (key []string) {
 
 // write writes rows, finds as many in the database, and notes how far it is.
 func (c *copying) write(ctx context.Context, table string, columns, keys []string, rows [][]any, at progress) error {
-	b := &batch{table: table, columns: columns, key: strings.Join(keys, ", "), conflict: conflictOf(table, keys)}
+	b := &batch{table: table, columns: columns, key: strings.Join(keys, ", "), conflict: "ON CONFLICT (" + strings.Join(keys, ", ") + ") DO NOTHING"}
 	var wanted []any
 	for _, row := range rows {
 		for i, v := range row {
-			if s, ok := v.(string); ok {
-				row[i] = text(s)
+			switch v := v.(type) {
+			case string:
+				row[i] = text(v)
+			case int64:
+				if isVersion(table, columns[i]) {
+					row[i] = v + c.offset
+				}
 			}
 		}
 		b.add(row...)
@@ -217,26 +230,61 @@ func (c *copying) write(ctx context.Context, table string, columns, keys []strin
 	})
 }
 
-// conflictOf says what becomes of rows that are there. Changes are counted on from the larger number.
-func conflictOf(table string, keys []string) string {
-	if table == "changes" {
-		return "ON CONFLICT (id) DO UPDATE SET version = GREATEST(changes.version, excluded.version)"
+// isVersion reports whether a column holds versions of changes.
+func isVersion(table, column string) bool {
+	return table == "gateway_keys" && column == "version" || table == "audit" && column == "id"
+}
+
+// reserveVersions takes versions of the database for the changes that the file knows, once: those
+// of the file may be others' there.
+func (c *copying) reserveVersions(ctx context.Context) error {
+	_, changes, err := c.from.KeysVersion(ctx)
+	if err != nil || changes == 0 {
+		return err
 	}
-	return "ON CONFLICT (" + strings.Join(keys, ", ") + ") DO NOTHING"
+	return c.to.transact(ctx, "reserving versions", func(tx *sqlx.Tx) error {
+		at, err := c.progressIn(ctx, tx, "changes")
+		if err != nil || at.Rows > 0 {
+			c.offset = at.Rows - changes
+			return err
+		}
+		var last int64
+		err = tx.GetContext(ctx, &last, tx.Rebind(`INSERT INTO changes (id, store, version) VALUES (1, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET version = changes.version + excluded.version RETURNING version`), uuid.NewString(), changes)
+		if err != nil {
+			return err
+		}
+		c.offset = last - changes
+		return c.saveProgress(ctx, tx, "changes", progress{Rows: last})
+	})
+}
+
+// announce has gateways that use the database read all keys anew: by their versions, those that
+// were copied may be older than what they know.
+func (c *copying) announce(ctx context.Context) error {
+	return c.to.transact(ctx, "telling that keys were copied", func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE changes SET store = ?`), uuid.NewString())
+		return err
+	})
 }
 
 func (c *copying) progressName(table string) string { return "copied " + table + " from " + c.source }
 
 func (c *copying) progress(ctx context.Context, table string) (at progress, err error) {
-	err = c.to.read(ctx, "reading how far "+table+" is copied", func(conn *sqlx.Conn) error {
-		var texts []string
-		err := conn.SelectContext(ctx, &texts, conn.Rebind(`SELECT value FROM shared_values WHERE name = ?`), c.progressName(table))
-		if err != nil || len(texts) == 0 {
-			return err
-		}
-		return json.Unmarshal([]byte(texts[0]), &at)
+	err = c.to.transact(ctx, "reading how far "+table+" is copied", func(tx *sqlx.Tx) error {
+		at, err = c.progressIn(ctx, tx, table)
+		return err
 	})
 	return at, err
+}
+
+func (c *copying) progressIn(ctx context.Context, tx *sqlx.Tx, table string) (at progress, err error) {
+	var texts []string
+	err = tx.SelectContext(ctx, &texts, tx.Rebind(`SELECT value FROM shared_values WHERE name = ?`), c.progressName(table))
+	if err != nil || len(texts) == 0 {
+		return at, err
+	}
+	return at, json.Unmarshal([]byte(texts[0]), &at)
 }
 
 func (c *copying) saveProgress(ctx context.Context, tx *sqlx.Tx, table string, at progress) error {

@@ -75,6 +75,39 @@ func TestAFileIsCopiedIntoPostgreSQLAndACopyThatWasBrokenOffGoesOn(t *testing.T)
 	}
 }
 
+func TestKeysAreCopiedBesideThoseThatTheDatabaseHas(t *testing.T) {
+	file, to := newSQLiteStore(t), newPostgresStore(t)
+	for _, id := range []gateway.KeyID{"key_a", "key_b"} {
+		add(t, file, bareKey(id))
+	}
+	do(t, file.Close())
+	add(t, to, bareKey("key_of_the_database"))
+	name, seen, err := to.KeysVersion(t.Context())
+	do(t, err)
+	for range 2 {
+		_, err := to.copied(t, t.Context(), file.path)
+		do(t, err)
+	}
+	var ids []gateway.KeyID
+	for _, k := range keysSince(t, to, 0) {
+		ids = append(ids, k.ID)
+	}
+	if diff := cmp.Diff([]gateway.KeyID{"key_of_the_database", "key_a", "key_b"}, ids); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+	entries, err := to.Audit(t.Context(), 0, 10)
+	if err != nil || len(entries) != 3 {
+		t.Errorf("%d entries in the audit log, %v", len(entries), err)
+	}
+	nameNow, version, err := to.KeysVersion(t.Context())
+	if err != nil || nameNow == name || version != seen+2 {
+		t.Errorf("gateways are told of version %d (%d before) of store %s (%s before), %v", version, seen, nameNow, name, err)
+	}
+	if next := add(t, to, bareKey("key_next")); next.Version != version+1 {
+		t.Errorf("the next change is %d", next.Version)
+	}
+}
+
 func TestAFileThatAGatewayWritesToIsNotCopied(t *testing.T) {
 	file, to := newSQLiteStore(t), newPostgresStore(t)
 	gateway, err := Open(t.Context(), Config{Path: file.path, Exclusive: true})

@@ -133,7 +133,7 @@ func (e *postgres) forUpdate() string { return " FOR UPDATE" }
 // Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
 func (e *postgres) isBadRow(err error) bool {
 	switch classOf(err) {
-	case "22", "23", "54": // data exceptions, violated constraints, exceeded limits
+	case "21", "22", "23", "54": // one row twice, data exceptions, violated constraints, exceeded limits
 		return true
 	}
 	return false

@@ -276,3 +276,19 @@ func BenchmarkWrite(b *testing.B) {
 		})
 	}
 }
+
+func TestARequestThatIsTwiceInABatchIsOneRow(t *testing.T) {
+	onEach(t, func(t *testing.T, s *testStore) {
+		gateways, envoys := row(), row()
+		gateways.Witness, gateways.Outcome, gateways.Status = gateway.ByGateway, gateway.ClientClosed, 0
+		envoys.StartedAt, envoys.ID, envoys.Witness = gateways.StartedAt, gateways.ID, gateway.ByEnvoy
+		write(t, s, gateways, envoys)
+		r, err := s.Request(t.Context(), gateways.ID)
+		if err != nil || r.Outcome != gateway.OK.String() || r.Witness != gateway.ByBoth.String() || r.Status != 200 {
+			t.Errorf("%v, the row is %s by %s with status %d", err, r.Outcome, r.Witness, r.Status)
+		}
+		if n := s.count(t, "requests"); n != 1 {
+			t.Errorf("there are %d rows", n)
+		}
+	})
+}
