@@ -10,6 +10,10 @@ import (
 // likelyAnswer is how many tokens an answer is expected to have whose request sets no bound.
 const likelyAnswer = 1000
 
+// longestAnswer is how many tokens are held for an answer at most: models write no longer ones, and
+// a client that names more would keep all others from a limit that they share.
+const longestAnswer = 128 << 10
+
 // reserve asks the limits of a request, once, as the last that may refuse it. What it may use
 // is held until the exchange ends.
 func (x *exchange) reserve(r *readRequest) {
@@ -17,7 +21,7 @@ func (x *exchange) reserve(r *readRequest) {
 		return
 	}
 	x.limitsAsked = true
-	answer := r.MaxTokens
+	answer := min(r.MaxTokens, longestAnswer)
 	switch {
 	case x.head.endpoint == gateway.Embeddings:
 		answer = 0

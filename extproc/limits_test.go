@@ -102,6 +102,18 @@ func TestAClientIsNotToldToRepeatWhatWillBeRefusedOrWhatItWillNotWaitFor(t *test
 	}
 }
 
+func TestAClientHoldsNoMoreOfASharedLimitThanAnAnswerMayHave(t *testing.T) {
+	x, f := limited(&books{})
+	x.head.endpoint, x.admission.Caller = gateway.ChatCompletions, &gateway.Caller{}
+	for _, most := range []int64{5000, gateway.MaxTokens} {
+		x.limitsAsked = false
+		x.reserve(&readRequest{Request: gateway.Request{PromptTokens: 7, MaxTokens: most}})
+	}
+	if f.asked[0].Tokens != 5007 || f.asked[1].Tokens != 7+longestAnswer {
+		t.Errorf("held are %d and %d", f.asked[0].Tokens, f.asked[1].Tokens)
+	}
+}
+
 func TestLimitsAreAskedLastWithWhatTheRequestMayUse(t *testing.T) {
 	var b books
 	x, f := limited(&b)
