@@ -87,7 +87,7 @@ func (h *headers) field(name []byte) *[]byte {
 	return nil
 }
 
-var errTruncated = errors.New("message is cut off or no protobuf")
+var errTruncated = errors.New("the message is cut off, or is not protobuf")
 
 // each calls f for every field of a message; v is the value of a
 // length-delimited field, n that of a varint.

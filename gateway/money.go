@@ -46,11 +46,11 @@ func ParseUSD(s string) (Money, error) {
 	}
 	dollars, err := strconv.ParseUint(whole, 10, 63)
 	if err != nil || dollars > maxUSD {
-		return 0, fmt.Errorf("amount %q is no decimal number of dollars", s)
+		return 0, fmt.Errorf("amount %q must be a decimal number of dollars up to %d, such as 0.15", s, maxUSD)
 	}
 	nano, err := strconv.ParseUint((fraction + "000000000")[:decimals], 10, 63)
 	if err != nil {
-		return 0, fmt.Errorf("amount %q is no decimal number of dollars", s)
+		return 0, fmt.Errorf("amount %q must be a decimal number of dollars up to %d, such as 0.15", s, maxUSD)
 	}
 	return Money(dollars)*USD + Money(nano), nil
 }

@@ -97,7 +97,7 @@ func TestATableWithAFaultIsRefused(t *testing.T) {
 
 func TestAFaultIsToldWithItsLine(t *testing.T) {
 	_, err := Parse(head + "p,a,,,,,1,,,1,\n# between\np,b,,,,,1,,,x,\n")
-	if want := `reading prices: line 5, model "b" of "p": amount "x" is no decimal number of dollars`; err == nil || err.Error() != want {
+	if want := `reading prices: line 5, model "b" of "p": amount "x" must be a decimal number of dollars up to 1073741824, such as 0.15`; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
 }

@@ -29,7 +29,7 @@ func (m *moment) Scan(v any) error {
 		*m = moment(t.UTC())
 		return err
 	}
-	return fmt.Errorf("%v (%T) is no time", v, v)
+	return fmt.Errorf("%v (%T) is not a time", v, v)
 }
 
 // text is a text that both databases take: without NUL, and in UTF-8. One of either costs

@@ -76,8 +76,8 @@ func TestATableIsMadeOfThePackage(t *testing.T) {
 func TestWhatCannotBeReadExactlyIsRefused(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{"'2.50'", "'2.5000000001'", `provider "openai": model "gpt-4o": input_mtok: amount "2.5000000001" has more than 9 decimals`},
-		{"'2.50'", "'-2.50'", `provider "openai": model "gpt-4o": input_mtok: amount "-2.50" is no decimal`},
-		{"'2.50'", "'25E-1'", `amount "25E-1" is no decimal`},
+		{"'2.50'", "'-2.50'", `provider "openai": model "gpt-4o": input_mtok: amount "-2.50" must be a decimal`},
+		{"'2.50'", "'25E-1'", `amount "25E-1" must be a decimal`},
 		{"'2.50'", "'250000'", `model "gpt-4o" of "azure": 250000 USD per million tokens is more than 10000`},
 		{"Decimal('2.50')", "2.5", `provider "openai": model "gpt-4o": input_mtok: 2.5 is no decimal`},
 		{"start=272000", "start='many'", `"many"`},

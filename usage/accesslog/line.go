@@ -15,7 +15,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-var errLine = errors.New("this is no line of the access log")
+var errLine = errors.New("not a line of the access log")
 
 // Parse reads a line of the access log: JSON with string, number or null values, as
 // Envoy writes them.
@@ -25,7 +25,7 @@ func Parse(b []byte) (gateway.JournalLine, error) {
 		b = b[max(bytes.LastIndex(b, []byte(`{"`)), 0):]
 	}
 	if !gjson.ValidBytes(b) {
-		return l, fmt.Errorf("%w: it is no JSON", errLine)
+		return l, fmt.Errorf("%w: it is not JSON", errLine)
 	}
 	var usage, tries string
 	version := int64(1)

@@ -206,13 +206,13 @@ func (l *Ledger) begun(ctx context.Context) bool {
 // taken notes that the store takes what it is given.
 func (l *Ledger) taken() {
 	l.progress(true)
-	l.went(writing, nil)
+	l.reportTask(writing, nil)
 }
 
 // refused notes that the store took nothing.
 func (l *Ledger) refused(err error) {
 	l.progress(false)
-	l.went(writing, err)
+	l.reportTask(writing, err)
 	l.notBefore = time.Now().Add(retryAfter)
 }
 
@@ -226,7 +226,7 @@ func (l *Ledger) readOn() (more bool) {
 	if err == nil {
 		err = l.readWAL()
 	}
-	l.went(reading, err)
+	l.reportTask(reading, err)
 	if err != nil {
 		return false
 	}
@@ -398,7 +398,7 @@ func (l *Ledger) rotate(ctx context.Context, now time.Time) {
 		return
 	}
 	l.looked = now
-	l.went(rotating, l.tail.Rotate(ctx, l.c.Rotation, l.kept))
+	l.reportTask(rotating, l.tail.Rotate(ctx, l.c.Rotation, l.kept))
 }
 
 // tidy removes the segments of the write-ahead log that nothing needs.
@@ -412,7 +412,7 @@ func (l *Ledger) tidy(now time.Time) {
 			first = err
 		}
 	}
-	l.went(tidying, first)
+	l.reportTask(tidying, first)
 }
 
 // tidySegment removes a segment, or carries over what an old one is needed for.

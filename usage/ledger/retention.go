@@ -30,5 +30,5 @@ func (l *Ledger) maintain(ctx context.Context, now time.Time) {
 	if err != nil {
 		l.maintenance = now.Add(maintainAgain)
 	}
-	l.went(maintaining, err)
+	l.reportTask(maintaining, err)
 }

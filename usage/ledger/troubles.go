@@ -2,7 +2,7 @@ package ledger
 
 import "strings"
 
-// task is something that the ledger does, and that may fail while all else goes well.
+// task is a job of the ledger that may fail while the others succeed.
 type task int
 
 const (
@@ -14,19 +14,24 @@ const (
 	tasks
 )
 
-// String says what does not go well.
+// String says what a failure of the task means.
 func (t task) String() string {
 	return [tasks]string{
 		"usage cannot be read; it is kept and tried again",
 		"usage cannot be written; it is kept and tried again",
-		"the write-ahead log cannot be tidied; it grows, and that is tried again",
-		"the access log cannot be rotated; it grows, and that is tried again",
-		"the store cannot be maintained (old rows removed, partitions made); that is tried again",
+		"the write-ahead log cannot be compacted; it grows until a retry succeeds",
+		"the access log cannot be rotated; it grows until a retry succeeds",
+		"the store cannot be maintained (old rows removed, partitions made); it is tried again",
 	}[t]
 }
 
-// went notes how a task went. What goes on as before is not logged again.
-func (l *Ledger) went(t task, err error) {
+// name is what the task does.
+func (t task) name() string {
+	return [tasks]string{"reading usage", "writing usage", "compaction of the write-ahead log", "rotation of the access log", "maintenance of the store"}[t]
+}
+
+// reportTask notes how a task ended. It logs changes only: the first failure, and the recovery.
+func (l *Ledger) reportTask(t task, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before := l.troubles[t]
@@ -37,11 +42,11 @@ func (l *Ledger) went(t task, err error) {
 	case err != nil && before == "":
 		l.c.Log.Error(t.String(), "error", err)
 	case err == nil && before != "":
-		l.c.Log.Info("over: " + t.String())
+		l.c.Log.Info(t.name() + " recovered")
 	}
 }
 
-// lastError is what does not go well now, each with its reason.
+// lastError lists the tasks that fail now, each with its reason.
 func (l *Ledger) lastError() string {
 	var all []string
 	for t, reason := range l.troubles {

@@ -68,7 +68,7 @@ func TestASegmentThatCannotBeRemovedIsToldUntilItCan(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		b.whole(intent()) // in the next segment
 		time.Sleep(3 * round)
-		if got := b.Stats().LastError; !strings.HasPrefix(got, "the write-ahead log cannot be tidied") {
+		if got := b.Stats().LastError; !strings.HasPrefix(got, "the write-ahead log cannot be compacted") {
 			t.Errorf("told is %q", got)
 		}
 		do(t, os.Remove(filepath.Join(path, "in it")))

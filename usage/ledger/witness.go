@@ -209,9 +209,9 @@ func addBackend(r *gateway.Row, i *gateway.Intent, backend string) {
 	}
 }
 
-// told is the usage by the best informed witness. Of an answer that the gateway could not
+// resolveUsage is the usage by the best informed witness. Of an answer that the gateway could not
 // read, or had to let go of, Envoy may have seen more.
-func told(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gateway.Usage, gateway.Source) {
+func resolveUsage(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gateway.Usage, gateway.Source) {
 	seen, whole := usageSeen(i.Endpoint, l)
 	switch {
 	case whole && envoyKnows(i, s, seen):
@@ -261,7 +261,7 @@ func tierOf(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) st
 // began. What never went out, and what was refused, redirected or no answer, cost nothing
 // unless the provider gave figures.
 func addUsage(r *gateway.Row, i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine, missing bool) {
-	u, source := told(i, s, l)
+	u, source := resolveUsage(i, s, l)
 	missing = missing && (r.Outcome == gateway.ProviderError || r.Outcome == gateway.ProviderClosed)
 	if r.Attempts == 0 || source < gateway.FromEnvoy && (missing || r.Status >= http.StatusMultipleChoices) {
 		u = gateway.Usage{}
