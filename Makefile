@@ -56,7 +56,7 @@ setup: ## find an Envoy, or install one into .tools
 	@scripts/envoy.sh >/dev/null
 
 # Debian's packages that tests need.
-DEBIAN := postgresql redis-server
+DEBIAN := postgresql redis-server chromium
 
 test-setup: setup $(SDK_NODE)/node_modules/.package-lock.json ## the same, and install what the tests need
 	@scripts/debian.sh $(DEBIAN)
@@ -72,7 +72,7 @@ test: test-setup build ## run all tests
 	$(if $(RACE),,@echo 'No C compiler: testing without the race detector.')
 	$(GO) test $(RACE) -timeout 5m $$($(GO) list ./... | grep -v -x $(foreach p,$(E2E),-e ai-gateway$(p:.%=%)))
 	npm run --prefix dashboard --silent test
-	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(GO) test -p 1 -count 1 -timeout 12m $(E2E)
+	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(GO) test -p 1 -count 1 -timeout 20m $(E2E)
 	$(MAKE) test-browser BROWSER_TESTS=first-run
 
 test-browser: build ## try the dashboard in a browser, with a real gateway
