@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import tailwind from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
-import { compressed } from "./build/compress";
+import { compressed } from "./build/compress.ts";
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const web = path("../dashboard-api/web");

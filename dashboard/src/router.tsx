@@ -30,6 +30,7 @@ const tree = root.addChildren([
   conversation,
   page("/usage", () => import("./usage/UsagePage"), "UsagePage"),
   page("/requests", () => import("./requests/RequestsPage"), "RequestsPage"),
+  page("/requests/prompts", () => import("./requests/PromptsPage"), "PromptsPage"),
   page("/requests/$id", () => import("./requests/RequestPage"), "RequestPage"),
   page("/keys", () => import("./keys/KeysPage"), "KeysPage"),
   page("/system", () => import("./system/SystemPage"), "SystemPage"),

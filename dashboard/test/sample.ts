@@ -42,7 +42,7 @@ export const conversationScenarios: readonly Scenario[] = [
   { model: "o4-mini", pieces: [{ thought: "The user wants…" }, ...words(answers["gpt-4o"] ?? "", 10)], usage: { prompt: 20, completion: 180, reasoning: 120 } },
 ];
 
-/** Fills a gateway's tables with a month of requests, as usage looks in a small team. */
+/** Fills a gateway's tables with two months of requests, as usage looks in a small team. */
 export async function fill(gateway: Gateway) {
   const models = [
     ["gpt-4o-mini", 150, 600, 55],
@@ -55,7 +55,7 @@ export async function fill(gateway: Gateway) {
   const random = () => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) / 2_147_483_648;
   const rows: string[] = [];
   const now = Date.now();
-  for (let hour = 30 * 24; hour > 0; hour--) {
+  for (let hour = 59 * 24; hour > 0; hour--) {
     const at = new Date(now - hour * 3_600_000);
     const busy = [0, 6].includes(at.getDay()) ? 0.2 : at.getHours() > 7 && at.getHours() < 19 ? 1 : 0.15;
     for (const [model, input, output, weight] of models) {

@@ -18,7 +18,7 @@ beforeAll(async () => {
   mkdirSync(folder, { recursive: true });
   provider = await Provider.start(scratch, conversationScenarios);
   const routes = conversationScenarios.map((s) => `${s.model}:${provider.url}/v1`).join(",");
-  [browser, gateway] = await Promise.all([launch(), Gateway.start({ AI_GATEWAY_MODEL_ROUTES: routes, AI_GATEWAY_RETRY_ATTEMPTS: "0" })]);
+  [browser, gateway] = await Promise.all([launch(), Gateway.start({ AI_GATEWAY_UPSTREAM: `${provider.url}/v1`, AI_GATEWAY_MODEL_ROUTES: routes, AI_GATEWAY_RETRY_ATTEMPTS: "0" })]);
   await fill(gateway);
 });
 afterAll(async () => {
@@ -59,11 +59,11 @@ for (const theme of ["light", "dark"] as const) {
       await tab.page.getByRole("heading", { level: 2 }).first().waitFor();
       await tab.page.waitForLoadState("networkidle");
       await shot("request");
-      for (const page of ["usage?range=30d", "keys", "system"]) {
+      for (const page of ["requests/prompts", "usage?range=30d", "keys", "system"]) {
         await tab.page.goto(`${gateway.url}/${page}`);
         await tab.page.waitForLoadState("networkidle");
         await tab.page.waitForTimeout(400); // charts measure their place
-        await shot(page.split("?")[0]!);
+        await shot(page.split(/[?/]/).at(page.includes("/") ? -1 : 0)!);
       }
       await tab.context.close();
     });

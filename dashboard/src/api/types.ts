@@ -14,3 +14,5 @@ export type Attempt = Schemas["Attempt"];
 export type System = Schemas["System"];
 export type Backend = Schemas["Backend"];
 export type Health = Schemas["Health"];
+export type Prompt = Schemas["Prompt"];
+export type PromptPage = Schemas["PromptPage"];

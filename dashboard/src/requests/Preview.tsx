@@ -31,13 +31,13 @@ function Text({ title, text }: { title: string; text: string }) {
   return (
     <Card title={title} actions={<CopyButton text={text} label={`Copy the ${title.toLowerCase()}`} />}>
       <p tabIndex={0} className="scroll-thin max-h-96 overflow-y-auto px-4 pt-1 pb-4 leading-relaxed [overflow-wrap:anywhere] whitespace-pre-wrap">
-        {text ? marked(text) : <span className="text-muted">empty</span>}
+        {text ? <Marked text={text} /> : <span className="text-muted">empty</span>}
       </p>
     </Card>
   );
 }
 
-/** Shows what was redacted as such. */
-function marked(text: string): ReactNode[] {
+/** A text in which what was redacted is shown as such. */
+export function Marked({ text }: { text: string }): ReactNode {
   return text.split(mark).flatMap((part, index) => (index === 0 ? [part] : [<Badge key={index}>redacted</Badge>, part]));
 }

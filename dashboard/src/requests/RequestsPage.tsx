@@ -12,6 +12,7 @@ import { Page } from "@/ui/page";
 import { RangePicker } from "@/ui/range-picker";
 import { exportRequests } from "./exportRequests";
 import { outcomes, queryOf } from "./filters";
+import { RequestTabs } from "./RequestTabs";
 import { RequestTable } from "./RequestTable";
 import { useRequests } from "./useRequests";
 
@@ -22,7 +23,14 @@ export function RequestsPage() {
   const query = queryOf(search, zone);
   const list = useRequests(query, live && !search.to);
   return (
-    <Page title="Requests" fixed actions={<RangePicker search={search} onChange={(change) => setSearch({ ...change })} />}>
+    <Page title="Requests" fixed
+      actions={
+        <>
+          <RequestTabs />
+          <RangePicker search={search} onChange={(change) => setSearch({ ...change })} />
+        </>
+      }
+    >
       <div className="mb-3 flex flex-wrap items-center gap-2">
         <Filters search={search} setSearch={setSearch} />
         <label className="ml-auto flex items-center gap-2 text-[0.8125rem]">

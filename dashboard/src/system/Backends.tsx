@@ -5,7 +5,7 @@ import { Card } from "@/ui/page";
 import { Time } from "@/ui/time";
 
 /** Where models are served, and how that went in the last hour. */
-export function Backends({ backends }: { backends: Backend[] }) {
+export function Backends({ backends, states }: { backends: Backend[]; states?: Record<string, string> }) {
   return (
     <Card title="Backends" className="overflow-hidden">
       {backends.length === 0 ? (
@@ -27,6 +27,7 @@ export function Backends({ backends }: { backends: Backend[] }) {
                 <tr key={b.name} className="border-b align-top last:border-b-0">
                   <td className="py-2 pl-4 font-medium">
                     {b.name} {b.default && <Badge>default</Badge>}
+                    {states?.[b.name] && states[b.name] !== "ok" && <span className="block font-normal text-danger">{states[b.name]}</span>}
                   </td>
                   <td className="px-3 py-2">{b.base_url}</td>
                   <td className="max-w-72 px-3 py-2">{b.models.join(", ") || (b.default ? "all others" : "none")}</td>

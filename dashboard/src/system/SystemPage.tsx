@@ -36,12 +36,15 @@ function Parts({ system }: { system: System }) {
         <>
           <States health={health} store={system.api.store} />
           <div className="grid items-start gap-4 lg:grid-cols-2">
-            <EnvoyCard health={health} />
+            <div className="space-y-4">
+              <EnvoyCard health={health} />
+              <LimitsCard health={health} />
+            </div>
             <RecordsCard health={health} />
           </div>
         </>
       )}
-      <Backends backends={system.backends} />
+      <Backends backends={system.backends} states={health?.backends} />
       {system.config && <Settings text={system.config} />}
       <p className="text-[0.8125rem] text-muted">
         Version {system.api.version}, up for {uptime(system.api.uptime_seconds)}. <code className="font-mono">ai-gateway doctor</code> checks ports, keys and upstreams as well.
@@ -57,13 +60,13 @@ function uptime(seconds: number): string {
   return seconds < 172_800 ? format(seconds / 3600, "hour") : format(seconds / 86_400, "day");
 }
 
-const names: Record<string, string> = { serve: "Services", config: "Configuration", store: "Tables", usage: "Records", envoy: "Envoy" };
+const names: Record<string, string> = { serve: "Services", config: "Configuration", store: "Tables", usage: "Records", envoy: "Envoy", keys: "Gateway keys", limits: "Limits", backends: "Backends" };
 
 /** The parts and what is wrong with them. */
 function States({ health, store }: { health: Health; store: string }) {
   const parts = Object.entries({ ...health.parts, ...(store === "ok" ? {} : { store }) });
   return (
-    <ul className="grid gap-3 sm:grid-cols-2 lg:grid-cols-5">
+    <ul className="grid gap-3 sm:grid-cols-2 lg:grid-cols-4">
       {parts.map(([name, state]) => (
         <li key={name} className="flex items-start gap-2.5 rounded-xl border bg-surface px-4 py-3">
           {state === "ok" ? <CircleCheck aria-hidden className="mt-0.5 size-4 text-good" /> : <TriangleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-warning" />}
@@ -104,6 +107,19 @@ function EnvoyCard({ health: { envoy, config, storage } }: { health: Health }) {
           </Line>
         )}
         <Line name="Usage is kept in">{storage}</Line>
+      </dl>
+    </Card>
+  );
+}
+
+function LimitsCard({ health: { limits } }: { health: Health }) {
+  return (
+    <Card title="Limits">
+      <dl className="figures divide-y px-4 pt-1 pb-2">
+        <Line name="Counted by">{limits.service || "this process"}</Line>
+        <Line name="Refused requests">{formatNumber(limits.refused)}</Line>
+        <Alarm name="Not asked" value={limits.missed} meaning="requests whose limits could not be asked" />
+        <Alarm name="Not charged" value={limits.lost_tokens} meaning="tokens" />
       </dl>
     </Card>
   );

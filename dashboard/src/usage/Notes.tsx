@@ -1,12 +1,10 @@
-import { Link } from "@tanstack/react-router";
 import { Info } from "lucide-react";
 import type { Usage } from "@/api/types";
 import { formatNumber } from "@/lib/format";
 
 /** What the figures do not hold, or not exactly. */
-export function Notes({ usage: { totals }, search }: { usage: Usage; search: Record<string, string | undefined> }) {
+export function Notes({ usage: { totals } }: { usage: Usage }) {
   if (totals.unpriced === 0 && totals.estimated === 0) return null;
-  const { range, from, to, model } = search;
   return (
     <div className="flex items-start gap-2.5 rounded-xl border bg-warning-soft px-4 py-2.5">
       <Info aria-hidden className="mt-0.5 size-4 shrink-0 text-warning" />
@@ -18,10 +16,7 @@ export function Notes({ usage: { totals }, search }: { usage: Usage; search: Rec
         )}
         {totals.estimated > 0 && (
           <p>
-            Counted by the gateway, as no provider told their tokens: {formatNumber(totals.estimated)} of {formatNumber(totals.requests)} requests.{" "}
-            <Link to="/requests" search={{ range, from, to, model } as never} className="text-accent-strong underline underline-offset-2">
-              See them
-            </Link>
+            Counted by the gateway, as no provider told their tokens: {formatNumber(totals.estimated)} of {formatNumber(totals.requests)} requests.
           </p>
         )}
       </div>

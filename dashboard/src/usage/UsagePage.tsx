@@ -134,7 +134,7 @@ function UsageView({ usage, query, search, setSearch }: SearchProps & { usage: U
           <UsageChart usage={usage} shown={shown} group={query.group} search={search} />
         </Suspense>
       </Card>
-      <Notes usage={usage} search={search} />
+      <Notes usage={usage} />
       <GroupTable usage={usage} group={query.group} search={search} />
     </div>
   );

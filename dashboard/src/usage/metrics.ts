@@ -50,6 +50,7 @@ export const formatLatency = (ms: number) => formatDuration(ms);
 export function changeOf(now: number, before: number): { text: string; up: boolean } | null {
   if (before === 0 || now === before) return null;
   const share = (now - before) / before;
+  if (share >= 9) return { text: `${formatCompact(Math.round(now / before))} ×`, up: true };
   const text = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: Math.abs(share) < 0.1 ? 1 : 0, signDisplay: "always" }).format(share);
   return { text, up: share > 0 };
 }

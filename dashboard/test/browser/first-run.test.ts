@@ -64,24 +64,28 @@ test("a reload in mid-answer keeps what came", async () => {
   await tab.close();
 });
 
-test("every page is accessible in both themes", async () => {
-  for (const theme of ["light", "dark"] as const) {
-    const tab = await Tab.open(browser, gateway.url, { theme });
-    await tab.ask("Hello!");
-    await tab.settled();
-    await tab.answer().getByRole("link", { name: "View record" }).waitFor();
-    await tab.accessible();
-    for (const page of ["Usage", "Requests", "Keys", "System"]) {
-      await tab.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: page }).click();
-      await tab.page.getByRole("heading", { level: 1, name: page }).waitFor();
-      await tab.page.waitForLoadState("networkidle");
-      await tab.accessible();
-    }
-    await tab.page.getByRole("link", { name: "Requests" }).click();
-    await tab.page.getByRole("table", { name: "Requests" }).getByRole("link").first().click();
-    await tab.page.getByRole("heading", { level: 1, name: "Request" }).waitFor();
+test.each(["light", "dark"] as const)("every page is accessible in the %s theme", async (theme) => {
+  const tab = await Tab.open(browser, gateway.url, { theme });
+  await tab.ask("Hello!");
+  await tab.settled();
+  await tab.answer().getByRole("link", { name: "View record" }).waitFor();
+  await tab.accessible();
+  for (const page of ["Usage", "Requests", "Keys", "System"]) {
+    await tab.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: page }).click();
+    await tab.page.getByRole("heading", { level: 1, name: page }).waitFor();
     await tab.page.waitForLoadState("networkidle");
     await tab.accessible();
-    await tab.close();
   }
-});
+  await tab.page.getByRole("link", { name: "Requests" }).click();
+  await tab.page.getByRole("link", { name: "Prompt log" }).click();
+  await tab.page.getByRole("searchbox", { name: "Search prompts and answers" }).fill("hello");
+  await tab.page.getByRole("button", { name: "Search" }).click();
+  await tab.page.getByRole("listitem").filter({ hasText: "Hello!" }).first().waitFor();
+  await tab.accessible();
+  await tab.page.getByRole("link", { name: "All", exact: true }).click();
+  await tab.page.getByRole("table", { name: "Requests" }).getByRole("link").first().click();
+  await tab.page.getByRole("heading", { level: 1, name: "Request" }).waitFor();
+  await tab.page.waitForLoadState("networkidle");
+  await tab.accessible();
+  await tab.close();
+}, 120_000);
