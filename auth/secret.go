@@ -72,8 +72,6 @@ func readSecret(path string) ([]byte, error) {
 		return nil, err
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%q is no file", path) // opening a pipe would block
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("%q can be read or changed by others: run chmod 600 on it", path)
 	case info.Size() != secretSize:
 		return nil, fmt.Errorf("%q has %d bytes instead of %d: restore it, or remove it to begin anew with other key ids",
 			path, info.Size(), secretSize)

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -134,8 +135,9 @@ func writePID(f *os.File) error {
 
 // LockState makes a private folder for what outlives a run, and locks it: two
 // gateways never share one. release lets go of it, and removes it again if it was made
-// here and nothing came into it.
-func LockState(dir string) (release func(), err error) {
+// here and nothing came into it. What others may read is made private, with a warning: volumes of
+// Kubernetes with an fsGroup, for one, are opened to their group at every mount.
+func LockState(dir string, warn func(string)) (release func(), err error) {
 	err = os.Mkdir(dir, 0o700)
 	made := err == nil
 	if err != nil && !errors.Is(err, fs.ErrExist) {
@@ -147,12 +149,17 @@ func LockState(dir string) (release func(), err error) {
 		return nil, fmt.Errorf("looking at the state folder: %w", err)
 	case !info.IsDir():
 		return nil, fmt.Errorf("the state folder %q is a file: move it away", dir)
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("the state folder %q may be read by others: run chmod 700 on it", dir)
 	}
 	lock, err := lockFile(filepath.Join(dir, lockName))
-	if err != nil {
+	var held errLocked
+	switch {
+	case errors.As(err, &held):
 		return nil, fmt.Errorf("another gateway uses the state folder %q: %w: end it, or set DATABASE_PATH or AI_GATEWAY_STATE_DIR to another place", dir, err)
+	case err != nil:
+		return nil, fmt.Errorf("locking the state folder %q: %w%s", dir, err, lockAdvice(err, info))
+	}
+	if warning := makePrivate(dir, os.Chmod); warning != "" {
+		warn(warning)
 	}
 	return func() {
 		if made {
@@ -185,4 +192,51 @@ func removeUnused(dir string) {
 		os.Remove(filepath.Join(dir, lockName))
 		os.Remove(dir)
 	}
+}
+
+// lockAdvice says what helps where this user may not write to a state folder.
+func lockAdvice(err error, folder fs.FileInfo) string {
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		return ": it is on a file system that is mounted read-only: mount it writable, or name another folder"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return ": make room on that disk, or name a folder on another one"
+	case !errors.Is(err, fs.ErrPermission):
+		return ""
+	}
+	if owner, ok := folder.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Geteuid() {
+		return fmt.Sprintf(": the folder belongs to the user %d, and this is %d: give it to this user (chown), or name another folder", owner.Uid, os.Geteuid())
+	}
+	return ": let this user write to it"
+}
+
+// makePrivate takes all rights to a folder and what is in it from others than their owner. It
+// returns a warning if others had any; "" if not.
+func makePrivate(dir string, chmod func(string, fs.FileMode) error) (warning string) {
+	open, left, why := 0, 0, error(nil)
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		info, statErr := os.Lstat(path)
+		if err != nil || statErr != nil || !isOpen(info) {
+			return nil // it is gone, or nobody's business
+		}
+		open++
+		err = chmod(path, info.Mode().Perm()&0o700)
+		if info, statErr := os.Lstat(path); statErr == nil && isOpen(info) { // some file systems change nothing and say nothing
+			left++
+			why = cmp.Or(why, err, errors.New("the file system does not change modes"))
+		}
+		return nil
+	})
+	switch {
+	case err != nil || open == 0:
+		return ""
+	case left > 0:
+		return fmt.Sprintf("others may read %d files of the state folder %q, which holds requests and secrets, and that cannot be changed: %v", left, dir, why)
+	}
+	return fmt.Sprintf("others might read %d files of the state folder %q; they are private now", open, dir)
+}
+
+// isOpen reports whether others than the owner have rights to a file or folder.
+func isOpen(info fs.FileInfo) bool {
+	return info.Mode()&fs.ModeSymlink == 0 && info.Mode().Perm()&0o077 != 0
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -79,11 +80,11 @@ func TestAFolderTooLongForSocketsIsRefused(t *testing.T) {
 
 func TestTwoGatewaysNeverShareAState(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
-	release, err := LockState(dir)
+	release, err := LockState(dir, unwarned(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LockState(dir); err == nil || !strings.Contains(err.Error(), "process ") {
+	if _, err := LockState(dir, unwarned(t)); err == nil || !strings.Contains(err.Error(), "process ") {
 		t.Errorf("a second lock gives %v, want an error that names the process", err)
 	}
 	if pid, err := StateHolder(dir); err != nil || pid != strconv.Itoa(os.Getpid()) {
@@ -93,22 +94,89 @@ func TestTwoGatewaysNeverShareAState(t *testing.T) {
 	if pid, err := StateHolder(dir); err != nil || pid != "" {
 		t.Errorf("after the end its holder is %q, %v", pid, err)
 	}
-	again, err := LockState(dir)
+	again, err := LockState(dir, unwarned(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	again()
 }
 
-func TestAStateFolderThatOthersMayReadIsRefused(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "state")
-	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o755)); err != nil {
+// unwarned fails a test at a warning.
+func unwarned(t *testing.T) func(string) {
+	return func(text string) { t.Errorf("there is a warning: %s", text) }
+}
+
+// openState makes a state folder as a volume with an fsGroup shows it.
+func openState(t *testing.T) (dir, file string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "state")
+	file = filepath.Join(dir, "spool", "1.wal")
+	err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, nil, 0o600),
+		os.Chmod(dir, 0o770|fs.ModeSetgid), os.Chmod(filepath.Dir(file), 0o770|fs.ModeSetgid), os.Chmod(file, 0o660))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LockState(dir); err == nil || !strings.Contains(err.Error(), "chmod 700") {
-		t.Errorf("error %v", err)
+	return dir, file
+}
+
+func TestAStateFolderThatOthersMayReadIsMadePrivateWithAWarning(t *testing.T) {
+	dir, file := openState(t)
+	for range 2 { // a mount opens it again
+		var warnings []string
+		release, err := LockState(dir, func(text string) { warnings = append(warnings, text) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
+		if len(warnings) != 1 || !strings.Contains(warnings[0], "others might read 3 files") {
+			t.Errorf("warnings %q", warnings)
+		}
+		for path, want := range map[string]fs.FileMode{dir: 0o700, filepath.Dir(file): 0o700, file: 0o600} {
+			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+				t.Errorf("%s has mode %v, %v", path, info.Mode(), err)
+			}
+		}
+		if err := errors.Join(os.Chmod(dir, 0o770), os.Chmod(filepath.Dir(file), 0o770), os.Chmod(file, 0o660)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
+
+func TestModesThatCannotBeChangedAreAWarning(t *testing.T) {
+	dir, _ := openState(t)
+	refuses := func(path string, _ fs.FileMode) error {
+		return &fs.PathError{Op: "chmod", Path: path, Err: syscall.EROFS}
+	}
+	ignores := func(string, fs.FileMode) error { return nil }
+	if got := makePrivate(dir, refuses); !strings.Contains(got, "others may read 3 files") || !strings.Contains(got, "read-only file system") {
+		t.Errorf("warning %q", got)
+	}
+	if got := makePrivate(dir, ignores); !strings.Contains(got, "the file system does not change modes") {
+		t.Errorf("warning %q", got)
+	}
+}
+
+func TestTheRefusalOfAStateFolderSaysWhoseItIs(t *testing.T) {
+	mine, err := os.Stat(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, got := range map[string]string{
+		"mounted read-only":   lockAdvice(&fs.PathError{Err: syscall.EROFS}, mine),
+		"make room":           lockAdvice(&fs.PathError{Err: syscall.ENOSPC}, mine),
+		"let this user":       lockAdvice(&fs.PathError{Err: syscall.EACCES}, mine),
+		"belongs to the user": lockAdvice(&fs.PathError{Err: syscall.EACCES}, ofAnother{mine}),
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q does not say %q", got, want)
+		}
+	}
+}
+
+// ofAnother is a file of a user that nobody is.
+type ofAnother struct{ fs.FileInfo }
+
+func (ofAnother) Sys() any { return &syscall.Stat_t{Uid: 4_000_000_000} }
 
 func TestAStateFolderThatNothingCameIntoIsRemovedByWhoMadeIt(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
@@ -133,7 +201,7 @@ func TestAStateFolderThatNothingCameIntoIsRemovedByWhoMadeIt(t *testing.T) {
 // lockAndRelease holds a state for as long as it takes to make a file in it, "" for none.
 func lockAndRelease(t *testing.T, dir, file string) {
 	t.Helper()
-	release, err := LockState(dir)
+	release, err := LockState(dir, unwarned(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,14 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,7 +50,7 @@ func (w world) doctor(ctx context.Context) error {
 	}
 	port, answers := checkPort(ctx, cfg)
 	findings := []finding{{about: "config", good: cmp.Or(w.configFile(), "the environment") + " is valid"}, w.checkEnvoy(ctx), port,
-		checkMemory(cfg, envoy.AvailableMemory(os.DirFS("/"))), w.checkStore(ctx, cfg, answers), w.checkAuthorities(), checkKey(cfg)}
+		checkMemory(cfg, envoy.AvailableMemory(os.DirFS("/"))), checkTemporary(), w.checkStore(ctx, cfg, answers), w.checkAuthorities(), checkKey(cfg)}
 	for _, b := range cfg.Routes.Backends {
 		findings = append(findings, checkBackend(ctx, b).unlessDemo(cfg.Demo))
 	}
@@ -236,71 +232,4 @@ func checkKey(cfg config.Config) finding {
 		f.good, f.hint = strings.Join(set, "; "), ""
 	}
 	return f
-}
-
-// wayToKey says how a backend gets a valid key of its own. Without a file it is the
-// upstream alone that has one.
-func wayToKey(b gateway.Backend) string {
-	switch {
-	case b.SecretFrom != "":
-		return "put a valid key into " + b.SecretFrom
-	case b.Name == config.UpstreamBackend:
-		return "set OPENAI_API_KEY"
-	}
-	return "give it an api_key in a configuration file"
-}
-
-// checkBackend asks a backend for its models: any answer means that it is reached.
-func checkBackend(ctx context.Context, b gateway.Backend) finding {
-	f := finding{about: "backend " + b.Name}
-	request, err := modelsRequest(ctx, b)
-	if err != nil {
-		f.err = err
-		return f
-	}
-	response, err := backendClient(b).Do(request)
-	if err != nil {
-		f.err = err
-		f.hint = reachAdvice(err)
-		return f
-	}
-	defer response.Body.Close()
-	f.good = fmt.Sprintf("%s answers (%s)", b.BaseURL, response.Status)
-	if response.StatusCode == http.StatusUnauthorized {
-		f.hint = "it wants a key: " + wayToKey(b)
-		switch {
-		case b.Secret != "":
-			f.err, f.hint = errors.New("it refuses the configured key: "+response.Status), wayToKey(b)
-		case b.Credential == gateway.ClientFirst:
-			f.hint += ", or let clients send theirs"
-		}
-	}
-	return f
-}
-
-// reachAdvice says what helps where a backend is not reached.
-func reachAdvice(err error) string {
-	var unknown x509.UnknownAuthorityError
-	var invalid *tls.CertificateVerificationError
-	switch {
-	case errors.As(err, &unknown):
-		return "if its authority is your own, name the authority's PEM file as the backend's ca_file"
-	case errors.As(err, &invalid):
-		return "its certificate is not valid for this address now: check both, and the clock"
-	}
-	return "check the address, the network and that the server runs"
-}
-
-// modelsRequest asks where and as Envoy would, with the backend's own key if it has one.
-func modelsRequest(ctx context.Context, b gateway.Backend) (*http.Request, error) {
-	address := b.BaseURL.Scheme + "://" + b.BaseURL.Host + b.BasePath() + "/models"
-	if b.APIVersion != "" {
-		address += "?api-version=" + url.QueryEscape(b.APIVersion)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err == nil && b.Secret != "" {
-		name, prefix := b.KeyHeader()
-		request.Header.Set(name, prefix+b.Secret)
-	}
-	return request, err
 }

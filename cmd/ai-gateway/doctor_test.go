@@ -31,7 +31,10 @@ func backendAt(t *testing.T, server *httptest.Server, path string) gateway.Backe
 
 func TestDoctorAsksEachKindOfBackendAsEnvoyWould(t *testing.T) {
 	var seen *http.Request
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen = r
+		io.WriteString(w, "{}")
+	}))
 	defer server.Close()
 	for _, c := range []struct {
 		kind                        gateway.Kind
@@ -61,13 +64,13 @@ func TestDoctorTakesNoKeyWhereABackendSendsIt(t *testing.T) {
 	defer elsewhere.Close()
 	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusFound))
 	defer server.Close()
-	if f := checkBackend(t.Context(), backendAt(t, server, "")); f.err != nil || !strings.Contains(f.good, "302") {
+	if f := checkBackend(t.Context(), backendAt(t, server, "")); f.err == nil || !strings.Contains(f.err.Error(), elsewhere.URL) {
 		t.Errorf("%s", f)
 	}
 }
 
 func TestDoctorTrustsABackendsOwnAuthorities(t *testing.T) {
-	server := httptest.NewTLSServer(http.NotFoundHandler())
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }))
 	defer server.Close()
 	b := backendAt(t, server, "")
 	if f := checkBackend(t.Context(), b); f.err == nil || !strings.Contains(f.hint, "ca_file") {
@@ -76,6 +79,44 @@ func TestDoctorTrustsABackendsOwnAuthorities(t *testing.T) {
 	b.Authorities = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 	if f := checkBackend(t.Context(), b); f.err != nil {
 		t.Errorf("by its own: %s", f)
+	}
+}
+
+func TestDoctorFailsWhereABackendWouldNotServe(t *testing.T) {
+	for _, c := range []struct {
+		status            int
+		body, chatBody    string
+		chat              int // the status of the answer to a chat without anything in it
+		wantErr, wantHint string
+	}{
+		{status: 200, body: `{"data":[]}`},
+		{status: 200, body: "<html>welcome</html>", wantErr: "its answer is not JSON", wantHint: "ends in /v1 at most providers"},
+		{status: 404, chat: 404, wantErr: "there is no API at", wantHint: "ends in /v1 at most providers"},
+		{status: 405, chat: 405, wantErr: "there is no API at", wantHint: "look at the path of base_url"},
+		{status: 404, chat: 400, chatBody: `{"error":{}}`}, // it has no list of models
+		{status: 405, chat: 422, chatBody: `{"error":{}}`},
+		{status: 404, chat: 401, wantErr: "it refuses the configured key", wantHint: "give it an api_key"},
+		{status: 404, chat: 400, chatBody: "<html>", wantErr: "its answer is not JSON"},
+		{status: 308, wantErr: "it redirects to", wantHint: "the gateway follows no redirects"},
+		{status: 403, wantErr: "it refuses the configured key: 403", wantHint: "give it an api_key"},
+		{status: 429, wantErr: "it refuses requests for now: 429", wantHint: "quota"},
+		{status: 418, wantErr: "it refuses the question for its models: 418"},
+		{status: 500, wantErr: "it fails: 500", wantHint: "look at the server"},
+		{status: 503, wantErr: "it fails: 503", wantHint: "look at the server"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			status, body := c.status, c.body
+			if r.Method == http.MethodPost {
+				status, body = c.chat, c.chatBody
+			}
+			w.WriteHeader(status)
+			io.WriteString(w, body)
+		}))
+		f := checkBackend(t.Context(), backendAt(t, server, "/api"))
+		server.Close()
+		if f.err == nil && c.wantErr != "" || f.err != nil && (c.wantErr == "" || !strings.Contains(f.err.Error(), c.wantErr)) || !strings.Contains(f.hint, c.wantHint) {
+			t.Errorf("%+v: %s", c, f)
+		}
 	}
 }
 
@@ -112,7 +153,7 @@ func TestDoctorSeesThatAnotherProcessUsesTheState(t *testing.T) {
 	if f := (world{getenv: os.Getenv}).checkStore(t.Context(), cfg, false); f.err != nil {
 		t.Errorf("with no state: %s", f)
 	}
-	release, err := supervisor.LockState(cfg.DatabasePath + ".state")
+	release, err := supervisor.LockState(cfg.DatabasePath+".state", func(text string) { t.Error(text) })
 	if err != nil {
 		t.Fatal(err)
 	}

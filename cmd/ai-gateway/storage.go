@@ -80,7 +80,7 @@ func defaultState(getenv func(string) string) string {
 func (w world) lockState(cfg config.Config, files runFiles) (stateFiles, func(), error) {
 	if !persists(cfg) {
 		state := stateFiles(files.path("state"))
-		release, err := supervisor.LockState(string(state))
+		release, err := supervisor.LockState(string(state), w.warn)
 		return state, release, err
 	}
 	state, err := stateOf(cfg, w.getenv)
@@ -92,9 +92,12 @@ func (w world) lockState(cfg config.Config, files runFiles) (stateFiles, func(),
 			return "", nil, fmt.Errorf("making the state folder: %w: set AI_GATEWAY_STATE_DIR to a folder that this user may write to", err)
 		}
 	}
-	release, err := supervisor.LockState(string(state))
+	release, err := supervisor.LockState(string(state), w.warn)
 	return state, release, withFolderAdvice(err, cfg, filepath.Dir(string(state)))
 }
+
+// warn prints what does not keep the gateway from running.
+func (w world) warn(text string) { fmt.Fprintln(w.stderr, "warning:", text) }
 
 // withFolderAdvice says what helps where the state folder cannot be made.
 func withFolderAdvice(err error, cfg config.Config, folder string) error {
