@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -93,12 +94,13 @@ func setters() map[string]setter {
 		"networks":      setNetworks,
 		"tags":          setTags,
 		"limits":        setLimits,
+		"budget":        setBudget,
 		"provider_keys": func(k *gateway.APIKey, v json.RawMessage) error { return setTruth(&k.ProviderKeys, v) },
 	}
 }
 
 func fieldNames() []string {
-	return []string{"label", "role", "owner", "team", "expires_at", "models", "networks", "tags", "limits", "provider_keys"}
+	return []string{"label", "role", "owner", "team", "expires_at", "models", "networks", "tags", "limits", "budget", "provider_keys"}
 }
 
 // apply sets the fields of a key. What is no field is refused: it would be lost silently.
@@ -355,4 +357,38 @@ func setLimits(k *gateway.APIKey, v json.RawMessage) error {
 	}
 	k.Limits = limits
 	return nil
+}
+
+// setBudget sets all budgets of a key; null and an empty list leave what the configuration says.
+func setBudget(k *gateway.APIKey, v json.RawMessage) error {
+	if isNull(v) {
+		k.Budget = nil
+		return nil
+	}
+	const wanted = `a list such as [{"per": "month", "usd": 12.50}], each period at most once, or null`
+	entries, err := read[[]json.RawMessage](v, wanted)
+	if err != nil {
+		return err
+	}
+	var budgets []gateway.KeyBudget
+	for i, entry := range entries {
+		budget, err := readBudget(entry)
+		if err != nil {
+			return within{strconv.Itoa(i), err.Error()}
+		}
+		if slices.ContainsFunc(budgets, func(other gateway.KeyBudget) bool { return other.Per == budget.Per }) {
+			return errors.New("must be " + wanted)
+		}
+		budgets = append(budgets, budget)
+	}
+	k.Budget = budgets
+	return nil
+}
+
+// readBudget reads a budget, and refuses a name that comes twice.
+func readBudget(v json.RawMessage) (b gateway.KeyBudget, err error) {
+	if _, err := readFields(v); err != nil {
+		return b, errors.New(`must be an object such as {"per": "month", "usd": 12.50}`)
+	}
+	return b, b.UnmarshalJSON(v)
 }

@@ -17,6 +17,7 @@ func (r *reader) check(d *document) {
 	r.checkLimits(d)
 	r.checkStorage(d)
 	r.checkRules(d)
+	r.checkBudgets(d)
 	r.checkOrigins(d.CORSOrigins)
 }
 

@@ -28,6 +28,7 @@ type Config struct {
 	PromptLog    PromptLog
 	Limits       gateway.Limits // of requests
 	LimitService LimitService   // that counts for them
+	Budgets      gateway.Budgets
 	// LimitConfigListen is where that service gets its configuration; "" serves none.
 	LimitConfigListen string
 	MaxBody           int64         // bytes of one request's body

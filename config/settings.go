@@ -18,6 +18,7 @@ type document struct {
 	backends       []*backend
 	models         []*model
 	limitSettings  limitSettings
+	budgetSettings budgets
 	defaultBackend string
 }
 
@@ -35,6 +36,7 @@ func (d *document) fields() []field {
 			doc: "backend of every model that is not listed; none refuses them with 404 `model_not_found`"},
 		{name: "prompt_log", into: d.promptLog(), doc: "what is kept of prompts and answers"},
 		{name: "limits", into: d.limits(), doc: "what is too much"},
+		{name: "budgets", into: d.budgets(), doc: "how much money may be spent"},
 		{name: "retries", into: d.retries(), doc: "how failed calls are repeated"},
 		{name: "cors", into: d.cors(), doc: "which web pages may call the gateway"},
 		{name: "storage", into: d.storage(), doc: "where usage is kept"},

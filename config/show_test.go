@@ -54,6 +54,11 @@ limits:
   requests_per_minute: 60 # default
   fail: open # default
   service_config: 127.0.0.1:18000 # default
+budgets:
+  fail: closed # default
+  allow_unpriced: false # default
+  answer_tokens: 4096 # default
+  end_streams: true # default
 retries:
   attempts: 3 # default
   delay: 0ms # AI_GATEWAY_RETRY_DELAY_MS

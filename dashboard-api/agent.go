@@ -25,10 +25,12 @@ type Agent struct {
 	Listed     func(ctx context.Context, b gateway.Backend, authorization string) []gateway.ListedModel
 	Ledger     func() gateway.LedgerStats
 	Limits     func() gateway.LimitStats
-	Ping       func(context.Context) error // of the store
-	KeysLoaded func() bool                 // whether the gateway keys were read: until then nobody is let in
-	KeysFault  func() error                // why they cannot be followed now; nil if they can
-	Protected  func() bool                 // whether everybody needs a gateway key
+	Budgets    func() gateway.BudgetStats
+	Standing   func(*gateway.LimitedRequest) ([]gateway.LimitState, error) // of a request's limits
+	Ping       func(context.Context) error                                 // of the store
+	KeysLoaded func() bool                                                 // whether the gateway keys were read: until then nobody is let in
+	KeysFault  func() error                                                // why they cannot be followed now; nil if they can
+	Protected  func() bool                                                 // whether everybody needs a gateway key
 	Entry      Entry
 	Log        *slog.Logger
 }
@@ -61,6 +63,7 @@ func (a Agent) endpoints() []endpoint {
 	return []endpoint{
 		{Endpoint{http.MethodGet, "/livez", 0}, alive},
 		{Endpoint{http.MethodGet, "/health", 0}, a.healthFor},
+		{Endpoint{http.MethodGet, standingPath, 0}, a.standing},
 		{Endpoint{http.MethodGet, modelsPath, gateway.Member}, a.models},
 		{Endpoint{http.MethodGet, modelsPath + "/" + idMark, gateway.Member}, a.model},
 	}
@@ -145,16 +148,17 @@ func (a Agent) healthFor(r *http.Request) (any, error) {
 func (a Agent) health(r *http.Request) (any, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), pingTimeout)
 	defer cancel()
-	now, envoy, ledger, limits := a.InForce(), a.Envoy(), a.Ledger(), a.Limits()
+	now, envoy, ledger, limits, budgets := a.InForce(), a.Envoy(), a.Ledger(), a.Limits(), a.Budgets()
 	h := Health{
 		Status: "ok", Ready: true, Version: a.Version, Storage: now.Storage,
 		UptimeSeconds: int64(time.Since(a.Started).Seconds()),
-		Parts:         map[string]string{"serve": "ok", "config": "ok", "store": "ok", "usage": "ok", "keys": "ok", "limits": "ok", "envoy": "ok", "backends": "ok"},
+		Parts:         map[string]string{"serve": "ok", "config": "ok", "store": "ok", "usage": "ok", "keys": "ok", "limits": "ok", "budgets": "ok", "envoy": "ok", "backends": "ok"},
 		Backends:      map[string]string{},
 		Envoy:         envoyHealth(envoy),
 		Config:        ConfigHealth{File: a.ConfigFile, Since: now.Since.UTC(), Fault: now.Fault},
 		Usage:         usageHealth(ledger),
 		Limits:        limitHealth(limits),
+		Budgets:       BudgetHealth{Refused: budgets.Refused, Accounts: budgets.Accounts, Holds: budgets.Holds},
 	}
 	if envoy.Rejected != nil {
 		h.Parts["envoy"] = "refused a configuration; the one before it is in force"
@@ -167,6 +171,9 @@ func (a Agent) health(r *http.Request) (any, error) {
 	}
 	if limits.Away != "" {
 		h.degrade("limits", awayText(limits))
+	}
+	if budgets.Away != "" {
+		h.degrade("budgets", "what is leased goes on, but no more can be: "+budgets.Away)
 	}
 	for name, state := range a.Backends() {
 		h.Backends[name] = state.String()

@@ -27,6 +27,7 @@ type API struct {
 	// Configuration reads the one that the files hold.
 	Configuration func() (Configuration, error)
 	Keys          Keys
+	Explainer     Explainer
 	Entry         Entry
 	Log           *slog.Logger
 }
@@ -86,6 +87,8 @@ func (a API) endpoints() []endpoint {
 		{Endpoint{http.MethodGet, keysPath + "/" + idMark, gateway.Member}, a.key},
 		{Endpoint{http.MethodPatch, keysPath + "/" + idMark, gateway.Admin}, a.updateKey},
 		{Endpoint{http.MethodGet, "/api/audit", gateway.Admin}, a.audit},
+		{Endpoint{http.MethodPost, explainPath, gateway.Member}, a.explain},
+		{Endpoint{http.MethodGet, leftPath, gateway.Member}, a.left},
 	}
 }
 

@@ -36,8 +36,12 @@ func agent() Agent {
 		},
 		Backends: func() map[string]gateway.BackendState { return nil },
 		Limits:   func() gateway.LimitStats { return gateway.LimitStats{} },
-		Ping:     func(context.Context) error { return nil },
-		Started:  time.Now(), Version: "1.2.3", ConfigFile: "ai-gateway.yaml",
+		Budgets:  func() gateway.BudgetStats { return gateway.BudgetStats{} },
+		Standing: func(r *gateway.LimitedRequest) ([]gateway.LimitState, error) {
+			return []gateway.LimitState{{Limit: gateway.Limit{Max: 60}, Remaining: r.Tokens}}, nil
+		},
+		Ping:    func(context.Context) error { return nil },
+		Started: time.Now(), Version: "1.2.3", ConfigFile: "ai-gateway.yaml",
 		Drain: func() {}, Draining: func() bool { return false },
 		KeysLoaded: func() bool { return true }, KeysFault: func() error { return nil }, Protected: func() bool { return false }, Entry: open, Log: slog.New(slog.DiscardHandler),
 	}
@@ -110,6 +114,7 @@ var sums = gateway.Sums{Requests: 2, PromptTokens: 30, CachedTokens: 5, Completi
 
 func api() API {
 	return API{
+		Explainer: explained{},
 		Store: books{costs: func(context.Context) ([]gateway.KeyCosts, error) {
 			return []gateway.KeyCosts{{Key: gateway.Key{ID: "k_1"}, Sums: sums}, {Key: gateway.Key{ID: "k_2"}, Sums: gateway.Sums{Requests: 1, Cost: 1}}}, nil
 		}},

@@ -18,6 +18,7 @@ type Health struct {
 	Config        ConfigHealth      `json:"config"`
 	Usage         UsageHealth       `json:"usage"`
 	Limits        LimitHealth       `json:"limits"`
+	Budgets       BudgetHealth      `json:"budgets"`
 	Backends      map[string]string `json:"backends,omitempty"` // that are passed over → why
 	Ready         bool              `json:"-"`                  // false answers with a 503
 }
@@ -59,6 +60,13 @@ type Rejection struct {
 	At     time.Time `json:"at"`
 	Type   string    `json:"type"`
 	Reason string    `json:"reason"`
+}
+
+// BudgetHealth is how the budgets are doing.
+type BudgetHealth struct {
+	Refused  int64 `json:"refused"`  // requests since the start
+	Accounts int   `json:"accounts"` // budgets of which something is leased here
+	Holds    int   `json:"holds"`    // requests for which money is held
 }
 
 // LimitHealth is how the limiter is doing.

@@ -47,6 +47,11 @@ type exchange struct {
 	reserved    gateway.Reservation // by its limits; nil before, without any, and once it is settled
 	standing    gateway.LimitStanding
 
+	budgeted bool               // there are budgets for the caller
+	money    gateway.BudgetHold // of its budgets; nil without any
+	covered  int64              // tokens of the answer for which money is held; 0 where the request sets a bound
+	over     *gateway.Error     // the budget that the answer has run into
+
 	status   int
 	ttft     time.Duration
 	stream   Stream // the answer, where it is one
@@ -120,6 +125,9 @@ func (x *exchange) end() {
 		defer x.stream.Close()
 	}
 	defer x.charge(gateway.Usage{}) // if nothing else was
+	if !x.planned {
+		x.release()
+	}
 	if !x.planned || x.leftToEnvoy() {
 		return
 	}
@@ -181,7 +189,11 @@ func (x *exchange) cleanTexts() {
 func (x *exchange) settle() {
 	x.cleanTexts()
 	answer := x.completed()
+	if x.stopped && x.over != nil {
+		answer.ErrorCode = x.over.Code
+	}
 	x.charge(answer.Usage)
+	x.pay(answer)
 	x.c.Settle(&gateway.Settlement{
 		ID:        x.intent.ID,
 		Duration:  x.ended.Sub(x.started),
@@ -287,6 +299,7 @@ func (x *exchange) admit(h *headers) (refusal *gateway.Error) {
 	}
 	x.head.keys = [...]string{c.Authorization, c.APIKey, c.XAPIKey, c.ProviderKey}
 	x.admission, refusal = x.c.Admit(c)
+	x.budgeted = refusal == nil && x.c.Budgeted != nil && x.c.Budgeted(x.admission.Caller)
 	return refusal
 }
 
@@ -410,6 +423,9 @@ func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 	}
 	if price, ok := x.rules.Price(p.Model, started); ok {
 		x.intent.Price = &price
+	}
+	if x.money != nil {
+		x.money.Planned(id)
 	}
 	if err := x.c.Begin(&x.intent); err != nil {
 		return err

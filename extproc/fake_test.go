@@ -89,6 +89,8 @@ func (s *fakeStream) Next(piece []byte, _ bool) ([]byte, bool) {
 
 func (s *fakeStream) Close() { s.closed = true }
 
+func (s *fakeStream) Delivered() int64 { return 1000 * s.pieces }
+
 func (s *fakeStream) Uncounted() int { return len(s.prompt.Texts) }
 
 func (s *fakeStream) Answer(bool) gateway.Answer {

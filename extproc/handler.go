@@ -35,7 +35,7 @@ func (x *exchange) Class(j transport.Job) (c transport.Class) {
 		return x.closeClass(j.Reason)
 	case x.state == awaitRequestBody && len(j.Message) > inlineSize && x.request == nil:
 		return transport.CPU
-	case x.state == awaitRequestBody && x.c.ReserveBlocks && !x.limitsAsked && (x.request == nil || x.request.refusal == nil):
+	case x.state == awaitRequestBody && x.mayWait() && !x.limitsAsked && (x.request == nil || x.request.refusal == nil):
 		return transport.Remote
 	case x.state == awaitRequestBody:
 		return transport.Disk
@@ -59,6 +59,9 @@ func (x *exchange) jsonClass(msg []byte) transport.Class {
 	}
 	return transport.Inline
 }
+
+// mayWait reports whether asking limits and budgets may take as long as another process does.
+func (x *exchange) mayWait() bool { return x.c.ReserveBlocks || x.budgeted }
 
 // closeClass notes why and when the exchange ends.
 func (x *exchange) closeClass(why transport.CloseReason) transport.Class {
@@ -128,7 +131,7 @@ func (x *exchange) prepareRequest(m message, large bool) {
 			return
 		}
 	}
-	if x.c.ReserveBlocks {
+	if x.mayWait() {
 		x.reserve(x.request)
 	}
 }

@@ -14,13 +14,22 @@ const likelyAnswer = 1000
 // a client that names more would keep all others from a limit that they share.
 const longestAnswer = 128 << 10
 
-// reserve asks the limits of a request, once, as the last that may refuse it. What it may use
-// is held until the exchange ends.
+// reserve asks the limits of a request and then its budgets, once, as the last that may refuse it.
 func (x *exchange) reserve(r *readRequest) {
-	if x.limitsAsked || x.c.Reserve == nil || r.refusal != nil {
+	if x.limitsAsked || r.refusal != nil {
 		return
 	}
 	x.limitsAsked = true
+	if r.refusal = x.askLimits(r); r.refusal == nil {
+		r.refusal = x.holdBudget(r)
+	}
+}
+
+// askLimits asks the limits of a request. What it may use is held until the exchange ends.
+func (x *exchange) askLimits(r *readRequest) (refusal *gateway.Error) {
+	if x.c.Reserve == nil {
+		return nil
+	}
 	answer := min(r.MaxTokens, longestAnswer)
 	switch {
 	case x.head.endpoint == gateway.Embeddings:
@@ -32,10 +41,10 @@ func (x *exchange) reserve(r *readRequest) {
 	if caller := x.admission.Caller; caller.Grant != nil {
 		limited.Key, limited.Own = caller.Key.ID, &caller.Grant.Limits
 	}
-	x.reserved, r.refusal = x.c.Reserve(&limited)
-	if r.refusal == nil {
+	if x.reserved, refusal = x.c.Reserve(&limited); refusal == nil {
 		x.standing = x.reserved.Standing()
 	}
+	return refusal
 }
 
 // charge counts what was used, once, and gives back what was held.

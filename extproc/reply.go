@@ -139,6 +139,8 @@ func appendRefusal(b []byte, e *gateway.Error) []byte {
 	set := []setHeader{{"content-type", []byte("application/json")}}
 	if e.Wait > 0 {
 		set = append(set, waitHeaders(e)...)
+	} else if e.Never {
+		set = append(set, setHeader{"x-should-retry", []byte("false")})
 	} else if e.RetryAfter > 0 {
 		set = append(set, setHeader{"retry-after", fmt.Append(nil, e.RetryAfter)})
 	} else if e.Status < http.StatusInternalServerError {

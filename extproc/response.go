@@ -179,6 +179,10 @@ func (x *exchange) onEvents(m message, reply []byte, c changes) []byte {
 		x.state, x.stopped = awaitCut, true
 		return appendChange(reply, m.kind, changes{newBody: true, body: errorEvent(errKeyEnded)})
 	}
+	if !m.end && x.overruns() {
+		x.state, x.stopped = awaitCut, true
+		return appendChange(reply, m.kind, changes{newBody: true, body: errorEvent(x.over)})
+	}
 	if out, same := x.stream.Next(m.body, m.end); !same {
 		c.newBody, c.body = true, out
 	}

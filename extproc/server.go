@@ -50,6 +50,8 @@ type Stream interface {
 	// Next takes a piece and returns what to forward instead; same forwards the piece
 	// itself. The piece is valid until Next returns, what it returns until the next call.
 	Next(piece []byte, last bool) (out []byte, same bool)
+	// Delivered is how many tokens have come, as far as that can be told in no time.
+	Delivered() int64
 	// Close ends the reading, once.
 	Close()
 }
@@ -63,6 +65,8 @@ type Rules struct {
 	Clean       func(string) string // makes a prompt or an answer fit to be kept; nil keeps it as it is
 	MaxBody     int64               // bytes of one request's body
 	MaxInFlight int64               // bytes of all requests' bodies at one time
+	Answer      int64               // tokens that an answer may have whose request sets no bound
+	RunOver     bool                // streams go on that run into the end of a budget
 }
 
 // Config is what exchanges need.
@@ -71,11 +75,15 @@ type Config struct {
 	Admit func(gateway.Credentials) (gateway.Admission, *gateway.Error) // decides by the headers who a request comes from
 	// Reserve asks the limits of a request whose plan is known; nil lets every request pass.
 	Reserve       func(*gateway.LimitedRequest) (gateway.Reservation, *gateway.Error)
-	ReserveBlocks bool                        // Reserve may wait for another process
-	Begin         func(*gateway.Intent) error // records a request before it goes out; after an error it does not
-	Settle        func(*gateway.Settlement)   // called once for each request that Begin has recorded and whose end was seen
-	Now           func() time.Time
-	Log           *slog.Logger
+	ReserveBlocks bool // Reserve may wait for another process
+	// Budgeted reports whether any budget is for a caller. If so, Budget asks all of them, after the
+	// limits, and may wait for the store. Without Budgeted there are no budgets.
+	Budgeted func(*gateway.Caller) bool
+	Budget   func(*gateway.BudgetedRequest) (gateway.BudgetHold, *gateway.Error)
+	Begin    func(*gateway.Intent) error // records a request before it goes out; after an error it does not
+	Settle   func(*gateway.Settlement)   // called once for each request that Begin has recorded and whose end was seen
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Server is the ext_proc service.

@@ -30,6 +30,7 @@ type Grant struct {
 	Networks     []netip.Prefix    `json:"networks"`      // that clients may call from; nil is everywhere, an empty list nowhere
 	Tags         map[string]string `json:"tags"`          // of every row of the key; never nil
 	Limits       KeyLimits         `json:"limits"`        // of its own
+	Budget       []KeyBudget       `json:"budget"`        // of its own, each period once; nil leaves what the configuration says
 	ProviderKeys bool              `json:"provider_keys"` // clients may bring a provider's key of their own in X-Provider-Key
 }
 

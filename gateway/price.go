@@ -71,6 +71,29 @@ func (p *Price) Cost(u Usage, serviceTier string) (cost Money, known bool) {
 		perMillion(), true
 }
 
+// Worst is the most that a request can cost of which the sizes of prompt and answer are known,
+// whatever part of it a cache or reasoning has: in the service tier that was asked for, and in
+// the standard one, by which providers bill instead where they have no room.
+func (p *Price) Worst(prompt, completion int64, serviceTier string) (cost Money, known bool) {
+	tiers := []string{serviceTier, ""}
+	if serviceTier == "auto" { // it is the provider's choice
+		for i := range p.ServiceTiers {
+			tiers = append(tiers, p.ServiceTiers[i].Name)
+		}
+	}
+	for _, tier := range tiers {
+		r := p.ratesFor(max(prompt, 0), tier)
+		if r == nil {
+			return 0, false
+		}
+		cost = max(cost, wide{}.
+			plus(max(prompt, 0), max(r.Input, r.CachedInput, r.CacheWrite)).
+			plus(max(completion, 0), max(r.Output, r.Reasoning)).
+			perMillion())
+	}
+	return cost, true
+}
+
 // PriceLine is one kind of tokens of a usage, and what it costs.
 type PriceLine struct {
 	Kind   string // "input", "cached_input", "cache_write", "output", "reasoning"

@@ -14,6 +14,7 @@ type Request struct {
 	UsageWanted  bool   // the client itself asked for stream_options.include_usage
 	PromptTokens int64  // estimated from the size of the prompt's text
 	MaxTokens    int64  // that the answer may have; 0 where the request sets no bound
+	Answers      int64  // that are made, each of so many tokens; 0 is one
 	Prompt       string // preview of the last user message; empty while prompts are not logged
 	Text         PromptText
 	ServiceTier  string // that the client asked for, as ServiceTier writes it; "" for none

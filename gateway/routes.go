@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"net/url"
 	"time"
 )
@@ -75,6 +76,14 @@ func (b Backend) BasePath() string {
 		return b.BaseURL.EscapedPath() + "/openai/v1"
 	}
 	return b.BaseURL.EscapedPath() + "/openai"
+}
+
+// PathOf is the path of an endpoint at the backend, for people: Envoy makes it of the same parts.
+func (b *Backend) PathOf(e Endpoint, m Model) string {
+	if b.Kind != Azure || b.APIVersion == "" {
+		return b.BasePath() + e.String()
+	}
+	return b.BasePath() + "/deployments/" + cmp.Or(b.Deployment, string(m)) + e.String()
 }
 
 // AzureKeyHeader carries a key of Azure's; a client's Authorization there is a token.

@@ -50,3 +50,12 @@ type LimitStats struct {
 	Waiting int    // charges that are still to be told to the service
 	Counts  int    // counters in memory
 }
+
+// BudgetStats are how the budgets are doing.
+type BudgetStats struct {
+	Closed   bool   // requests are refused while the store cannot be asked
+	Refused  int64  // requests
+	Away     string // why the store cannot be asked now; "" if it can
+	Accounts int    // budgets of which something is leased
+	Holds    int    // requests for which money is held
+}

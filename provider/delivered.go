@@ -23,6 +23,7 @@ const maxKept = 256 << 10
 // provider sends, a chunk waits for no more than being copied.
 type delivered struct {
 	choices []*[kinds]sampled
+	size    int64        // of all texts, in bytes
 	kept    int          // bytes
 	stride  int64        // of each text, every stride-th window is kept; 0 is 1
 	full    bool         // nothing more is kept, only sizes
@@ -84,6 +85,7 @@ func (d *delivered) keep(text *sampled, more []byte) {
 			d.kept += int(n)
 		}
 		text.size += n
+		d.size += n
 		more = more[n:]
 	}
 }

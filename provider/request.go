@@ -3,6 +3,8 @@ package provider
 import (
 	"bytes"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -25,6 +27,9 @@ func (d OpenAI) ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, e
 		return gateway.Request{}, err
 	}
 	r.request.PromptTokens = max(1, tokensIn(r.textBytes)+r.tokens)
+	if n := max(r.answers, 1) * max(r.prompts, 1); n > 1 && e != gateway.Embeddings {
+		r.request.Answers = min(n, gateway.MaxTokens)
+	}
 	p := preview{limit: d.Preview}
 	p.addContent(r.preview)
 	r.request.Prompt = p.String()
@@ -63,6 +68,8 @@ type requestReader struct {
 
 	textBytes int64  // of the prompt's text
 	tokens    int64  // of a prompt that is given as token numbers
+	prompts   int64  // of completions
+	answers   int64  // to each prompt that are made, as far as it is said
 	format    int64  // tokens that messages and tools take besides their texts
 	preview   []byte // the value to show of the prompt
 
@@ -148,8 +155,11 @@ func (r *requestReader) member() {
 		r.request.ServiceTier = r.serviceTier()
 	case r.prompt == "prompt" && r.readEcho(name):
 	case string(name) == "max_tokens" || string(name) == "max_completion_tokens":
-		n, _ := r.integer()
+		n, _ := r.count()
 		r.boundAnswer(n)
+	case string(name) == "n":
+		n, _ := r.count()
+		r.answers = max(r.answers, n)
 	case string(name) != r.prompt:
 		r.skip()
 	case r.prompt == "messages":
@@ -168,9 +178,13 @@ func (r *requestReader) readEcho(name []byte) bool {
 		r.echo.asked = r.kind() == 't'
 		r.skip()
 	case "n":
-		r.echo.answers, _ = r.integer()
+		n, _ := r.count()
+		r.echo.answers, r.answers = n, max(r.answers, n)
+	case "best_of": // all of them are billed
+		n, _ := r.count()
+		r.answers = max(r.answers, n)
 	case "max_tokens":
-		n, ok := r.integer()
+		n, ok := r.count()
 		r.echo.mute = ok && n == 0
 		r.boundAnswer(n)
 	default:
@@ -228,6 +242,17 @@ func (r *requestReader) boolean(param string) bool {
 	}
 	r.scalar(b)
 	return b == 't'
+}
+
+// count passes any value and returns it if it is a number, from 0 to gateway.MaxTokens and a
+// fraction rounded up: some providers take 100.0 for 100.
+func (r *requestReader) count() (n int64, ok bool) {
+	if b := r.kind(); b != '-' && !isDigit(b) {
+		r.skip()
+		return 0, false
+	}
+	f, _ := strconv.ParseFloat(string(r.number()), 64) // of what is out of range it is infinite
+	return int64(math.Ceil(min(max(f, 0), gateway.MaxTokens))), true
 }
 
 // boundAnswer notes how many tokens the answer may have. What is no such number, the
@@ -320,17 +345,29 @@ func (r *requestReader) readPrompt() {
 		raw, size := r.str()
 		r.said = append(r.said, said{raw: raw})
 		r.textBytes += size
+		r.prompts++
 		if r.preview == nil {
 			r.preview = r.data[from:r.pos]
 		}
 	case b == '[':
-		for r.enter(); r.more(']'); {
-			r.readPrompt()
-		}
+		r.readPrompts()
 	case b == '-' || isDigit(b):
 		r.number()
 		r.tokens++
 	default:
 		r.skip()
+	}
+}
+
+// readPrompts reads an array of prompts, or one prompt as an array of token numbers.
+func (r *requestReader) readPrompts() {
+	numbers := false
+	for r.enter(); r.more(']'); {
+		b := r.kind()
+		numbers = numbers || b == '-' || isDigit(b)
+		r.readPrompt()
+	}
+	if numbers {
+		r.prompts++
 	}
 }

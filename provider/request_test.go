@@ -38,7 +38,7 @@ func TestARequestIsReadForWhatItAsks(t *testing.T) {
 			gateway.Request{Model: "m", PromptTokens: 1, Prompt: "a\uFFFD\uFFFD"}},
 		{gateway.ChatCompletions, `{"model":"m","prompt":"not this","messages":"nor this"}`, gateway.Request{Model: "m", PromptTokens: 1}},
 		{gateway.Completions, `{"model":"m","prompt":"once upon"}`, gateway.Request{Model: "m", PromptTokens: 3, Prompt: "once upon"}},
-		{gateway.Completions, `{"model":"m","prompt":["once","upon"]}`, gateway.Request{Model: "m", PromptTokens: 2, Prompt: "once"}},
+		{gateway.Completions, `{"model":"m","prompt":["once","upon"]}`, gateway.Request{Model: "m", PromptTokens: 2, Prompt: "once", Answers: 2}},
 		{gateway.Embeddings, `{"model":"m","input":[1,2,3]}`, gateway.Request{Model: "m", PromptTokens: 3}},
 		{gateway.Embeddings, `{"model":"m","input":[[1,2],[3,4]]}`, gateway.Request{Model: "m", PromptTokens: 4}},
 		{gateway.Embeddings, `{"model":"m","input":null}`, gateway.Request{Model: "m", PromptTokens: 1}},
@@ -247,16 +247,31 @@ func BenchmarkReadRequest(b *testing.B) {
 	}
 }
 
+func TestAnswersAreCountedThatARequestAsksFor(t *testing.T) {
+	for body, want := range map[string]int64{
+		`{"model":"m","n":3,"prompt":"a"}`:                                 3,
+		`{"model":"m","n":2,"best_of":5,"prompt":["a","b"]}`:               10,
+		`{"model":"m","n":2.0,"prompt":[[1,2],[3]]}`:                       4,
+		`{"model":"m","n":-1,"prompt":[1,2,3]}`:                            0,
+		`{"model":"m","n":99999999,"best_of":99999999,"prompt":["a","b"]}`: gateway.MaxTokens,
+		`{"model":"m","prompt":"a"}`:                                       0,
+	} {
+		if r, err := (provider.OpenAI{}).ReadRequest(gateway.Completions, []byte(body)); err != nil || r.Answers != want {
+			t.Errorf("%s: %d, %v, want %d", body, r.Answers, err, want)
+		}
+	}
+}
+
 func TestABoundOfTheAnswerIsRead(t *testing.T) {
 	for body, want := range map[string]int64{
 		`{"model":"m","messages":[]}`:                                              0,
 		`{"model":"m","max_tokens":5,"messages":[]}`:                               5,
 		`{"model":"m","max_tokens":5,"max_completion_tokens":7,"messages":[]}`:     7,
 		`{"model":"m","max_tokens":-5,"messages":[]}`:                              0,
-		`{"model":"m","max_completion_tokens":1e3,"messages":[]}`:                  0,
+		`{"model":"m","max_completion_tokens":1e3,"messages":[]}`:                  1000,
 		`{"model":"m","max_completion_tokens":"9","messages":[]}`:                  0,
 		`{"model":"m","max_completion_tokens":900000000000000,"messages":[{}]}`:    gateway.MaxTokens,
-		`{"model":"m","max_completion_tokens":99999999999999999999,"messages":[]}`: 0,
+		`{"model":"m","max_completion_tokens":99999999999999999999,"messages":[]}`: gateway.MaxTokens,
 	} {
 		r, err := provider.OpenAI{}.ReadRequest(gateway.ChatCompletions, []byte(body))
 		if err != nil || r.MaxTokens != want {

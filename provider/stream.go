@@ -87,6 +87,20 @@ func (s *Stream) Answer(haste bool) gateway.Answer {
 	return a
 }
 
+// bytesPerTokenAtLeast is how short tokens are in texts that are denser than plain English: whoever
+// has to stop an answer in time must not take it for shorter than it is.
+const bytesPerTokenAtLeast = 3
+
+// Delivered is how many tokens of the answer have come, rather too many than too few: those
+// that the provider told, and those of the texts since, by their size. It takes no time.
+func (s *Stream) Delivered() int64 {
+	tokens := (s.tally.delivered.size + bytesPerTokenAtLeast - 1) / bytesPerTokenAtLeast
+	if s.tally.believed {
+		tokens += s.tally.figures.Usage().Completion
+	}
+	return tokens
+}
+
 // Close gives back what the stream has kept. Nothing is read after it.
 func (s *Stream) Close() {
 	s.events.memory.resize(0)

@@ -20,6 +20,8 @@ type backend interface {
 	pass(t *tier, subjects *subjects) ([]state, error)
 	// look says how the limits stand that count tokens.
 	look(t *tier, subjects *subjects) ([]state, error)
+	// lookRequests says how those stand that count requests.
+	lookRequests(t *tier, subjects *subjects) ([]state, error)
 	// charge adds to a counter; done is called when it has, or never will.
 	charge(t *tier, b *bound, subject string, hits int64, done func())
 }
@@ -33,6 +35,10 @@ func (e embedded) pass(t *tier, s *subjects) ([]state, error) {
 
 func (e embedded) look(t *tier, s *subjects) ([]state, error) {
 	return e.ask(t, counting(t.tokens, s), s, 0)
+}
+
+func (e embedded) lookRequests(t *tier, s *subjects) ([]state, error) {
+	return e.ask(t, counting(t.requests, s), s, 0)
 }
 
 func (e embedded) ask(t *tier, asked []*bound, s *subjects, hits uint64) (states []state, err error) {

@@ -149,6 +149,25 @@ func (l *Limiter) Admit(r *gateway.LimitedRequest) (gateway.Reservation, *gatewa
 	return g, nil
 }
 
+// Standing says how the limits of a request stand. It counts nothing.
+func (l *Limiter) Standing(r *gateway.LimitedRequest) ([]gateway.LimitState, error) {
+	t, err := l.tierOf(l.inForce.Load(), r.Own)
+	if err != nil {
+		return nil, err
+	}
+	subjects := newSubjects(r)
+	requests, err := l.backend.lookRequests(t, &subjects)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := l.backend.look(t, &subjects)
+	var all []gateway.LimitState
+	for _, s := range append(requests, tokens...) {
+		all = append(all, s.LimitState)
+	}
+	return all, err
+}
+
 func (l *Limiter) refuse(g *grant, refusal *gateway.Error) (gateway.Reservation, *gateway.Error) {
 	l.refused.Add(1)
 	g.release()

@@ -108,6 +108,10 @@ func (r *remote) look(t *tier, s *subjects) ([]state, error) {
 	return r.ask(t, counting(t.tokens, s), s, 0)
 }
 
+func (r *remote) lookRequests(t *tier, s *subjects) ([]state, error) {
+	return r.ask(t, counting(t.requests, s), s, 0)
+}
+
 // ask makes one call, which charges each limit by the hits.
 func (r *remote) ask(t *tier, asked []*bound, s *subjects, hits uint64) ([]state, error) {
 	if len(asked) == 0 {

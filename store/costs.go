@@ -16,7 +16,7 @@ import (
 const recostBatch = 1000
 
 const selectCosted = `
-SELECT started_at, id, model, prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, service_tier, cost_nanousd, price_version
+SELECT started_at, id, key_id, COALESCE(user_id, '') AS user_id, COALESCE(team, '') AS team, model, prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, service_tier, cost_nanousd, price_version
 FROM requests WHERE started_at >= ? AND started_at < ? AND (started_at > ? OR started_at = ? AND id > ?)
 ORDER BY started_at, id LIMIT ?`
 
@@ -24,6 +24,9 @@ ORDER BY started_at, id LIMIT ?`
 type costed struct {
 	StartedAt    moment         `db:"started_at"`
 	ID           uuid.UUID      `db:"id"`
+	KeyID        gateway.KeyID  `db:"key_id"`
+	UserID       string         `db:"user_id"`
+	Team         string         `db:"team"`
 	Model        gateway.Model  `db:"model"`
 	Prompt       int64          `db:"prompt_tokens"`
 	Cached       int64          `db:"cached_tokens"`
@@ -52,7 +55,7 @@ func (s *Store) Recost(ctx context.Context, from, to time.Time, write bool, comp
 				return err
 			}
 			last = rows[len(rows)-1]
-			return recost(ctx, tx, rows, write, compute)
+			return s.recost(ctx, tx, rows, write, compute)
 		})
 		if err != nil {
 			return err
@@ -61,7 +64,7 @@ func (s *Store) Recost(ctx context.Context, from, to time.Time, write bool, comp
 	return nil
 }
 
-func recost(ctx context.Context, tx *sqlx.Tx, read []costed, write bool, compute func([]gateway.CostedRow) []gateway.CostedRow) error {
+func (s *Store) recost(ctx context.Context, tx *sqlx.Tx, read []costed, write bool, compute func([]gateway.CostedRow) []gateway.CostedRow) error {
 	rows := make([]gateway.CostedRow, len(read))
 	for i := range read {
 		rows[i] = read[i].row()
@@ -70,12 +73,19 @@ func recost(ctx context.Context, tx *sqlx.Tx, read []costed, write bool, compute
 	if !write {
 		return nil
 	}
+	sums := spendings{}
+	of := make(map[uuid.UUID]*costed, len(read))
+	for i := range read {
+		of[read[i].ID] = &read[i]
+	}
 	for _, r := range changed {
 		if err := writeCost(ctx, tx, r); err != nil {
 			return fmt.Errorf("writing the cost of request %s: %w", r.ID, err)
 		}
+		was := of[r.ID]
+		sums.add(was.KeyID, was.UserID, was.Team, gateway.DayOf(r.StartedAt), amountOf(r.Cost.Amount)-amountOf(was.CostNanoUSD))
 	}
-	return nil
+	return s.spend(ctx, tx, sums)
 }
 
 func (c *costed) row() gateway.CostedRow {

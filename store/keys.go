@@ -17,7 +17,7 @@ import (
 
 // keyTableColumns are those of gateway_keys, in the order of keyRow's values.
 const keyTableColumns = `id, version, prefix, hash, previous_hash, grace_until, label, role, owner, team, models, networks, tags, limits,
-	provider_keys, created_at, expires_at, revoked_at`
+	provider_keys, created_at, expires_at, revoked_at, budget`
 
 // keyRow is a row of gateway_keys.
 type keyRow struct {
@@ -39,12 +39,13 @@ type keyRow struct {
 	CreatedAt    moment
 	ExpiresAt    *moment
 	RevokedAt    *moment
+	Budget       *string
 }
 
 // fields are where the columns belong.
 func (r *keyRow) fields() []any {
 	return []any{&r.ID, &r.Version, &r.Prefix, &r.Hash, &r.Previous, &r.GraceUntil, &r.Label, &r.Role, &r.Owner, &r.Team, &r.Models, &r.Networks,
-		&r.Tags, &r.Limits, &r.ProviderKeys, &r.CreatedAt, &r.ExpiresAt, &r.RevokedAt}
+		&r.Tags, &r.Limits, &r.ProviderKeys, &r.CreatedAt, &r.ExpiresAt, &r.RevokedAt, &r.Budget}
 }
 
 func newKeyRow(k *gateway.KeyRecord) (r keyRow, err error) {
@@ -64,6 +65,10 @@ func newKeyRow(k *gateway.KeyRecord) (r keyRow, err error) {
 	if k.Networks != nil {
 		r.Networks = new(string)
 		*r.Networks, err = asJSON(k.Networks, err)
+	}
+	if k.Budget != nil {
+		r.Budget = new(string)
+		*r.Budget, err = asJSON(k.Budget, err)
 	}
 	r.Tags, err = asJSON(k.Tags, err)
 	r.Limits, err = asJSON(k.Limits, err)
@@ -85,7 +90,7 @@ func (r *keyRow) record() (*gateway.KeyRecord, error) {
 	role, err := gateway.ParseRole(r.Role)
 	k.Role = role
 	err = errors.Join(err, readHash(&k.Hash, &r.Hash), readHash(&k.Previous, r.Previous), readJSON(&k.Models, r.Models), readJSON(&k.Networks, r.Networks),
-		readJSON(&k.Tags, &r.Tags), readJSON(&k.Limits, &r.Limits))
+		readJSON(&k.Tags, &r.Tags), readJSON(&k.Limits, &r.Limits), readJSON(&k.Budget, r.Budget))
 	if err != nil {
 		return nil, fmt.Errorf("reading key %s: %w", r.ID, err)
 	}
@@ -112,7 +117,7 @@ func readJSON(into any, text *string) error {
 
 func (r *keyRow) values() []any {
 	return []any{r.ID, r.Version, r.Prefix, r.Hash, r.Previous, r.GraceUntil, r.Label, r.Role, r.Owner, r.Team, r.Models, r.Networks,
-		r.Tags, r.Limits, r.ProviderKeys, r.CreatedAt, r.ExpiresAt, r.RevokedAt}
+		r.Tags, r.Limits, r.ProviderKeys, r.CreatedAt, r.ExpiresAt, r.RevokedAt, r.Budget}
 }
 
 // nextChange counts a change, and has every other change wait until this one is done.
@@ -228,7 +233,7 @@ func (s *Store) AddKey(ctx context.Context, by gateway.Actor, draft func(first b
 			return err
 		}
 		k.Version = version
-		if err := writeKey(ctx, tx, `INSERT INTO gateway_keys (`+keyTableColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, &k); err != nil {
+		if err := writeKey(ctx, tx, `INSERT INTO gateway_keys (`+keyTableColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, &k); err != nil {
 			return err
 		}
 		return audit(ctx, tx, by, "key.create", nil, &k)
@@ -237,7 +242,7 @@ func (s *Store) AddKey(ctx context.Context, by gateway.Actor, draft func(first b
 }
 
 const updateKey = `UPDATE gateway_keys SET id = ?, version = ?, prefix = ?, hash = ?, previous_hash = ?, grace_until = ?, label = ?, role = ?, owner = ?,
-	team = ?, models = ?, networks = ?, tags = ?, limits = ?, provider_keys = ?, created_at = ?, expires_at = ?, revoked_at = ? WHERE id = ?`
+	team = ?, models = ?, networks = ?, tags = ?, limits = ?, provider_keys = ?, created_at = ?, expires_at = ?, revoked_at = ?, budget = ? WHERE id = ?`
 
 // ChangeKey replaces a key by what change makes of it, or returns gateway.ErrNoAPIKey. Whoever
 // changes a key meanwhile waits. It writes the audit entry with it.

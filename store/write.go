@@ -22,7 +22,7 @@ type batch struct {
 
 func (b *batch) add(values ...any) { b.values = append(b.values, values...) }
 
-// requests, attempts, prompts and keys are batches without rows.
+// requests, attempts, prompts, keys and spending are batches without rows.
 
 func requests() *batch {
 	return &batch{table: "requests", key: "started_at, id", conflict: onConflict(completeRequest()), columns: []string{"started_at", "id", "request_id",
@@ -45,7 +45,9 @@ func keys() *batch {
 	return &batch{table: "keys", key: "key_id", conflict: "ON CONFLICT (key_id) DO NOTHING", columns: []string{"key_id", "label", "first_seen"}}
 }
 
-func emptyBatches() []*batch { return []*batch{requests(), attempts(), prompts(), keys()} }
+func emptyBatches() []*batch {
+	return []*batch{requests(), attempts(), prompts(), keys(), spending()}
+}
 
 // addRequest adds a row of requests.
 func addRequest(b *batch, r *gateway.Row, writer uuid.UUID) {
@@ -123,10 +125,15 @@ func completeRequest() string {
 // Write writes rows and the place up to which a writer's access log is in them, all or
 // nothing, but for rows that the database does not take whatever happens: those it returns. A
 // writer is known by the identity of its write-ahead log. It completes rows that are there, and
-// never makes a second of a request.
+// never makes a second of a request. What was spent is booked with them.
 func (s *Store) Write(ctx context.Context, rows []*gateway.Row, writer uuid.UUID, at gateway.LogPosition) (refused []gateway.RefusedRow, err error) {
+	return s.WriteHeld(ctx, rows, writer, at, Held{})
+}
+
+// WriteHeld is Write for rows some of which have money held in leases of a session.
+func (s *Store) WriteHeld(ctx context.Context, rows []*gateway.Row, writer uuid.UUID, at gateway.LogPosition, held Held) (refused []gateway.RefusedRow, err error) {
 	err = s.transact(ctx, "writing usage", func(tx *sqlx.Tx) error {
-		if err := s.writeRows(ctx, tx, rows, writer); err != nil {
+		if err := s.writeBooked(ctx, tx, rows, writer, held); err != nil {
 			return err
 		}
 		return savePosition(ctx, tx, writer, at)
@@ -136,7 +143,7 @@ func (s *Store) Write(ctx context.Context, rows []*gateway.Row, writer uuid.UUID
 	}
 	err = s.transact(ctx, "writing usage, all but what is refused", func(tx *sqlx.Tx) error {
 		refused = nil
-		if err := s.writeParts(ctx, tx, rows, writer, &refused); err != nil {
+		if err := s.writeParts(ctx, tx, rows, writer, held, &refused); err != nil {
 			return err
 		}
 		return savePosition(ctx, tx, writer, at)
@@ -145,11 +152,11 @@ func (s *Store) Write(ctx context.Context, rows []*gateway.Row, writer uuid.UUID
 }
 
 // writeParts writes rows, and where they are refused the halves of them, down to single rows.
-func (s *Store) writeParts(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row, writer uuid.UUID, refused *[]gateway.RefusedRow) error {
+func (s *Store) writeParts(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row, writer uuid.UUID, held Held, refused *[]gateway.RefusedRow) error {
 	if _, err := tx.ExecContext(ctx, "SAVEPOINT part"); err != nil {
 		return err
 	}
-	err := s.writeRows(ctx, tx, rows, writer)
+	err := s.writeBooked(ctx, tx, rows, writer, held)
 	if err == nil {
 		_, err = tx.ExecContext(ctx, "RELEASE SAVEPOINT part")
 		return err
@@ -169,10 +176,10 @@ func (s *Store) writeParts(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row
 		return nil
 	}
 	half := len(rows) / 2
-	if err := s.writeParts(ctx, tx, rows[:half], writer, refused); err != nil {
+	if err := s.writeParts(ctx, tx, rows[:half], writer, held, refused); err != nil {
 		return err
 	}
-	return s.writeParts(ctx, tx, rows[half:], writer, refused)
+	return s.writeParts(ctx, tx, rows[half:], writer, held, refused)
 }
 
 func (s *Store) writeRows(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row, writer uuid.UUID) error {
@@ -190,4 +197,16 @@ func (s *Store) writeRows(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row,
 		}
 	}
 	return nil
+}
+
+// writeBooked writes rows and books what they have changed of what was spent.
+func (s *Store) writeBooked(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row, writer uuid.UUID, held Held) error {
+	before, err := s.costsOf(ctx, tx, rows)
+	if err != nil {
+		return err
+	}
+	if err := s.writeRows(ctx, tx, rows, writer); err != nil {
+		return err
+	}
+	return s.book(ctx, tx, rows, before, writer, held)
 }

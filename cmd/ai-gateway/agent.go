@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ai-gateway/auth"
+	"ai-gateway/budgets"
 	"ai-gateway/config"
 	"ai-gateway/control"
 	dashboardapi "ai-gateway/dashboard-api"
@@ -55,7 +56,8 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	var rules atomic.Pointer[extproc.Rules]
 	requestLimits := &limits{log: s.log, keys: who.gate}
 	backends := envoy.NewBackends(envoy.NewAdmin(s.files.adminSocket()), s.log)
-	live := s.control(p, envoys, &rules, who, requestLimits, backends)
+	var spending purse
+	live := s.control(p, envoys, &rules, who, requestLimits, &spending, backends)
 	if err := live.Start(ctx); err != nil {
 		return err
 	}
@@ -83,8 +85,11 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	rows := ledger.New(ledger.Config{
-		Store: announced{tables, s.state},
+	var rows *ledger.Ledger
+	allowed := spending.start(budgets.Config{Store: budgetBooks{tables, log.ID()}, Events: tables, Inherited: func() bool { return rows.Inherited() }, Now: p.now, Log: s.log},
+		live.Settings().Config.Budgets)
+	rows = ledger.New(ledger.Config{
+		Store: paying{announced{tables, s.state}, allowed},
 		WAL:   log, AccessLog: p.accessLog, MaxBytes: begun.Spool.MaxBytes, MaxAge: begun.Spool.MaxAge,
 		Grace: witnessGrace, OrphanGrace: begun.OrphanGrace, Log: s.log,
 		Rotation: accesslog.Rotation{At: accessLogSize, Keep: accessLogsKept, Reopen: envoy.NewAdmin(s.files.adminSocket()).ReopenLogs},
@@ -97,9 +102,10 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	recorded := s.sabotageBooks(books{rows.Begin, log.AppendSettlement})
 	exchanges := extproc.New(extproc.Config{
 		Rules: rules.Load, Admit: s.admitWith(who.gate.Admit), Reserve: requestLimits.Admit, ReserveBlocks: requestLimits.Blocks(),
+		Budgeted: allowed.Apply, Budget: allowed.Reserve,
 		Begin: recorded.begin, Settle: recorded.settle, Now: p.now, Log: s.log,
 	})
-	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, requestLimits, backends), rows.Run, log.Run, requestLimits.run, backends.Run)
+	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, requestLimits, allowed, backends), outlive(rows.Run, allowed.Run), log.Run, requestLimits.run, backends.Run)
 }
 
 // admitWith lets in nobody while the gateway drains.
@@ -122,7 +128,7 @@ func frame(getenv func(string) string, files runFiles, state stateFiles) (xds.Co
 }
 
 // control puts configurations in force for Envoy and for the exchanges.
-func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[extproc.Rules], who *entry, requestLimits *limits, backends *envoy.Backends) *control.Control {
+func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[extproc.Rules], who *entry, requestLimits *limits, spending *purse, backends *envoy.Backends) *control.Control {
 	memory := provider.NewMemory(maxEvents)
 	good := s.files.goodConfig()
 	if s.configFile() == "" {
@@ -138,6 +144,7 @@ func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[ext
 			backends.Follow(ctx, now.Routes.Backends)
 			rules.Store(rulesOf(now, memory, backends.State))
 			requestLimits.use(ctx, now.Config)
+			spending.use(now.Config.Budgets)
 		},
 		Protected:    who.gate.Shut(),
 		NeedsRestart: s.storesElsewhere,
@@ -155,7 +162,7 @@ func rulesOf(now *control.Settings, memory *provider.Memory, state func(backend 
 			return p.Around(state), ok
 		},
 		Price: now.Prices.Price, Clean: cfg.PromptLog.Clean,
-		MaxBody: cfg.MaxBody, MaxInFlight: cfg.MaxInFlight,
+		MaxBody: cfg.MaxBody, MaxInFlight: cfg.MaxInFlight, Answer: cfg.Budgets.AnswerTokens, RunOver: cfg.Budgets.RunOver,
 	}
 }
 
@@ -177,7 +184,7 @@ func (s *service) storesElsewhere(begun, now config.Config) bool {
 		now.LimitService != begun.LimitService || now.LimitConfigListen != begun.LimitConfigListen
 }
 
-func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Store, rows *ledger.Ledger, who *entry, requestLimits *limits, backends *envoy.Backends) dashboardapi.Agent {
+func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Store, rows *ledger.Ledger, who *entry, requestLimits *limits, allowed *budgets.Budgets, backends *envoy.Backends) dashboardapi.Agent {
 	return dashboardapi.Agent{
 		Version: ownVersion(), ConfigFile: s.configFile(), Started: s.started,
 		InForce: func() dashboardapi.InForce {
@@ -185,7 +192,7 @@ func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *st
 			return dashboardapi.InForce{Routes: now.Routes, Storage: now.Config.Storage(), Since: now.Since, Fault: live.Fault()}
 		},
 		Drain: func() { s.draining.Store(true) }, Draining: s.draining.Load,
-		Envoy: envoys.Status, Backends: backends.Failing, Listed: provider.NewCatalog(backendClient, time.Now, s.log).Models, Ledger: rows.Stats, Limits: requestLimits.Stats, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, KeysFault: who.gate.Fault, Protected: who.gate.Protected, Entry: who.forAPI(nil),
+		Envoy: envoys.Status, Backends: backends.Failing, Listed: provider.NewCatalog(backendClient, time.Now, s.log).Models, Ledger: rows.Stats, Limits: requestLimits.Stats, Budgets: allowed.Stats, Standing: requestLimits.Standing, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, KeysFault: who.gate.Fault, Protected: who.gate.Protected, Entry: who.forAPI(nil),
 		Log: s.log,
 	}
 }

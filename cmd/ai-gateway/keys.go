@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -209,6 +211,7 @@ type keyFlags struct {
 	models, networks, unset           []string
 	tags                              map[string]string
 	limits                            map[string]int64
+	budget                            map[string]string
 	providerKeys                      bool
 }
 
@@ -224,6 +227,8 @@ func (f *keyFlags) define(cmd *cobra.Command) {
 	flags.StringToStringVar(&f.tags, "tags", nil, "tags of its usage, as feature=search,env=prod; they replace those before")
 	flags.StringToInt64Var(&f.limits, "limits", nil, "limits of its own, as requests_per_minute=60,tokens_per_day=100000; 0 lets nothing through: "+
 		strings.Join(gateway.KeyLimitNames(), ", "))
+	flags.StringToStringVar(&f.budget, "budget", nil, "budgets of its own in US dollars, as day=2.50,month=40; unlimited lifts the configuration's, 0 lets nothing "+
+		"through; they replace those before: day, week, month, total")
 	flags.BoolVar(&f.providerKeys, "provider-keys", false, "clients may bring a provider's key of their own in X-Provider-Key")
 	flags.StringSliceVar(&f.unset, "unset", nil, "fields to take away, as expires_at,models: any model then, and no end")
 }
@@ -249,10 +254,29 @@ func (f *keyFlags) body(cmd *cobra.Command) ([]byte, error) {
 		}
 		body["expires_at"] = at.UTC().Format(time.RFC3339Nano)
 	}
+	if cmd.Flags().Changed("budget") {
+		body["budget"] = budgetOf(f.budget)
+	}
 	for _, name := range f.unset {
 		body[name] = nil
 	}
 	return json.Marshal(body)
+}
+
+// budgetOf is a list of budgets as /api/keys takes it, which refuses what is wrong.
+func budgetOf(said map[string]string) []map[string]any {
+	budgets := []map[string]any{}
+	for _, per := range slices.Sorted(maps.Keys(said)) {
+		usd := any(said[per])
+		switch number := json.Number(said[per]); {
+		case said[per] == "unlimited":
+			usd = nil
+		case json.Valid([]byte(number)):
+			usd = number
+		}
+		budgets = append(budgets, map[string]any{"per": per, "usd": usd})
+	}
+	return budgets
 }
 
 // endOf reads when a key ends.
@@ -291,7 +315,7 @@ func (k *keyCommands) printKey(key gateway.APIKey) error {
 		for _, line := range [][2]string{
 			{"id", string(key.ID)}, {"prefix", key.Prefix}, {"label", key.Label}, {"role", key.Role.String()}, {"status", string(shown.Status)},
 			{"owner", key.Owner}, {"team", key.Team}, {"models", listOr(key.Models, "any")}, {"networks", listOr(key.Networks, "any")},
-			{"tags", compact(key.Tags)}, {"limits", compact(key.Limits)}, {"provider keys", allowed(key.ProviderKeys)},
+			{"tags", compact(key.Tags)}, {"limits", compact(key.Limits)}, {"budget", budgetText(key.Budget)}, {"provider keys", allowed(key.ProviderKeys)},
 			{"created", moment(&key.CreatedAt)}, {"expires", moment(key.ExpiresAt)}, {"revoked", moment(key.RevokedAt)},
 			{"old secret works until", moment(key.GraceUntil)},
 		} {
@@ -351,4 +375,17 @@ func moment(t *time.Time) string {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339)
+}
+
+// budgetText is budgets on one line; of none the configuration's hold.
+func budgetText(all []gateway.KeyBudget) string {
+	var texts []string
+	for _, b := range all {
+		amount := "unlimited"
+		if b.Amount != nil {
+			amount = "$" + b.Amount.String()
+		}
+		texts = append(texts, b.Per.String()+" "+amount)
+	}
+	return strings.Join(texts, ", ")
 }

@@ -22,14 +22,14 @@ const (
 // rooms are the folders that hold Go, as docs/architecture.md describes them, each with the
 // rooms that it may import. All may import gateway.
 var rooms = map[string][]string{
-	"auth": nil, "bench": {"test"}, "config": nil, "control": {"config", "pricing", "xds"}, "dashboard-api": nil, "demo": nil, "envoy": nil, "extproc": nil,
+	"auth": nil, "bench": {"test"}, "budgets": nil, "config": nil, "explain": {"budgets"}, "control": {"config", "pricing", "xds"}, "dashboard-api": nil, "demo": nil, "envoy": nil, "extproc": nil,
 	"gateway": nil, "pricing": nil, "provider": nil, "ratelimit-config": nil, "store": nil, "supervisor": nil,
 	"usage/accesslog": nil, "usage/wal": nil, "xds": nil,
 	"usage/ledger": {"usage/accesslog", "usage/wal"},
 }
 
 // testsMayImport are the rooms that tests of others may import as well: real parts before fakes.
-var testsMayImport = map[string][]string{"ratelimit-config": {"test"}, "usage/ledger": {"store"}}
+var testsMayImport = map[string][]string{"budgets": {"store"}, "ratelimit-config": {"test"}, "usage/ledger": {"store"}}
 
 // mayImportAll are the rooms that wire the others, and that test them together.
 var mayImportAll = []string{"cmd", "test"}

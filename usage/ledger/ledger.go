@@ -98,6 +98,7 @@ type Ledger struct {
 
 	mu       sync.Mutex
 	stats    gateway.LedgerStats
+	ownOnly  bool          // all that earlier processes left has rows
 	behind   time.Time     // since when the store has not taken what it was given; zero if it does
 	troubles [tasks]string // why each fails now; "" if it does not
 }

@@ -41,7 +41,28 @@ func (l *Ledger) unread(err error) {
 	}
 }
 
+// Inherited reports whether requests of earlier processes may still get their first rows.
+func (l *Ledger) Inherited() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.ownOnly
+}
+
+// hasInherited looks for requests of earlier processes that have no row yet.
+func (l *Ledger) hasInherited() bool {
+	if !l.caughtUp {
+		return true
+	}
+	for _, e := range l.open {
+		if e.inherited && (e.state == isOpen || e.state == isReady) {
+			return true
+		}
+	}
+	return false
+}
+
 func (l *Ledger) note(now time.Time) {
+	ownOnly := l.ownOnly || !l.hasInherited()
 	oldest := now
 	for _, segment := range l.segments {
 		if segment.records > 0 && segment.since.Before(oldest) {
@@ -50,5 +71,6 @@ func (l *Ledger) note(now time.Time) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.ownOnly = ownOnly
 	l.stats.Open, l.stats.Unwritten, l.stats.OldestAge = len(l.open), len(l.ready), now.Sub(oldest)
 }

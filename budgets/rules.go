@@ -1,0 +1,89 @@
+package budgets
+
+import (
+	"time"
+
+	"ai-gateway/gateway"
+)
+
+// rules are the configuration's, by whom they are for.
+type rules struct {
+	c     gateway.Budgets
+	named map[target]map[gateway.BudgetPeriod]gateway.Money
+}
+
+// target is whom a rule is for: a name, or each one where there is none.
+type target struct {
+	by   gateway.BudgetBy
+	name string
+}
+
+func newRules(c gateway.Budgets) *rules {
+	r := &rules{c: c, named: map[target]map[gateway.BudgetPeriod]gateway.Money{}}
+	for _, rule := range c.Rules {
+		at := target{rule.By, rule.Name}
+		if r.named[at] == nil {
+			r.named[at] = map[gateway.BudgetPeriod]gateway.Money{}
+		}
+		r.named[at][rule.Per] = rule.Amount
+	}
+	return r
+}
+
+// bound is a budget that a request has to keep to.
+type bound struct {
+	id     gateway.BudgetID
+	amount gateway.Money
+}
+
+// of are all budgets of a caller. All of them must have room: none stands in for another
+// one. Only of those for the same thing and period the most particular one counts: a key's
+// own, then that of its name, then that of each.
+func (r *rules) of(c *gateway.Caller, at time.Time) []bound {
+	var all []bound
+	for by := gateway.BudgetByKey; by <= gateway.BudgetByTeam; by++ {
+		name := gateway.SpendingName(by, c.Key.ID, c.User, c.Team)
+		if name == "" {
+			continue
+		}
+		named, each := r.named[target{by, name}], r.named[target{by, ""}]
+		var own []gateway.KeyBudget
+		if by == gateway.BudgetByKey && c.Grant != nil {
+			own = c.Grant.Budget
+		}
+		if len(named)+len(each)+len(own) > 0 {
+			all = append(all, bounds(by, name, at, own, named, each)...)
+		}
+	}
+	return all
+}
+
+func bounds(by gateway.BudgetBy, name string, at time.Time, own []gateway.KeyBudget, configured ...map[gateway.BudgetPeriod]gateway.Money) []bound {
+	var all []bound
+	for _, per := range gateway.BudgetPeriods() {
+		amount, limited := amountOf(per, own, configured)
+		if limited {
+			start, end := per.Days(at)
+			all = append(all, bound{gateway.BudgetID{By: by, Name: name, Per: per, Start: start, End: end}, amount})
+		}
+	}
+	return all
+}
+
+func amountOf(per gateway.BudgetPeriod, own []gateway.KeyBudget, configured []map[gateway.BudgetPeriod]gateway.Money) (amount gateway.Money, limited bool) {
+	for _, b := range own {
+		switch {
+		case b.Per != per:
+		case b.Amount == nil:
+			return 0, false
+		default:
+			return *b.Amount, true
+		}
+	}
+	for _, of := range configured {
+		if amount, ok := of[per]; ok {
+			return amount, true
+		}
+	}
+	return 0, false
+}

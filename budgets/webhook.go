@@ -1,0 +1,132 @@
+package budgets
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ai-gateway/gateway"
+)
+
+// Events keep the events that a webhook is told of.
+type Events interface {
+	// ClaimBudgetEvents returns events that are due, and keeps each from others until again.
+	ClaimBudgetEvents(ctx context.Context, now time.Time, limit int, again func(attempts int) time.Time) ([]gateway.BudgetEvent, error)
+	BudgetEventDelivered(ctx context.Context, id uuid.UUID, at time.Time) error
+}
+
+const (
+	tellEvery     = time.Second
+	tellTimeout   = 5 * time.Second
+	eventsAtOnce  = 20
+	longestPause  = time.Hour
+	maxRedelivery = 20 // doublings of the pause, far beyond longestPause
+)
+
+// tell tells the webhook of events until ctx ends. The store's table is the queue: what could not
+// be delivered is tried again for a day, by whichever gateway comes to it.
+func (b *Budgets) tell(ctx context.Context) {
+	client := &http.Client{Timeout: tellTimeout, Transport: &http.Transport{Proxy: nil},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer client.CloseIdleConnections()
+	tick := time.NewTicker(tellEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if hook := b.inForce.Load().c.Webhook; hook.URL != "" {
+				b.tellDue(ctx, client, hook)
+			}
+		}
+	}
+}
+
+func (b *Budgets) tellDue(ctx context.Context, client *http.Client, hook gateway.Webhook) {
+	limited, cancel := context.WithTimeout(ctx, askTimeout)
+	events, err := b.c.Events.ClaimBudgetEvents(limited, b.c.Now(), eventsAtOnce, func(attempts int) time.Time { return b.c.Now().Add(pauseAfter(attempts)) })
+	cancel()
+	if err != nil {
+		return // the budgets tell that the store is away
+	}
+	for i := range events {
+		err := post(ctx, client, hook, &events[i], b.c.Now())
+		if err == nil {
+			err = b.c.Events.BudgetEventDelivered(ctx, events[i].Event, b.c.Now())
+		}
+		if err != nil {
+			b.c.Log.Warn("the webhook of the budgets could not be told of an event; it is tried again for a day", "event", events[i].Event,
+				"attempts", events[i].Attempts, "error", err)
+		}
+	}
+}
+
+// pauseAfter doubles from the length of two attempts on.
+func pauseAfter(attempts int) time.Duration {
+	return min(2*tellTimeout<<min(attempts-1, maxRedelivery), longestPause)
+}
+
+// told is the body of a post.
+type told struct {
+	Type      string    `json:"type"`
+	Timestamp time.Time `json:"timestamp"`
+	Data      toldData  `json:"data"`
+}
+
+type toldData struct {
+	By        string      `json:"by"`
+	Name      string      `json:"name"`
+	Per       string      `json:"per"`
+	From      gateway.Day `json:"from"`
+	To        gateway.Day `json:"to"`
+	Threshold int         `json:"threshold_percent"`
+	Amount    json.Number `json:"budget_usd"`
+	Spent     json.Number `json:"spent_usd"`
+}
+
+// post signs and posts an event. Its errors name neither the URL's path, which may be a secret,
+// nor what was answered.
+// Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+func post(ctx context.Context, client *http.Client, hook gateway.Webhook, e *gateway.BudgetEvent, now time.Time) error {
+	body, err := json.Marshal(told{"budget.threshold", e.At.UTC(), toldData{By: e.By.String(), Name: e.Name, Per: e.Per.String(), From: e.Start, To: e.End,
+		Threshold: e.Threshold, Amount: json.Number(e.Amount.String()), Spent: json.Number(e.Spent.String())}})
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, hook.URL, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("its URL cannot be called")
+	}
+	id, at := e.Event.String(), strconv.FormatInt(now.Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(hook.Secret))
+	fmt.Fprintf(mac, "%s.%s.%s", id, at, body)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Webhook-Id", id)
+	request.Header.Set("Webhook-Timestamp", at)
+	request.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	response, err := client.Do(request)
+	if err != nil {
+		var of *url.Error
+		if errors.As(err, &of) {
+			err = of.Err // without the URL
+		}
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode/100 != 2 {
+		return fmt.Errorf("it answered %s", response.Status)
+	}
+	return nil
+}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ai-gateway/auth"
+	"ai-gateway/control"
+	"ai-gateway/explain"
+	"ai-gateway/gateway"
+	"ai-gateway/pricing"
+	"ai-gateway/provider"
+	"ai-gateway/store"
+)
+
+// explainerOf explains requests as the configuration in force would treat them.
+func explainerOf(now *control.Settings, tables *store.Store, limits func(*gateway.LimitedRequest) ([]gateway.LimitState, error)) explain.Config {
+	return explain.Config{
+		Read: provider.OpenAI{}.ReadRequest, Routes: now.Routes, Price: now.Prices.Price, Budgets: now.Config.Budgets, Limits: limits, Now: time.Now,
+		Standing: func(ctx context.Context, of []gateway.BudgetState) ([]gateway.BudgetState, error) {
+			return tables.Standings(ctx, of, time.Now())
+		},
+	}
+}
+
+// explainer explains for the api role, which asks the agent for counters.
+type explainer struct {
+	*service
+	tables *store.Store
+}
+
+// Explain says what would become of a request.
+func (x explainer) Explain(ctx context.Context, caller *gateway.Caller, e gateway.Endpoint, body []byte) (any, error) {
+	c, err := x.config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.Request(ctx, caller, e, body)
+}
+
+// Left says what is left for a caller.
+func (x explainer) Left(ctx context.Context, caller *gateway.Caller) (any, error) {
+	c, err := x.config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.Left(ctx, caller)
+}
+
+// Caller is who calls with a gateway key.
+func (x explainer) Caller(ctx context.Context, id gateway.KeyID) (*gateway.Caller, error) {
+	return callerOf(ctx, x.tables, id)
+}
+
+func (x explainer) config(ctx context.Context) (explain.Config, error) {
+	cfg, err := x.load()
+	if err != nil {
+		return explain.Config{}, err
+	}
+	book, err := pricing.Default().With(cfg.Prices)
+	now := &control.Settings{Config: cfg, Routes: cfg.RoutesWithDemo(x.files.demoSocket()), Prices: book}
+	return explainerOf(now, x.tables, func(r *gateway.LimitedRequest) ([]gateway.LimitState, error) { return x.standing(ctx, r) }), err
+}
+
+// standing asks the agent how limits stand.
+func (x explainer) standing(ctx context.Context, r *gateway.LimitedRequest) ([]gateway.LimitState, error) {
+	request, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := get(ctx, unixClient(x.files.agentSocket()), "http://agent/limits?"+url.Values{"request": {string(request)}}.Encode())
+	if err != nil {
+		return nil, err
+	}
+	var answer struct{ Data []gateway.LimitState }
+	err = json.Unmarshal(body, &answer)
+	return answer.Data, err
+}
+
+// callerOf is who calls with a key.
+func callerOf(ctx context.Context, tables *store.Store, id gateway.KeyID) (*gateway.Caller, error) {
+	k, err := tables.Key(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &gateway.Caller{Key: gateway.Key{ID: k.ID, Label: k.Label}, User: k.Owner, Team: k.Team, Grant: &k.Grant}, nil
+}
+
+// explainFlags say what to explain.
+type explainFlags struct {
+	model, key, endpoint string
+	asJSON               bool
+}
+
+const maxExplained = 64 << 20 // bytes of a request's body
+
+func (w world) explainCommand() *cobra.Command {
+	var f explainFlags
+	cmd := &cobra.Command{
+		Use:   "explain [FILE]",
+		Short: "Show what would become of a request: backends, prices, worst cost, limits, budgets; calls nobody",
+		Long: `Show what would become of a request, without calling anyone or counting anything: each
+attempt's backend, path and upstream model, the prices and the most that it may cost, every
+limit and budget that is for it with what is left, and why it would be refused.
+
+FILE holds the request's body, "-" is standard input; without one, a request for --model
+with a short prompt is explained. Counters of limits are those that the tables tell. The
+exit status is 0 also if the request would be refused.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			body, err := f.body(args, os.Stdin)
+			if err != nil {
+				return err
+			}
+			return w.explain(cmd.Context(), f, body)
+		},
+	}
+	cmd.Flags().StringVar(&f.model, "model", "", "the model to ask for, where no FILE says it")
+	cmd.Flags().StringVar(&f.key, "key", "", "the id of the gateway key to ask with; left out, a client without one asks")
+	cmd.Flags().StringVar(&f.endpoint, "endpoint", gateway.ChatCompletions.Path(), "the endpoint that is asked")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// body is the request that the flags or a file say.
+func (f explainFlags) body(args []string, stdin io.Reader) ([]byte, error) {
+	switch {
+	case len(args) == 0 && f.model == "":
+		return nil, errors.New("say what to explain: --model, or a FILE with a request's body")
+	case len(args) == 0:
+		return json.Marshal(map[string]any{"model": f.model, "messages": []any{map[string]string{"role": "user", "content": "Hello!"}}})
+	case f.model != "":
+		return nil, errors.New("the FILE says the model: leave --model out")
+	}
+	in := stdin
+	if args[0] != "-" {
+		file, err := os.Open(args[0])
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		in = file
+	}
+	return io.ReadAll(io.LimitReader(in, maxExplained))
+}
+
+func (w world) explain(ctx context.Context, f explainFlags, body []byte) (err error) {
+	endpoint := gateway.EndpointOf(f.endpoint)
+	if endpoint == 0 {
+		return fmt.Errorf("--endpoint %q must be one of %v", f.endpoint, gateway.Endpoints())
+	}
+	cfg, tables, err := w.openBooks(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tables.Close()) }()
+	book, err := pricing.Default().With(cfg.Prices)
+	if err != nil {
+		return fmt.Errorf("taking over prices: %w", err)
+	}
+	caller := &gateway.Caller{Key: gateway.Key{ID: gateway.AnonymousKey}}
+	if f.key != "" {
+		if caller, err = callerOf(ctx, tables, gateway.KeyID(f.key)); err != nil {
+			return withID(f.key, err)
+		}
+	}
+	held := &limits{log: slog.New(slog.DiscardHandler), keys: auth.NewGate(auth.GateConfig{})}
+	if err := held.start(ctx, cfg, tables); err != nil {
+		return err
+	}
+	now := &control.Settings{Config: cfg, Routes: cfg.RoutesWithDemo("/"), Prices: book}
+	p, err := explainerOf(now, tables, held.Standing).Request(ctx, caller, endpoint, body)
+	if err != nil {
+		return err
+	}
+	if f.asJSON {
+		e := json.NewEncoder(w.stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(p)
+	}
+	return w.showPlan(&p)
+}
+
+// showPlan prints a plan for people.
+func (w world) showPlan(p *explain.Plan) error {
+	return table(w.stdout, func(out io.Writer) {
+		fmt.Fprintf(out, "model\t%s\n", p.Model)
+		fmt.Fprintf(out, "endpoint\t%s\n", p.Endpoint)
+		fmt.Fprintf(out, "key\t%s\n", p.Key)
+		fmt.Fprintf(out, "tokens\t%d of the prompt, estimated; at most %d of the answer\n", p.PromptTokens, p.AnswerTokens)
+		for i, a := range p.Attempts {
+			fmt.Fprintf(out, "attempt %d\t%s\t%s as %s, key: %s\n", i+1, a.Backend, a.URL, a.Model, a.Key)
+		}
+		if p.Price != nil {
+			fmt.Fprintf(out, "price\t$%s input, $%s output per million tokens\t%s\n", p.Price.Input, p.Price.Output, p.Price.Version)
+		} else {
+			fmt.Fprintln(out, "price\tnot known")
+		}
+		if p.WorstUSD != nil {
+			fmt.Fprintf(out, "worst cost\t$%s\n", p.WorstUSD)
+		}
+		for _, l := range p.Limits {
+			fmt.Fprintf(out, "limit\t%s\t%d of %d left until %s\n", l.Rule, l.Remaining, l.Max, l.Resets.UTC().Format(time.RFC3339))
+		}
+		for _, b := range p.Budgets {
+			fmt.Fprintf(out, "budget\t%s %s per %s\t$%s of $%s left: $%s spent, $%s held%s\n", b.By, b.Name, b.Per, b.Left, b.USD, b.Spent, b.Held, until(b.Resets))
+		}
+		if len(p.Refusals) == 0 {
+			fmt.Fprintln(out, "verdict\tit would pass")
+		}
+		for _, r := range p.Refusals {
+			fmt.Fprintf(out, "refused\t%d %s\t%s\n", r.Status, r.Code, r.Message)
+		}
+	})
+}
+
+func until(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return " until " + t.Format(time.RFC3339)
+}

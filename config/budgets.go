@@ -1,0 +1,122 @@
+package config
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"ai-gateway/gateway"
+)
+
+// budgets are what may be spent, as the file has it.
+type budgets struct {
+	rules      []*budgetRule
+	closed     bool
+	unpriced   bool
+	endStreams bool
+	answer     int64
+	url        *url.URL
+	secret     secret
+}
+
+type budgetRule gateway.BudgetRule
+
+const maxBudget = 1_000_000_000 // US dollars
+
+func (b *budgetRule) group() group {
+	return group{at: b, fields: []field{
+		{name: "by", into: value(&b.By, choice(gateway.BudgetByKey, gateway.BudgetByUser, gateway.BudgetByTeam)), required: true,
+			doc: "whose spending counts: that of a `key` (all clients without a gateway key count as the key `anonymous`), of a `user` (the key's owner) or of a `team`"},
+		{name: "name", into: value(&b.Name, ownerName()), doc: "the id of the key, the user or the team; left out, each of them has a budget of its own"},
+		{name: "usd", into: value(&b.Amount, dollars(maxBudget)), required: true, doc: "US dollars; 0 lets nothing through"},
+		{name: "per", into: value(&b.Per, choice(gateway.BudgetPeriods()...)), required: true,
+			doc: "the period, in UTC: a day, a week from Monday, a month of the calendar, or `total`, which never begins anew"},
+	}}
+}
+
+const maxOwner = 100 // characters, as of keys
+
+// ownerName is the name of a key, user or team.
+func ownerName() kind[string] {
+	one, most := 1, maxOwner
+	return kind[string]{
+		read: func(s string) (string, error) {
+			if s == "" || utf8.RuneCountInString(s) > maxOwner || strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }) {
+				return s, must("1 to 100 printable characters")
+			}
+			return s, nil
+		},
+		shape: schema{Type: types{"string"}, MinLength: &one, MaxLength: &most}, words: "name", keep: true,
+	}
+}
+
+func (d *document) budgets() group {
+	b := &d.budgetSettings
+	return group{fields: []field{
+		{name: "rules", into: groups[budgetRule]{&b.rules, (*budgetRule).group},
+			doc: "the budgets; all that are for a request must have room for it, and of two for the same `by` and `per` the one with a name counts, and a key's own before both"},
+		{name: "fail", into: value(&b.closed, failMode()), unset: "closed", variables: []string{"AI_GATEWAY_BUDGET_FAIL"},
+			doc: "what becomes of requests under a budget once what is leased is used up and the store cannot be asked: `closed` refuses them with 503 `budgets_unavailable`, `open` lets them pass"},
+		{name: "allow_unpriced", into: value(&b.unpriced, boolean()), unset: "false",
+			doc: "models whose price is not known may be used under a budget, which does not count them; else they are refused with 403 `model_without_price`"},
+		{name: "answer_tokens", into: value(&b.answer, integer[int64](1, gateway.MaxTokens)), unset: "4096",
+			doc: "how long an answer may get whose request sets neither `max_tokens` nor `max_completion_tokens`: its cost is held while the request runs"},
+		{name: "end_streams", into: value(&b.endStreams, boolean()), unset: "true",
+			doc: "a stream whose request sets no bound ends with an error event where its budget ends; else it goes on"},
+		{name: "webhook", into: b.webhook(), doc: "who is told when 80 % of a budget are spent, and when it is exhausted"},
+	}}
+}
+
+// webhookOf is the address of a budget's group webhook.
+type webhookOf struct{ *budgets }
+
+func (b *budgets) webhook() group {
+	return group{at: webhookOf{b}, fields: []field{
+		{name: "url", into: value(&b.url, baseURL()), required: true, doc: "where events are posted to: https, or http on this machine"},
+		{name: "secret", into: b.secret.group(), required: true, doc: "that the posts are signed with, as Standard Webhooks says"},
+	}}
+}
+
+const minWebhookSecret = 16 // bytes
+
+func (r *reader) checkBudgets(d *document) {
+	b := &d.budgetSettings
+	type rule struct {
+		by   gateway.BudgetBy
+		name string
+		per  gateway.BudgetPeriod
+	}
+	seen := map[rule]place{}
+	for _, of := range b.rules {
+		is, at := rule{of.By, of.Name, of.Per}, r.said[of].place
+		if first, twice := seen[is]; twice && of.By != 0 && of.Per != 0 {
+			r.fault(at, "is for the same as another budget, at %s", r.source(first))
+		}
+		seen[is] = at
+	}
+	r.checkWebhook(b)
+	d.Budgets = gateway.Budgets{AllowUnpriced: b.unpriced, Open: !b.closed, AnswerTokens: b.answer, RunOver: !b.endStreams}
+	for _, of := range b.rules {
+		d.Budgets.Rules = append(d.Budgets.Rules, gateway.BudgetRule(*of))
+	}
+	if b.url != nil {
+		d.Budgets.Webhook = gateway.Webhook{URL: b.url.String(), Secret: b.secret.value}
+	}
+}
+
+var errClearWebhook = errors.New("must be https, or http on this machine: anyone on the way could read it")
+
+func (r *reader) checkWebhook(b *budgets) {
+	if b.url == nil {
+		return
+	}
+	if b.url.Scheme != "https" && !isLoopback(b.url) {
+		r.fault(r.said[&b.url].place, "%q %v", b.url, errClearWebhook)
+	}
+	r.key(&b.secret)
+	if n := len(b.secret.value); n > 0 && n < minWebhookSecret {
+		r.fault(r.said[&b.url].place, "its secret must have %d bytes at least", minWebhookSecret)
+	}
+}

@@ -1,0 +1,69 @@
+package dashboardapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"ai-gateway/gateway"
+)
+
+// explained tells what it was asked.
+type explained struct{}
+
+func (explained) Explain(_ context.Context, c *gateway.Caller, e gateway.Endpoint, body []byte) (any, error) {
+	return fmt.Sprintf("%s %s %s", c.Key.ID, e, body), nil
+}
+
+func (explained) Left(_ context.Context, c *gateway.Caller) (any, error) {
+	return string(c.Key.ID), nil
+}
+
+func (explained) Caller(_ context.Context, id gateway.KeyID) (*gateway.Caller, error) {
+	if id != "key_1" {
+		return nil, gateway.ErrNoAPIKey
+	}
+	return &gateway.Caller{Key: gateway.Key{ID: id}}, nil
+}
+
+func TestRequestsAreExplainedToThoseWhoMaySeeTheKey(t *testing.T) {
+	for _, c := range []struct {
+		method, url, key string
+		status           int
+		text             string
+	}{
+		{"POST", "/api/explain?key=key_1", "admin", 200, `"key_1 /chat/completions body"`},
+		{"POST", "/api/explain?key=key_1&endpoint=/v1/embeddings", "admin", 200, `"key_1 /embeddings body"`},
+		{"POST", "/api/explain?endpoint=/v1/other", "admin", 400, `"param":"endpoint"`},
+		{"POST", "/api/explain?key=key_9", "admin", 404, "api_key_not_found"},
+		{"POST", "/api/explain?key=key_other", "member", 404, "api_key_not_found"},
+		{"GET", "/api/limits?key=key_1", "admin", 200, `"key_1"`},
+		{"GET", "/api/limits?key=key_other", "member", 404, "api_key_not_found"},
+	} {
+		h, _ := closed()
+		if w := call(h, c.method, c.url, c.key, "body"); w.Code != c.status || !strings.Contains(w.Body.String(), c.text) {
+			t.Errorf("%s %s by %s: %d %s", c.method, c.url, c.key, w.Code, w.Body)
+		}
+	}
+	h, _ := closed()
+	if w := call(h, "POST", "/api/explain", "admin", strings.Repeat("x", maxExplained+1)); w.Code != 413 {
+		t.Errorf("a body that is too large: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestAnAgentTellsHowLimitsStand(t *testing.T) {
+	request, err := json.Marshal(gateway.LimitedRequest{Tokens: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := call(AgentHandler(agent()), "GET", "/limits?"+url.Values{"request": {string(request)}}.Encode(), "", "")
+	if w.Code != 200 || !strings.Contains(w.Body.String(), `"Max":60,"Remaining":7`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := call(AgentHandler(agent()), "GET", "/limits?request=no", "", ""); w.Code != 400 {
+		t.Errorf("no JSON: %d %s", w.Code, w.Body)
+	}
+}

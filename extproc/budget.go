@@ -1,0 +1,74 @@
+package extproc
+
+import (
+	"cmp"
+
+	"ai-gateway/gateway"
+)
+
+// holdBudget holds the worst that a request may cost in the budgets of its caller, as the last
+// that may refuse it.
+func (x *exchange) holdBudget(r *readRequest) (refusal *gateway.Error) {
+	if !x.budgeted {
+		return nil
+	}
+	answer := max(r.Answers, 1) * cmp.Or(r.MaxTokens, x.rules.Answer)
+	switch {
+	case x.head.endpoint == gateway.Embeddings:
+		answer = 0
+	case r.MaxTokens == 0: // nobody knows how long it gets
+		x.covered = answer
+	}
+	asked := gateway.BudgetedRequest{Caller: x.admission.Caller, At: x.started}
+	if price, ok := x.rules.Price(r.plan.Model, x.started); ok {
+		asked.Worst, asked.Priced = price.Worst(r.PromptTokens, answer, r.ServiceTier)
+	}
+	x.money, refusal = x.c.Budget(&asked)
+	return refusal
+}
+
+// coverStep is for how many tokens more is held at a time where an answer is longer than was
+// thought.
+const coverStep = 256
+
+// overruns reports whether a stream has delivered as much as is held for, and its budgets have
+// no room for more.
+func (x *exchange) overruns() bool {
+	if x.money == nil || x.rules.RunOver || x.intent.Price == nil || x.covered == 0 {
+		return false
+	}
+	delivered := x.stream.Delivered()
+	if delivered+coverStep/2 < x.covered {
+		return false
+	}
+	next := max(delivered, x.covered) + coverStep // asked for again until it is held, or refused
+	cost, known := x.intent.Price.Worst(x.intent.PromptTokens, next, x.intent.ServiceTier)
+	if !known {
+		return false
+	}
+	held, refusal := x.money.Extend(cost)
+	if held {
+		x.covered = next
+	}
+	x.over = refusal
+	return refusal != nil && delivered >= x.covered
+}
+
+// pay holds what a request has cost instead of the worst. The budgets let go of it when its row
+// is written.
+func (x *exchange) pay(a gateway.Answer) {
+	if x.money == nil || x.intent.Price == nil || a.Source == 0 {
+		return
+	}
+	if cost, known := x.intent.Price.Cost(a.Usage, cmp.Or(a.ServiceTier, x.intent.ServiceTier)); known {
+		x.money.Settle(cost)
+	}
+}
+
+// release gives back what is held for a request that does not go out.
+func (x *exchange) release() {
+	if x.money != nil {
+		x.money.Cancel()
+		x.money = nil
+	}
+}
