@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"ai-gateway/gateway"
 )
@@ -41,6 +42,12 @@ func (e Entry) admit(r *http.Request, of Endpoint) (*http.Request, error) {
 
 // admissionKey is where a request's context has its admission.
 type admissionKey struct{}
+
+// keyEnded reports whether the caller's key was revoked or has expired since.
+func keyEnded(ctx context.Context) bool {
+	ended := admissionIn(ctx).Ended
+	return ended != nil && ended(time.Now())
+}
 
 func callerOf(r *http.Request) *gateway.Caller { return callerIn(r.Context()) }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -81,6 +82,14 @@ func call(h http.Handler, method, url, key, body string, header ...string) *http
 	return w
 }
 
+// callBriefly makes a request whose client leaves soon.
+func callBriefly(method, url, key string) *httptest.ResponseRecorder {
+	h, _ := closed()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return call(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(w, r.WithContext(ctx)) }), method, url, key, `{}`)
+}
+
 // TestEveryEndpointIsForItsRoleAlone is made from the list of endpoints, so that none can be
 // forgotten.
 func TestEveryEndpointIsForItsRoleAlone(t *testing.T) {
@@ -89,8 +98,7 @@ func TestEveryEndpointIsForItsRoleAlone(t *testing.T) {
 	}
 	for _, e := range Endpoints() {
 		for i, key := range []string{"", "wrong", "member", "admin"} {
-			h, _ := closed()
-			w := call(h, e.Method, strings.Replace(e.Path, idMark, "key_1", 1), key, `{}`)
+			w := callBriefly(e.Method, strings.Replace(e.Path, idMark, "key_1", 1), key)
 			refused := w.Code == 401 || w.Code == 403
 			if want := want[e.Role][i]; want != 0 && w.Code != want || want == 0 && refused {
 				t.Errorf("%s %s with the key %q: %d %s", e.Method, e.Path, key, w.Code, w.Body)

@@ -18,10 +18,11 @@ import (
 
 // operations is the part of the API that its OpenAPI document describes.
 type operations struct {
-	a   API
-	mux *http.ServeMux
-	api huma.API
-	all []Endpoint
+	a    API
+	mux  *http.ServeMux
+	api  huma.API
+	all  []Endpoint
+	live *live
 }
 
 // useEnvelope has huma write errors as the rest of the API does. Its hook for that is a
@@ -40,7 +41,8 @@ func newOperations(a API) *operations {
 		"text/csv":         {Marshal: marshalCSV},
 	}
 	mux := http.NewServeMux()
-	o := &operations{a: a, mux: mux, api: humago.New(mux, config), all: []Endpoint{{http.MethodGet, openAPIPath, 0}}}
+	o := &operations{a: a, mux: mux, api: humago.New(mux, config), all: []Endpoint{{http.MethodGet, openAPIPath, 0}}, live: newLive()}
+	o.addLive()
 	o.addRequests()
 	o.addCosts()
 	o.addPrompts()
@@ -87,7 +89,11 @@ func (o *operations) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		o.describe(w, r)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+	timeout := answerTimeout
+	if r.URL.Path == livePath {
+		timeout = liveFor
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -40,6 +40,13 @@ type ModelCosts struct {
 	Sums
 }
 
+// UpstreamSum are the sums of a UTC day and of a model by its name at the backend.
+type UpstreamSum struct {
+	Day   string // as 2026-01-31
+	Model Model
+	Sums
+}
+
 // ErrNoKey says that no request was made with a key.
 var ErrNoKey = errors.New("no request was made with this key")
 

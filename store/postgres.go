@@ -127,6 +127,10 @@ func (e *postgres) bound(ctx context.Context, c *sqlx.Conn) (release func(), err
 	})
 }
 
+func (e *postgres) day(moment string) string {
+	return "to_char(" + moment + " AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+}
+
 func (e *postgres) forUpdate() string { return " FOR UPDATE" }
 
 // isBadRow goes by the classes of what is wrong with data.

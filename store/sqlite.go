@@ -209,6 +209,8 @@ func (e *sqlite) leave() {
 // lets nobody go.
 func (e *sqlite) bound(context.Context, *sqlx.Conn) (func(), error) { return func() {}, nil }
 
+func (e *sqlite) day(moment string) string { return "substr(" + moment + ", 1, 10)" }
+
 func (e *sqlite) forUpdate() string { return "" } // a transaction has the file for itself
 
 func (e *sqlite) isBadRow(err error) bool {

@@ -67,6 +67,8 @@ type engine interface {
 	dropPartitions(ctx context.Context, s transactor, table string, before time.Time) error
 	// removable is the time up to which requests are removed that are to be removed up to another.
 	removable(before time.Time) time.Time
+	// day is the UTC day of a time, as 2026-01-31, in SQL.
+	day(moment string) string
 	// forUpdate is what a SELECT ends in whose rows are about to be written.
 	forUpdate() string
 	// isBadRow reports whether an error is about what a row holds, and not about the database.
