@@ -218,6 +218,14 @@ export interface components {
             /** Format: date-time */
             start: string;
         };
+        BudgetHealth: {
+            /** Format: int64 */
+            accounts: number;
+            /** Format: int64 */
+            holds: number;
+            /** Format: int64 */
+            refused: number;
+        };
         ConfigHealth: {
             fault?: string;
             file?: string;
@@ -299,6 +307,7 @@ export interface components {
             backends?: {
                 [key: string]: string;
             };
+            budgets: components["schemas"]["BudgetHealth"];
             config: components["schemas"]["ConfigHealth"];
             envoy: components["schemas"]["EnvoyHealth"];
             limits: components["schemas"]["LimitHealth"];
