@@ -35,7 +35,7 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect) error {
 		return fmt.Errorf("reading the tables' version: %w", err)
 	}
 	if current > target {
-		return fmt.Errorf("its tables are of version %d, this gateway knows %d at most: %w", current, target, errNewer)
+		return newerTables(current, target)
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("bringing the tables up to date: %w", err)

@@ -74,22 +74,6 @@ func (e *postgres) open(ctx context.Context) (*sqlx.DB, error) {
 	return sqlx.NewDb(db, "postgres"), nil
 }
 
-// Reach reports whether a PostgreSQL database answers. It changes nothing there.
-func Reach(ctx context.Context, c Config) error {
-	e, err := newPostgres(c.URL)
-	if err != nil {
-		return err
-	}
-	db, err := e.pool()
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(db.PingContext(ctx), db.Close()); err != nil {
-		return fmt.Errorf("connecting to %s: %w", e, err)
-	}
-	return nil
-}
-
 // migrationLock is the key of the lock that one process at a time migrates under.
 const migrationLock = 0x61696777 // "aigw"
 

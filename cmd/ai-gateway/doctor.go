@@ -144,14 +144,30 @@ func (w world) checkStore(ctx context.Context, cfg config.Config, answers bool) 
 		f.hint = "make the folder, or let this user write to it"
 		return f
 	}
-	f.err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+	defer os.Remove(probe.Name())
+	if f.err = fill(probe); f.err != nil {
+		f.hint = "make room on that disk, or set DATABASE_PATH to a file on another one"
+		return f
+	}
+	f.hint, f.err = isDatabase(cfg.DatabasePath)
 	if f.err == nil {
-		f.hint, f.err = isDatabase(cfg.DatabasePath)
+		if f.err = store.Check(ctx, storeOf(cfg, "")); f.err != nil {
+			f.hint = "let this user write to the file, or set DATABASE_PATH to another one"
+		}
 	}
 	if f.err == nil && !answers {
 		f.hint, f.err = w.stateFree(cfg)
 	}
 	return f
+}
+
+// probeSize is room that a gateway needs at the least.
+const probeSize = 1 << 20
+
+// fill finds a full disk: there, empty files may be made all the same.
+func fill(probe *os.File) error {
+	_, err := probe.Write(make([]byte, probeSize))
+	return errors.Join(err, probe.Close())
 }
 
 const databaseAnswersWithin = 10 * time.Second
@@ -161,8 +177,8 @@ func (w world) checkPostgres(ctx context.Context, cfg config.Config, answers boo
 	f := finding{about: "store", good: cfg.Storage() + " " + cfg.DatabaseURL.String()}
 	ctx, cancel := context.WithTimeout(ctx, databaseAnswersWithin)
 	defer cancel()
-	if f.err = store.Reach(ctx, storeOf(cfg, "")); f.err != nil {
-		f.hint = "start it, or look at DATABASE_URL: host, port, user, password, sslmode and the name of the database"
+	if f.err = store.Check(ctx, storeOf(cfg, "")); f.err != nil {
+		f.hint = "start it, let this user make tables there, or look at DATABASE_URL: host, port, user, password, sslmode and the name of the database"
 		return f
 	}
 	if !answers {

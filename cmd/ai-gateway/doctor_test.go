@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"ai-gateway/config"
@@ -120,6 +121,16 @@ func TestDoctorFailsWhereABackendWouldNotServe(t *testing.T) {
 	}
 }
 
+func TestDoctorFindsAFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fill(full); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("a full disk: %v", err)
+	}
+}
+
 func TestDoctorNamesWhereAKeyIsFromOrWouldBe(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
 	defer server.Close()
@@ -179,7 +190,7 @@ func TestDoctorSeesWhatIsNoDatabase(t *testing.T) {
 		return path
 	}
 	for path, good := range map[string]bool{
-		filepath.Join(dir, "new.db"): true, write("empty.db", ""): true, write("good.db", "SQLite format 3\x00…"): true,
+		filepath.Join(dir, "new.db"): true, write("empty.db", ""): true, write("broken.db", "SQLite format 3\x00…"): false,
 		write("short", "x"): false, write("text", "nothing but a text, and a longer one"): false, dir: false,
 	} {
 		f := (world{getenv: os.Getenv}).checkStore(t.Context(), config.Config{DatabasePath: path}, true)
