@@ -351,7 +351,7 @@ func (x *exchange) onRequestBody(m message, reply []byte) ([]byte, error) {
 		return x.refuse(reply, r.refusal), nil
 	}
 	if err := x.plan(r.Request, r.plan); err != nil {
-		x.c.Log.Error("a request could not be recorded and was refused", "request_id", x.head.requestID, "error", err)
+		x.c.Log.Debug("a request could not be recorded and was refused", "request_id", x.head.requestID, "error", err)
 		return x.refuse(reply, errNotRecorded), nil
 	}
 	return x.appendPlanned(reply, m, r.Request, r.plan), nil

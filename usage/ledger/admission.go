@@ -22,13 +22,32 @@ func (l *Ledger) Begin(i *gateway.Intent) error {
 	if err == nil {
 		err = l.c.WAL.AppendIntent(i)
 	}
+	l.admitted(err)
 	if err != nil {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.stats.Refused++
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return nil
+}
+
+// calmAfter is how long nothing must have been refused until refusals are over: while there is
+// room for a few, some are refused and some are not.
+const calmAfter = time.Second
+
+// admitted notes whether a request could be recorded. One line tells when refusals begin and one
+// when they are over, however many there are.
+func (l *Ledger) admitted(err error) {
+	if err == nil {
+		last := l.refusedAt.Load()
+		if last != 0 && time.Since(time.Unix(0, last)) > calmAfter && l.refusedAt.CompareAndSwap(last, 0) {
+			l.reportTask(admitting, nil)
+		}
+		return
+	}
+	l.refusedAt.Store(time.Now().UnixNano())
+	l.mu.Lock()
+	l.stats.Refused++
+	l.mu.Unlock()
+	l.reportTask(admitting, err)
 }
 
 // room reports why another request cannot be recorded, if so.

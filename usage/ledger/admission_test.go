@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,5 +43,34 @@ func TestAStoreThatTakesNothingForTooLongRefusesRequests(t *testing.T) {
 		}
 		l.progress(true)
 		do(t, l.Begin(&i))
+	})
+}
+
+func TestRefusalsAreOneLineAtTheirBeginAndOneAtTheirEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines bytes.Buffer
+		l := New(Config{WAL: openWAL(t, t.TempDir()), MaxBytes: 1 << 30, MaxAge: time.Minute, Log: slog.New(slog.NewTextHandler(&lines, nil))})
+		i := intent()
+		l.progress(false)
+		time.Sleep(time.Minute + 1)
+		for range 3 {
+			if err := l.Begin(&i); !errors.Is(err, ErrFull) {
+				t.Errorf("a request is %v", err)
+			}
+		}
+		if reason := l.Stats().LastError; !strings.Contains(reason, "new requests are refused") || !strings.Contains(reason, errAge.Error()) {
+			t.Errorf("while requests are refused, the ledger says %q", reason)
+		}
+		l.progress(true)
+		do(t, l.Begin(&i)) // too soon to be over
+		time.Sleep(calmAfter + 1)
+		i = intent()
+		do(t, l.Begin(&i))
+		if reason := l.Stats().LastError; reason != "" {
+			t.Errorf("after that, the ledger says %q", reason)
+		}
+		if text := lines.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, `level=ERROR msg="new requests are refused`) || !strings.Contains(text, "recording of new requests recovered") {
+			t.Errorf("the lines are\n%s", text)
+		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -95,6 +96,8 @@ type Ledger struct {
 	notBefore   time.Time
 	looked      time.Time // at the access log's size
 	maintenance time.Time // when the store is maintained next
+
+	refusedAt atomic.Int64 // when a request was refused last, in Unix nanoseconds; 0 if that is over
 
 	mu       sync.Mutex
 	stats    gateway.LedgerStats

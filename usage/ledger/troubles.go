@@ -11,6 +11,7 @@ const (
 	tidying
 	rotating
 	maintaining
+	admitting
 	tasks
 )
 
@@ -22,12 +23,13 @@ func (t task) String() string {
 		"the write-ahead log cannot be compacted; it grows until a retry succeeds",
 		"the access log cannot be rotated; it grows until a retry succeeds",
 		"the store cannot be maintained (old rows removed, partitions made); it is tried again",
+		"new requests are refused, as they cannot be recorded",
 	}[t]
 }
 
 // name is what the task does.
 func (t task) name() string {
-	return [tasks]string{"reading usage", "writing usage", "compaction of the write-ahead log", "rotation of the access log", "maintenance of the store"}[t]
+	return [tasks]string{"reading usage", "writing usage", "compaction of the write-ahead log", "rotation of the access log", "maintenance of the store", "recording of new requests"}[t]
 }
 
 // reportTask notes how a task ended. It logs changes only: the first failure, and the recovery.
