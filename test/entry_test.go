@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -111,8 +112,9 @@ func TestEveryEndpointByEveryCaller(t *testing.T) {
 			}
 		}
 	}
-	if calls := len(g.fake.Books().Calls); calls != 2*len(gateway.Endpoints()) {
-		t.Errorf("the provider was called %d times", calls)
+	metered := slices.DeleteFunc(g.fake.Books().Calls, func(c fakeprovider.Call) bool { return c.Method == http.MethodGet }) // which list its models
+	if len(metered) != 2*len(gateway.Endpoints()) {
+		t.Errorf("the provider was called %d times", len(metered))
 	}
 }
 
