@@ -13,7 +13,7 @@ import (
 
 func recordedID(id uuid.UUID) string {
 	if os.Getenv("AI_GATEWAY_SABOTAGE") == "no-dedupe" {
-		return id.String() + "-" + uuid.NewString()[:8]
+		return uuid.NewString()
 	}
 	return id.String()
 }
