@@ -50,6 +50,7 @@ func (r *reader) checkBackends(d *document) {
 		}
 		seen[b.Name] = name.place
 		r.checkURL(b)
+		r.checkOwn(d, b)
 		r.checkAzure(b)
 		r.key(&b.apiKey)
 		b.Authorities = r.authorities(&b.caFile)

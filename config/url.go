@@ -70,11 +70,7 @@ func originOf(u *url.URL) string {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		host = ip.Unmap().String()
 	}
-	port, err := strconv.Atoi(u.Port())
-	if err != nil {
-		port = map[string]int{"http": 80, "https": 443}[u.Scheme]
-	}
-	return u.Scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port))
+	return u.Scheme + "://" + net.JoinHostPort(host, strconv.Itoa(portOf(u)))
 }
 
 // hasOwnPort reports whether a URL names the port that its scheme has anyway, which

@@ -28,6 +28,7 @@ func whole(t *testing.T) Config {
 	c.Certificate, c.Key = "the listener's certificate", "its key"
 	c.Origins = []string{"https://app.example.com", "http://localhost:5173"}
 	c.Retry = gateway.Retry{Attempts: 2, Delay: 0}
+	c.ID = "0123456789abcdef"
 	deployments := backend(t, "azure-eu", "https://example.openai.azure.com")
 	deployments.Kind, deployments.APIVersion, deployments.Credential, deployments.Secret = gateway.Azure, "2024-10-21", gateway.OwnCredential, "azure-secret"
 	private := backend(t, "private", "https://192.0.2.7:8443/llm/v1")

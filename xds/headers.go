@@ -36,6 +36,7 @@ var toProviders = allowList{
 	"traceparent", // W3C Trace Context, with tracestate
 	"tracestate",
 	"user-agent",
+	hopsHeader,
 	"x-client-request-id", // OpenAI's own field for a client's id
 	"x-forwarded-proto",
 	"x-request-id",
@@ -159,9 +160,13 @@ const (
 // allowLists is the downstream filter that holds both lists, also while the
 // gateway process is dead. What the plan says for the router comes after the list, which lets no
 // client say it.
-func allowLists() *headermutation.HeaderMutation {
+func (c Config) allowLists() *headermutation.HeaderMutation {
+	requests := []*mutationrules.HeaderMutation{toProviders.removeOthers(), set(firstByteHeader, plannedTimeout)}
+	if c.ID != "" {
+		requests = append(requests, add(hopsHeader, c.ID))
+	}
 	return &headermutation.HeaderMutation{Mutations: &headermutation.Mutations{
-		RequestMutations:  []*mutationrules.HeaderMutation{toProviders.removeOthers(), set(firstByteHeader, plannedTimeout)},
+		RequestMutations:  requests,
 		ResponseMutations: []*mutationrules.HeaderMutation{toClients.removeOthers()},
 	}}
 }
@@ -172,6 +177,13 @@ func remove(name string) *mutationrules.HeaderMutation {
 
 func set(name, value string) *mutationrules.HeaderMutation {
 	return &mutationrules.HeaderMutation{Action: &mutationrules.HeaderMutation_Append{Append: setHeader(name, value)}}
+}
+
+// add adds a value to those that a header has.
+func add(name, value string) *mutationrules.HeaderMutation {
+	return &mutationrules.HeaderMutation{Action: &mutationrules.HeaderMutation_Append{Append: &core.HeaderValueOption{
+		Header: &core.HeaderValue{Key: name, Value: value}, AppendAction: core.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD,
+	}}}
 }
 
 // setHeader sets a header to a value in Envoy's substitution format; an empty

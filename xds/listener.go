@@ -54,7 +54,7 @@ func (c Config) listener() (*listener.Listener, error) {
 			e.disabled(grpcFilter, grpcRefusal()),
 			e.filter(requestIDFilter, validRequestID(&e)),
 			e.disabled(extProcFilter, c.extProc()), // enabled by the routes of what is planned
-			e.filter(allowListsFilter, allowLists()),
+			e.filter(allowListsFilter, c.allowLists()),
 			e.filter("envoy.filters.http.router", &router.Router{SuppressEnvoyHeaders: true}),
 		},
 		AccessLog:        c.accessLogs(&e),

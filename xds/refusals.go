@@ -15,7 +15,9 @@ var (
 	wrongHost = &gateway.Error{Status: http.StatusMisdirectedRequest, Type: "invalid_request_error", Code: "wrong_host",
 		Message: "This gateway answers to localhost alone. To answer to other host names, make a gateway key (`ai-gateway keys create`), or set AI_GATEWAY_OPEN=true (`listen.open`)."}
 	twoHosts = gateway.BadRequest("two_hosts", "", "The request has more than one Host header.")
-	notPost  = &gateway.Error{Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed",
+	comeBack = &gateway.Error{Status: http.StatusLoopDetected, Type: "invalid_request_error", Code: "loop_detected",
+		Message: "This request has passed through this gateway before, or through too many: a backend's address leads back here."}
+	notPost = &gateway.Error{Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed",
 		Message: "This endpoint takes POST requests with a JSON body."}
 	unknownPath = &gateway.Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
 		Message: "Unknown URL. This gateway serves POST /v1/chat/completions, /v1/completions and /v1/embeddings, and GET /v1/models."}

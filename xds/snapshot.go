@@ -32,6 +32,9 @@ type Config struct {
 	Routes   gateway.Routes
 	Retry    gateway.Retry
 	MaxBody  int64 // bytes a request body may have
+	// ID marks the requests that pass, in 16 hexadecimal digits, so that one that comes back is
+	// known; "" marks none.
+	ID string
 	// Silence is how long nothing may pass of a request or its answer before it is ended.
 	Silence time.Duration
 

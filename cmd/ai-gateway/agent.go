@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -48,9 +52,17 @@ type books struct {
 
 // runAgent is the role that runs next to an Envoy.
 func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
+	id, err := ownID(s.files)
+	if err != nil {
+		return err
+	}
 	p := s.sabotageAgent(parts{
-		frame: func() (xds.Config, error) { return frame(s.getenv, s.files, s.state) },
-		now:   time.Now, accessLog: s.state.accessLog(),
+		frame: func() (xds.Config, error) {
+			c, err := frame(s.getenv, s.files, s.state)
+			c.ID = id
+			return c, err
+		},
+		now: time.Now, accessLog: s.state.accessLog(),
 	})
 	envoys := xds.New(s.log)
 	var rules atomic.Pointer[extproc.Rules]
@@ -116,6 +128,22 @@ func (s *service) admitWith(admit func(gateway.Credentials) (gateway.Admission, 
 		}
 		return admit(c)
 	}
+}
+
+// ownID is what requests are marked with that pass here. It stays as long as the run folder does,
+// so that Envoy's configuration is the same when serve is started again.
+func ownID(files runFiles) (string, error) {
+	text, err := os.ReadFile(files.id())
+	if err == nil && len(text) == 16 {
+		return string(text), nil
+	}
+	random := make([]byte, 8)
+	rand.Read(random) // never fails
+	id := hex.EncodeToString(random)
+	if err := os.WriteFile(files.id(), []byte(id), 0o600); err != nil {
+		return "", fmt.Errorf("keeping the gateway's id: %w", err)
+	}
+	return id, nil
 }
 
 // frame is the part of Envoy's configuration that no setting changes.

@@ -16,6 +16,7 @@ func (d runFiles) agentSocket() string { return d.path("agent.sock") }
 func (d runFiles) apiSocket() string   { return d.path("api.sock") }
 func (d runFiles) demoSocket() string  { return d.path("demo.sock") }
 func (d runFiles) goodConfig() string  { return d.path("good.yaml") }
+func (d runFiles) id() string          { return d.path("gateway.id") }
 func (d runFiles) database() string    { return d.path("gateway.db") }
 func (d runFiles) databaseURL() string { return d.path("database.url") }
 
