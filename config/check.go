@@ -53,6 +53,7 @@ func (r *reader) checkBackends(d *document) {
 		r.checkOwn(d, b)
 		r.checkAzure(b)
 		r.key(&b.apiKey)
+		r.checkHeaders(b)
 		b.Authorities = r.authorities(&b.caFile)
 	}
 	if d.defaultBackend != noBackend {

@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"ai-gateway/gateway"
 )
 
@@ -91,7 +93,7 @@ func TestARouteToTheUpstreamsOwnOriginHasItsCredentials(t *testing.T) {
 		}
 		b := servedBy(t, c.Routes, "m")
 		got := gateway.Backend{Credential: b.Credential, Secret: b.Secret, SecretFrom: b.SecretFrom}
-		if got != want {
+		if !cmp.Equal(want, got) {
 			t.Errorf("upstream %q, route %q: credential %v, secret %q from %q", test.upstream, test.route, got.Credential, got.Secret, got.SecretFrom)
 		}
 	}

@@ -49,6 +49,9 @@ func (d *document) routes() gateway.Routes {
 func (b *backend) whole() gateway.Backend {
 	whole := b.Backend
 	whole.NoStreamUsage = !b.askForUsage
+	for _, h := range b.headers {
+		whole.Headers = append(whole.Headers, gateway.BackendHeader{Name: h.name, Value: h.text, Secret: h.secret.value})
+	}
 	whole.Secret, whole.SecretFrom = b.apiKey.value, cmp.Or(b.apiKey.env, b.apiKey.file)
 	switch {
 	case b.passClientKey:

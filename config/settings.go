@@ -74,6 +74,7 @@ type backend struct {
 	passClientKey bool
 	askForUsage   bool
 	caFile        string
+	headers       []*header
 }
 
 // Names of backends are also those of Envoy's clusters, and columns of the usage.
@@ -103,7 +104,29 @@ func (b *backend) group() group {
 			doc: "connections at one time; 0 sets no bound"},
 		{name: "ca_file", into: value(&b.caFile, path()),
 			doc: "PEM file with the authorities its certificate is checked with, instead of the system's"},
+		{name: "headers", into: groups[header]{&b.headers, (*header).group},
+			doc: "headers that its calls have besides; a client's own header of such a name reaches no backend"},
 		{name: "azure", into: b.azureGroup(), doc: "what only backends of kind `azure` have"},
+	}}
+}
+
+// header is one that calls of a backend have.
+type header struct {
+	name   string
+	text   string
+	secret secret
+}
+
+var (
+	headerPattern      = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+	headerValuePattern = regexp.MustCompile(`^[!-~]([ -~]{0,998}[!-~])?$`)
+)
+
+func (h *header) group() group {
+	return group{at: h, fields: []field{
+		{name: "name", into: value(&h.name, text[string](headerPattern, "name of a header in small letters (a-z 0-9 -)")), required: true, doc: "its name"},
+		{name: "value", into: value(&h.text, text[string](headerValuePattern, "text of at most 1000 visible characters")), doc: "its value, if that is no secret; this or `secret`"},
+		{name: "secret", into: h.secret.group(), doc: "where its value is, if that is a secret"},
 	}}
 }
 

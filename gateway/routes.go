@@ -45,6 +45,8 @@ type Backend struct {
 	Secret     string `json:"-"` // the backend's own key, "" for none; never printed
 	SecretFrom string // the variable or the file that holds it, for people; "" for none
 
+	Headers []BackendHeader // that each call of it has besides
+
 	NoStreamUsage bool // streams do not ask it for their usage, as it refuses such requests
 
 	ConnectTimeout time.Duration // 0 is DefaultConnectTimeout
@@ -52,6 +54,19 @@ type Backend struct {
 	MaxConnections int           // at one time; 0 sets no bound
 	Authorities    string        // PEM bundle its certificate is checked with; "" is the system's
 }
+
+// BackendHeader is a header that calls of a backend have besides those of clients.
+type BackendHeader struct {
+	Name   string // in small letters
+	Value  string // "" if it is secret
+	Secret string `json:"-"` // never printed; "" if it is not
+}
+
+// GoString hides the secret from %#v.
+func (h BackendHeader) GoString() string { return "gateway.BackendHeader{" + h.Name + "}" }
+
+// String hides the secret.
+func (h BackendHeader) String() string { return h.Name }
 
 // Timeouts of backends that name none. Providers keep unused connections for a minute
 // or longer, so a request is seldom sent into one that is just being closed.
@@ -185,6 +200,11 @@ func newPlan(m Model, steps []Step, backends map[string]*Backend) *Plan {
 		}
 		if b.Secret != "" && b.Credential != NoCredential {
 			p.Secrets = append(p.Secrets, Secret(b.Secret))
+		}
+		for _, h := range b.Headers {
+			if h.Secret != "" {
+				p.Secrets = append(p.Secrets, Secret(h.Secret))
+			}
 		}
 		p.Renamed = p.Renamed || b.hasModelInPath() || step.UpstreamModel != p.Steps[0].UpstreamModel
 	}

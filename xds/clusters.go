@@ -120,7 +120,11 @@ func dialled(b gateway.Backend) (*core.Address, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tcpAddress(b.BaseURL.Hostname(), port), nil
+	host := b.BaseURL.Hostname()
+	if short := undotted(b.BaseURL); !strings.Contains(short, ".") {
+		host = short // such as localhost, which may stand in no DNS
+	}
+	return tcpAddress(host, port), nil
 }
 
 // undotted is a URL's host without the dot that makes a name a full one: it is for resolvers

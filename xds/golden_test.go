@@ -34,6 +34,7 @@ func whole(t *testing.T) Config {
 	private := backend(t, "private", "https://192.0.2.7:8443/llm/v1")
 	private.Authorities, private.MaxConnections = "our own authority", 17
 	private.ConnectTimeout, private.IdleTimeout = 1500*time.Millisecond, 90*time.Second
+	private.Headers = []gateway.BackendHeader{{Name: "x-team", Value: "100% search"}, {Name: "x-gate", Secret: "header-secret"}}
 	demo := backend(t, "demo", "http://demo/v1")
 	demo.Socket = "/run/demo"
 	c.Routes.Backends = append(c.Routes.Backends, deployments, private, demo)

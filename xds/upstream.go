@@ -42,6 +42,14 @@ func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter
 	for _, name := range ownRequestHeaders {
 		headers = append(headers, remove(name))
 	}
+	for _, name := range c.extraHeaders() {
+		headers = append(headers, remove(name))
+	}
+	for _, h := range b.Headers {
+		if h.Value != "" {
+			headers = append(headers, set(h.Name, strings.ReplaceAll(h.Value, "%", "%%")))
+		}
+	}
 	if b.Credential == gateway.ClientFirst {
 		headers = append(headers, set("authorization", clientCredential))
 	}
@@ -54,7 +62,36 @@ func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter
 			Credential: e.extension("envoy.http.injected_credentials.generic", ownKey(e, b)),
 		}))
 	}
+	for i, h := range b.Headers {
+		if h.Secret != "" {
+			filters = append(filters, e.filter("gateway.header_"+strconv.Itoa(i+1), &injector.CredentialInjector{
+				Credential: e.extension("envoy.http.injected_credentials.generic", secretHeader(e, b, h)),
+			}))
+		}
+	}
 	return append(filters, upstreamCodec(e))
+}
+
+// extraHeaders are the names of those that any backend has. All others remove them: an attempt
+// at one backend leaves its headers to the next one.
+func (c Config) extraHeaders() []string {
+	var names []string
+	for _, b := range c.Routes.Backends {
+		for _, h := range b.Headers {
+			names = append(names, h.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// secretHeader has Envoy add a header whose value comes by SDS, as keys do.
+func secretHeader(e *encoder, b gateway.Backend, h gateway.BackendHeader) *generic.Generic {
+	return &generic.Generic{Credential: &tls.SdsSecretConfig{Name: headerSecretName(b, h), SdsConfig: e.ads()}, Header: h.Name}
+}
+
+func headerSecretName(b gateway.Backend, h gateway.BackendHeader) string {
+	return b.Name + "/header/" + h.Name
 }
 
 // withoutLimits removes what a provider tells of its limits: clients are told of ours, and
@@ -141,6 +178,13 @@ func (c Config) secrets() []types.Resource {
 			secrets = append(secrets, &tls.Secret{Name: secretName(b), Type: &tls.Secret_GenericSecret{
 				GenericSecret: &tls.GenericSecret{Secret: inline(b.Secret)},
 			}})
+		}
+		for _, h := range b.Headers {
+			if h.Secret != "" {
+				secrets = append(secrets, &tls.Secret{Name: headerSecretName(b, h), Type: &tls.Secret_GenericSecret{
+					GenericSecret: &tls.GenericSecret{Secret: inline(h.Secret)},
+				}})
+			}
 		}
 		if b.Authorities != "" {
 			secrets = append(secrets, &tls.Secret{Name: authoritiesName(b), Type: &tls.Secret_ValidationContext{

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -169,7 +170,7 @@ func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[ext
 		Check: requestLimits.check,
 		Apply: func(ctx context.Context, now *control.Settings) {
 			who.follow(now.Config)
-			backends.Follow(ctx, now.Routes.Backends)
+			backends.Follow(ctx, needed(now))
 			rules.Store(rulesOf(now, memory, backends.State))
 			requestLimits.use(ctx, now.Config)
 			spending.use(now.Config.Budgets)
@@ -178,6 +179,15 @@ func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[ext
 		NeedsRestart: s.storesElsewhere,
 		Log:          s.log,
 	})
+}
+
+// needed are the backends that are missed if they cannot be called: while nothing real is
+// configured, that is the built-in model's alone.
+func needed(now *control.Settings) []gateway.Backend {
+	if !now.Config.Demo {
+		return now.Routes.Backends
+	}
+	return slices.DeleteFunc(slices.Clone(now.Routes.Backends), func(b gateway.Backend) bool { return b.Name != config.DemoBackend })
 }
 
 // rulesOf is what a configuration says for exchanges.

@@ -50,7 +50,7 @@ func (w world) doctor(ctx context.Context) error {
 	}
 	port, answers := checkPort(ctx, cfg)
 	findings := []finding{{about: "config", good: cmp.Or(w.configFile(), "the environment") + " is valid"}, w.checkEnvoy(ctx), port,
-		checkMemory(cfg, envoy.AvailableMemory(os.DirFS("/"))), checkTemporary(), w.checkStore(ctx, cfg, answers), w.checkAuthorities(), checkKey(cfg)}
+		checkMemory(cfg, envoy.AvailableMemory(os.DirFS("/"))), checkTemporary(), w.checkStore(ctx, cfg, answers), w.checkAuthorities(), checkKey(cfg), w.checkProxy()}
 	for _, b := range cfg.Routes.Backends {
 		findings = append(findings, checkBackend(ctx, b).unlessDemo(cfg.Demo))
 	}
@@ -107,6 +107,19 @@ func checkMemory(cfg config.Config, there envoy.Memory) finding {
 	if cfg.EnvoyMemory > there.Bytes {
 		f.err = fmt.Errorf("limits.envoy_memory is %d MiB, and the %s has %d MiB", cfg.EnvoyMemory>>20, there.Of, there.Bytes>>20)
 		f.hint = "leave limits.envoy_memory out, or set it to less"
+	}
+	return f
+}
+
+// checkProxy says that no proxy of the environment is used: Envoy calls backends itself.
+func (w world) checkProxy() finding {
+	f := finding{about: "proxy", good: "none is set"}
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} {
+		if w.getenv(name) != "" {
+			f.good = name + " is set, and not used: backends are called directly"
+			f.hint = "let this machine reach the backends' hosts, or name a reverse proxy that does as a backend's base_url"
+			return f
+		}
 	}
 	return f
 }
