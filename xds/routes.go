@@ -87,7 +87,7 @@ func (c Config) table(e *encoder) []*route.Route {
 			}}},
 		}, twoHosts),
 	}
-	routes = append(append(routes, c.comesBack()...), c.planned(e)...)
+	routes = append(append(routes, c.planned(e)...), c.comesBack()...) // a plan has our own mark
 	routes = append(routes, c.preflights(e)...)
 	for _, endpoint := range gateway.Endpoints() {
 		match := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path())}
