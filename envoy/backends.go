@@ -18,7 +18,7 @@ import (
 const (
 	// backendsEvery is how long Envoy may know of a backend's state before we do.
 	backendsEvery = time.Second
-	// backendsSoon is the same until Envoy has answered once.
+	// backendsSoon is the same until Envoy has told how all of them are.
 	backendsSoon = 100 * time.Millisecond
 	// followTimeout is how long a changed configuration waits for Envoy's answer.
 	followTimeout = 500 * time.Millisecond
@@ -60,19 +60,28 @@ func (b *Backends) State(backend string) gateway.BackendState {
 	return gateway.BackendServes
 }
 
-// Failing are the states of the backends that do not serve.
+// Failing are the states of the backends that do not serve, those left out that are about to.
 func (b *Backends) Failing() map[string]gateway.BackendState {
+	failing := map[string]gateway.BackendState{}
 	if now := b.now.Load(); now != nil {
-		return *now
+		maps.Copy(failing, *now)
 	}
-	return nil
+	maps.DeleteFunc(failing, func(_ string, s gateway.BackendState) bool { return s == gateway.BackendNotReady })
+	return failing
+}
+
+// settled reports whether Envoy has told how all backends are.
+func (b *Backends) settled() bool {
+	now := b.now.Load()
+	return now != nil && !slices.Contains(slices.Collect(maps.Values(*now)), gateway.BackendNotReady)
 }
 
 // Run asks Envoy until ctx ends.
 func (b *Backends) Run(ctx context.Context) error {
 	for {
 		wait := backendsEvery
-		if err := b.ask(ctx); err != nil && b.now.Load() == nil {
+		_ = b.ask(ctx) // an Envoy that does not answer is reported elsewhere
+		if !b.settled() {
 			wait = backendsSoon
 		}
 		select {
@@ -83,8 +92,7 @@ func (b *Backends) Run(ctx context.Context) error {
 	}
 }
 
-// ask takes over what Envoy knows. An Envoy that does not answer is reported elsewhere; what it
-// said last holds on.
+// ask takes over what Envoy knows. Where it does not answer, what it said last holds on.
 func (b *Backends) ask(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -108,14 +116,14 @@ func (b *Backends) ask(ctx context.Context) error {
 	}
 	before := b.Failing()
 	b.now.Store(&failing)
-	b.report(before, failing)
+	b.report(before, b.Failing())
 	return nil
 }
 
 // report says what has changed.
 func (b *Backends) report(before, now map[string]gateway.BackendState) {
 	for _, name := range slices.Sorted(maps.Keys(now)) {
-		if now[name] != before[name] && now[name] != gateway.BackendNotReady {
+		if now[name] != before[name] {
 			b.log.Warn("a backend is passed over for the next ones of its models", "backend", name, "reason", now[name])
 		}
 	}
