@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 )
 
 func TestASQLiteFileHasOneGatewayAlsoThroughASymlink(t *testing.T) {
@@ -25,6 +27,21 @@ func TestASQLiteFileHasOneGatewayAlsoThroughASymlink(t *testing.T) {
 	next, err := Open(t.Context(), Config{Path: link, Exclusive: true})
 	do(t, err)
 	do(t, next.Close())
+}
+
+func TestManyStoresBringOneFileUpToDateAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gateway.db")
+	var group errgroup.Group
+	for range 8 {
+		group.Go(func() error {
+			s, err := Open(t.Context(), Config{Path: path})
+			if err != nil {
+				return err
+			}
+			return s.Close()
+		})
+	}
+	do(t, group.Wait())
 }
 
 func TestADatabaseOfPostgreSQLHasManyGateways(t *testing.T) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -69,7 +70,7 @@ func (e *sqlite) open(ctx context.Context) (*sqlx.DB, error) {
 	db.SetMaxOpenConns(sqliteConnections)
 	file, err := os.Stat(e.path)
 	if err == nil {
-		err = migrate(ctx, db.DB, goose.DialectSQLite3)
+		err = e.migrate(ctx, db.DB)
 	}
 	if err != nil {
 		return nil, errors.Join(isSQLite(err), db.Close())
@@ -102,6 +103,37 @@ func (e *sqlite) takeLock() error {
 	}
 	e.lock = lock
 	return nil
+}
+
+// migrationPoll is how often it is looked whether others have brought the tables up to date.
+const migrationPoll = 20 * time.Millisecond
+
+// migrate waits for others that migrate: the stores of this process, which has one for each
+// role, and those of others. SQLite has no lock that holds over several transactions.
+func (e *sqlite) migrate(ctx context.Context, db *sql.DB) error {
+	path, err := filepath.EvalSymlinks(e.path)
+	if err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(path+".migrate", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer lock.Close() // which frees it
+	for {
+		err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return migrate(ctx, db, goose.DialectSQLite3)
+		case !errors.Is(err, syscall.EWOULDBLOCK):
+			return fmt.Errorf("locking %q: %w", lock.Name(), err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for others that bring the tables up to date: %w", ctx.Err())
+		case <-time.After(migrationPoll):
+		}
+	}
 }
 
 func (e *sqlite) close() error {
