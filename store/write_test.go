@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -259,6 +260,44 @@ func TestAFailureThatIsNoRowsFaultWritesNothing(t *testing.T) {
 		s.db.MustExec(`ALTER TABLE hidden RENAME TO attempts`)
 		write(t, s, row(), row())
 	})
+}
+
+// TestASQLiteFileWithoutRoomTakesAllOfABatchOrNothing has SQLite itself say that it is full, on
+// each connection.
+func TestASQLiteFileWithoutRoomTakesAllOfABatchOrNothing(t *testing.T) {
+	s := newSQLiteStore(t)
+	write(t, s, row())
+	rows := make([]*gateway.Row, 500)
+	for n := range rows {
+		rows[n] = row()
+	}
+	s.limitPages(t, 1) // as many as there are
+	refused, err := s.Write(t.Context(), rows, writer, gateway.LogPosition{File: 12})
+	if err == nil || !strings.Contains(err.Error(), "full") || len(refused) > 0 {
+		t.Errorf("without room: %v, %d are refused", err, len(refused))
+	}
+	if n := s.count(t, "requests"); n != 1 {
+		t.Errorf("%d requests are written", n)
+	}
+	s.limitPages(t, 1<<20)
+	write(t, s, rows...)
+	if requests, attempts := s.count(t, "requests"), s.count(t, "attempts"); requests != 501 || attempts != 2*501 {
+		t.Errorf("with room there are %d requests and %d attempts", requests, attempts)
+	}
+}
+
+// limitPages bounds the file for all connections of the store.
+func (s *testStore) limitPages(t *testing.T, pages int) {
+	t.Helper()
+	o, err := s.open(t.Context())
+	do(t, err)
+	for range sqliteConnections {
+		c, err := o.db.Connx(t.Context())
+		do(t, err)
+		defer c.Close() // at the end, so that each is another one
+		_, err = c.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages))
+		do(t, err)
+	}
 }
 
 func BenchmarkWrite(b *testing.B) {

@@ -133,9 +133,13 @@ func (s *Server) init() error {
 	return nil
 }
 
-// command runs as another user where we are root: PostgreSQL refuses root.
+// command is one of PostgreSQL's programs.
 func (s *Server) command(name string, args ...string) (*exec.Cmd, error) {
-	cmd := exec.Command(filepath.Join(s.bin, name), args...)
+	return s.asOwner(exec.Command(filepath.Join(s.bin, name), args...))
+}
+
+// asOwner has a command run as another user where we are root: PostgreSQL refuses root.
+func (s *Server) asOwner(cmd *exec.Cmd) (*exec.Cmd, error) {
 	cmd.Dir = s.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
 	dieWithUs(cmd.SysProcAttr)
@@ -255,6 +259,48 @@ func (s *Server) Hang() error { return s.signalAll(syscall.SIGSTOP) }
 
 // Resume lets them run on.
 func (s *Server) Resume() error { return s.signalAll(syscall.SIGCONT) }
+
+// fullAt is how large a file may become on a full disk. A segment of PostgreSQL's own log fits,
+// or the server would end. The last page of a table fits by half, which PostgreSQL takes for a
+// disk without room: a page that does not fit at all it would call a file too large.
+const fullAt = 16<<20 + 4096
+
+// FillDisk takes the room from the server: its files do not become larger than 16 MiB, until
+// FreeDisk. It needs no right to mount a small disk.
+func (s *Server) FillDisk() error { return s.limitFiles(strconv.Itoa(fullAt)) }
+
+// FreeDisk gives it room again.
+func (s *Server) FreeDisk() error { return s.limitFiles("unlimited") }
+
+// limitFiles sets the soft limit of the server's processes, the one that starts others first.
+func (s *Server) limitFiles(size string) error {
+	pid := s.cmd.Process.Pid
+	if err := s.limitFilesOf(pid, size); err != nil {
+		return err
+	}
+	children, err := childrenOf(pid)
+	if err != nil {
+		return err
+	}
+	for _, child := range children {
+		if err := s.limitFilesOf(child, size); err != nil && !errors.Is(syscall.Kill(child, 0), syscall.ESRCH) {
+			return err
+		}
+	}
+	return nil
+}
+
+// limitFilesOf has the owner of a process do it, who needs no privilege.
+func (s *Server) limitFilesOf(pid int, size string) error {
+	cmd, err := s.asOwner(exec.Command("prlimit", "--pid", strconv.Itoa(pid), "--fsize="+size+":"))
+	if err != nil {
+		return err
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("limiting the files of process %d: %w\n%s", pid, err, out)
+	}
+	return nil
+}
 
 func (s *Server) signalAll(signal syscall.Signal) error {
 	pids, err := childrenOf(s.cmd.Process.Pid)

@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +31,7 @@ func TestWhateverTheDatabaseDoesRequestsGoOnAndEachHasItsRow(t *testing.T) {
 		"hangs":                  {func(t *testing.T, s *storetest.Server) { do(t, s.Hang()) }, func(t *testing.T, s *storetest.Server) { do(t, s.Resume()) }, false},
 		"is slow":                {slow, fast, true},
 		"loses its tables":       {hideTables, showTables, false},
+		"has a full disk":        {fillDisk, func(t *testing.T, s *storetest.Server) { do(t, s.FreeDisk()) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,14 +98,20 @@ func standbyOf(t *testing.T, primary *storetest.Server) *storetest.Server {
 // count waits until all rows are written, and finds one of each request.
 func (b *onDatabase) count(want int, url string) {
 	b.t.Helper()
+	b.countIn("postgres", url, want)
+}
+
+// countIn is count in a database of any kind.
+func (b *onDatabase) countIn(driver, url string, want int) {
+	b.t.Helper()
 	b.within(60*time.Second, fmt.Sprintf("all of %d rows are written", want), func() bool { return b.Stats().Written >= int64(want) })
 	b.stop()
-	db := sqlx.MustOpen("postgres", url)
+	db := sqlx.MustOpen(driver, url)
 	defer db.Close()
 	var rows, requests int
 	do(b.t, db.QueryRow(`SELECT COUNT(*), COUNT(DISTINCT id) FROM requests`).Scan(&rows, &requests))
-	if rows != want || requests != want {
-		b.t.Errorf("%d rows of %d requests, recorded were %d", rows, requests, want)
+	if rejected := b.Stats().Rejected; rows != want || requests != want || rejected != 0 {
+		b.t.Errorf("%d rows of %d requests, recorded were %d, thrown away %d", rows, requests, want, rejected)
 	}
 }
 
@@ -122,10 +133,81 @@ func showTables(t *testing.T, s *storetest.Server) {
 	do(t, s.Exec("gateway", `ALTER TABLE hidden RENAME TO requests`))
 }
 
+// fillDisk has others fill the disk of a server, with rows in a table that each batch writes to.
+func fillDisk(t *testing.T, s *storetest.Server) {
+	do(t, s.FillDisk())
+	err := untilFull(func() error {
+		return s.Exec("gateway", `LOCK TABLE attempts IN ROW EXCLUSIVE MODE; -- partitions may be under way
+			INSERT INTO attempts (started_at, id, attempt, backend, status, start_ms, duration_ms, response_bytes)
+			SELECT now(), gen_random_uuid(), 1, repeat('x', 1500), 200, 0, 0, 0 FROM generate_series(1, 500)`)
+	})
+	if err == nil || !store.IsAway(err) || !strings.Contains(err.Error(), "extend file") {
+		t.Errorf("filling the disk ends with %v, which is no full disk", err)
+	}
+}
+
+// untilFull writes until that fails, and returns how; nil if it has not failed after 100 times.
+func untilFull(write func() error) error {
+	for range 100 {
+		if err := write(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestRowsWaitWhileTheDiskOfASQLiteFileIsFull is not parallel to others: the bound that the file
+// and its companions meet is that of the process.
+func TestRowsWaitWhileTheDiskOfASQLiteFileIsFull(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gateway.db")
+	b := onStore(t, store.Config{Path: path})
+	load := b.load()
+	b.eventually("rows are written", func() bool { return b.Stats().Written > 20 })
+	free := limitFiles(t, 10<<20) // the write-ahead log needs 8 MiB for a segment
+	db := openDB(t, path)
+	db.MustExec(`CREATE TABLE others (of BLOB)`)
+	err := untilFull(func() error {
+		_, err := db.Exec(`INSERT INTO others VALUES (randomblob(500000))`)
+		return err
+	})
+	b.within(30*time.Second, "the outage is told", func() bool { return b.Stats().LastError != "" })
+	if err == nil || !strings.Contains(b.Stats().LastError, "disk I/O error") {
+		t.Errorf("filling the disk ends with %v, the ledger says %q", err, b.Stats().LastError)
+	}
+	before := load.recorded()
+	b.within(30*time.Second, "requests go on", func() bool { return load.recorded() > before+100 })
+	if unwritten := b.Stats().Unwritten; unwritten == 0 {
+		t.Error("no row waits")
+	}
+	free()
+	b.within(60*time.Second, "rows are written again", func() bool { return b.Stats().LastError == "" && b.Stats().Unwritten < 50 })
+	b.countIn("sqlite", path, load.stop())
+}
+
+// limitFiles bounds how large a file of this process may become, until free is called.
+func limitFiles(t *testing.T, size uint64) (free func()) {
+	t.Helper()
+	var before syscall.Rlimit
+	do(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before))
+	signal.Ignore(syscall.SIGXFSZ) // the write fails anyhow
+	do(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: size, Max: before.Max}))
+	free = sync.OnceFunc(func() {
+		do(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before))
+		signal.Reset(syscall.SIGXFSZ)
+	})
+	t.Cleanup(free)
+	return free
+}
+
 // onPostgres are books whose store is a PostgreSQL database.
 func onPostgres(t *testing.T, url string) *onDatabase {
 	t.Helper()
-	tables, err := store.New(store.Config{URL: url})
+	return onStore(t, store.Config{URL: url})
+}
+
+func onStore(t *testing.T, c store.Config) *onDatabase {
+	t.Helper()
+	tables, err := store.New(c)
 	do(t, err)
 	b := &books{t: t, dir: t.TempDir(), wal: openWAL(t, t.TempDir())}
 	do(t, os.WriteFile(b.accessLog(), nil, 0o600))
