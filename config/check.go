@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -122,12 +123,13 @@ func (r *reader) checkSteps(d *document, m *model) {
 	if r.said[&m.name].isSaid() && len(m.backends) == 0 && d.defaultBackend == noBackend {
 		r.fault(r.said[m].place, "is served by no backend: name at least one in its backends, or set default_backend")
 	}
-	seen := map[string]bool{}
+	seen := map[gateway.Step]bool{}
 	for _, s := range m.backends {
-		if seen[s.Backend] {
-			r.fault(r.said[&s.Backend].place, "backend %q is in this list already", s.Backend)
+		as := gateway.Step{Backend: s.Backend, UpstreamModel: cmp.Or(s.UpstreamModel, m.name)}
+		if seen[as] {
+			r.fault(r.said[&s.Backend].place, "backend %q is in this list already, with the same model", s.Backend)
 		}
-		seen[s.Backend] = true
+		seen[as] = true
 		r.checkReference(d, &s.Backend)
 	}
 }

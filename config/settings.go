@@ -177,7 +177,7 @@ func (m *model) group() group {
 		{name: "name", into: value(&m.name, modelID()), required: true, doc: "the model, as clients ask for it"},
 		{name: "aliases", into: values[gateway.Model]{&m.aliases, modelID()}, doc: "other names by which clients may ask for it"},
 		{name: "backends", into: groups[step]{&m.backends, (*step).group}, doc: "who serves it, in the order in which they are tried; left out, the default backend; " +
-			"a plain text is a backend that knows the model by the same name"},
+			"a plain text is a backend that knows the model by the same name; a backend may be there several times, with other models"},
 		{name: "first_byte_timeout", into: value(&m.firstByte, duration(100*time.Millisecond, time.Hour)),
 			doc: "how long a backend may take until its answer begins, after which the next one is called; an answer that is no stream begins when all of it is there; " +
 				"left out, there is no bound but `limits.silence`"},

@@ -245,7 +245,7 @@ func TestAPlanTellsEnvoyTheModelsNameAtEachBackend(t *testing.T) {
 	}
 	fields := r.GetDynamicMetadata().GetFields()
 	want, err := structpb.NewStruct(map[string]any{
-		"model": "first", "length": "15", "model_from": 0, "model_to": 5, "model@azure": "first", "model@openai": "second", "request_id": "req-1", "path": "/chat/completions", "several": "true",
+		"model": "first", "length": "15", "model_from": 0, "model_to": 5, "model@1": "first", "model@2": "second", "request_id": "req-1", "path": "/chat/completions", "several": "true",
 		"id": x.intent.ID.String(),
 	})
 	if err != nil {

@@ -254,8 +254,8 @@ func appendNames(b []byte, p plan) []byte {
 	b = appendString(b, gateway.PlanLength, strconv.Itoa(len(p.body.Body)))
 	b = appendNumber(b, gateway.PlanModelFrom, float64(p.body.ModelAt.From))
 	b = appendNumber(b, gateway.PlanModelTo, float64(p.body.ModelAt.To))
-	for _, step := range p.intent.Steps {
-		b = appendString(b, gateway.PlanModelAt+step.Backend, string(step.UpstreamModel))
+	for i, step := range p.intent.Steps {
+		b = appendString(b, gateway.PlanModelAt+strconv.Itoa(i+1), string(step.UpstreamModel))
 	}
 	return b
 }

@@ -147,7 +147,7 @@ func FuzzPlan(f *testing.F) {
 		i := gateway.Intent{ID: uuid.New(), Endpoint: gateway.Embeddings, RequestID: "r", Steps: []gateway.Step{{Backend: "a", UpstreamModel: gateway.Model(model)}, {Backend: "b"}}}
 		fields := decode(t, appendPlan(nil, plan{intent: &i, renamed: renamed, authorization: authorization})).GetDynamicMetadata().GetFields()
 		plan := fields[gateway.PlanNamespace].GetStructValue().GetFields()
-		if plan["id"].GetStringValue() != i.ID.String() || plan["path"].GetStringValue() != "/embeddings" || renamed && plan["model@a"].GetStringValue() != model {
+		if plan["id"].GetStringValue() != i.ID.String() || plan["path"].GetStringValue() != "/embeddings" || renamed && plan["model@1"].GetStringValue() != model {
 			t.Errorf("plan %v", plan)
 		}
 		if fields[gateway.ClientNamespace].GetStructValue().GetFields()["authorization"].GetStringValue() != authorization {

@@ -30,7 +30,7 @@ const (
 	PlanLength     = "length"     // of the body, in decimal digits
 	PlanModelFrom  = "model_from" // a number: where the name's JSON string begins in the body
 	PlanModelTo    = "model_to"   // and ends
-	PlanModelAt    = "model@"     // followed by a backend's name: the model's name there
+	PlanModelAt    = "model@"     // followed by a step's number, from 1 on: the model's name there
 	PlanAskedFrom  = "asked_from" // a number: where what asks for the usage begins in the body
 	PlanAskedTo    = "asked_to"   // and ends
 	PlanAskedWas   = "asked_was"  // what stands there for a backend that is not asked

@@ -123,7 +123,7 @@ type Step struct {
 type Route struct {
 	Model   Model
 	Aliases []Model // other names by which clients ask for it
-	Steps   []Step  // at least one, each of another backend
+	Steps   []Step  // at least one; no backend twice with the same model
 
 	FirstByte time.Duration // until the answer of a backend begins; 0 sets no bound
 }

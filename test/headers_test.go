@@ -48,3 +48,33 @@ models:
 		t.Error("the log shows a header's secret")
 	}
 }
+
+func TestABackendIsAskedForOneModelAfterAnother(t *testing.T) {
+	t.Parallel()
+	g := configure(t, `
+backends:
+- {name: a, base_url: "${A}/v1"}
+- {name: b, base_url: "${B}/v1"}
+models:
+- {name: m, backends: [{name: a, model: large}, {name: a, model: small-and-long}, {name: b, model: else}, {name: a, model: last}]}
+`)
+	for _, model := range []string{"large", "small-and-long"} {
+		g.a.Play(model, scenario(t, busy))
+	}
+	g.b.Play("else", scenario(t, busy))
+	g.a.Play("last", scenario(t, answered))
+	if answer, err := post(g.address, chatPath, chatBody("m", false)); err != nil || answer.status != http.StatusOK {
+		t.Errorf("the client sees %v, %v", answer, err)
+	}
+	var got []string
+	for _, c := range append(g.a.Books().Calls, g.b.Books().Calls...) {
+		got = append(got, c.Model)
+	}
+	if want := "[large small-and-long last else]"; fmt.Sprint(got) != want {
+		t.Errorf("the models asked for are %v, want %s", got, want)
+	}
+	rows, err := g.waitRows(1)
+	if err != nil || rows[0]["upstream_model"] != "last" || rows[0]["attempts"] != 4.0 {
+		t.Errorf("rows %v, %v", rows, err)
+	}
+}

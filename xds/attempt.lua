@@ -46,14 +46,30 @@ local function note(handle, text)
   return seen
 end
 
+-- step_of is which of a plan's steps a call is, after so many before it: the last one is
+-- repeated. A step that is another backend's is none of ours, whatever was counted.
+local function step_of(groups, before)
+  local at = math.min(before + 1, #groups)
+  if groups[at]["name"] == BACKEND then return at end
+  for i, group in ipairs(groups) do
+    if group["name"] == BACKEND then return i end
+  end
+  return at
+end
+
+local function calls_in(seen)
+  return seen and seen["tries"] and select(2, string.gsub(seen["tries"], "|", "")) or 0
+end
+
 function envoy_on_request(handle)
   local seen = note(handle, "|" .. BACKEND)
   if seen and seen["usage"] then -- of an attempt that failed
     handle:streamInfo():dynamicMetadata():set(SEEN_NAMESPACE, "usage", "-")
   end
   if not REWRITES then return end
-  local plan = handle:streamInfo():dynamicMetadata():get(PLAN_NAMESPACE)
-  local model = plan["model@" .. BACKEND]
+  local metadata = handle:streamInfo():dynamicMetadata()
+  local plan = metadata:get(PLAN_NAMESPACE)
+  local model = plan["model@" .. step_of(metadata:get(ROUTE_NAMESPACE)["priority_groups"], calls_in(seen))]
   handle:headers():replace(":path", path(plan["path"], model))
   if model ~= nil then rewrite(handle, plan, model) end
 end
@@ -154,7 +170,7 @@ local function decide(handle, status, seen)
   headers:remove("x-envoy-ratelimited") -- the router would not repeat the call
   if not RETRIED[status] then return nil end
   local groups = handle:streamInfo():dynamicMetadata():get(ROUTE_NAMESPACE)["priority_groups"]
-  local calls = select(2, string.gsub(seen["tries"], "|", ""))
+  local calls = calls_in(seen)
   if calls < #groups then
     headers:replace("RETRY_HEADER", "next")
     return nil

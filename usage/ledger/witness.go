@@ -180,7 +180,7 @@ func planned(i *gateway.Intent) gateway.Row {
 func addEnd(r *gateway.Row, i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) {
 	switch {
 	case l != nil:
-		addBackend(r, i, l.Backend)
+		addBackend(r, i, l)
 		r.Duration, r.TTFT, r.Status, r.Attempts = l.Duration, l.TTFT, l.Status, l.Attempts
 		r.Outcome, r.Witness = ending(l), gateway.ByEnvoy
 	case s != nil:
@@ -200,10 +200,12 @@ func addEnd(r *gateway.Row, i *gateway.Intent, s *gateway.Settlement, l *gateway
 	}
 }
 
-// addBackend names the backend that was called last.
-func addBackend(r *gateway.Row, i *gateway.Intent, backend string) {
-	for _, step := range i.Steps {
-		if step.Backend == backend {
+// addBackend names the backend that was called last, and the model's name there: of a backend that
+// is in the plan several times, that of the last call, as each step is one and the last is repeated.
+func addBackend(r *gateway.Row, i *gateway.Intent, l *gateway.JournalLine) {
+	last := max(min(int(l.Attempts), len(i.Steps))-1, 0)
+	for at, step := range i.Steps {
+		if step.Backend == l.Backend && (at <= last || r.Backend != l.Backend) {
 			r.Backend, r.UpstreamModel = step.Backend, step.UpstreamModel
 		}
 	}
