@@ -309,25 +309,23 @@ func TestALargeJournalIsRotatedAndBounded(t *testing.T) {
 		t.Fatalf("%d bytes were written: too few to exceed what is kept", written)
 	}
 	b.eventually("of the files that were moved away no more is left than is to be kept", func() bool {
-		size, files := movedAway(t, b.accessLog())
-		return files > 0 && size <= b.rotation.Keep
+		old, err := filepath.Glob(b.accessLog() + ".*")
+		do(t, err)
+		return len(old) > 0 && sizeOf(old[:len(old)-1]) <= b.rotation.Keep // the newest may be where the store has the log
 	})
 	if asked.Load() < 2 {
 		t.Errorf("Envoy was asked %d times to open the journal anew", asked.Load())
 	}
 }
 
-// movedAway is the size of the files of a log that were moved away, and their number.
-func movedAway(t *testing.T, path string) (size int64, files int) {
-	t.Helper()
-	paths, err := filepath.Glob(path + ".*")
-	do(t, err)
+// sizeOf is the bytes of files, of which some may just have been removed.
+func sizeOf(paths []string) (size int64) {
 	for _, path := range paths {
-		if info, err := os.Stat(path); err == nil { // else it was just removed
-			size, files = size+info.Size(), files+1
+		if info, err := os.Stat(path); err == nil {
+			size += info.Size()
 		}
 	}
-	return size, files
+	return size
 }
 
 func TestLinesThatMakeNoSenseAreCountedAndLeftOut(t *testing.T) {
