@@ -224,7 +224,7 @@ func (v view) received(c testCase) []string {
 // hop, the encodings that an answer may have, of which the gateway allows none, or
 // what Node's fetch tells as if it were a browser.
 func mayDiffer(name string) bool {
-	return slices.Contains([]string{"host", "connection", "content-length", "accept-encoding", "sec-fetch-mode"}, name)
+	return slices.Contains([]string{"host", "connection", "content-length", "accept-encoding", "sec-fetch-mode", "x-ai-gateway-hops"}, name)
 }
 
 // withoutAskedUsage is a body without the gateway's wish for the usage at a stream's
