@@ -213,8 +213,11 @@ func TestABackendThatIsDeadOrHasNoAddressIsPassedOverAndComesBack(t *testing.T) 
 	t.Parallel()
 	g := configure(t, firstIsDead)
 	g.a.Play("passed-over", fakeprovider.Scenario{Repeat: true, Replies: []fakeprovider.Reply{reply(t, answered)}})
-	for end := time.Now().Add(readyWithin); g.backendsHealth(t)["lost"] == "" && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-	} // Envoy has not looked for the host before
+	for deadline := time.Now().Add(readyWithin); g.backendsHealth(t)["lost"] == ""; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) { // before Envoy has looked for the host, its calls fail
+			t.Fatal("/health never tells that the host of a backend is not found")
+		}
+	}
 	const calls = 6
 	var attempts []any
 	for i := range calls {
