@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -34,17 +35,20 @@ func gateOn(t *testing.T, c store.Config) *auth.Gate {
 	return g
 }
 
-// wait waits until a gate answers to a key with a status, 200 for being let in.
+// wait waits until a gate answers to a key with a status, 200 for being let in. Each look comes
+// from another client, as those with many failures are told to wait.
 func wait(t *testing.T, g *auth.Gate, secret string, want int, within time.Duration) {
 	t.Helper()
+	client := netip.MustParseAddr("10.0.0.1")
 	for deadline := time.Now().Add(within); ; time.Sleep(10 * time.Millisecond) {
 		got := 200
-		if _, refusal := g.Admit(gateway.Credentials{APIKey: secret}); refusal != nil {
+		if _, refusal := g.Admit(gateway.Credentials{APIKey: secret, Client: client.String()}); refusal != nil {
 			got = refusal.Status
 		}
 		if got == want {
 			return
 		}
+		client = client.Next()
 		if time.Now().After(deadline) {
 			t.Fatalf("a key gets %d, want %d within %s", got, want, within)
 		}
