@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +106,28 @@ func TestTheReadmesCommandsExist(t *testing.T) {
 	}
 }
 
+func TestTheTableOfCommandsHasEveryCommand(t *testing.T) {
+	described := map[string]bool{}
+	for _, row := range cells(read(t, "docs/commands.md"), 2) {
+		described[strings.Fields(row[0])[1]] = true
+	}
+	var help bytes.Buffer
+	if err := run(t.Context(), []string{"--help"}, os.Getenv, &help, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(help.String(), "Available Commands:\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	exist := map[string]bool{}
+	for line := range strings.Lines(list) {
+		if name := strings.Fields(line)[0]; name != "help" {
+			exist[name] = true
+		}
+	}
+	if diff := cmp.Diff(exist, described); diff != "" {
+		t.Errorf("commands that exist (-) and that docs/commands.md describes (+):\n%s", diff)
+	}
+}
+
 func TestTheTableOfRoomsIsTheOneThatIsHeld(t *testing.T) {
 	described := map[string]string{}
 	_, table, _ := strings.Cut(read(t, "docs/architecture.md"), "\n## Rooms\n")
@@ -136,16 +162,33 @@ func TestWhatTheArchitectureSaysIsSomewhereIsThere(t *testing.T) {
 
 func TestEveryDependencyHasItsReason(t *testing.T) {
 	rationale := read(t, "RATIONALE.md")
-	for line := range strings.Lines(read(t, "go.mod")) {
-		words := strings.Fields(line)
-		if len(words) != 2 || !strings.HasPrefix(words[1], "v") {
-			continue // an indirect one has a comment
-		}
-		name := strings.Replace(words[0], "github.com/envoyproxy/go-control-plane/", "…/", 1)
+	for _, name := range dependencies(t) {
 		if !strings.Contains(rationale, "`"+name+"`") {
-			t.Errorf("RATIONALE.md gives no reason for %s", words[0])
+			t.Errorf("RATIONALE.md gives no reason for %s", name)
 		}
 	}
+}
+
+// dependencies returns the names of the direct ones: Go modules, npm packages, and the tools that the Makefile pins.
+func dependencies(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	for line := range strings.Lines(read(t, "go.mod")) {
+		if words := strings.Fields(line); len(words) == 2 && strings.HasPrefix(words[1], "v") { // an indirect one has a comment
+			names = append(names, strings.Replace(words[0], "github.com/envoyproxy/go-control-plane/", "…/", 1))
+		}
+	}
+	for _, path := range []string{"dashboard/package.json", "test/sdktest/node/package.json"} {
+		var p struct{ Dependencies, DevDependencies map[string]string }
+		if err := json.Unmarshal([]byte(read(t, path)), &p); err != nil {
+			t.Fatal(err)
+		}
+		names = slices.AppendSeq(slices.AppendSeq(names, maps.Keys(p.Dependencies)), maps.Keys(p.DevDependencies))
+	}
+	for _, tool := range regexp.MustCompile(`(?m)^[A-Z_]+ +:= (?:\S*/)?([a-z-]+)(?:@v|==)`).FindAllStringSubmatch(read(t, "Makefile"), -1) {
+		names = append(names, tool[1])
+	}
+	return names
 }
 
 func TestLinksBetweenDocumentsLead(t *testing.T) {
@@ -153,7 +196,7 @@ func TestLinksBetweenDocumentsLead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"README.md", "CONTRIBUTING.md", "SECURITY.md"} {
+	for _, name := range []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "RATIONALE.md"} {
 		documents = append(documents, filepath.Join(root, name))
 	}
 	for _, path := range documents {
