@@ -29,10 +29,10 @@ func (b *budgetRule) group() group {
 	return group{at: b, fields: []field{
 		{name: "by", into: value(&b.By, choice(gateway.BudgetByKey, gateway.BudgetByUser, gateway.BudgetByTeam)), required: true,
 			doc: "whose spending counts: that of a `key` (all clients without a gateway key count as the key `anonymous`), of a `user` (the key's owner) or of a `team`"},
-		{name: "name", into: value(&b.Name, ownerName()), doc: "the id of the key, the user or the team; left out, each of them has a budget of its own"},
+		{name: "name", into: value(&b.Name, ownerName()), doc: "the id of the key, the user or the team; by default each of them has its own budget"},
 		{name: "usd", into: value(&b.Amount, dollars(maxBudget)), required: true, doc: "US dollars; 0 lets nothing through"},
 		{name: "per", into: value(&b.Per, choice(gateway.BudgetPeriods()...)), required: true,
-			doc: "the period, in UTC: a day, a week from Monday, a month of the calendar, or `total`, which never begins anew"},
+			doc: "the period, in UTC: a day, a week from Monday, a calendar month, or `total`, which never starts again"},
 	}}
 }
 
@@ -56,16 +56,16 @@ func (d *document) budgets() group {
 	b := &d.budgetSettings
 	return group{fields: []field{
 		{name: "rules", into: groups[budgetRule]{&b.rules, (*budgetRule).group},
-			doc: "the budgets; all that are for a request must have room for it, and of two for the same `by` and `per` the one with a name counts, and a key's own before both"},
+			doc: "the budgets; all that apply to a request must have room for it; of several for the same `by` and `per` a key's own applies, else the one with a name"},
 		{name: "fail", into: value(&b.closed, failMode()), unset: "closed", variables: []string{"AI_GATEWAY_BUDGET_FAIL"},
-			doc: "what becomes of requests under a budget once what is leased is used up and the store cannot be asked: `closed` refuses them with 503 `budgets_unavailable`, `open` lets them pass"},
+			doc: "what happens to requests under a budget when its lease is used up and the store is unavailable: `closed` refuses them with 503 `budgets_unavailable`, `open` lets them pass"},
 		{name: "allow_unpriced", into: value(&b.unpriced, boolean()), unset: "false",
-			doc: "models whose price is not known may be used under a budget, which does not count them; else they are refused with 403 `model_without_price`"},
+			doc: "lets models without a known price pass under a budget, uncounted; otherwise they are refused with 403 `model_without_price`"},
 		{name: "answer_tokens", into: value(&b.answer, integer[int64](1, gateway.MaxTokens)), unset: "4096",
-			doc: "how long an answer may get whose request sets neither `max_tokens` nor `max_completion_tokens`: its cost is held while the request runs"},
+			doc: "assumed length of an answer if the request sets neither `max_tokens` nor `max_completion_tokens`; its cost is reserved while the request runs"},
 		{name: "end_streams", into: value(&b.endStreams, boolean()), unset: "true",
-			doc: "a stream whose request sets no bound ends with an error event where its budget ends; else it goes on"},
-		{name: "webhook", into: b.webhook(), doc: "who is told when 80 % of a budget are spent, and when it is exhausted"},
+			doc: "ends a stream whose request sets no length with an error event when its budget is used up; otherwise it goes on"},
+		{name: "webhook", into: b.webhook(), doc: "receives an event when 80 % of a budget are spent, and when it is exhausted"},
 	}}
 }
 
@@ -74,8 +74,8 @@ type webhookOf struct{ *budgets }
 
 func (b *budgets) webhook() group {
 	return group{at: webhookOf{b}, fields: []field{
-		{name: "url", into: value(&b.url, baseURL()), required: true, doc: "where events are posted to: https, or http on this machine"},
-		{name: "secret", into: b.secret.group(), required: true, doc: "that the posts are signed with, as Standard Webhooks says"},
+		{name: "url", into: value(&b.url, baseURL()), required: true, doc: "where events are sent: https, or http on this machine"},
+		{name: "secret", into: b.secret.group(), required: true, doc: "signs the events, as Standard Webhooks specify"},
 	}}
 }
 

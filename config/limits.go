@@ -42,11 +42,11 @@ type limitRule struct {
 func (l *limitRule) group() group {
 	return group{at: l, fields: []field{
 		{name: "by", into: value(&l.By, choice(gateway.ByKey, gateway.ByUser, gateway.ByModel, gateway.ByKeyModel)), required: true,
-			doc: "what is counted together: the requests of a `key` (of a client address, where there is none), of a `user` (the key's owner), of a `model`, or of a key at a model"},
-		{name: "requests", into: value(&l.requests, integer[int64](0, gateway.MaxLimit)), doc: "requests that pass in a period; 0 lets none pass; this or `tokens`"},
-		{name: "tokens", into: value(&l.tokens, integer[int64](0, gateway.MaxLimit)), doc: "tokens of prompts and completions, counted when a request is over"},
+			doc: "what has one counter: the requests of a `key` (without one, of a client address), of a `user` (the key's owner), of a `model`, or of a key at a model"},
+		{name: "requests", into: value(&l.requests, integer[int64](0, gateway.MaxLimit)), doc: "most requests in a period; 0 lets none pass; this or `tokens`"},
+		{name: "tokens", into: value(&l.tokens, integer[int64](0, gateway.MaxLimit)), doc: "most tokens of prompts and completions, counted when a request ends"},
 		{name: "per", into: value(&l.Per, choice(gateway.PerMinute, gateway.PerHour, gateway.PerDay)), required: true,
-			doc: "the period, which begins at a whole minute, hour or day of UTC"},
+			doc: "the period, a whole minute, hour or day of UTC"},
 	}}
 }
 
@@ -55,14 +55,14 @@ func (d *document) requestLimits() []field {
 	return []field{
 		{name: "requests_per_minute", into: value(&d.limitSettings.perMinute, integer[int64](0, gateway.MaxLimit)), unset: "60",
 			variables: []string{"AI_GATEWAY_RATE_LIMIT_RPM"},
-			doc:       "requests a minute of each gateway key, and of each client address where there is none; 0 sets no limit"},
+			doc:       "requests a minute of each gateway key, or of each client address without one; 0 sets no limit"},
 		{name: "requests_in_flight", into: value(&d.limitSettings.inFlight, integer[int64](0, most)),
-			doc: "requests of each key, or address, that may run at one time at one gateway; left out, there is no bound"},
-		{name: "rules", into: groups[limitRule]{&d.limitSettings.rules, (*limitRule).group}, doc: "further limits; what is in no rule is unlimited"},
+			doc: "requests of each key or address that may run at one time at one gateway; by default any number"},
+		{name: "rules", into: groups[limitRule]{&d.limitSettings.rules, (*limitRule).group}, doc: "further limits; whatever no rule names is unlimited"},
 		{name: "fail", into: value(&d.Limits.Closed, failMode()), unset: "open", variables: []string{"AI_GATEWAY_RATE_LIMIT_FAIL"},
-			doc: "what becomes of requests while the limits cannot be asked: `open` lets them pass, `closed` refuses them with 503 `rate_limiter_unavailable`"},
+			doc: "what happens to requests while the limits cannot be checked: `open` lets them pass, `closed` refuses them with 503 `rate_limiter_unavailable`"},
 		{name: "service", into: value(&d.LimitService, limitService()), variables: []string{"RATE_LIMIT_URL"},
-			doc: "a stock envoyproxy/ratelimit that counts for several gateways, grpc://host:port or, with TLS, grpcs://host:port; left out, each gateway counts for itself"},
+			doc: "a stock envoyproxy/ratelimit that counts for several gateways, grpc://host:port or, with TLS, grpcs://host:port; by default each gateway counts for itself"},
 		{name: "service_config", into: value(&d.LimitConfigListen, listenAddress()), unset: "127.0.0.1:18000", variables: []string{"RATE_LIMIT_CONFIG_LISTEN"},
 			doc: "where that service gets its configuration over xDS (its CONFIG_GRPC_XDS_SERVER_URL); `none` if another gateway serves it"},
 	}

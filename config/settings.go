@@ -8,9 +8,9 @@ import (
 )
 
 // document is what the file, the environment and the defaults say together. Most settings
-// are read right into the Config that is made of it; the others are parts of a whole that
-// only all of them make. A new setting is a field of Config (or of gateway.Backend), its
-// entry in a table below, and its use.
+// are read directly into the Config that is made of it; the others are combined into one
+// of its values. A new setting is a field of Config (or of gateway.Backend), its entry in a
+// table below, and its use.
 type document struct {
 	Config
 	tls            tlsFiles
@@ -28,33 +28,33 @@ const noBackend = "none"
 func (d *document) fields() []field {
 	return []field{
 		{name: "listen", into: d.listen(), doc: "where the gateway answers"},
-		{name: "admin_key", into: d.adminKey.group(), doc: "an admin's gateway key that is made elsewhere, as `agw_` and the output of " +
+		{name: "admin_key", into: d.adminKey.group(), doc: "an admin's gateway key that you make yourself: `agw_` and the output of " +
 			"`openssl rand -hex 32`; with it everybody needs a gateway key"},
-		{name: "backends", into: groups[backend]{&d.backends, (*backend).group}, doc: "the places where models are served"},
-		{name: "models", into: groups[model]{&d.models, (*model).group}, doc: "the models that have backends, other names or prices of their own"},
+		{name: "backends", into: groups[backend]{&d.backends, (*backend).group}, doc: "the servers of models"},
+		{name: "models", into: groups[model]{&d.models, (*model).group}, doc: "models with their own backends, aliases or prices"},
 		{name: "default_backend", into: value(&d.defaultBackend, backendName()), unset: noBackend,
-			doc: "backend of every model that is not listed; none refuses them with 404 `model_not_found`"},
-		{name: "prompt_log", into: d.promptLog(), doc: "what is kept of prompts and answers"},
-		{name: "limits", into: d.limits(), doc: "what is too much"},
-		{name: "budgets", into: d.budgets(), doc: "how much money may be spent"},
+			doc: "backend of every model that is not listed; `none` refuses them with 404 `model_not_found`"},
+		{name: "prompt_log", into: d.promptLog(), doc: "how much of prompts and answers is kept"},
+		{name: "limits", into: d.limits(), doc: "limits on sizes, waiting times and requests"},
+		{name: "budgets", into: d.budgets(), doc: "limits on spending"},
 		{name: "retries", into: d.retries(), doc: "how failed calls are repeated"},
 		{name: "cors", into: d.cors(), doc: "which web pages may call the gateway"},
-		{name: "storage", into: d.storage(), doc: "where usage is kept"},
+		{name: "storage", into: d.storage(), doc: "where usage is stored"},
 	}
 }
 
 func (d *document) listen() group {
 	return group{fields: []field{
 		{name: "bind", into: value(&d.Bind, address()), unset: "127.0.0.1", variables: []string{"AI_GATEWAY_BIND"},
-			doc: "IP address to listen on; where other machines reach it, everybody needs a gateway key, and the first start makes one"},
+			doc: "IP address to listen on; if other machines can reach it, everybody needs a gateway key, and the first start makes one"},
 		{name: "port", into: value(&d.Port, integer[int](1, 65535)), unset: "3002", variables: []string{"PORT"}, doc: "port to listen on"},
 		{name: "open", into: value(&d.Open, boolean()), unset: "false", variables: []string{"AI_GATEWAY_OPEN"},
-			doc: "as long as there is no gateway key, anyone who reaches the address may use the gateway, spend its keys and read its prompt log; it answers to every host name"},
+			doc: "while there is no gateway key, anyone who reaches the address may use the gateway, spend its keys and read its prompt log; it accepts every host name"},
 		{name: "trusted_hops", into: value(&d.TrustedHops, integer[int](0, 16)), unset: "0", variables: []string{"AI_GATEWAY_TRUSTED_HOPS"},
-			doc: "how many proxies stand before the gateway: so many entries of `X-Forwarded-For`, from its end, are believed for the client's address"},
+			doc: "number of proxies in front of the gateway: the client's address is taken from that many entries from the end of `X-Forwarded-For`"},
 		{name: "drain_timeout", into: value(&d.DrainTimeout, duration(0, 24*time.Hour)), unset: "30s", variables: []string{"AI_GATEWAY_DRAIN_TIMEOUT"},
-			doc: "how long running requests may go on after a SIGTERM, while new ones are refused and `/health` is a 503; zero ends them at once; " +
-				"a change takes effect when the gateway is started again"},
+			doc: "how long running requests may go on after SIGTERM, while new ones are refused and `/health` answers 503; zero ends them at once; " +
+				"a change takes effect at the next start"},
 		{name: "tls", into: d.tls.group(), doc: "serves HTTPS instead of HTTP"},
 	}}
 }
@@ -88,25 +88,25 @@ func (b *backend) group() group {
 	return group{at: b, fields: []field{
 		{name: "name", into: value(&b.Name, backendName()), required: true, doc: "its name here, in usage and in Envoy"},
 		{name: "kind", into: value(&b.Kind, choice(gateway.OpenAI, gateway.Azure, gateway.Local)), unset: "openai",
-			doc: "how it is spoken to: `openai` and `local` alike, but a `local` one may be reached by plain HTTP, others only on this machine; `azure` as Azure OpenAI"},
+			doc: "its API: `openai` and `azure`, or `local`, which is OpenAI's API and may be called by plain HTTP on other machines too"},
 		{name: "base_url", into: value(&b.BaseURL, baseURL()), required: true,
-			doc: "what its API's paths are appended to; of `azure` the resource alone, without a path"},
+			doc: "the URL that its API's paths are appended to; for `azure` only the resource, without a path"},
 		{name: "api_key", into: b.apiKey.group(), doc: "the backend's own key"},
 		{name: "pass_client_key", into: value(&b.passClientKey, boolean()), unset: "false",
-			doc: "a client's own `Authorization` goes there, and `api_key` only for clients that send none"},
+			doc: "sends it a client's own `Authorization`, and `api_key` only for clients that send none"},
 		{name: "ask_for_usage", into: value(&b.askForUsage, boolean()), unset: "true",
-			doc: "streams ask it for their usage (`stream_options`); one that refuses that is not asked again, and with false not at all: its tokens are counted then"},
+			doc: "streams ask it for their usage (`stream_options`); if false, or after it has refused that, its tokens are counted instead"},
 		{name: "connect_timeout", into: value(&b.ConnectTimeout, duration(time.Millisecond, time.Minute)), unset: "5s",
 			doc: "longest wait for a connection"},
 		{name: "idle_timeout", into: value(&b.IdleTimeout, duration(time.Second, time.Hour)), unset: "55s",
 			doc: "how long an unused connection is kept"},
 		{name: "max_connections", into: value(&b.MaxConnections, integer[int](0, 1_000_000)), unset: "0",
-			doc: "connections at one time; 0 sets no bound"},
+			doc: "most connections at one time; 0 sets no limit"},
 		{name: "ca_file", into: value(&b.caFile, path()),
-			doc: "PEM file with the authorities its certificate is checked with, instead of the system's"},
+			doc: "PEM file with the certificate authorities to check its certificate with, instead of the system's"},
 		{name: "headers", into: groups[header]{&b.headers, (*header).group},
-			doc: "headers that its calls have besides; a client's own header of such a name reaches no backend"},
-		{name: "azure", into: b.azureGroup(), doc: "what only backends of kind `azure` have"},
+			doc: "headers that are added to its calls; a client's own header of the same name reaches no backend"},
+		{name: "azure", into: b.azureGroup(), doc: "settings of backends of kind `azure`"},
 	}}
 }
 
@@ -125,8 +125,8 @@ var (
 func (h *header) group() group {
 	return group{at: h, fields: []field{
 		{name: "name", into: value(&h.name, text[string](headerPattern, "name of a header in small letters (a-z 0-9 -)")), required: true, doc: "its name"},
-		{name: "value", into: value(&h.text, text[string](headerValuePattern, "text of at most 1000 visible characters")), doc: "its value, if that is no secret; this or `secret`"},
-		{name: "secret", into: h.secret.group(), doc: "where its value is, if that is a secret"},
+		{name: "value", into: value(&h.text, text[string](headerValuePattern, "text of at most 1000 visible characters")), doc: "its value, unless it is secret; this or `secret`"},
+		{name: "secret", into: h.secret.group(), doc: "where its value is, if it is secret"},
 	}}
 }
 
@@ -157,9 +157,9 @@ type azureKey struct{ *backend }
 func (b *backend) azureGroup() group {
 	return group{at: azureKey{b}, fields: []field{
 		{name: "deployment", into: value(&b.Deployment, text[string](deploymentPattern, "name of a deployment (letters, digits, . _ -)")),
-			doc: "deployment that serves every model, and needs `api_version`; left out, each model's upstream name is its deployment's"},
+			doc: "deployment that serves every model; needs `api_version`; by default each model's upstream name is its deployment"},
 		{name: "api_version", into: value(&b.APIVersion, text[string](apiVersionPattern, "version of the API, such as 2024-10-21")),
-			doc: "version of the API by date; left out, the v1 surface is called, which needs none"},
+			doc: "version of the API by date; by default the v1 API is called, which needs none"},
 	}}
 }
 
@@ -176,13 +176,13 @@ func (m *model) group() group {
 	return group{at: m, fields: []field{
 		{name: "name", into: value(&m.name, modelID()), required: true, doc: "the model, as clients ask for it"},
 		{name: "aliases", into: values[gateway.Model]{&m.aliases, modelID()}, doc: "other names by which clients may ask for it"},
-		{name: "backends", into: groups[step]{&m.backends, (*step).group}, doc: "who serves it, in the order in which they are tried; left out, the default backend; " +
-			"a plain text is a backend that knows the model by the same name; a backend may be there several times, with other models"},
+		{name: "backends", into: groups[step]{&m.backends, (*step).group}, doc: "its backends, in the order in which they are tried; by default the default backend; " +
+			"plain text names a backend that knows the model by the same name; a backend may be listed several times, with different models"},
 		{name: "first_byte_timeout", into: value(&m.firstByte, duration(100*time.Millisecond, time.Hour)),
-			doc: "how long a backend may take until its answer begins, after which the next one is called; an answer that is no stream begins when all of it is there; " +
-				"left out, there is no bound but `limits.silence`"},
+			doc: "how long a backend may take to begin its answer before the next one is called; answers other than streams mostly begin when they are complete; " +
+				"by default only `limits.silence` applies"},
 		{name: "price", into: groups[price]{&m.prices, (*price).group}, lone: true, doc: "what it costs, in US dollars per million tokens, instead of the built-in price; " +
-			"a list has the prices over time, each with its `from`"},
+			"a list has prices over time, each with its `from`"},
 	}}
 }
 
@@ -191,7 +191,7 @@ type step gateway.Step
 func (s *step) group() group {
 	return group{at: s, short: true, fields: []field{
 		{name: "name", into: value(&s.Backend, backendName()), required: true, doc: "the backend"},
-		{name: "model", into: value(&s.UpstreamModel, modelID()), doc: "the model's name there; left out, it is the same"},
+		{name: "model", into: value(&s.UpstreamModel, modelID()), doc: "the model's name there; by default the same"},
 	}}
 }
 
@@ -203,9 +203,9 @@ type price struct {
 }
 
 func (p *price) group() group {
-	from := field{name: "from", into: value(&p.from, day()), doc: "the first day of this price, in UTC; left out, it always held"}
+	from := field{name: "from", into: value(&p.from, day()), doc: "first day of this price, in UTC; by default it has always held"}
 	service := field{name: "service_tiers", into: groups[servicePrice]{&p.serviceTiers, (*servicePrice).group},
-		doc: "prices by the service tier that the provider bills by; what a request costs in a tier without a price is unknown"}
+		doc: "prices by the service tier that the provider bills; in a tier without a price the cost of a request is unknown"}
 	return group{at: p, fields: append([]field{from}, append(rates(&p.Rates), promptTiers(&p.tiers), service)...)}
 }
 
@@ -240,10 +240,10 @@ const maxUSD = 1_000_000 // of a million tokens: a dollar a token
 func rates(r *gateway.Rates) []field {
 	return []field{
 		{name: "input", into: value(&r.Input, dollars(maxUSD)), required: true, doc: "prompt tokens"},
-		{name: "cached_input", into: value(&r.CachedInput, dollars(maxUSD)), doc: "prompt tokens that were read from the provider's cache; left out, as `input`"},
-		{name: "cache_write", into: value(&r.CacheWrite, dollars(maxUSD)), doc: "prompt tokens that were written to it; left out, as `input`"},
+		{name: "cached_input", into: value(&r.CachedInput, dollars(maxUSD)), doc: "prompt tokens read from the provider's cache; by default as `input`"},
+		{name: "cache_write", into: value(&r.CacheWrite, dollars(maxUSD)), doc: "prompt tokens written to the provider's cache; by default as `input`"},
 		{name: "output", into: value(&r.Output, dollars(maxUSD)), required: true, doc: "completion tokens"},
-		{name: "reasoning", into: value(&r.Reasoning, dollars(maxUSD)), doc: "completion tokens that were spent on reasoning; left out, as `output`"},
+		{name: "reasoning", into: value(&r.Reasoning, dollars(maxUSD)), doc: "completion tokens spent on reasoning; by default as `output`"},
 	}
 }
 
@@ -251,56 +251,56 @@ func (d *document) promptLog() group {
 	p := &d.PromptLog
 	return group{fields: []field{
 		{name: "mode", into: value(&p.Mode, promptMode()), unset: "preview", variables: []string{"AI_GATEWAY_PROMPT_LOGGING"},
-			doc: "what is kept of the last user message and of the answer: nothing, their first 500 characters, or up to 32768 of each; " +
+			doc: "how much of the last user message and of the answer is kept: nothing, their first 500 characters, or up to 32768 of each; " +
 				"the variable may also be true (preview) or false (off)"},
-		{name: "redact", into: values[Expression]{&p.Redact, expression()}, doc: "regular expressions (RE2); what they match is replaced before anything is written to disk; a match of more than 16,384 characters may not be seen"},
+		{name: "redact", into: values[Expression]{&p.Redact, expression()}, doc: "regular expressions (RE2); what they match is replaced before anything is written to disk; matches of more than 16,384 characters may be missed"},
 		{name: "keep", into: value(&p.Keep, duration(0, 10*365*24*time.Hour)), unset: "720h",
-			doc: "age at which prompts and answers are removed, within a minute; zero keeps them"},
+			doc: "age at which prompts and answers are removed, to the minute; zero keeps them"},
 	}}
 }
 
 func (d *document) limits() group {
 	return group{fields: append([]field{
-		{name: "request_body", into: value(&d.MaxBody, size(1<<10, 1<<30)), unset: "32MiB", doc: "the largest body of a request"},
+		{name: "request_body", into: value(&d.MaxBody, size(1<<10, 1<<30)), unset: "32MiB", doc: "largest body of a request"},
 		{name: "bodies_in_flight", into: value(&d.MaxInFlight, size(1<<10, 1<<40)), unset: "512MiB",
-			doc: "the most that the bodies of all requests may take at one time"},
+			doc: "most memory for the bodies of all running requests"},
 		{name: "silence", into: value(&d.Silence, duration(time.Second, 24*time.Hour)), unset: "15m",
-			doc: "how long nothing may pass of a request or its answer before it is ended; a model that thinks for longer before it says something needs more"},
+			doc: "how long a request and its answer may pause before they are ended; a model that thinks for longer before it answers needs more"},
 		{name: "envoy_memory", into: value(&d.EnvoyMemory, size(128<<20, 1<<44)),
-			doc: "memory at which Envoy refuses new requests and ends the streams that hold most; left out, it is half of what the container or the machine has; " +
-				"a change takes effect when the gateway is started again"},
+			doc: "memory at which Envoy refuses new requests and ends the streams that hold most; by default half of what the container or the machine has; " +
+				"a change takes effect at the next start"},
 	}, d.requestLimits()...)}
 }
 
 func (d *document) retries() group {
 	return group{fields: []field{
 		{name: "attempts", into: value(&d.Retry.Attempts, integer[int](0, 10)), unset: "3", variables: []string{"AI_GATEWAY_RETRY_ATTEMPTS"},
-			doc: "repetitions of a failed call; 3 makes at most 4 calls"},
+			doc: "retries of a failed call; 3 makes at most 4 calls"},
 		{name: "delay", into: value(&d.Retry.Delay, duration(0, time.Minute)), unset: "1s", variables: []string{"AI_GATEWAY_RETRY_DELAY_MS"}, unit: "ms",
-			doc: "longest pause before the first repetition; it doubles with each; zero repeats at once"},
+			doc: "longest delay before the first retry; it doubles with each; zero retries at once"},
 	}}
 }
 
 func (d *document) cors() group {
 	return group{fields: []field{
-		{name: "origins", into: values[string]{&d.CORSOrigins, webOrigin()}, doc: "origins whose pages may call the gateway from a browser, also those of apps and extensions (`app://localhost`); `*` alone is any; `null` is that of files and sandboxes, which any page can have"},
+		{name: "origins", into: values[string]{&d.CORSOrigins, webOrigin()}, doc: "origins whose pages may call the gateway from a browser, including those of apps and extensions (`app://localhost`); `*` allows any; `null` is the origin of files and sandboxes, which any page can have"},
 	}}
 }
 
 func (d *document) storage() group {
 	return group{fields: []field{
 		{name: "database_path", into: value(&d.DatabasePath, database()), variables: []string{"DATABASE_PATH", "DB_PATH"},
-			doc: "SQLite file with the tables; without it and `database_url`, they last as long as the gateway runs"},
+			doc: "SQLite file with the tables; without it and `database_url`, the tables are removed when the gateway ends"},
 		{name: "database_url", into: value(&d.DatabaseURL, databaseURL()), variables: []string{"DATABASE_URL"},
-			doc: "PostgreSQL database with the tables, instead of a file; a password in it is for the variable alone"},
+			doc: "PostgreSQL database with the tables, instead of a file; only the variable may contain a password"},
 		{name: "state_dir", into: value(&d.StateDir, path()), variables: []string{"AI_GATEWAY_STATE_DIR"},
-			doc: "folder of what waits for the database: the write-ahead log and Envoy's access log; left out, it is beside the SQLite file, " +
-				"and with PostgreSQL `ai-gateway` in XDG_STATE_HOME or in ~/.local/state, or `ai-gateway.state` in the working directory where there is no home"},
+			doc: "folder of the write-ahead log and Envoy's access log, which wait for the database; by default next to the SQLite file, " +
+				"and with PostgreSQL `ai-gateway` in XDG_STATE_HOME or in ~/.local/state, or `ai-gateway.state` in the working directory if there is no home"},
 		{name: "keep_requests", into: value(&d.KeepRequests, duration(0, 100*365*24*time.Hour)), unset: "0s",
-			doc: "age at which the rows of requests are removed, in PostgreSQL whole days at once; zero keeps them"},
-		{name: "spool", into: d.spool(), doc: "the write-ahead log of requests, from which the store is filled"},
+			doc: "age at which the rows of requests are removed, in PostgreSQL by whole days; zero keeps them"},
+		{name: "spool", into: d.spool(), doc: "the write-ahead log of requests, from which rows are written"},
 		{name: "orphan_grace", into: value(&d.OrphanGrace, duration(time.Second, 24*time.Hour)), unset: "10s",
-			doc: "how long a request that a killed process left waits for Envoy to report its end before its row is closed with an estimate; " +
+			doc: "how long a request of a killed process waits for Envoy to report its end before its row is closed with an estimate; " +
 				"a later report replaces that"},
 	}}
 }
@@ -309,11 +309,11 @@ func (d *document) spool() group {
 	s := &d.Spool
 	return group{fields: []field{
 		{name: "sync", into: value(&s.Sync, duration(0, time.Minute)), unset: "20ms",
-			doc: "how much a power cut may cost: what was written is forced to disk this often, in the background; zero leaves it to the system; " +
+			doc: "how much a power cut may lose: data are forced to disk this often, in the background; zero leaves it to the system; " +
 				"a process that dies loses nothing either way"},
 		{name: "max_size", into: value(&s.MaxBytes, size(32<<20, 1<<40)), unset: "1GiB",
-			doc: "bytes at which new requests are refused with 503 `usage_store_full`, as the store does not accept what waits for it"},
+			doc: "size at which new requests are refused with 503 `usage_store_full`, because the store does not accept rows"},
 		{name: "max_age", into: value(&s.MaxAge, duration(time.Second, 365*24*time.Hour)), unset: "24h",
-			doc: "how long the store may accept no rows before new requests are refused in the same way"},
+			doc: "how long the store may accept no rows before new requests are refused likewise"},
 	}}
 }
