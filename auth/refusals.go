@@ -26,6 +26,20 @@ var (
 // refusals are the answers to secrets that once were right.
 var refusals = [...]*gateway.Error{isUnknown: errWrongKey, isRevoked: errRevoked, hasExpired: errExpired}
 
+// NoKey is the answer to whoever needs a key and has none.
+func NoKey() *gateway.Error { return errNoKey }
+
+// KeyRefusal is the answer to a key of a status; nil where it works.
+func KeyRefusal(s gateway.KeyStatus) *gateway.Error {
+	switch s {
+	case gateway.KeyRevoked:
+		return errRevoked
+	case gateway.KeyExpired:
+		return errExpired
+	}
+	return nil
+}
+
 func unauthorized(message string) *gateway.Error {
 	return &gateway.Error{Status: http.StatusUnauthorized, Type: "invalid_request_error", Code: "invalid_api_key", Message: message}
 }

@@ -5,11 +5,8 @@ package dashboardapi
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -73,34 +70,9 @@ func Handler(a API) http.Handler {
 	})
 }
 
-// endpoints are those of the api role; of two that fit, the first answers.
+// endpoints are those of the api role that its document does not describe.
 func (a API) endpoints() []endpoint {
 	return []endpoint{
 		{Endpoint{http.MethodGet, "/livez", 0}, alive},
-		{Endpoint{http.MethodGet, sessionPath, 0}, a.session},
-		{Endpoint{http.MethodPost, sessionPath, 0}, a.signIn},
-		{Endpoint{http.MethodDelete, sessionPath, 0}, a.signOut},
-		{Endpoint{http.MethodGet, keysPath, gateway.Member}, a.keys},
-		{Endpoint{http.MethodPost, keysPath, gateway.Admin}, a.createKey},
-		{Endpoint{http.MethodPost, keysPath + "/" + idMark + "/rotate", gateway.Admin}, a.rotateKey},
-		{Endpoint{http.MethodPost, keysPath + "/" + idMark + "/revoke", gateway.Admin}, a.revokeKey},
-		{Endpoint{http.MethodGet, keysPath + "/" + idMark, gateway.Member}, a.key},
-		{Endpoint{http.MethodPatch, keysPath + "/" + idMark, gateway.Admin}, a.updateKey},
-		{Endpoint{http.MethodGet, "/api/audit", gateway.Admin}, a.audit},
-		{Endpoint{http.MethodPost, explainPath, gateway.Member}, a.explain},
-		{Endpoint{http.MethodGet, leftPath, gateway.Member}, a.left},
 	}
-}
-
-// limitOf is how many entries are asked for.
-func limitOf(query url.Values, unset int) (int, error) {
-	if !query.Has("limit") {
-		return unset, nil
-	}
-	text := query.Get("limit")
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > maxLimit {
-		return 0, gateway.BadRequest("invalid_limit", "limit", fmt.Sprintf("limit is %q, but must be an integer from 1 to %d.", text, maxLimit))
-	}
-	return n, nil
 }

@@ -4,17 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"ai-gateway/gateway"
 )
 
-// Explainer says what would become of requests, and what is left of limits and budgets. Its
-// answers become JSON.
+// Explainer says what would become of requests, and what is left of limits and budgets.
 type Explainer interface {
-	Explain(ctx context.Context, caller *gateway.Caller, e gateway.Endpoint, body []byte) (any, error)
-	Left(ctx context.Context, caller *gateway.Caller) (any, error)
+	Explain(ctx context.Context, caller *gateway.Caller, e gateway.Endpoint, body []byte) (gateway.Explanation, error)
+	Left(ctx context.Context, caller *gateway.Caller) (gateway.Allowance, error)
 	// Caller is who calls with a gateway key, or gateway.ErrNoAPIKey.
 	Caller(ctx context.Context, id gateway.KeyID) (*gateway.Caller, error)
 }
@@ -27,48 +28,65 @@ const (
 	maxExplained  = 1 << 20 // bytes of a request's body
 )
 
-// explain explains the body of a request, made with the caller's own key or, for admins, with
-// the one that the parameter key names.
-func (a API) explain(r *http.Request) (any, error) {
-	caller, err := a.callerNamed(r)
-	if err != nil {
-		return nil, err
-	}
-	endpoint := gateway.ChatCompletions
-	if named := r.URL.Query().Get("endpoint"); named != "" {
-		if endpoint = gateway.EndpointOf(named); endpoint == 0 {
-			return nil, gateway.BadRequest("invalid_endpoint", "endpoint", fmt.Sprintf("endpoint is %q, but must be one such as %s.", named, gateway.ChatCompletions.Path()))
+// AnyRequest is the body of a request as it would be sent to a model.
+type AnyRequest map[string]any
+
+// WhoseParameters choose whose limits and budgets count.
+type WhoseParameters struct {
+	Key gateway.KeyID `query:"key" doc:"The id of a key; without it the caller's own"`
+}
+
+type explainInput struct {
+	WhoseParameters
+	Endpoint string `query:"endpoint" default:"/v1/chat/completions" doc:"The path that it would be sent to"`
+}
+
+func (o *operations) addExplain() {
+	type explained struct{ Body gateway.Explanation }
+	explain := huma.Operation{OperationID: "explain-request", Method: http.MethodPost, Path: explainPath,
+		Summary: "What would become of a request, without calling anyone"}
+	registerChange(o, gateway.Member, explain, reflect.TypeFor[AnyRequest](), func(ctx context.Context, in *explainInput) (*explained, error) {
+		body, err := o.explain(ctx, in)
+		return &explained{body}, err
+	})
+	type allowance struct{ Body gateway.Allowance }
+	register(o, gateway.Member, leftPath, "get-limits", "What is left of limits and budgets", func(ctx context.Context, in *WhoseParameters) (*allowance, error) {
+		caller, err := o.callerNamed(ctx, in.Key)
+		if err != nil {
+			return nil, err
 		}
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxExplained+1))
-	switch {
-	case err != nil:
-		return nil, gateway.BadRequest("incomplete_body", "", "The request body did not come whole.")
-	case len(body) > maxExplained:
-		return nil, &gateway.Error{Status: http.StatusRequestEntityTooLarge, Type: "invalid_request_error", Code: "request_too_large",
-			Message: fmt.Sprintf("The request body is larger than the %d KiB that this URL takes.", maxExplained>>10)}
-	}
-	return a.Explainer.Explain(r.Context(), caller, endpoint, body)
+		body, err := o.a.Explainer.Left(ctx, caller)
+		return &allowance{body}, err
+	})
 }
 
-// left says what is left of the caller's limits and budgets, or of another key's to admins.
-func (a API) left(r *http.Request) (any, error) {
-	caller, err := a.callerNamed(r)
+// explain explains the body of a request, made with the caller's own key or, for admins, with
+// another one.
+func (o *operations) explain(ctx context.Context, in *explainInput) (gateway.Explanation, error) {
+	caller, err := o.callerNamed(ctx, in.Key)
 	if err != nil {
-		return nil, err
+		return gateway.Explanation{}, err
 	}
-	return a.Explainer.Left(r.Context(), caller)
+	endpoint := gateway.EndpointOf(in.Endpoint)
+	if endpoint == 0 {
+		return gateway.Explanation{}, badParameter("endpoint", fmt.Sprintf("must be one such as %s.", gateway.ChatCompletions.Path()))
+	}
+	body, err := bodyOf(ctx, maxExplained)
+	if err != nil {
+		return gateway.Explanation{}, err
+	}
+	return o.a.Explainer.Explain(ctx, caller, endpoint, body)
 }
 
-func (a API) callerNamed(r *http.Request) (*gateway.Caller, error) {
-	key := gateway.KeyID(r.URL.Query().Get("key"))
+func (o *operations) callerNamed(ctx context.Context, key gateway.KeyID) (*gateway.Caller, error) {
+	own := callerIn(ctx)
 	switch {
-	case key == "" || key == callerOf(r).Key.ID:
-		return callerOf(r), nil
-	case !sees(r.Context(), key):
+	case key == "" || key == own.Key.ID:
+		return own, nil
+	case !sees(ctx, key):
 		return nil, gateway.ErrNoAPIKey
 	}
-	return a.Explainer.Caller(r.Context(), key)
+	return o.a.Explainer.Caller(ctx, key)
 }
 
 // standing says how the limits of a request stand that the parameter holds. Only processes of

@@ -3,7 +3,6 @@ package dashboardapi
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -14,12 +13,12 @@ import (
 // explained tells what it was asked.
 type explained struct{}
 
-func (explained) Explain(_ context.Context, c *gateway.Caller, e gateway.Endpoint, body []byte) (any, error) {
-	return fmt.Sprintf("%s %s %s", c.Key.ID, e, body), nil
+func (explained) Explain(_ context.Context, c *gateway.Caller, e gateway.Endpoint, body []byte) (gateway.Explanation, error) {
+	return gateway.Explanation{Key: c.Key.ID, Endpoint: e.Path(), Model: gateway.Model(body)}, nil
 }
 
-func (explained) Left(_ context.Context, c *gateway.Caller) (any, error) {
-	return string(c.Key.ID), nil
+func (explained) Left(_ context.Context, c *gateway.Caller) (gateway.Allowance, error) {
+	return gateway.Allowance{Key: c.Key.ID}, nil
 }
 
 func (explained) Caller(_ context.Context, id gateway.KeyID) (*gateway.Caller, error) {
@@ -35,12 +34,12 @@ func TestRequestsAreExplainedToThoseWhoMaySeeTheKey(t *testing.T) {
 		status           int
 		text             string
 	}{
-		{"POST", "/api/explain?key=key_1", "admin", 200, `"key_1 /chat/completions body"`},
-		{"POST", "/api/explain?key=key_1&endpoint=/v1/embeddings", "admin", 200, `"key_1 /embeddings body"`},
+		{"POST", "/api/explain?key=key_1", "admin", 200, `{"model":"body","endpoint":"/v1/chat/completions","stream":false,"key":"key_1"`},
+		{"POST", "/api/explain?key=key_1&endpoint=/v1/embeddings", "admin", 200, `{"model":"body","endpoint":"/v1/embeddings","stream":false,"key":"key_1"`},
 		{"POST", "/api/explain?endpoint=/v1/other", "admin", 400, `"param":"endpoint"`},
 		{"POST", "/api/explain?key=key_9", "admin", 404, "api_key_not_found"},
 		{"POST", "/api/explain?key=key_other", "member", 404, "api_key_not_found"},
-		{"GET", "/api/limits?key=key_1", "admin", 200, `"key_1"`},
+		{"GET", "/api/limits?key=key_1", "admin", 200, `"key":"key_1"`},
 		{"GET", "/api/limits?key=key_other", "member", 404, "api_key_not_found"},
 	} {
 		h, _ := closed()

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"strconv"
+	"reflect"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"ai-gateway/gateway"
 )
@@ -25,140 +26,196 @@ const (
 	keysPath     = "/api/keys"
 	maxKeyBody   = 256 << 10 // bytes
 	defaultLimit = 100
-	maxLimit     = 1000
 )
 
 // Key is a key as the API and the command line show it.
 type Key struct {
 	gateway.APIKey
-	Status gateway.KeyStatus `json:"status"`
-	Secret string            `json:"key,omitempty"` // only of one that was just made or rotated
+	Status gateway.KeyStatus `json:"status" enum:"active,expired,revoked"`
+}
+
+// IssuedKey is one that was just made, or rotated.
+type IssuedKey struct {
+	Key
+	Secret string `json:"key" doc:"The secret, which is shown this once"`
 }
 
 // ShowKey is a key as it is now.
 func ShowKey(k gateway.APIKey) Key { return Key{APIKey: k, Status: k.Status(time.Now())} }
 
 // ShowIssued is a key with its secret.
-func ShowIssued(k gateway.IssuedKey) Key {
-	shown := ShowKey(k.APIKey)
-	shown.Secret = k.Secret
-	return shown
+func ShowIssued(k gateway.IssuedKey) IssuedKey {
+	return IssuedKey{Key: ShowKey(k.APIKey), Secret: k.Secret}
 }
 
-// created is an answer to a request that has made something.
-type created struct{ Key }
+// KeyPage is a page of keys.
+type KeyPage struct {
+	Data []Key `json:"data" nullable:"false"`
+}
 
-func (created) status() int { return http.StatusCreated }
+// KeyBudget is a budget of a single key.
+type KeyBudget struct {
+	Per string   `json:"per" enum:"day,week,month,total"`
+	USD *float64 `json:"usd" doc:"Null is unlimited, 0 lets nothing through"`
+}
 
-func (a API) createKey(r *http.Request) (any, error) {
-	body, err := bodyOf(r)
+// NewKey is the body of a request for a key. What is left out has the value of an empty one.
+type NewKey struct {
+	Label string `json:"label" maxLength:"100" doc:"For people"`
+	KeyFields
+}
+
+// KeyChange is the body of a change of a key. What is left out stays.
+type KeyChange struct {
+	Label string `json:"label,omitempty" maxLength:"100" doc:"For people"`
+	KeyFields
+}
+
+// KeyFields are those of a key that may be set, besides its label.
+type KeyFields struct {
+	Role         gateway.Role      `json:"role,omitempty" enum:"member,admin" doc:"Without it a member; the first key of all is an admin's"`
+	Owner        *string           `json:"owner,omitempty" nullable:"true" maxLength:"100" doc:"Whom usage is booked to; null is nobody"`
+	Team         *string           `json:"team,omitempty" nullable:"true" maxLength:"100"`
+	ExpiresAt    *time.Time        `json:"expires_at,omitempty" nullable:"true" doc:"Null is never"`
+	Models       []string          `json:"models,omitempty" doc:"Patterns, in which * stands for any characters; null allows every model, an empty list none"`
+	Networks     []string          `json:"networks,omitempty" doc:"That clients may call from, as 10.0.0.0/8; null is everywhere, an empty list nowhere"`
+	Tags         map[string]string `json:"tags,omitempty" nullable:"true" doc:"Of every row of the key"`
+	Limits       map[string]*int64 `json:"limits,omitempty" nullable:"true" doc:"By their names; those that are named are set, null takes one away"`
+	Budget       []KeyBudget       `json:"budget,omitempty" doc:"Each period at most once; null leaves what the configuration says"`
+	ProviderKeys bool              `json:"provider_keys,omitempty" doc:"Clients may bring a provider's key of their own"`
+}
+
+// Rotation is the body of a request for another secret.
+type Rotation struct {
+	GraceSeconds int64 `json:"grace_seconds,omitempty" minimum:"0" maximum:"7776000" default:"86400" doc:"How long the secret before works"`
+}
+
+// Revocation is the body of a request to end a key. It has no fields.
+type Revocation struct{}
+
+// ListParameters choose a page of a list.
+type ListParameters struct {
+	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many entries"`
+}
+
+type keyInput struct {
+	ID gateway.KeyID `path:"id"`
+}
+
+type keysInput struct {
+	ListParameters
+	Before gateway.KeyID `query:"before" doc:"The id of the last key of the page before"`
+}
+
+type (
+	keyAnswer    struct{ Body Key }
+	issuedAnswer struct{ Body IssuedKey }
+)
+
+func (o *operations) addKeys() {
+	type page struct{ Body KeyPage }
+	register(o, gateway.Member, keysPath, "list-keys", "Gateway keys, the newest first", func(ctx context.Context, in *keysInput) (*page, error) {
+		body, err := o.keys(ctx, in)
+		return &page{body}, err
+	})
+	register(o, gateway.Member, keysPath+"/{id}", "get-key", "One gateway key", func(ctx context.Context, in *keyInput) (*keyAnswer, error) {
+		if !sees(ctx, in.ID) {
+			return nil, gateway.ErrNoAPIKey
+		}
+		k, err := o.a.Store.Key(ctx, in.ID)
+		return &keyAnswer{ShowKey(k)}, err
+	})
+	o.addKeyChanges()
+	o.addAudit()
+}
+
+func (o *operations) addKeyChanges() {
+	const one = keysPath + "/{id}"
+	create := huma.Operation{OperationID: "create-key", Method: http.MethodPost, Path: keysPath, Summary: "Make a key", DefaultStatus: http.StatusCreated}
+	registerChange(o, gateway.Admin, create, reflect.TypeFor[NewKey](), func(ctx context.Context, _ *struct{}) (*issuedAnswer, error) {
+		return issued(ctx, o.a.Keys.Create)
+	})
+	rotate := huma.Operation{OperationID: "rotate-key", Method: http.MethodPost, Path: one + "/rotate", Summary: "Give a key another secret"}
+	registerChange(o, gateway.Admin, rotate, reflect.TypeFor[Rotation](), func(ctx context.Context, in *keyInput) (*issuedAnswer, error) {
+		return issued(ctx, func(ctx context.Context, by gateway.Actor, body []byte) (gateway.IssuedKey, error) {
+			return o.a.Keys.Rotate(ctx, by, in.ID, body)
+		})
+	})
+	revoke := huma.Operation{OperationID: "revoke-key", Method: http.MethodPost, Path: one + "/revoke", Summary: "End a key for good"}
+	registerChange(o, gateway.Admin, revoke, reflect.TypeFor[Revocation](), func(ctx context.Context, in *keyInput) (*keyAnswer, error) {
+		return changed(ctx, in.ID, o.a.Keys.Revoke)
+	})
+	update := huma.Operation{OperationID: "update-key", Method: http.MethodPatch, Path: one, Summary: "Change a key"}
+	registerChange(o, gateway.Admin, update, reflect.TypeFor[KeyChange](), func(ctx context.Context, in *keyInput) (*keyAnswer, error) {
+		return changed(ctx, in.ID, o.a.Keys.Update)
+	})
+}
+
+func issued(ctx context.Context, change func(context.Context, gateway.Actor, []byte) (gateway.IssuedKey, error)) (*issuedAnswer, error) {
+	body, err := bodyOf(ctx, maxKeyBody)
 	if err != nil {
 		return nil, err
 	}
-	k, err := a.Keys.Create(r.Context(), actorOf(r), body)
-	return created{ShowIssued(k)}, err
+	k, err := change(ctx, actorIn(ctx), body)
+	return &issuedAnswer{ShowIssued(k)}, err
 }
 
-func (a API) updateKey(r *http.Request) (any, error) {
-	body, err := bodyOf(r)
+func changed(ctx context.Context, id gateway.KeyID, change func(context.Context, gateway.Actor, gateway.KeyID, []byte) (gateway.APIKey, error)) (*keyAnswer, error) {
+	body, err := bodyOf(ctx, maxKeyBody)
 	if err != nil {
 		return nil, err
 	}
-	k, err := a.Keys.Update(r.Context(), actorOf(r), idOf(r), body)
-	return ShowKey(k), err
+	k, err := change(ctx, actorIn(ctx), id, body)
+	return &keyAnswer{ShowKey(k)}, err
 }
 
-func (a API) rotateKey(r *http.Request) (any, error) {
-	body, err := bodyOf(r)
-	if err != nil {
-		return nil, err
+// keys lists keys; to members, their own.
+func (o *operations) keys(ctx context.Context, in *keysInput) (KeyPage, error) {
+	page := KeyPage{Data: []Key{}}
+	if c := callerIn(ctx); c.Role() < gateway.Admin {
+		own, err := o.a.Store.Key(ctx, c.Key.ID)
+		page.Data = append(page.Data, ShowKey(own))
+		return page, err
 	}
-	k, err := a.Keys.Rotate(r.Context(), actorOf(r), idOf(r), body)
-	return ShowIssued(k), err
-}
-
-func (a API) revokeKey(r *http.Request) (any, error) {
-	body, err := bodyOf(r)
-	if err != nil {
-		return nil, err
-	}
-	k, err := a.Keys.Revoke(r.Context(), actorOf(r), idOf(r), body)
-	return ShowKey(k), err
-}
-
-// key shows one key; of members, their own.
-func (a API) key(r *http.Request) (any, error) {
-	if !sees(r.Context(), idOf(r)) {
-		return nil, gateway.ErrNoAPIKey
-	}
-	k, err := a.Store.Key(r.Context(), idOf(r))
-	return ShowKey(k), err
-}
-
-// keys lists keys, the newest first; of members, their own.
-func (a API) keys(r *http.Request) (any, error) {
-	query := r.URL.Query()
-	limit, err := limitOf(query, defaultLimit)
-	if err != nil {
-		return nil, err
-	}
-	var keys []gateway.APIKey
-	if c := callerOf(r); c.Role() < gateway.Admin {
-		var own gateway.APIKey
-		own, err = a.Store.Key(r.Context(), c.Key.ID)
-		keys = []gateway.APIKey{own}
-	} else {
-		keys, err = a.Store.APIKeys(r.Context(), gateway.KeyID(query.Get("before")), limit)
-	}
-	list := []Key{}
+	keys, err := o.a.Store.APIKeys(ctx, in.Before, in.Limit)
 	for _, k := range keys {
-		list = append(list, ShowKey(k))
+		page.Data = append(page.Data, ShowKey(k))
 	}
-	return map[string]any{"data": list}, err
+	return page, err
 }
 
-// audit lists who changed what, the newest first.
-func (a API) audit(r *http.Request) (any, error) {
-	query := r.URL.Query()
-	limit, err := limitOf(query, defaultLimit)
-	if err != nil {
-		return nil, err
-	}
-	before, err := beforeOf(query)
-	if err != nil {
-		return nil, err
-	}
-	entries, err := a.Store.Audit(r.Context(), before, limit)
-	return map[string]any{"data": entries}, err
+// AuditPage is a page of the audit log.
+type AuditPage struct {
+	Data []gateway.AuditEntry `json:"data" nullable:"false"`
 }
 
-// beforeOf is the id of the audit entry that a page follows; 0 for the first page.
-func beforeOf(query url.Values) (int64, error) {
-	if !query.Has("before") {
-		return 0, nil
-	}
-	n, err := strconv.ParseInt(query.Get("before"), 10, 64)
-	if err != nil || n < 1 {
-		return 0, gateway.BadRequest("invalid_before", "before", fmt.Sprintf("before is %q, but must be the id of an entry.", query.Get("before")))
-	}
-	return n, nil
+type auditInput struct {
+	ListParameters
+	Before int64 `query:"before" minimum:"1" doc:"The id of the last entry of the page before"`
 }
 
-func idOf(r *http.Request) gateway.KeyID { return gateway.KeyID(r.PathValue("id")) }
-
-// actorOf is who asks, for the audit log.
-func actorOf(r *http.Request) gateway.Actor {
-	return gateway.Actor{Name: string(callerOf(r).Key.ID), Address: clientOf(r)}
+func (o *operations) addAudit() {
+	type page struct{ Body AuditPage }
+	register(o, gateway.Admin, "/api/audit", "list-audit", "Who changed what, the newest first", func(ctx context.Context, in *auditInput) (*page, error) {
+		entries, err := o.a.Store.Audit(ctx, in.Before, in.Limit)
+		return &page{AuditPage{entries}}, err
+	})
 }
 
-func bodyOf(r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxKeyBody+1))
+// actorIn is who asks, for the audit log.
+func actorIn(ctx context.Context) gateway.Actor {
+	return gateway.Actor{Name: string(callerIn(ctx).Key.ID), Address: clientOf(requestIn(ctx))}
+}
+
+// bodyOf is the body of the request that an operation answers.
+func bodyOf(ctx context.Context, most int) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(requestIn(ctx).Body, int64(most)+1))
 	switch {
 	case err != nil:
 		return nil, gateway.BadRequest("incomplete_body", "", "The request body did not come whole.")
-	case len(body) > maxKeyBody:
+	case len(body) > most:
 		return nil, &gateway.Error{Status: http.StatusRequestEntityTooLarge, Type: "invalid_request_error", Code: "request_too_large",
-			Message: fmt.Sprintf("The request body is larger than the %d KiB that this URL takes.", maxKeyBody>>10)}
+			Message: fmt.Sprintf("The request body is larger than the %d KiB that this URL takes.", most>>10)}
 	}
 	return body, nil
 }

@@ -158,7 +158,7 @@ func (o *operations) addLive() {
 		Summary: "Requests as their rows are written",
 		Description: "Server-sent events: `request` with a request as GET /api/requests has it, again when it is better known, and `skipped` with the number of " +
 			"those that a slow client has missed. A stream ends after 25 seconds; an EventSource comes back and goes on. Only requests that started within 15 minutes are told.",
-		Errors: []int{http.StatusBadRequest, http.StatusServiceUnavailable},
+		Errors: errorsOf(livePath, gateway.Member), Security: []map[string][]string{{securityScheme: {}}},
 		Responses: map[string]*huma.Response{"200": {Description: "OK",
 			Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}}},
 	}, o.watch)

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +37,8 @@ func newOperations(a API) *operations {
 	config := huma.DefaultConfig("AI Gateway", "1")
 	config.Info.Description = "What the gateway recorded, and how it is. The models themselves are asked through OpenAI's API below /v1."
 	config.DocsPath, config.OpenAPIPath, config.SchemasPath, config.CreateHooks = "", "", "", nil
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{securityScheme: {Type: "http", Scheme: "bearer",
+		Description: "A key of the gateway, agw_…. An open gateway needs none."}}
 	config.RejectUnknownQueryParameters = true
 	config.Formats = map[string]huma.Format{
 		"application/json": {Marshal: marshalJSON, Unmarshal: json.Unmarshal},
@@ -41,14 +46,27 @@ func newOperations(a API) *operations {
 		"text/csv":         {Marshal: marshalCSV},
 	}
 	mux := http.NewServeMux()
-	o := &operations{a: a, mux: mux, api: humago.New(mux, config), all: []Endpoint{{http.MethodGet, openAPIPath, 0}}, live: newLive()}
+	o := &operations{a: a, mux: mux, api: humago.New(mux, config), live: newLive()}
+	o.nameTypes()
+	o.addDocument()
 	o.addLive()
 	o.addRequests()
 	o.addCosts()
 	o.addPrompts()
 	o.addUsage()
 	o.addSystem()
+	o.addSession()
+	o.addKeys()
+	o.addExplain()
 	return o
+}
+
+// nameTypes says what types are in JSON that write themselves.
+func (o *operations) nameTypes() {
+	schemas := o.api.OpenAPI().Components.Schemas
+	schemas.RegisterTypeAlias(reflect.TypeFor[gateway.Dollars](), reflect.TypeFor[float64]())
+	schemas.RegisterTypeAlias(reflect.TypeFor[json.RawMessage](), reflect.TypeFor[map[string]any]())
+	schemas.RegisterTypeAlias(reflect.TypeFor[gateway.KeyBudget](), reflect.TypeFor[KeyBudget]())
 }
 
 // OpenAPI returns the document that describes the API.
@@ -59,9 +77,6 @@ func OpenAPI() ([]byte, error) {
 
 // takes reports whether a request is an operation's.
 func (o *operations) takes(r *http.Request) bool {
-	if r.URL.Path == openAPIPath {
-		return reads(r)
-	}
 	if strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.Path, "/.") {
 		return false // the mux would redirect
 	}
@@ -69,12 +84,15 @@ func (o *operations) takes(r *http.Request) bool {
 	return pattern != ""
 }
 
-const openAPIPath = "/api/openapi.json"
+const (
+	openAPIPath    = "/api/openapi.json"
+	securityScheme = "gateway key"
+)
 
 // ServeHTTP answers a request that it takes, if the caller may ask.
 func (o *operations) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, e := range o.all {
-		if _, ok := e.match(r.URL.Path); !ok {
+		if _, ok := e.match(r.URL.Path); !ok || !slices.Contains(e.methods(), r.Method) {
 			continue
 		}
 		admitted, err := o.a.Entry.admit(r, e)
@@ -85,10 +103,6 @@ func (o *operations) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r = admitted
 		break
 	}
-	if r.URL.Path == openAPIPath {
-		o.describe(w, r)
-		return
-	}
 	timeout := answerTimeout
 	if r.URL.Path == livePath {
 		timeout = liveFor
@@ -97,27 +111,66 @@ func (o *operations) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	o.mux.ServeHTTP(w, r.WithContext(ctx))
+	o.mux.ServeHTTP(w, r.WithContext(context.WithValue(ctx, requestKey{}, r)))
 }
 
-func (o *operations) describe(w http.ResponseWriter, r *http.Request) {
-	handler{log: o.a.Log}.answer(w, r, o.api.OpenAPI())
+// requestKey is where an operation's context has its request.
+type requestKey struct{}
+
+// requestIn is the request that an operation answers, for what is not in its input.
+func requestIn(ctx context.Context) *http.Request { return ctx.Value(requestKey{}).(*http.Request) }
+
+// addDocument adds the document itself.
+func (o *operations) addDocument() {
+	type answer struct{ Body any }
+	o.all = append(o.all, Endpoint{http.MethodGet, openAPIPath, 0})
+	huma.Register(o.api, huma.Operation{OperationID: "get-openapi", Method: http.MethodGet, Path: openAPIPath, Summary: "This document",
+		Responses: map[string]*huma.Response{"200": {Description: "OK",
+			Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: huma.TypeObject}}}}},
+	}, func(context.Context, *struct{}) (*answer, error) { return &answer{o.api.OpenAPI()}, nil })
 }
 
 // register adds a GET operation for callers of a role. What answer returns as an error is
 // refused as everywhere.
 func register[I, O any](o *operations, role gateway.Role, path, id, summary string, answer func(context.Context, *I) (*O, error)) {
-	o.all = append(o.all, Endpoint{http.MethodGet, path, role})
-	huma.Register(o.api, huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary,
-		Errors: []int{http.StatusBadRequest, http.StatusInternalServerError, http.StatusServiceUnavailable}},
-		func(ctx context.Context, in *I) (*O, error) {
-			out, err := answer(ctx, in)
-			if err == nil {
-				return out, nil
-			}
-			refusal := refusalOf(ctx, o.a.Log, path, errors.Join(err, ctx.Err()))
-			return nil, envelopeOf(refusal)
-		})
+	add(o, role, huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary}, answer)
+}
+
+// registerChange adds an operation that takes a body of a type, for callers of a role. Its
+// answer reads the body itself, by bodyOf: readers of fields say what is wrong with one better
+// than a schema can.
+func registerChange[I, O any](o *operations, role gateway.Role, op huma.Operation, body reflect.Type, answer func(context.Context, *I) (*O, error)) {
+	add(o, role, op, answer)
+	item, schemas := o.api.OpenAPI().Paths[op.Path], o.api.OpenAPI().Components.Schemas
+	described := map[string]*huma.Operation{http.MethodPost: item.Post, http.MethodPatch: item.Patch, http.MethodDelete: item.Delete}[op.Method]
+	described.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: schemas.Schema(body, true, "")}}}
+}
+
+func add[I, O any](o *operations, role gateway.Role, op huma.Operation, answer func(context.Context, *I) (*O, error)) {
+	o.all = append(o.all, Endpoint{op.Method, op.Path, role})
+	op.Errors = errorsOf(op.Path, role)
+	if role > 0 {
+		op.Security = []map[string][]string{{securityScheme: {}}}
+	}
+	huma.Register(o.api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := answer(ctx, in)
+		if err == nil {
+			return out, nil
+		}
+		return nil, envelopeOf(refusalOf(ctx, o.a.Log, op.Path, errors.Join(err, ctx.Err())))
+	})
+}
+
+// errorsOf are the statuses of the errors that an operation may answer with.
+func errorsOf(path string, role gateway.Role) []int {
+	all := []int{http.StatusBadRequest, http.StatusInternalServerError, http.StatusServiceUnavailable}
+	if role > 0 {
+		all = append(all, http.StatusUnauthorized, http.StatusForbidden)
+	}
+	if strings.Contains(path, idMark) {
+		all = append(all, http.StatusNotFound)
+	}
+	return all
 }
 
 // envelope is an error as clients get it.
@@ -150,11 +203,14 @@ func (e *envelope) Error() string { return e.Fields.Message }
 // GetStatus returns the HTTP status.
 func (e *envelope) GetStatus() int { return e.status }
 
-// GetHeaders returns when to try again.
+// GetHeaders returns when to try again, and that a key is needed.
 func (e *envelope) GetHeaders() http.Header {
 	h := http.Header{}
+	if e.status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
 	if e.retryAfter > 0 {
-		h.Set("Retry-After", "1")
+		h.Set("Retry-After", strconv.Itoa(e.retryAfter))
 	}
 	return h
 }

@@ -277,8 +277,37 @@ func TestTheDocumentIsServed(t *testing.T) {
 	if document["openapi"] != "3.1.0" {
 		t.Errorf("%v", document["openapi"])
 	}
-	if _, err := OpenAPI(); err != nil {
-		t.Error(err)
+}
+
+func TestTheDocumentHasEveryEndpointOfTheAPI(t *testing.T) {
+	text, err := OpenAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document struct {
+		Paths map[string]map[string]any
+	}
+	if err := json.Unmarshal(text, &document); err != nil {
+		t.Fatal(err)
+	}
+	described, served := map[string]bool{}, map[string]bool{}
+	for path, item := range document.Paths {
+		for method := range item {
+			described[strings.ToUpper(method)+" "+path] = true
+		}
+	}
+	for _, e := range Endpoints() {
+		if strings.HasPrefix(e.Path, "/api/") {
+			served[e.Method+" "+e.Path] = true
+		}
+	}
+	if diff := cmp.Diff(served, described); diff != "" {
+		t.Errorf("served (-) and described (+):\n%s", diff)
+	}
+	for _, e := range (API{}).endpoints() {
+		if strings.HasPrefix(e.Path, "/api/") {
+			t.Errorf("%s %s is answered beside the document", e.Method, e.Path)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"errors"
 	"net/netip"
 	"strings"
@@ -25,7 +26,7 @@ type APIKey struct {
 
 // Grant is what a key allows.
 type Grant struct {
-	Role         Role              `json:"role"`
+	Role         Role              `json:"role" enum:"member,admin"`
 	Models       []string          `json:"models"`        // patterns, in which * stands for any characters; nil allows every model, an empty list none
 	Networks     []netip.Prefix    `json:"networks"`      // that clients may call from; nil is everywhere, an empty list nowhere
 	Tags         map[string]string `json:"tags"`          // of every row of the key; never nil
@@ -135,14 +136,14 @@ type Actor struct {
 
 // AuditEntry is one change that somebody made. It holds no secret.
 type AuditEntry struct {
-	ID      int64     `json:"id"` // rising
-	At      time.Time `json:"at"`
-	Actor   string    `json:"actor"`
-	Address string    `json:"address"`
-	Action  string    `json:"action"` // "key.create", "key.update", "key.rotate", "key.revoke"
-	Target  string    `json:"target"` // the key's id
-	Before  *APIKey   `json:"before"` // nil where there was nothing
-	After   *APIKey   `json:"after"`
+	ID      int64           `json:"id" doc:"Rising"`
+	At      time.Time       `json:"at"`
+	Actor   string          `json:"actor" doc:"The id of a key, or command line"`
+	Address string          `json:"address" doc:"The client's; empty for the command line"`
+	Action  string          `json:"action" doc:"What was done, such as key.create"`
+	Target  string          `json:"target" doc:"The id of what was changed"`
+	Before  json.RawMessage `json:"before" nullable:"true" doc:"What was changed, as it was; null where there was nothing"`
+	After   json.RawMessage `json:"after" nullable:"true" doc:"As it is since"`
 }
 
 // ErrNoAPIKey says that there is no key of an id.

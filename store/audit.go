@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -13,24 +11,39 @@ import (
 	"ai-gateway/gateway"
 )
 
-// audit writes who made which change of a key. What an APIKey shows is no secret.
-func audit(ctx context.Context, tx *sqlx.Tx, by gateway.Actor, action string, before, after *gateway.KeyRecord) error {
-	var old *string
-	if before != nil {
-		text, err := json.Marshal(before.APIKey)
-		if err != nil {
-			return err
-		}
-		old = new(string)
-		*old = string(text)
+// auditedChange is one with its place in the audit log. Before and after become JSON; nil is nothing. What an APIKey
+// shows is no secret.
+type auditedChange struct {
+	version       int64
+	by            gateway.Actor
+	action        string
+	target        string
+	before, after any
+}
+
+// audit writes who made which change.
+func audit(ctx context.Context, tx *sqlx.Tx, c auditedChange) error {
+	before, err := jsonOf(c.before)
+	if err != nil {
+		return err
 	}
-	now, err := json.Marshal(after.APIKey)
+	after, err := jsonOf(c.after)
 	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, tx.Rebind(`INSERT INTO audit (id, at, actor, address, action, target, before, after) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
-		after.Version, moment(time.Now()), by.Name, by.Address, action, string(after.ID), old, string(now))
+		c.version, moment(time.Now()), c.by.Name, c.by.Address, c.action, c.target, before, after)
 	return err
+}
+
+// jsonOf is a value for a column of JSON; nil for nothing.
+func jsonOf(v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	written, err := json.Marshal(v)
+	text := string(written)
+	return &text, err
 }
 
 // Audit returns up to limit entries, the newest first, with ids below before; 0 begins with
@@ -62,9 +75,13 @@ func readEntry(rows *sql.Rows) (e gateway.AuditEntry, err error) {
 	if err := rows.Scan(&e.ID, &at, &e.Actor, &e.Address, &e.Action, &e.Target, &old, &now); err != nil {
 		return e, err
 	}
-	e.At = time.Time(at)
-	if err := errors.Join(readJSON(&e.Before, old), readJSON(&e.After, now)); err != nil {
-		return e, fmt.Errorf("entry %d: %w", e.ID, err)
-	}
+	e.At, e.Before, e.After = time.Time(at), rawJSON(old), rawJSON(now)
 	return e, nil
+}
+
+func rawJSON(text *string) json.RawMessage {
+	if text == nil {
+		return nil
+	}
+	return json.RawMessage(*text)
 }

@@ -236,7 +236,7 @@ func (s *Store) AddKey(ctx context.Context, by gateway.Actor, draft func(first b
 		if err := writeKey(ctx, tx, `INSERT INTO gateway_keys (`+keyTableColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, &k); err != nil {
 			return err
 		}
-		return audit(ctx, tx, by, "key.create", nil, &k)
+		return audit(ctx, tx, auditedChange{version, by, "key.create", string(k.ID), nil, k.APIKey})
 	})
 	return k, err
 }
@@ -264,7 +264,7 @@ func (s *Store) ChangeKey(ctx context.Context, id gateway.KeyID, action string, 
 		if _, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE keys SET label = ? WHERE key_id = ?`), k.Label, string(id)); err != nil {
 			return err // what the usage calls it
 		}
-		return audit(ctx, tx, by, action, before, &k)
+		return audit(ctx, tx, auditedChange{version, by, action, string(id), before.APIKey, k.APIKey})
 	})
 	return k, err
 }

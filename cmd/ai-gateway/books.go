@@ -49,7 +49,12 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 
 // openBooks opens the tables that persist. It makes no file, and needs no key.
 func (w world) openBooks(ctx context.Context) (config.Config, *store.Store, error) {
-	cfg, err := config.LoadKeyless(w.configFile(), w.getenv)
+	return w.openBooksOf(ctx, config.LoadKeyless)
+}
+
+// openBooksOf is openBooks for a configuration that is read in another way.
+func (w world) openBooksOf(ctx context.Context, load func(path string, getenv func(string) string) (config.Config, error)) (config.Config, *store.Store, error) {
+	cfg, err := load(w.configFile(), w.getenv)
 	if err != nil {
 		return cfg, nil, err
 	}

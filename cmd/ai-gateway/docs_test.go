@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -11,11 +13,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"ai-gateway/auth"
 	"ai-gateway/config"
 	dashboardapi "ai-gateway/dashboard-api"
+	"ai-gateway/gateway"
 )
 
 func read(t *testing.T, path string) string {
@@ -52,6 +57,34 @@ func TestTheOpenAPIDocumentIsTheOneThatIsServed(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(want), read(t, "docs/openapi.json")); diff != "" {
 		t.Errorf("run `make docs`: %s", diff)
+	}
+}
+
+// drafts is a store of keys that keeps none.
+type drafts struct{ auth.KeyStore }
+
+func (drafts) AddKey(_ context.Context, _ gateway.Actor, draft func(bool) (gateway.KeyRecord, error)) (gateway.KeyRecord, error) {
+	return draft(false)
+}
+
+func TestTheFieldsOfAKeyThatAreDescribedAreThoseThatAreTaken(t *testing.T) {
+	var document struct {
+		Components struct {
+			Schemas map[string]struct{ Properties map[string]any }
+		}
+	}
+	if err := json.Unmarshal([]byte(read(t, "docs/openapi.json")), &document); err != nil {
+		t.Fatal(err)
+	}
+	keys := auth.Keys{Store: drafts{}, Given: func() bool { return true }, Now: time.Now}
+	_, err := keys.Create(t.Context(), gateway.Actor{}, []byte(`{"nonsense": 1}`))
+	_, taken, _ := strings.Cut(fmt.Sprint(err), "there are ")
+	want := strings.Split(strings.TrimSuffix(taken, "."), ", ")
+	slices.Sort(want)
+	for _, body := range []string{"NewKey", "KeyChange"} {
+		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(document.Components.Schemas[body].Properties))); diff != "" {
+			t.Errorf("fields that are taken (-) and described by %s (+):\n%s", body, diff)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ai-gateway/auth"
+	"ai-gateway/config"
 	"ai-gateway/control"
 	"ai-gateway/explain"
 	"ai-gateway/gateway"
@@ -23,35 +24,54 @@ import (
 )
 
 // explainerOf explains requests as the configuration in force would treat them.
-func explainerOf(now *control.Settings, tables *store.Store, limits func(*gateway.LimitedRequest) ([]gateway.LimitState, error)) explain.Config {
+func explainerOf(now *control.Settings, tables *store.Store, protected bool, limits func(*gateway.LimitedRequest) ([]gateway.LimitState, error)) explain.Config {
 	return explain.Config{
-		Read: provider.OpenAI{}.ReadRequest, Routes: now.Routes, Price: now.Prices.Price, Budgets: now.Config.Budgets, Limits: limits, Now: time.Now,
+		Entry: entryOf(tables, protected),
+		Read:  provider.OpenAI{}.ReadRequest, Routes: now.Routes, Price: now.Prices.Price, Budgets: now.Config.Budgets, Limits: limits, Now: time.Now,
 		Standing: func(ctx context.Context, of []gateway.BudgetState) ([]gateway.BudgetState, error) {
 			return tables.Standings(ctx, of, time.Now())
 		},
 	}
 }
 
+// entryOf says which callers are let in: without a key, where none is needed; with one that works.
+func entryOf(tables *store.Store, protected bool) func(context.Context, *gateway.Caller) (*gateway.Error, error) {
+	return func(ctx context.Context, c *gateway.Caller) (*gateway.Error, error) {
+		switch {
+		case c.Grant == nil && protected:
+			return auth.NoKey(), nil
+		case c.Grant == nil:
+			return nil, nil
+		}
+		k, err := tables.Key(ctx, c.Key.ID)
+		if errors.Is(err, gateway.ErrNoAPIKey) { // the admin key from outside
+			return nil, nil
+		}
+		return auth.KeyRefusal(k.Status(time.Now())), err
+	}
+}
+
 // explainer explains for the api role, which asks the agent for counters.
 type explainer struct {
 	*service
-	tables *store.Store
+	tables    *store.Store
+	protected func() bool // whether everybody needs a key
 }
 
 // Explain says what would become of a request.
-func (x explainer) Explain(ctx context.Context, caller *gateway.Caller, e gateway.Endpoint, body []byte) (any, error) {
+func (x explainer) Explain(ctx context.Context, caller *gateway.Caller, e gateway.Endpoint, body []byte) (gateway.Explanation, error) {
 	c, err := x.config(ctx)
 	if err != nil {
-		return nil, err
+		return gateway.Explanation{}, err
 	}
 	return c.Request(ctx, caller, e, body)
 }
 
 // Left says what is left for a caller.
-func (x explainer) Left(ctx context.Context, caller *gateway.Caller) (any, error) {
+func (x explainer) Left(ctx context.Context, caller *gateway.Caller) (gateway.Allowance, error) {
 	c, err := x.config(ctx)
 	if err != nil {
-		return nil, err
+		return gateway.Allowance{}, err
 	}
 	return c.Left(ctx, caller)
 }
@@ -68,7 +88,7 @@ func (x explainer) config(ctx context.Context) (explain.Config, error) {
 	}
 	book, err := pricing.Default().With(cfg.Prices)
 	now := &control.Settings{Config: cfg, Routes: cfg.RoutesWithDemo(x.files.demoSocket()), Prices: book}
-	return explainerOf(now, x.tables, func(r *gateway.LimitedRequest) ([]gateway.LimitState, error) { return x.standing(ctx, r) }), err
+	return explainerOf(now, x.tables, x.protected(), func(r *gateway.LimitedRequest) ([]gateway.LimitState, error) { return x.standing(ctx, r) }), err
 }
 
 // standing asks the agent how limits stand.
@@ -158,7 +178,7 @@ func (w world) explain(ctx context.Context, f explainFlags, body []byte) (err er
 	if endpoint == 0 {
 		return fmt.Errorf("--endpoint %q must be one of %v", f.endpoint, gateway.Endpoints())
 	}
-	cfg, tables, err := w.openBooks(ctx)
+	cfg, tables, err := w.openBooksOf(ctx, config.LoadGuarded)
 	if err != nil {
 		return err
 	}
@@ -178,7 +198,12 @@ func (w world) explain(ctx context.Context, f explainFlags, body []byte) (err er
 		return err
 	}
 	now := &control.Settings{Config: cfg, Routes: cfg.RoutesWithDemo("/"), Prices: book}
-	p, err := explainerOf(now, tables, held.Standing).Request(ctx, caller, endpoint, body)
+	keys, err := tables.APIKeys(ctx, "", 1)
+	if err != nil {
+		return err
+	}
+	protected := len(keys) > 0 || cfg.AdminKey != "" || !cfg.IsLocal() && !cfg.Open
+	p, err := explainerOf(now, tables, protected, held.Standing).Request(ctx, caller, endpoint, body)
 	if err != nil {
 		return err
 	}
@@ -191,7 +216,7 @@ func (w world) explain(ctx context.Context, f explainFlags, body []byte) (err er
 }
 
 // showPlan prints a plan for people.
-func (w world) showPlan(p *explain.Plan) error {
+func (w world) showPlan(p *gateway.Explanation) error {
 	return table(w.stdout, func(out io.Writer) {
 		fmt.Fprintf(out, "model\t%s\n", p.Model)
 		fmt.Fprintf(out, "endpoint\t%s\n", p.Endpoint)
