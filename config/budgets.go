@@ -10,7 +10,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// budgets are what may be spent, as the file has it.
+// budgets are the settings of budgets, as in the file.
 type budgets struct {
 	rules      []*budgetRule
 	closed     bool
@@ -92,7 +92,7 @@ func (r *reader) checkBudgets(d *document) {
 	for _, of := range b.rules {
 		is, at := rule{of.By, of.Name, of.Per}, r.said[of].place
 		if first, twice := seen[is]; twice && of.By != 0 && of.Per != 0 {
-			r.fault(at, "is for the same as another budget, at %s", r.source(first))
+			r.fault(at, "has the same by, name and per as the budget at %s", r.source(first))
 		}
 		seen[is] = at
 	}
@@ -106,7 +106,7 @@ func (r *reader) checkBudgets(d *document) {
 	}
 }
 
-var errClearWebhook = errors.New("must be https, or http on this machine: anyone on the way could read it")
+var errClearWebhook = errors.New("must be https, or http on this machine: the network in between could read it")
 
 func (r *reader) checkWebhook(b *budgets) {
 	if b.url == nil {
@@ -117,6 +117,6 @@ func (r *reader) checkWebhook(b *budgets) {
 	}
 	r.key(&b.secret)
 	if n := len(b.secret.value); n > 0 && n < minWebhookSecret {
-		r.fault(r.said[&b.url].place, "its secret must have %d bytes at least", minWebhookSecret)
+		r.fault(r.said[&b.url].place, "its secret must have at least %d bytes", minWebhookSecret)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"ai-gateway/gateway"
 )
 
-// check refuses what no single value shows: references that lead nowhere, names that
-// are given twice, values that contradict each other. It reads the files that are named.
+// check refuses errors that involve several values: references to nothing, repeated names,
+// contradictions. It reads the files that are named.
 func (r *reader) check(d *document) {
 	r.checkAdminKey(d)
 	d.TLS = r.certificate(&d.tls)
@@ -44,7 +44,7 @@ func (r *reader) checkBackends(d *document) {
 	for _, b := range d.backends {
 		name := r.said[&b.Name]
 		if first, twice := seen[b.Name]; twice && name.isSaid() {
-			r.fault(name.place, "%q is the name of another backend already, at %s", b.Name, r.source(first))
+			r.fault(name.place, "%q is already the name of another backend, at %s", b.Name, r.source(first))
 		}
 		if b.Name == noBackend {
 			r.fault(name.place, "%q must not be a backend's name: `default_backend: none` means that there is none", noBackend)
@@ -83,7 +83,7 @@ func (r *reader) checkURL(b *backend) {
 	case u.Scheme == "http" && b.Kind != gateway.Local && !isLoopback(u):
 		r.fault(at, "%q would carry keys in clear text: use https, or `kind: local` for a server in a network that you trust", u)
 	case b.Kind == gateway.Azure && u.Path != "":
-		r.fault(at, "%q has a path: of kind azure it is the resource alone, %s://%s", u, u.Scheme, u.Host)
+		r.fault(at, "%q has a path: for kind azure it must be the resource without a path, %s://%s", u, u.Scheme, u.Host)
 	}
 }
 
@@ -94,7 +94,7 @@ func (r *reader) checkAzure(b *backend) {
 	case b.Kind != gateway.Azure:
 		r.fault(azure.place, "is for backends of kind azure, and this one is %s", b.Kind)
 	case deployment.isSaid() && !r.said[&b.APIVersion].isSaid():
-		r.fault(deployment.place, "needs api_version as well: the v1 surface finds deployments by the model's upstream name")
+		r.fault(deployment.place, "needs api_version as well: the v1 API finds deployments by the model's upstream name")
 	}
 }
 
@@ -103,7 +103,7 @@ func (r *reader) checkModels(d *document) {
 	claim := func(name *gateway.Model) {
 		said := r.said[name]
 		if first, twice := seen[*name]; twice && said.isSaid() {
-			r.fault(said.place, "%q is the name or alias of a model already, at %s", *name, r.source(first))
+			r.fault(said.place, "%q is already the name or alias of a model, at %s", *name, r.source(first))
 		}
 		seen[*name] = said.place
 	}
@@ -121,13 +121,13 @@ func (r *reader) checkModels(d *document) {
 
 func (r *reader) checkSteps(d *document, m *model) {
 	if r.said[&m.name].isSaid() && len(m.backends) == 0 && d.defaultBackend == noBackend {
-		r.fault(r.said[m].place, "is served by no backend: name at least one in its backends, or set default_backend")
+		r.fault(r.said[m].place, "has no backend: name at least one in its backends, or set default_backend")
 	}
 	seen := map[gateway.Step]bool{}
 	for _, s := range m.backends {
 		as := gateway.Step{Backend: s.Backend, UpstreamModel: cmp.Or(s.UpstreamModel, m.name)}
 		if seen[as] {
-			r.fault(r.said[&s.Backend].place, "backend %q is in this list already, with the same model", s.Backend)
+			r.fault(r.said[&s.Backend].place, "backend %q is already in this list, with the same model", s.Backend)
 		}
 		seen[as] = true
 		r.checkReference(d, &s.Backend)
@@ -143,9 +143,9 @@ func (r *reader) checkPrices(prices []*price) {
 		}
 		switch from := r.said[&p.from]; {
 		case !from.isSaid():
-			r.fault(r.said[p].place, "has no from: each price but the first one says from which day it holds")
+			r.fault(r.said[p].place, "has no from: each price except the first must say from which day it holds")
 		case !p.from.IsZero() && !p.from.After(prices[i-1].from):
-			r.fault(from.place, "%q must be later than the price before it", p.from.Format(time.DateOnly))
+			r.fault(from.place, "%q must be later than the from of the previous price", p.from.Format(time.DateOnly))
 		}
 	}
 }
@@ -154,7 +154,7 @@ func (r *reader) checkServiceTiers(all []*servicePrice) {
 	seen := map[string]bool{}
 	for _, s := range all {
 		if seen[s.name] {
-			r.fault(r.said[&s.name].place, "%q is in this list already", s.name)
+			r.fault(r.said[&s.name].place, "%q is already in this list", s.name)
 		}
 		seen[s.name] = true
 		r.checkTiers(s.tiers)
@@ -164,7 +164,7 @@ func (r *reader) checkServiceTiers(all []*servicePrice) {
 func (r *reader) checkTiers(tiers []*tier) {
 	for i := 1; i < len(tiers); i++ {
 		if above := &tiers[i].Above; *above > 0 && *above <= tiers[i-1].Above {
-			r.fault(r.said[above].place, "%d must be greater than that of the tier before it", *above)
+			r.fault(r.said[above].place, "%d must be greater than that of the previous tier", *above)
 		}
 	}
 }
@@ -183,6 +183,6 @@ func (r *reader) checkLimits(d *document) {
 func (r *reader) checkOrigins(origins []string) {
 	anyone := slices.Index(origins, anyOrigin)
 	if anyone >= 0 && len(origins) > 1 {
-		r.fault(r.said[&origins[anyone]].place, "%q is any origin, so it stands alone", anyOrigin)
+		r.fault(r.said[&origins[anyone]].place, "%q allows any origin, so it must be the only entry", anyOrigin)
 	}
 }

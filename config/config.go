@@ -1,7 +1,7 @@
-// Package config reads the gateway's settings from a file and from the environment, and
-// refuses what is wrong early and whole: every fault at once, each
-// with its place and what would be right. The fields of the file are tables, from which
-// the reader, the schema and the documentation are made, so that none can lag behind.
+// Package config reads the gateway's settings from a file and from the environment. It
+// refuses an invalid configuration at once and reports every fault, each with its place and
+// what would be right. The fields of the file are tables, from which the reader, the schema
+// and the documentation are made, so that these cannot disagree.
 package config
 
 import (
@@ -10,7 +10,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// DefaultUpstream is where models without a route go when there is no file.
+// DefaultUpstream serves models without a route when there is no file.
 const DefaultUpstream = "https://api.openai.com/v1"
 
 // Config is the effective configuration. Printing it shows no secret: its backends and
@@ -18,37 +18,37 @@ const DefaultUpstream = "https://api.openai.com/v1"
 type Config struct {
 	Port         int
 	Bind         string        // an IP address
-	Open         bool          // without gateway keys, people from elsewhere may use the gateway, too
-	AdminKey     Secret        // an admin's gateway key, from outside; "" for none
-	DrainTimeout time.Duration // between a SIGTERM and the end of requests that run
-	TrustedHops  int           // proxies before the gateway whose word for the client's address is believed
+	Open         bool          // while there is no gateway key, other machines may use the gateway
+	AdminKey     Secret        // an admin's gateway key that the operator made; "" for none
+	DrainTimeout time.Duration // how long running requests may go on after SIGTERM
+	TrustedHops  int           // proxies in front of the gateway that report the client's address
 	TLS          TLS           // zero serves plain HTTP
-	CORSOrigins  []string      // that browsers may call from; none, or "*" alone for any
+	CORSOrigins  []string      // whose pages may call from a browser; "*" as the only entry allows any
 	Retry        gateway.Retry
 	PromptLog    PromptLog
 	Limits       gateway.Limits // of requests
-	LimitService LimitService   // that counts for them
+	LimitService LimitService   // which counts them
 	Budgets      gateway.Budgets
-	// LimitConfigListen is where that service gets its configuration; "" serves none.
+	// LimitConfigListen is the address where that service gets its configuration; "" serves none.
 	LimitConfigListen string
 	MaxBody           int64         // bytes of one request's body
-	Silence           time.Duration // after which a request is ended of which nothing passes
+	Silence           time.Duration // the longest pause of a request or its answer
 	MaxInFlight       int64         // bytes of all requests' bodies at one time
-	EnvoyMemory       int64         // bytes; 0 goes by the memory that there is
+	EnvoyMemory       int64         // bytes; 0 is half of the container's or machine's memory
 	DatabasePath      string        // of a SQLite file
-	DatabaseURL       DatabaseURL   // of a PostgreSQL database; without both, usage is kept only as long as the gateway runs
+	DatabaseURL       DatabaseURL   // of a PostgreSQL database; without both, usage is removed when the gateway ends
 	StateDir          string        // "" is the default for the database
 	KeepRequests      time.Duration // 0 keeps them
 	Spool             Spool
 	OrphanGrace       time.Duration // how long a request of a killed process waits for Envoy to report its end
 	Routes            gateway.Routes
-	Prices            []gateway.Override // that win over the built-in ones; of a model the earliest first
-	Demo              bool               // the built-in model is there, as nothing real is configured
-	Files             Files              // that this was read from
-	Text              []byte             // of the configuration file; it holds no secret, only where they are
+	Prices            []gateway.Override // which replace built-in ones; for each model in order of time
+	Demo              bool               // there is the built-in model, because no real one is configured
+	Files             Files              // from which this was read
+	Text              []byte             // of the configuration file, which contains no secrets
 }
 
-// Secret is one that printing does not show.
+// Secret is a string that is hidden when it is printed.
 type Secret string
 
 // String says whether there is one.
@@ -89,36 +89,36 @@ type Spool struct {
 	MaxAge   time.Duration
 }
 
-// Load reads the configuration file and the environment, which wins where both speak.
-// Without a path there is the environment alone. The error holds all faults, a line
-// each; with one, there are Files alone: those in which it may be mended.
+// Load reads the configuration file and the environment, which overrides the file. Without a
+// path it reads only the environment. The error has all faults, one on each line; the Config
+// then only has Files: those whose change may correct it.
 func Load(path string, getenv func(string) string) (Config, error) {
 	return LoadText(path, nil, getenv)
 }
 
-// LoadText is as Load, but with a text that the file had before; nil is the file's own.
+// LoadText is Load with an earlier text of the file; nil reads the file.
 func LoadText(path string, before []byte, getenv func(string) string) (Config, error) {
 	r := newReader(path, getenv)
 	r.text = before
 	return r.whole()
 }
 
-// LoadKeyless is as Load for commands that call no provider and serve nothing: it reads no
-// key, neither a backend's nor that of TLS, and so does not miss one.
+// LoadKeyless is Load for commands that call no provider and serve nothing. It reads no key
+// of a backend or of TLS, so a missing one is not a fault.
 func LoadKeyless(path string, getenv func(string) string) (Config, error) {
 	r := newReader(path, getenv)
 	r.keyless = true
 	return r.whole()
 }
 
-// LoadGuarded is as LoadKeyless for what serves no model and yet has to know the admin's key.
+// LoadGuarded is LoadKeyless for the api role, which serves no model but has to know the admin's key.
 func LoadGuarded(path string, getenv func(string) string) (Config, error) {
 	r := newReader(path, getenv)
 	r.keyless, r.guarded = true, true
 	return r.whole()
 }
 
-// whole is the configuration, if it has no fault.
+// whole returns the configuration, if it has no fault.
 func (r *reader) whole() (Config, error) {
 	d := r.load()
 	if err := r.err(); err != nil {
@@ -127,7 +127,7 @@ func (r *reader) whole() (Config, error) {
 	return r.config(d), nil
 }
 
-// load reads and checks all that there is.
+// load reads and checks the file and the environment.
 func (r *reader) load() *document {
 	d := new(document)
 	if r.file != "" {
@@ -142,7 +142,7 @@ func (r *reader) load() *document {
 	return d
 }
 
-// config is what a document without faults means.
+// config makes the configuration of a document without faults.
 func (r *reader) config(d *document) Config {
 	c := d.Config
 	c.AdminKey = Secret(d.adminKey.value)

@@ -159,7 +159,7 @@ func TestAllFaultsAreReportedAtOnceAndNoneShowsASecret(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, part := range []string{"PORT", "AI_GATEWAY_BIND", "AI_GATEWAY_UPSTREAM", "OPENAI_API_KEY", `"justaname"`, `entry 3: model "a" has a route already`,
+	for _, part := range []string{"PORT", "AI_GATEWAY_BIND", "AI_GATEWAY_UPSTREAM", "OPENAI_API_KEY", `"justaname"`, `entry 3: model "a" already has a route`,
 		"AI_GATEWAY_RETRY_ATTEMPTS", "AI_GATEWAY_RETRY_DELAY_MS", "AI_GATEWAY_PROMPT_LOGGING", "AI_GATEWAY_RATE_LIMIT_RPM", "AI_GATEWAY_OPEN"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("the error does not say %s:\n%v", part, err)

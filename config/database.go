@@ -55,8 +55,8 @@ func queryIsSecret(text string) bool {
 	return err != nil || query.Has("password") || query.Has("sslpassword")
 }
 
-// databaseURLPattern has the scheme, who, the hosts, the database and the query. There may be
-// several hosts, and none where the query names a socket's folder.
+// databaseURLPattern matches the scheme, the user, the hosts, the database and the query. There
+// may be several hosts, or none if the query names a socket's folder.
 // Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
 var databaseURLPattern = regexp.MustCompile(`^(postgres(?:ql)?)://(?:([^/@?#]*)@)?([^/@?#]*)/([^/@?#]+)(?:\?([^#]*))?$`)
 
@@ -73,17 +73,17 @@ func databaseURL() kind[DatabaseURL] {
 	}
 }
 
-// checkStorage refuses two places for the tables, a password in the file, and a folder for
-// what persists where nothing does.
+// checkStorage refuses two places for the tables, a password in the file, and a state folder
+// without a database.
 func (r *reader) checkStorage(d *document) {
 	url, path, folder := r.said[&d.DatabaseURL], r.said[&d.DatabasePath], r.said[&d.StateDir]
 	if url.isSaid() && path.isSaid() {
-		r.fault(url.place, "must be left out where `database_path` is set (%s): the tables are in one database", r.source(path.place))
+		r.fault(url.place, "must be left out if `database_path` is set (%s): the tables are in one database", r.source(path.place))
 	}
 	if url.from == inFile && d.DatabaseURL.hasPassword() {
-		r.fault(url.place, "must hold no password here, as files are copied and shown: set DATABASE_URL, or give the password by PGPASSWORD or PGPASSFILE")
+		r.fault(url.place, "must not contain a password here, because files are copied and shown: set DATABASE_URL, or give the password in PGPASSWORD or PGPASSFILE")
 	}
 	if folder.isSaid() && !url.isSaid() && !path.isSaid() {
-		r.fault(folder.place, "must be left out where usage does not persist: set DATABASE_PATH or DATABASE_URL as well")
+		r.fault(folder.place, "must be left out if usage does not persist: set DATABASE_PATH or DATABASE_URL as well")
 	}
 }

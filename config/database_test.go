@@ -57,8 +57,8 @@ func TestStorageIsInOnePlace(t *testing.T) {
 		env  []string
 		want string
 	}{
-		"both":                     {"", []string{"DATABASE_URL", "postgres://db/gateway", "DATABASE_PATH", "usage.db"}, "must be left out where `database_path` is set (DATABASE_PATH)"},
-		"a password in the file":   {path, nil, "must hold no password here"},
+		"both":                     {"", []string{"DATABASE_URL", "postgres://db/gateway", "DATABASE_PATH", "usage.db"}, "must be left out if `database_path` is set (DATABASE_PATH)"},
+		"a password in the file":   {path, nil, "must not contain a password here"},
 		"a folder without storage": {"", []string{"AI_GATEWAY_STATE_DIR", "/var/lib/ai-gateway"}, "set DATABASE_PATH or DATABASE_URL as well"},
 	} {
 		if _, err := Load(c.path, env(c.env...)); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") {

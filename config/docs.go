@@ -90,7 +90,7 @@ func variableTable() string {
 	return b.String()
 }
 
-// writeVariables writes a row for each variable that wins over a field.
+// writeVariables writes a row for each variable that overrides a field.
 func writeVariables(b *strings.Builder, fields []field, under string) {
 	for _, f := range fields {
 		path := under + f.name
@@ -107,7 +107,7 @@ func writeVariables(b *strings.Builder, fields []field, under string) {
 	}
 }
 
-// meaning is a field's sentence for the number that its variable holds.
+// meaning is a field's sentence, with the unit of its variable.
 func (f field) meaning() string {
 	if f.unit == "" {
 		return f.doc
@@ -115,7 +115,7 @@ func (f field) meaning() string {
 	return "in " + f.unit + ": " + f.doc
 }
 
-// plainUnset is the default as the field's variable would say it.
+// plainUnset is the default in the form of the field's variable.
 func (f field) plainUnset() string {
 	if f.unit == "" {
 		return f.unset

@@ -25,8 +25,8 @@ const (
 	adminKeyVariable = "AI_GATEWAY_ADMIN_KEY"
 )
 
-// Misspelt lists the process's variables that look like one of the gateway's and are not one. They
-// are not refused: Kubernetes, too, gives programs variables that begin with a service's name.
+// Misspelt lists the process's variables that look like one of the gateway's but are not. They
+// are not refused, because Kubernetes also sets variables that begin with a service's name.
 func Misspelt(environ []string) []string {
 	known := variables(new(document).fields(), []string{FileVariable, upstreamVariable, otherKeyVariable, routesVariable, adminKeyVariable})
 	var all []string
@@ -49,7 +49,7 @@ func Misspelt(environ []string) []string {
 	return all
 }
 
-// variables appends those that win over fields.
+// variables appends those that override fields.
 func variables(fields []field, names []string) []string {
 	for _, f := range fields {
 		if into, ok := f.into.(group); ok {
@@ -60,7 +60,7 @@ func variables(fields []field, names []string) []string {
 	return names
 }
 
-// override lets single values of the environment win over the file's.
+// override replaces values of the file by those of the environment.
 func (r *reader) override(fields []field) {
 	for _, f := range fields {
 		switch into := f.into.(type) {
@@ -120,7 +120,7 @@ func (r *reader) completeAll(items list) {
 	}
 }
 
-// addAdminKey takes the admin's key of the environment, which wins over the file's.
+// addAdminKey takes the admin's key of the environment, which overrides the file's.
 func (r *reader) addAdminKey(d *document) {
 	if r.variable(adminKeyVariable) == "" {
 		return
@@ -155,8 +155,8 @@ func (r *reader) addUpstream(d *document) {
 	say(r, &d.defaultBackend, UpstreamBackend, UpstreamBackend, at)
 }
 
-// sayURL gives a backend of the environment its URL, and its kind by that: local where it
-// is plain HTTP, as what that leads to is trusted as a server of one's own.
+// sayURL gives a backend of the environment its URL, and its kind by that: plain HTTP is
+// local, because only a trusted server may be called without TLS.
 func (r *reader) sayURL(b *backend, text string, at place) {
 	u, err := parseBaseURL(text)
 	if err != nil {
@@ -170,7 +170,7 @@ func (r *reader) sayURL(b *backend, text string, at place) {
 	say(r, &b.Kind, of, of.String(), at)
 }
 
-// addRoutes adds the models of the environment. They win over the file's.
+// addRoutes adds the models of the environment, which override the file's.
 func (r *reader) addRoutes(d *document) {
 	at := inEnvironment(routesVariable)
 	routes := r.modelRoutes()
@@ -219,7 +219,7 @@ func (r *reader) routeBackend(name string, base *url.URL, upstream *backend, at 
 	return b
 }
 
-// modelNamed is the model of a name, a new one if no model has that name, or only as an alias.
+// modelNamed returns the model of a name. If none has it, or one only as an alias, it adds a model.
 func (r *reader) modelNamed(d *document, name gateway.Model, at place) *model {
 	for _, m := range d.models {
 		if m.name == name {
@@ -234,7 +234,7 @@ func (r *reader) modelNamed(d *document, name gateway.Model, at place) *model {
 	return m
 }
 
-// dropAlias takes an alias of a model away. The others' places go with them.
+// dropAlias removes an alias from its model. The places of the other aliases move with them.
 func (r *reader) dropAlias(m *model, alias gateway.Model) {
 	if !slices.Contains(m.aliases, alias) {
 		return
@@ -264,7 +264,7 @@ func (r *reader) modelRoutes() []modelRoute {
 		case err != nil:
 			r.fault(at, "%q %v", shownOf(whole, entry), err)
 		case seen[route.model]:
-			r.fault(at, "model %q has a route already", string(route.model))
+			r.fault(at, "model %q already has a route", string(route.model))
 		default:
 			seen[route.model] = true
 			routes = append(routes, route)
@@ -286,13 +286,13 @@ func parseModelRoute(entry string) (modelRoute, error) {
 		return modelRoute{}, errors.New("must have a readable model id before its URL")
 	}
 	if urlStart.MatchString(entry[at[1]:]) {
-		return modelRoute{}, errors.New("holds two URLs: routes are separated by commas, a:http://h/v1,b:http://i/v1")
+		return modelRoute{}, errors.New("contains two URLs: routes are separated by commas, a:http://h/v1,b:http://i/v1")
 	}
 	base, err := parseBaseURL(entry[at[0]+1:])
 	return modelRoute{gateway.Model(model), base}, err
 }
 
-// unused names the variables of keys that are set and that no backend is called with.
+// unused names the variables with keys that no backend uses.
 func (r *reader) unused(d *document) []string {
 	var unused []string
 	for _, name := range []string{keyVariable, otherKeyVariable} {

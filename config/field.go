@@ -6,43 +6,43 @@ import (
 	"strconv"
 )
 
-// field is one entry of the tables in settings.go. Everything else is made from them: the
+// field is one entry of the tables in settings.go, from which everything else is made: the
 // reader, the environment's precedence, `config show`, the schema and the documentation.
 type field struct {
 	name      string // in the file
 	into      node
 	doc       string   // one sentence
-	unset     string   // what stands where nothing is said; "" for nothing
-	required  bool     // in the file, where what it belongs to is there
-	variables []string // that win over the file; the first that is set counts
-	unit      string   // of the variable's number; "" where it is written as in the file
-	lone      bool     // of a list: a single group may stand for it
-	note      string   // for `config show`, behind the source
+	unset     string   // the default, as written in the file; "" for none
+	required  bool     // in the file, if its group is there
+	variables []string // which override the file; the first that is set counts
+	unit      string   // of the variable's number; "" if it is written as in the file
+	lone      bool     // of a list: a single group may be written instead
+	note      string   // for `config show`, after the source
 }
 
 // node is what a field is read into: a single, a group or a list.
 type node interface {
-	// key is the address of what is read. A reader notes by it where the value was said.
+	// key is the address of the variable, by which a reader remembers where the value comes from.
 	key() any
 }
 
 // single is a single value. Its one implementation is setting.
 type single interface {
 	node
-	read(text string) error // the error goes on where the text was quoted
+	read(text string) error // the error continues a sentence that began with the quoted text
 	resolve(folder string)  // makes a path that is relative to the file's folder absolute
-	written() string        // the value as the file would have it; "" for what was said
+	written() string        // the value as written in the file; "" for the text that was read
 	describe() (shape schema, words string)
 	secret() bool
 }
 
-// setting is a value and how it is written.
+// setting is a variable and how its value is written.
 type setting[T any] struct {
 	into *T
 	kind kind[T]
 }
 
-// value is a single value that is read into a variable.
+// value returns the node of a single value that is read into a variable.
 func value[T any](into *T, k kind[T]) setting[T] { return setting[T]{into, k} }
 
 func (s setting[T]) key() any { return s.into }
@@ -73,9 +73,9 @@ func (s setting[T]) secret() bool               { return s.kind.secret }
 
 // group is fields that belong together.
 type group struct {
-	at     any // its address, where something asks for its place
+	at     any // its address, if something asks for its place; else nil
 	fields []field
-	short  bool // a plain text stands for its first field
+	short  bool // plain text is read as its first field
 	oneOf  bool // exactly one of the fields is given
 }
 
@@ -84,9 +84,9 @@ func (g group) key() any { return g.at }
 // list is a list in the file.
 type list interface {
 	node
-	make(n int) // room for n items, at addresses that stay
+	make(n int) // room for n items, whose addresses do not change
 	items() []node
-	item() node // one that belongs to no list
+	item() node // an example, for the schema and the documentation
 }
 
 // values is a list of single values.

@@ -179,11 +179,11 @@ func TestAFileThatIsNoneIsRefusedWithItsName(t *testing.T) {
 	}
 	large := write(t, filepath.Join(dir, "large"), "#"+strings.Repeat(" ", maxFile))
 	for path, want := range map[string]string{
-		"none": `none: reading "$DIR/none": no such file or directory`, "folder": `folder: reading "$DIR/folder": it is a folder`,
-		"pipe": `pipe: reading "$DIR/pipe": it is not a regular file`, large: `reading "$DIR/large": it is larger than 4 MiB`,
+		"none": `none: reading "$DIR/none": no such file or directory`, "folder": `folder: reading "$DIR/folder": is a folder`,
+		"pipe": `pipe: reading "$DIR/pipe": is not a regular file`, large: `reading "$DIR/large": is larger than 4 MiB`,
 		write(t, filepath.Join(dir, "nothing"), ""):            "is empty: write at least one field, or start without a file",
 		write(t, filepath.Join(dir, "comment"), "# port: 1\n"): "is empty: write at least one field, or start without a file",
-		write(t, filepath.Join(dir, "dashes"), "---\n"):        "has no value: give it one, or take the line out",
+		write(t, filepath.Join(dir, "dashes"), "---\n"):        "has no value: give it one, or remove the line",
 		write(t, filepath.Join(dir, "bytes"), "a: \xff\n"):     "is not YAML: invalid leading UTF-8 octet",
 		write(t, filepath.Join(dir, "zero"), "a: \x00\n"):      "is not YAML: control characters are not allowed",
 	} {

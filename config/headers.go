@@ -24,11 +24,11 @@ func (r *reader) checkHeaders(b *backend) {
 		name := r.said[&h.name]
 		switch value, secret := r.said[&h.text].isSaid(), r.said[&h.secret].isSaid(); {
 		case seen[h.name]:
-			r.fault(name.place, "%q is in this list already", h.name)
+			r.fault(name.place, "%q is already in this list", h.name)
 		case isReserved(h.name):
 			r.fault(name.place, "%q must not be set: the gateway or HTTP itself does; a backend's key belongs in api_key", h.name)
 		case value == secret:
-			r.fault(r.said[h].place, "must have a value or a secret, and not both")
+			r.fault(r.said[h].place, "must have either a value or a secret")
 		}
 		seen[h.name] = true
 		r.key(&h.secret)

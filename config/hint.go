@@ -8,7 +8,7 @@ import (
 
 const maxHints = 12 // names that a fault lists
 
-// hint says which name may have been meant, and which there are.
+// hint suggests the name that was probably meant, and lists those that exist.
 func hint(name, verb string, known []string) string {
 	text := ""
 	if near := nearest(name, known); near != "" {
@@ -27,7 +27,7 @@ func hint(name, verb string, known []string) string {
 	return text + " " + verb + " " + listed
 }
 
-// nearest is the known name that is at most two letters away from another; "" for none.
+// nearest returns the known name that differs by at most two letters; "" for none.
 func nearest(name string, known []string) string {
 	best, least := "", 3
 	for _, k := range known {
@@ -41,7 +41,7 @@ func nearest(name string, known []string) string {
 	return best
 }
 
-// distance is the number of letters to insert, remove or change to make b of a.
+// distance is the number of letters to insert, remove or change to turn a into b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

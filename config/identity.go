@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// identity tells files apart that look the same otherwise.
+// identity distinguishes files of the same size and time.
 type identity struct{ device, inode uint64 }
 
 func identityOf(info fs.FileInfo) identity {

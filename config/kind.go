@@ -19,19 +19,19 @@ import (
 
 // kind is how values of a type are written.
 type kind[T any] struct {
-	read    func(text string) (T, error)   // errors go on where the text was quoted: "must be …"
-	write   func(T) string                 // as the file would have it; nil where that is what was said
-	resolve func(value T, folder string) T // makes it absolute; nil where nothing is relative
-	shape   schema                         // as editors know it
-	words   string                         // the same for people
-	keep    bool                           // also a wrong value is kept, so that what refers to it is no second fault
-	secret  bool                           // a wrong value may be a key: it is not shown
+	read    func(text string) (T, error)   // errors continue a sentence that began with the quoted text: "must be …"
+	write   func(T) string                 // as in the file; nil if that is the text that was read
+	resolve func(value T, folder string) T // makes it absolute; nil if it is never relative
+	shape   schema                         // for editors
+	words   string                         // for people
+	keep    bool                           // keeps an invalid value too, so that references to it are not faults as well
+	secret  bool                           // an invalid value may be a key: it is not shown
 }
 
-// must is the error of a value that is not what it must be.
+// must is the error of an invalid value: "must be …".
 func must(what string) error { return errors.New("must be " + what) }
 
-// text fits a pattern; wanted says what it is.
+// text is a string that matches a pattern; wanted describes it.
 func text[T ~string](pattern *regexp.Regexp, wanted string) kind[T] {
 	return kind[T]{
 		read: func(s string) (T, error) {
@@ -85,7 +85,7 @@ func parseModel(s string) (gateway.Model, error) {
 	case s == "" || len(s) > maxModelBytes:
 		return m, must(fmt.Sprintf("1 to %d bytes long, as every model id", maxModelBytes))
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) || strings.TrimSpace(s) != s:
-		return m, errors.New("must hold no control characters, and no white space at its ends")
+		return m, errors.New("must not contain control characters, or begin or end with white space")
 	}
 	return m, nil
 }
@@ -109,7 +109,7 @@ func parseAddress(s string) (string, error) {
 	return ip.String(), nil
 }
 
-// choice is one of a few values, by their names.
+// choice is one of a few values, written as their names.
 func choice[T interface {
 	~uint8
 	String() string
@@ -132,7 +132,7 @@ func choice[T interface {
 	}
 }
 
-// promptMode is a choice that may also be switched on and off.
+// promptMode is a choice that may also be written as true or false.
 func promptMode() kind[PromptMode] {
 	mode := choice(PromptsOff, PromptPreviews, FullPrompts)
 	named := mode.read
@@ -165,7 +165,7 @@ func duration(low, high time.Duration) kind[time.Duration] {
 	}
 }
 
-// brief is a duration without the zeros behind it.
+// brief writes a duration without trailing zero units.
 func brief(d time.Duration) string {
 	text := d.String()
 	for _, rest := range []string{"m0s", "h0m"} {
@@ -247,7 +247,7 @@ func parseDollars(s string) (gateway.Money, bool) {
 
 const maxExpression = 1000 // bytes
 
-// expression is a regular expression, which takes a time that is linear in the text.
+// expression is a regular expression, in RE2's syntax so that it takes linear time.
 func expression() kind[Expression] {
 	one, most := 1, maxExpression
 	return kind[Expression]{read: parseExpression, shape: schema{Type: types{"string"}, MinLength: &one, MaxLength: &most}, words: "regular expression"}
@@ -302,7 +302,7 @@ func path() kind[string] {
 }
 
 // database is the path of a SQLite file. SQLite's name for a database in memory is
-// refused: it would be lost with the process that should keep it.
+// refused, because that would be lost when the process dies.
 // Source: https://www.sqlite.org/inmemorydb.html
 func database() kind[string] {
 	file := path()
@@ -329,13 +329,13 @@ func baseURL() kind[*url.URL] {
 
 const anyOrigin = "*"
 
-// nullOrigin is what browsers send for pages that have none, such as files: any page can make
-// itself one.
+// nullOrigin is what browsers send for pages without an origin, such as files. Any page can
+// give itself this origin.
 const nullOrigin = "null"
 
 // webOrigin is an origin as browsers send it, or "*" for any. Pages in apps and extensions have
-// schemes of their own (app, capacitor, chrome-extension, tauri, vscode-webview and others), and
-// those of files and sandboxes the origin "null".
+// their own schemes (app, capacitor, chrome-extension, tauri, vscode-webview and others); those
+// of files and sandboxes have the origin "null".
 // Source: https://fetch.spec.whatwg.org/#origin-header
 func webOrigin() kind[string] {
 	return kind[string]{read: parseOrigin, shape: schema{Type: types{"string"}, Pattern: `^(\*|null|[a-z][a-z0-9+.-]*://[^/@?#A-Z]+)$`}, words: "origin", keep: true}

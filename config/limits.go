@@ -27,7 +27,7 @@ func (s LimitService) String() string {
 	return "grpc://" + s.Address
 }
 
-// limitSettings are what requests are held to, as the file has it.
+// limitSettings are the settings of request limits, as in the file.
 type limitSettings struct {
 	perMinute int64
 	inFlight  int64
@@ -68,7 +68,7 @@ func (d *document) requestLimits() []field {
 	}
 }
 
-// failMode is whether failures close what they concern.
+// failMode reads "closed" as true.
 func failMode() kind[bool] {
 	return kind[bool]{
 		read: func(s string) (bool, error) {
@@ -126,10 +126,10 @@ func parseListenAddress(s string) (string, error) {
 	return s, nil
 }
 
-// byKeyPerMinute is the rule that has a setting of its own.
+// byKeyPerMinute is the rule of requests_per_minute.
 var byKeyPerMinute = gateway.LimitRule{By: gateway.ByKey, Of: gateway.Requests, Per: gateway.PerMinute}
 
-// checkRules refuses rules that count nothing, or both, and those that are there twice.
+// checkRules refuses rules with neither or both of requests and tokens, and repeated ones.
 func (r *reader) checkRules(d *document) {
 	seen := map[gateway.LimitRule]place{byKeyPerMinute: {}}
 	for _, l := range d.limitSettings.rules {
@@ -146,15 +146,15 @@ func (r *reader) checkRules(d *document) {
 		first, twice := seen[l.LimitRule]
 		switch {
 		case l.LimitRule == byKeyPerMinute:
-			r.fault(at, "is what `limits.requests_per_minute` sets: use that")
+			r.fault(at, "is the rule that `limits.requests_per_minute` sets: use that")
 		case twice:
-			r.fault(at, "is the same rule as another one, at %s", r.source(first))
+			r.fault(at, "is the same rule as the one at %s", r.source(first))
 		}
 		seen[l.LimitRule] = at
 	}
 }
 
-// requestLimits are those that the document sets.
+// requestLimits returns the limits that the document sets.
 func (r *reader) requestLimits(d *document) gateway.Limits {
 	limits, said := d.Limits, d.limitSettings
 	if said.perMinute > 0 {

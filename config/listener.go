@@ -2,21 +2,21 @@ package config
 
 import "net"
 
-// Listener is where a gateway listens.
+// Listener is the address at which a gateway listens.
 type Listener struct {
 	Bind  string // an IP address
 	Port  int
 	HTTPS bool
 }
 
-// Listener is where a gateway of this configuration listens.
+// Listener returns the address at which a gateway of this configuration listens.
 func (c Config) Listener() Listener { return Listener{c.Bind, c.Port, c.TLS != (TLS{})} }
 
-// IsLocal reports whether only this machine reaches a gateway of this configuration.
+// IsLocal reports whether only this machine can reach a gateway of this configuration.
 func (c Config) IsLocal() bool { return net.ParseIP(c.Bind).IsLoopback() }
 
-// FindListener returns where a gateway of a configuration listens, with the defaults for
-// what cannot be read, and all faults of the configuration, for which it reads no key.
+// FindListener returns the address at which a gateway listens, with defaults for what cannot
+// be read, and all faults of the configuration. It reads no keys.
 func FindListener(path string, getenv func(string) string) (Listener, error) {
 	r := newReader(path, getenv)
 	r.keyless = true

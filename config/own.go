@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// checkOwn refuses a backend that is this gateway itself: each request would come back to it
-// until something breaks, and each time be recorded as a new one.
+// checkOwn refuses a backend that is this gateway itself: each request would come back until
+// something breaks, and would be recorded each time.
 func (r *reader) checkOwn(d *document, b *backend) {
 	if u := b.BaseURL; u != nil && portOf(u) == d.Port && d.Port != 0 && listensAt(d.Bind, strings.TrimSuffix(u.Hostname(), ".")) {
-		r.fault(r.said[&b.BaseURL].place, "%q is where this gateway itself listens: its requests would come back to it; name the provider's address, or set PORT to another", u)
+		r.fault(r.said[&b.BaseURL].place, "%q is this gateway's own address, so its requests would come back to it: name the provider's address, or set another PORT", u)
 	}
 }
 
@@ -24,8 +24,8 @@ func portOf(u *url.URL) int {
 	return port
 }
 
-// listensAt reports whether who listens at an address is reached at a host. Names other than
-// localhost are not looked up: a circle through one of them is ended when a request comes back.
+// listensAt reports whether a listener at an address can be reached under a host. Names other
+// than localhost are not looked up: a loop through one of them is ended by its first request.
 func listensAt(bind, host string) bool {
 	at, err := netip.ParseAddr(bind)
 	if err != nil {

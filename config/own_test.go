@@ -46,7 +46,7 @@ func TestTheGatewayIsNoBackendOfItsOwn(t *testing.T) {
 		for _, env := range [][]string{{"AI_GATEWAY_UPSTREAM", c.upstream}, {"AI_GATEWAY_MODEL_ROUTES", "m:" + c.upstream}} {
 			values := map[string]string{"AI_GATEWAY_BIND": c.bind, env[0]: env[1]}
 			_, err := Load("", func(name string) string { return values[name] })
-			if refused := err != nil && strings.Contains(err.Error(), "is where this gateway itself listens"); refused != c.refused || !refused && err != nil {
+			if refused := err != nil && strings.Contains(err.Error(), "is this gateway's own address"); refused != c.refused || !refused && err != nil {
 				t.Errorf("%s at %s: %v", env, c.bind, err)
 			}
 		}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// origin says who said something.
+// origin is the kind of source that a value comes from.
 type origin uint8
 
 const (
@@ -18,12 +18,12 @@ const (
 	inVariable
 )
 
-// place is where something was said.
+// place is where a value was found.
 type place struct {
 	from         origin
-	line, column int    // in the file; 0 for the file as a whole
-	path         string // in the file, "models[0].backends[1]"; "" for the whole
-	variable     string // of the environment, with what people need to find it there
+	line, column int    // in the file; 0 for the whole file
+	path         string // in the file, "models[0].backends[1]"; "" for the whole file
+	variable     string // of the environment, with a number of the entry in a list
 }
 
 // below is the place of something that is part of what is at p.
@@ -35,18 +35,18 @@ func (p place) below(part string) place {
 	return p
 }
 
-// mention is what was said and where.
+// mention is a value's text and its place.
 type mention struct {
 	place
 	text string
 }
 
-// isSaid reports whether anybody said it, a default included.
+// isSaid reports whether there is a value, be it a default.
 func (m mention) isSaid() bool { return m.from != nobody }
 
 func inEnvironment(variable string) place { return place{from: inVariable, variable: variable} }
 
-// source says for people where a value comes from.
+// source describes where a value comes from.
 func (r *reader) source(p place) string {
 	switch p.from {
 	case inFile:
@@ -63,14 +63,14 @@ type fault struct {
 	text string
 }
 
-// maxFaults is how many faults are reported: more help nobody.
+// maxFaults is how many faults are reported.
 const maxFaults = 100
 
 func (r *reader) fault(at place, format string, args ...any) {
 	r.faults = append(r.faults, fault{at, fmt.Sprintf(format, args...)})
 }
 
-// err is every fault, a line each, in the order of the file, then of the environment.
+// err returns all faults, one on each line: those of the file in its order, then those of the environment.
 func (r *reader) err() error {
 	if len(r.faults) == 0 {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// PromptMode says what is kept of prompts and answers.
+// PromptMode says how much of prompts and answers is kept.
 type PromptMode uint8
 
 // The modes of the prompt log.
@@ -22,34 +22,34 @@ const (
 // String returns the name used in the configuration.
 func (m PromptMode) String() string { return [...]string{"off", "preview", "full"}[m] }
 
-// PromptLog says what is kept of prompts and answers, and for how long.
+// PromptLog says how much of prompts and answers is kept, and for how long.
 type PromptLog struct {
 	Mode   PromptMode
-	Redact []Expression  // what they match is replaced
+	Redact []Expression  // whose matches are replaced
 	Keep   time.Duration // 0 keeps them
 }
 
-// Expression is a regular expression. Two are equal that are written alike.
+// Expression is a regular expression. Expressions with the same text are equal.
 type Expression struct{ *regexp.Regexp }
 
-// Equal reports whether another one is written alike.
+// Equal reports whether another expression has the same text.
 func (e Expression) Equal(other Expression) bool { return e.String() == other.String() }
 
 const (
 	previewRunes = 500
 	fullRunes    = 32_768
-	// margin is how much more is looked at than is kept, so that what is to be redacted is
-	// found although it is cut.
+	// margin is how many more characters are searched than kept, so that a secret is
+	// recognised although it is cut.
 	margin   = 16_384
 	redacted = "[redacted]"
 )
 
-// Runes is how many of a text's runes are kept.
+// Runes is how many runes of a text are kept.
 func (p PromptLog) Runes() int {
 	return [...]int{PromptsOff: 0, PromptPreviews: previewRunes, FullPrompts: fullRunes}[p.Mode]
 }
 
-// Look is how many runes Clean wants of a text.
+// Look is how many runes of a text Clean needs.
 func (p PromptLog) Look() int {
 	if p.Mode == PromptsOff {
 		return 0
@@ -60,9 +60,9 @@ func (p PromptLog) Look() int {
 	return p.Runes() + margin
 }
 
-// Clean replaces what is to be redacted in a text of Look runes, and cuts it to Runes.
-// What begins behind the first Runes of the text itself is never kept: a match shortens
-// it, and what moves up may be half of another one.
+// Clean redacts a text of Look runes and cuts it to Runes. Nothing after the first Runes of
+// the original text is kept: where a replacement shortens the text, what moves up may be half
+// of another secret.
 func (p PromptLog) Clean(text string) string {
 	if len(p.Redact) == 0 {
 		return text
@@ -94,8 +94,8 @@ func (p PromptLog) Clean(text string) string {
 	return kept
 }
 
-// matches are where what is to be redacted begins and ends, the earliest first, and of
-// those that begin together the longest.
+// matches returns where secrets begin and end, in order, the longest first of those that
+// begin at the same place.
 func (p PromptLog) matches(text string) [][]int {
 	var all [][]int
 	for _, expression := range p.Redact {
@@ -105,7 +105,7 @@ func (p PromptLog) matches(text string) [][]int {
 	return all
 }
 
-// runes is how many bytes a text's first n runes have.
+// runes returns the number of bytes of a text's first n runes.
 func runes(text string, n int) int {
 	end := 0
 	for ; n > 0 && end < len(text); n-- {

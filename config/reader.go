@@ -16,15 +16,15 @@ import (
 // reader reads one configuration and collects its faults.
 type reader struct {
 	getenv func(string) string
-	file   string // as it was named; "" for the environment alone
+	file   string // as it was named; "" for none
 	text   []byte // of the file
 	folder string // of the file, to which the paths in it are relative
 	files  Files
 	values int             // of the file, read so far
-	said   map[any]mention // by the address of what was read, whatever its type
+	said   map[any]mention // by the address of the variable that was read into
 
-	guarded bool // with keyless: the admin's key is read all the same
-	keyless bool // keys are left where they are
+	guarded bool // with keyless: the admin's key is read nevertheless
+	keyless bool // keys are not read
 	faults  []fault
 }
 
@@ -32,21 +32,21 @@ func newReader(path string, getenv func(string) string) *reader {
 	return &reader{getenv: getenv, file: path, said: map[any]mention{}}
 }
 
-// say sets a value that no file holds.
+// say sets a value that is not from the file.
 func say[T any](r *reader, into *T, value T, text string, at place) {
 	*into = value
 	r.said[into] = mention{at, text}
 }
 
-// sayAlso says of a value what was said of another one, if anything was.
+// sayAlso gives a value the text and place of another one, if that has any.
 func sayAlso[T any](r *reader, into, as *T) {
 	if m := r.said[as]; m.isSaid() {
 		*into, r.said[into] = *as, m
 	}
 }
 
-// variable is the value of a variable without the space around it; an empty variable
-// is as good as none.
+// variable returns a variable's value without the space around it. An empty variable counts
+// as unset.
 func (r *reader) variable(name string) string { return strings.TrimSpace(r.getenv(name)) }
 
 // first returns the first variable that is set, and its value.
@@ -59,8 +59,8 @@ func (r *reader) first(names ...string) (name, text string) {
 	return "", ""
 }
 
-// content reads a file that the configuration is made from, and remembers how it looked
-// before.
+// content reads a file of the configuration. It remembers its appearance from before the
+// reading, so that no later change is missed.
 func (r *reader) content(path string) ([]byte, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -84,9 +84,9 @@ func readPlain(path string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
-		return nil, errors.New("it is a folder")
+		return nil, errors.New("is a folder")
 	case !info.Mode().IsRegular():
-		return nil, errors.New("it is not a regular file") // opening a pipe would block
+		return nil, errors.New("is not a regular file") // opening a pipe would block
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -95,12 +95,12 @@ func readPlain(path string) ([]byte, error) {
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if len(content) > maxFile {
-		return nil, fmt.Errorf("it is larger than %d MiB", maxFile>>20)
+		return nil, fmt.Errorf("is larger than %d MiB", maxFile>>20)
 	}
 	return content, err
 }
 
-// cause is an error of the file system without the path, which the message names anyway.
+// cause returns an error of the file system without its path, which the message has already.
 func cause(err error) error {
 	var at *fs.PathError
 	if errors.As(err, &at) {
@@ -109,14 +109,14 @@ func cause(err error) error {
 	return err
 }
 
-// key finds the key that a secret leads to, unless no key is wanted.
+// key reads the key that a secret names, unless the reader is keyless.
 func (r *reader) key(s *secret) {
 	if !r.keyless {
 		r.readKey(s)
 	}
 }
 
-// readKey finds the key that a secret leads to. No fault shows it.
+// readKey reads the key that a secret names. No fault shows it.
 func (r *reader) readKey(s *secret) {
 	at, text := r.said[&s.env].place, ""
 	switch {
@@ -141,12 +141,12 @@ func (r *reader) keyFile(s *secret) string {
 	case err != nil:
 		r.fault(r.said[&s.file].place, "%v", err)
 	case text == "":
-		r.fault(r.said[&s.file].place, "%q holds no key", s.file)
+		r.fault(r.said[&s.file].place, "%q contains no key", s.file)
 	}
 	return text
 }
 
-// label shows as much of a key as helps people to recognise it.
+// label returns the part of a key by which people can recognise it.
 func label(key string) string {
 	const start, end, shortest = 3, 4, 12
 	switch {
@@ -169,7 +169,7 @@ func (r *reader) authorities(path *string) string {
 	case err != nil:
 		r.fault(at.place, "%v", err)
 	case !x509.NewCertPool().AppendCertsFromPEM(content):
-		r.fault(at.place, "%q holds no certificate in PEM form", *path)
+		r.fault(at.place, "%q contains no certificate in PEM form", *path)
 	}
 	return string(content)
 }
@@ -192,7 +192,7 @@ func (r *reader) certificate(t *tlsFiles) (pair TLS) {
 		return TLS{}
 	}
 	if _, err := tls.X509KeyPair(chain, private); err != nil {
-		r.fault(r.said[t].place, "the certificate and the key are not usable together: %v", err)
+		r.fault(r.said[t].place, "the certificate and the key do not fit together: %v", err)
 	}
 	return TLS{string(chain), string(private)}
 }

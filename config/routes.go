@@ -11,7 +11,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Names of the backends that are not named after their address.
+// Names of the backends that are not in the file or a route.
 const (
 	UpstreamBackend = "upstream" // AI_GATEWAY_UPSTREAM
 	DemoBackend     = "demo"     // the built-in fake provider
@@ -20,8 +20,8 @@ const (
 // DemoModel is the id of the built-in model.
 const DemoModel gateway.Model = "demo"
 
-// isDemo reports whether nothing real is configured: no backend but the one that is
-// there by default, and no key for it.
+// isDemo reports whether nothing real is configured: only the default backend, and no key
+// for it.
 func (r *reader) isDemo(d *document) bool {
 	for _, b := range d.backends {
 		if r.said[b].from != byDefault || b.apiKey.value != "" {
@@ -45,7 +45,7 @@ func (d *document) routes() gateway.Routes {
 	return routes
 }
 
-// whole is the backend with what several of its fields say together.
+// whole returns the backend, with the values that several of its fields determine.
 func (b *backend) whole() gateway.Backend {
 	whole := b.Backend
 	whole.NoStreamUsage = !b.askForUsage
@@ -95,7 +95,7 @@ func (r *reader) tiers(said []*tier) (all []gateway.Tier) {
 	return all
 }
 
-// rates are those of the file; what it left out is as the input or the output.
+// rates are those of the file; missing ones are as the input or the output.
 func (r *reader) rates(said *gateway.Rates) gateway.Rates {
 	or := func(rate *gateway.Money, other gateway.Money) gateway.Money {
 		if r.said[rate].isSaid() {
@@ -118,9 +118,9 @@ type modelRoute struct {
 // maxName is the longest name of a backend, and ownName of one before its hash.
 const maxName, ownName = 63, 54
 
-// backendNames names each base URL after its host and path. Those that would share
-// a name, or whose name is taken or too long, have a hash of the URL behind it, so that
-// no name depends on the order of the routes: it is kept with the usage.
+// backendNames names each base URL after its host and path. If names would be equal, taken or
+// too long, a hash of the URL is appended: a name is stored with the usage, so it must not
+// depend on the order of the routes.
 func backendNames(models []modelRoute, taken map[string]bool) map[string]string {
 	names := map[string]string{}
 	claims := map[string]int{"": 1}
@@ -144,13 +144,13 @@ func backendNames(models []modelRoute, taken map[string]bool) map[string]string 
 
 var notInNames = regexp.MustCompile(`[^a-z0-9.]+`)
 
-// addressName is a base URL's host, port and path in [a-z0-9.-]; "" if none of them can be shown so.
+// addressName is a base URL's host, port and path in [a-z0-9.-]; "" if none of them has such characters.
 func addressName(base *url.URL) string {
 	return strings.Trim(notInNames.ReplaceAllString(strings.ToLower(base.Host+base.Path), "-"), "-")
 }
 
-// RoutesWithDemo are the routes and, where nothing real is configured, the
-// built-in model, which is served at the given Unix socket.
+// RoutesWithDemo returns the routes and, if nothing real is configured, the built-in model,
+// which is served at the given Unix socket.
 func (c Config) RoutesWithDemo(socket string) gateway.Routes {
 	routes := c.Routes
 	if !c.Demo {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// schema is a JSON Schema, as far as the file needs one.
+// schema is a JSON Schema, with the keywords that the file needs.
 // Source: https://json-schema.org/draft/2020-12/schema
 type schema struct {
 	Dialect     string             `json:"$schema,omitempty"`

@@ -77,7 +77,7 @@ type backend struct {
 	headers       []*header
 }
 
-// Names of backends are also those of Envoy's clusters, and columns of the usage.
+// Backends' names also name Envoy's clusters and are stored with the usage.
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
 func backendName() kind[string] {
@@ -110,7 +110,7 @@ func (b *backend) group() group {
 	}}
 }
 
-// header is one that calls of a backend have.
+// header is added to the calls of a backend.
 type header struct {
 	name   string
 	text   string
@@ -132,7 +132,7 @@ func (h *header) group() group {
 
 type secret struct {
 	env, file string
-	value     string // what they lead to; never shown
+	value     string // what they contain; never shown
 }
 
 var variablePattern = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)

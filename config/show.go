@@ -9,8 +9,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Show is the effective configuration as a file that says the same, each value with
-// its source as a comment. Keys are not in it, only where they are read from.
+// Show returns the effective configuration as a configuration file, each value with its
+// source as a comment. It has no keys, only the places where they are read from.
 func Show(path string, getenv func(string) string) ([]byte, error) {
 	r := newReader(path, getenv)
 	d := r.load()
@@ -26,7 +26,7 @@ func Show(path string, getenv func(string) string) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// remarks are what no value shows.
+// remarks are facts that no single value shows.
 func (r *reader) remarks(d *document) []string {
 	var remarks []string
 	if r.isDemo(d) {
@@ -38,7 +38,7 @@ func (r *reader) remarks(d *document) []string {
 	return remarks
 }
 
-// node is a value with its source; nil for one that there is not.
+// node is a value with its source; nil if there is no value.
 func (r *reader) node(f field) *yaml.Node {
 	switch into := f.into.(type) {
 	case single:

@@ -7,7 +7,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Storage says where usage is kept.
+// Storage says where usage is stored.
 func (c Config) Storage() string {
 	switch {
 	case c.DatabaseURL != "":
@@ -18,7 +18,7 @@ func (c Config) Storage() string {
 	return "in-memory (set DATABASE_PATH for persistence)"
 }
 
-// Summary lists, a line each, what is configured. It holds no secret.
+// Summary describes the configuration in a few lines without secrets.
 func (c Config) Summary() string {
 	var b strings.Builder
 	b.WriteString("Models:\n")
@@ -30,8 +30,8 @@ func (c Config) Summary() string {
 	return b.String()
 }
 
-// NeedsKey reports whether everybody needs a gateway key, whatever the store holds. Once it
-// holds one, they do in any case.
+// NeedsKey reports whether everybody needs a gateway key even while the store has none. Once
+// it has one, everybody does.
 func (c Config) NeedsKey() bool { return c.AdminKey != "" || !c.IsLocal() && !c.Open }
 
 // access says who may use the gateway.

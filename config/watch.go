@@ -8,23 +8,21 @@ import (
 	"time"
 )
 
-// watchEvery is how often files are looked at. A change counts once it has stood for
-// as long, so that a file that is being written is not read in its middle.
+// watchEvery is how often files are looked at. A change counts once it has lasted that long,
+// so that a file is not read while it is being written.
 const watchEvery = 200 * time.Millisecond
 
-// Files are those that a configuration was read from, also one that was refused, by
-// absolute path: as they looked just before, so that no later change goes unseen.
+// Files are those that a configuration was read from, even a refused one, by absolute path,
+// with their appearance from before the reading, so that no later change is missed.
 type Files map[string]appearance
 
-// Watch calls changed after any of the files has become another one than was read:
-// written in place, replaced by rename, or by a swap of the links that lead to it, as
-// Kubernetes does. read is asked at every look, as a changed file may name others;
-// changed reads them anew. While it returns false, it is called again. Watch ends with
-// ctx.
+// Watch calls changed after any of the files has changed: written in place, replaced by
+// rename, or by a swap of the links that lead to it, as Kubernetes does. It calls read at
+// every look, as a changed file may name others; changed reads the files again. While changed
+// returns false, it is called again. Watch ends with ctx.
 //
-// It looks at the files instead of asking the system to tell: notifications are lost
-// when a folder is replaced, and do not exist on network file systems. A look costs a
-// few microseconds a file.
+// It polls, because notifications are lost when a folder is replaced and do not exist on
+// network file systems. A look takes a few microseconds a file.
 func Watch(ctx context.Context, read func() Files, changed func() (done bool)) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -55,7 +53,7 @@ func (f Files) look() Files {
 	return now
 }
 
-// appearance is what tells one state of a file from another.
+// appearance distinguishes states of a file.
 type appearance struct {
 	exists  bool
 	size    int64

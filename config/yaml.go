@@ -15,8 +15,8 @@ import (
 
 const (
 	maxFile = 4 << 20 // bytes of a file that is read
-	// maxValues bounds what a file may hold once its aliases are followed: each of a
-	// few hundred thousand aliases may stand for as much as all the rest of the file.
+	// maxValues bounds the values of a file with its aliases followed: each of a few hundred
+	// thousand aliases may stand for as much as the rest of the file.
 	maxValues = 1 << 20
 )
 
@@ -30,7 +30,7 @@ func (r *reader) readFile(d *document) {
 	}
 	content, err := r.content(path)
 	switch {
-	case r.text != nil: // what the file holds now does not matter
+	case r.text != nil: // the file's present content does not matter
 	case err != nil:
 		r.fault(whole, "%v", err)
 		return
@@ -62,7 +62,7 @@ func (r *reader) parse(content []byte, at place) *yaml.Node {
 	switch err := loader.Load(&second); {
 	case err == nil:
 		at.line, at.column = second.Line, second.Column
-		r.fault(at, "a second document begins here: a file holds one")
+		r.fault(at, "a second document begins here: a file must have one")
 		return nil
 	case !errors.Is(err, io.EOF):
 		r.misspelt(content, err)
@@ -82,7 +82,7 @@ func (r *reader) misspelt(content []byte, err error) {
 	at.line, at.column = load.Mark.Line, load.Mark.Column
 	switch begun := load.ContextMark; {
 	case tabAt(content, at):
-		r.fault(at, "a tab stands where YAML allows nothing but spaces")
+		r.fault(at, "has a tab where YAML only allows spaces")
 	case load.ContextMsg != "" && (begun.Line != at.line || begun.Column != at.column):
 		r.fault(at, "is not YAML: %s %s that begins at line %d", load.Message, load.ContextMsg, begun.Line)
 	default:
@@ -99,8 +99,8 @@ func tabAt(content []byte, at place) bool {
 	return at.column >= 1 && at.column <= len(line) && line[at.column-1] == '\t'
 }
 
-// read reads a value into what its field says. The place is that of what holds it;
-// its path is already the value's own.
+// read reads a value into its field. The place has the line of the group or list around it,
+// and already the path of the value itself.
 func (r *reader) read(n *yaml.Node, f field, at place) {
 	at.line, at.column = n.Line, n.Column
 	if n.Kind == yaml.AliasNode {
@@ -113,12 +113,12 @@ func (r *reader) read(n *yaml.Node, f field, at place) {
 	switch {
 	case r.values > maxValues:
 		if r.values == maxValues+1 {
-			r.fault(at, "from here on there are too many values: a file may hold %d, its aliases followed", maxValues)
+			r.fault(at, "from here on there are too many values: a file may have %d, with its aliases followed", maxValues)
 		}
 	case n.Style&yaml.TaggedStyle != 0:
-		r.fault(at, "must have no tag (%s)", n.Tag)
+		r.fault(at, "must not have a tag (%s)", n.Tag)
 	case n.Tag == "!!null":
-		r.fault(at, "has no value: give it one, or take the line out")
+		r.fault(at, "has no value: give it one, or remove the line")
 	default:
 		r.readInto(n, f, at)
 	}
@@ -152,10 +152,10 @@ func (r *reader) readSingle(n *yaml.Node, into single, f field, at place) {
 	into.resolve(r.folder)
 }
 
-// tagTypes are the types of JSON that YAML's tags stand for. A day is a text.
+// tagTypes are the types of JSON that YAML's tags stand for. A date counts as a string.
 var tagTypes = map[string]string{"!!str": "string", "!!timestamp": "string", "!!int": "integer", "!!float": "number", "!!bool": "boolean"}
 
-// wrongTag says what is wrong with a value that is written as one of another type.
+// wrongTag describes a value that is written as one of another type.
 func wrongTag(n *yaml.Node, wanted schema, words string) string {
 	found := tagTypes[n.Tag]
 	switch {
@@ -201,8 +201,8 @@ func (r *reader) readGroup(n *yaml.Node, into group, at place) {
 	r.checkPresence(into, first, at)
 }
 
-// checkPresence refuses a group without a field that it needs, or with two of which it
-// may have one.
+// checkPresence refuses a group without a required field, or with two fields of which only
+// one is allowed.
 func (r *reader) checkPresence(g group, there map[string]int, at place) {
 	for _, f := range g.fields {
 		if _, ok := there[f.name]; f.required && !ok {
@@ -217,7 +217,7 @@ func (r *reader) checkPresence(g group, there map[string]int, at place) {
 func (r *reader) readField(key, value *yaml.Node, fields []field, first map[string]int, at place) {
 	at.line, at.column = key.Line, key.Column
 	if key.Kind != yaml.ScalarNode {
-		r.fault(at, "must have the name of a field here, not %s", kindOf(key))
+		r.fault(at, "must be the name of a field, not %s", kindOf(key))
 		return
 	}
 	under := at.below(pathPart(key.Value))
@@ -227,7 +227,7 @@ func (r *reader) readField(key, value *yaml.Node, fields []field, first map[stri
 	case key.Tag == "!!merge":
 		r.fault(under, "merge keys are not supported: write the fields out")
 	case !ok:
-		r.fault(under, "is not a field%s", hint(key.Value, "there are", names(fields)))
+		r.fault(under, "is not a field%s", hint(key.Value, "fields are", names(fields)))
 	case twice:
 		r.fault(under, "is given twice, first at line %d", line)
 	default:
@@ -238,7 +238,7 @@ func (r *reader) readField(key, value *yaml.Node, fields []field, first map[stri
 
 var plainField = regexp.MustCompile(`^[A-Za-z0-9_.<-]{1,64}$`)
 
-// pathPart is a field's name in a path, quoted and cut where it is no plain one.
+// pathPart is a field's name in a path, quoted and shortened if it has unusual characters.
 func pathPart(name string) string {
 	if plainField.MatchString(name) {
 		return name
