@@ -94,7 +94,7 @@ func ownKey(c gateway.Credentials) (string, *gateway.Error) {
 	if c.Repeated != "" {
 		return "", errRepeated(c.Repeated)
 	}
-	if isOwn(withoutBearer(c.ProviderKey)) {
+	if strings.Contains(c.ProviderKey, gateway.GatewayKeyPrefix) {
 		return "", errOwnKeyForProvider
 	}
 	found := ""

@@ -158,6 +158,7 @@ func TestTheHeaderThatBeginsWithThePrefixDecides(t *testing.T) {
 		{"a provider's key alone", gateway.Credentials{ProviderKey: "sk-1"}, wrong},
 		{"where no key is allowed", gateway.Credentials{APIKey: one, ProviderKey: "sk-1"}, says{403, "provider_key_not_allowed"}},
 		{"for a provider", gateway.Credentials{APIKey: one, ProviderKey: two}, says{400, "invalid_provider_key"}},
+		{"for a provider, joined by a proxy", gateway.Credentials{APIKey: one, ProviderKey: "sk-1, " + two}, says{400, "invalid_provider_key"}},
 		{"for a provider as a bearer", gateway.Credentials{APIKey: one, ProviderKey: "Bearer " + two}, says{400, "invalid_provider_key"}},
 	} {
 		if got := b.ask(c.of); got != c.want {

@@ -182,7 +182,7 @@ func (c *Control) reload(ctx context.Context) (done bool) {
 	}
 	c.Log.Info("the changed configuration is in force")
 	if c.NeedsRestart(c.begun, c.now.Load().Config) {
-		c.Log.Warn("storage or the rate limit service is another one in the configuration: that takes effect when the gateway is started again")
+		c.Log.Warn("storage, the rate limit service, limits.envoy_memory or listen.drain_timeout is another one in the configuration: that takes effect when the gateway is started again")
 	}
 	return true
 }

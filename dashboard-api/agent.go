@@ -3,6 +3,7 @@ package dashboardapi
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -171,6 +172,9 @@ func (a Agent) health(r *http.Request) (any, error) {
 	}
 	if limits.Away != "" {
 		h.degrade("limits", awayText(limits))
+	}
+	if limits.Away == "" && limits.Use >= gateway.NearFull {
+		h.degrade("limits", fmt.Sprintf("%d %% of the counters are in use: without one, a request's limits cannot be asked", limits.Use))
 	}
 	if budgets.Away != "" {
 		h.degrade("budgets", "what is leased goes on, but no more can be: "+budgets.Away)

@@ -249,6 +249,8 @@ func TestHealthShowsWhatIsWrong(t *testing.T) {
 		"the limiter of who is closed then": {func(a *Agent) {
 			a.Limits = func() gateway.LimitStats { return gateway.LimitStats{Away: "refused", Closed: true} }
 		}, 200, []string{`"status":"degraded"`, `"limits":"requests are refused, as their limits cannot be asked: refused"`}},
+		"nearly all counters": {func(a *Agent) { a.Limits = func() gateway.LimitStats { return gateway.LimitStats{Use: 90} } }, 200,
+			[]string{`"status":"degraded"`, `"limits":"90 % of the counters are in use`}},
 		"the keys' store": {func(a *Agent) { a.KeysFault = func() error { return errors.New("no route") } }, 200,
 			[]string{`"status":"degraded"`, `"keys":"no route"`}},
 		"the keys": {func(a *Agent) { a.KeysLoaded = func() bool { return false } }, 503, []string{`"status":"unavailable"`, `"keys":"not read yet`}},

@@ -85,14 +85,23 @@ func (e Entry) checkChange(r *http.Request) error {
 			Message: "The request body must be JSON. Send the header Content-Type: application/json."}
 	}
 	for _, origin := range r.Header.Values("Origin") {
-		from, err := url.Parse(origin)
-		own := err == nil && (from.Scheme == "http" || from.Scheme == "https") && strings.EqualFold(from.Host, r.Host)
-		if !own && (origin == "null" || !slices.Contains(e.Origins(), origin)) { // any page can have the origin null
+		if !isOwn(origin, r) && (origin == "null" || !slices.Contains(e.Origins(), origin)) { // any page can have the origin null
 			return &gateway.Error{Status: http.StatusForbidden, Type: "invalid_request_error", Code: "wrong_origin",
 				Message: "This page may not change anything here: it is of another origin than the gateway, and not in `cors.origins`."}
 		}
 	}
 	return nil
+}
+
+// isOwn reports whether an origin is the gateway's as the request reached it. What a page of plain
+// HTTP says on the way is whatever the network makes of it, so it changes nothing where the gateway
+// is reached by HTTPS. A proxy before the gateway may speak HTTPS where the gateway does not.
+func isOwn(origin string, r *http.Request) bool {
+	from, err := url.Parse(origin)
+	if err != nil || !strings.EqualFold(from.Host, r.Host) {
+		return false
+	}
+	return from.Scheme == "https" || from.Scheme == "http" && r.Header.Get("X-Forwarded-Proto") != "https"
 }
 
 // credentials are those of a request that Envoy has passed on.

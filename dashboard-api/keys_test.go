@@ -202,19 +202,21 @@ func TestAChangeNeedsJSONAndTheRightOrigin(t *testing.T) {
 			header []string
 			want   int
 		}{
-			"a form":             {[]string{"Content-Type", "application/x-www-form-urlencoded"}, 415},
-			"plain text":         {[]string{"Content-Type", "text/plain"}, 415},
-			"no type":            {[]string{"Content-Type", ""}, 415},
-			"a page elsewhere":   {[]string{"Origin", "https://evil.example"}, 403},
-			"a sandboxed page":   {[]string{"Origin", "null"}, 403},
-			"an app of our name": {[]string{"Origin", "app://example.com"}, 403},
-			"another port":       {[]string{"Origin", "http://example.com:81"}, 403},
-			"a name like ours":   {[]string{"Origin", "http://example.com.evil.example"}, 403},
-			"no origin at all":   {[]string{"Origin", ""}, 403},
-			"the gateway's own":  {[]string{"Origin", "http://example.com"}, 0},
-			"its own over HTTPS": {[]string{"Origin", "https://Example.com"}, 0},
-			"an allowed one":     {[]string{"Origin", "https://app.example.com"}, 0},
-			"JSON in UTF-8":      {[]string{"Content-Type", "application/json; charset=utf-8"}, 0},
+			"a form":                              {[]string{"Content-Type", "application/x-www-form-urlencoded"}, 415},
+			"plain text":                          {[]string{"Content-Type", "text/plain"}, 415},
+			"no type":                             {[]string{"Content-Type", ""}, 415},
+			"a page elsewhere":                    {[]string{"Origin", "https://evil.example"}, 403},
+			"a sandboxed page":                    {[]string{"Origin", "null"}, 403},
+			"an app of our name":                  {[]string{"Origin", "app://example.com"}, 403},
+			"another port":                        {[]string{"Origin", "http://example.com:81"}, 403},
+			"a name like ours":                    {[]string{"Origin", "http://example.com.evil.example"}, 403},
+			"no origin at all":                    {[]string{"Origin", ""}, 403},
+			"the gateway's own":                   {[]string{"Origin", "http://example.com"}, 0},
+			"its own by HTTPS":                    {[]string{"Origin", "https://example.com", "X-Forwarded-Proto", "https"}, 0},
+			"its name by HTTP, where it is HTTPS": {[]string{"Origin", "http://example.com", "X-Forwarded-Proto", "https"}, 403},
+			"its own over HTTPS":                  {[]string{"Origin", "https://Example.com"}, 0},
+			"an allowed one":                      {[]string{"Origin", "https://app.example.com"}, 0},
+			"JSON in UTF-8":                       {[]string{"Content-Type", "application/json; charset=utf-8"}, 0},
 		} {
 			h, i := closed()
 			w := call(h, e.Method, url, "admin", `{"key":"agw_admin"}`, c.header...)

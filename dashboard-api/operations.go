@@ -1,6 +1,7 @@
 package dashboardapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -91,17 +92,10 @@ const (
 
 // ServeHTTP answers a request that it takes, if the caller may ask.
 func (o *operations) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	for _, e := range o.all {
-		if _, ok := e.match(r.URL.Path); !ok || !slices.Contains(e.methods(), r.Method) {
-			continue
-		}
-		admitted, err := o.a.Entry.admit(r, e)
-		if err != nil {
-			handler{log: o.a.Log}.refuse(w, r, err)
-			return
-		}
-		r = admitted
-		break
+	r, err := o.admit(r)
+	if err != nil {
+		handler{log: o.a.Log}.refuse(w, r, err)
+		return
 	}
 	timeout := answerTimeout
 	if r.URL.Path == livePath {
@@ -112,6 +106,18 @@ func (o *operations) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	o.mux.ServeHTTP(w, r.WithContext(context.WithValue(ctx, requestKey{}, r)))
+}
+
+// admit returns the request with its caller, unless that one may not ask this. What is no endpoint
+// is for nobody.
+func (o *operations) admit(r *http.Request) (*http.Request, error) {
+	for _, e := range o.all {
+		if _, ok := e.match(r.URL.Path); ok && slices.Contains(e.methods(), r.Method) {
+			admitted, err := o.a.Entry.admit(r, e)
+			return cmp.Or(admitted, r), err
+		}
+	}
+	return r, notFound("unknown_url", "", "There is nothing at this URL.")
 }
 
 // requestKey is where an operation's context has its request.

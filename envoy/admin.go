@@ -19,10 +19,11 @@ const (
 // Admin asks Envoy's admin interface.
 type Admin struct{ client *http.Client }
 
-// NewAdmin asks at a Unix socket.
+// NewAdmin asks at a Unix socket. It keeps its connection, so that it is answered also where Envoy
+// may open no more files.
 func NewAdmin(socket string) Admin {
 	return Admin{&http.Client{Timeout: adminTimeout, Transport: &http.Transport{
-		DisableKeepAlives: true,
+		MaxIdleConnsPerHost: 1,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		},

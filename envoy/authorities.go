@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -16,20 +17,32 @@ var authorityFiles = []string{
 	"/etc/ssl/cert.pem",                  // Alpine, macOS
 }
 
-// Authorities is the bundle that providers' certificates are checked with.
-// SSL_CERT_FILE names another one, as for OpenSSL and Go.
+// ErrNoAuthorities says that the system has no bundle of trusted certificate authorities.
+var ErrNoAuthorities = errors.New("no bundle of trusted certificate authorities: looked at " + strings.Join(authorityFiles, ", ") +
+	"; install your system's ca-certificates or set SSL_CERT_FILE")
+
+// Authorities is the path of the bundle that providers' certificates are checked with; ErrNoAuthorities
+// if there is none. SSL_CERT_FILE names another one, as for OpenSSL and Go. Their SSL_CERT_DIR is
+// not looked at: Envoy reads one file.
 func Authorities(getenv func(string) string) (string, error) {
 	if path := getenv("SSL_CERT_FILE"); path != "" {
-		if _, err := os.Stat(path); err != nil {
-			return "", fmt.Errorf("looking at SSL_CERT_FILE: %w: set it to a PEM bundle, or unset it", err)
+		if err := checkBundle(path); err != nil {
+			return "", fmt.Errorf("reading SSL_CERT_FILE: %w: set it to a PEM bundle, or unset it", err)
 		}
 		return path, nil
 	}
 	for _, path := range authorityFiles {
-		if _, err := os.Stat(path); err == nil {
+		if checkBundle(path) == nil {
 			return path, nil
 		}
 	}
-	return "", errors.New("no bundle of trusted certificate authorities: looked at " + strings.Join(authorityFiles, ", ") +
-		"; install your system's ca-certificates or set SSL_CERT_FILE")
+	return "", ErrNoAuthorities
+}
+
+func checkBundle(path string) error {
+	text, err := os.ReadFile(path)
+	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
+		err = fmt.Errorf("%q holds no certificate", path)
+	}
+	return err
 }

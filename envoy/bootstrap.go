@@ -29,7 +29,7 @@ type Bootstrap struct {
 	AdminSocket    string // Unix socket of the admin interface; never TCP
 	XDSSocket      string // Unix socket of the xDS server
 	MaxHeapBytes   int64  // from 95 % of it on, new requests are answered with 503
-	MaxConnections int    // of clients
+	MaxConnections int    // of clients; see Connections
 }
 
 // YAML renders the bootstrap configuration.

@@ -49,7 +49,11 @@ type LimitStats struct {
 	Lost    int64  // tokens that could not be charged
 	Waiting int    // charges that are still to be told to the service
 	Counts  int    // counters in memory
+	Use     int    // percent of the counters that one period may have, of the fullest one
 }
+
+// NearFull is the percentage of counters from which on operators are warned.
+const NearFull = 90
 
 // BudgetStats are how the budgets are doing.
 type BudgetStats struct {

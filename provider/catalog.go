@@ -39,8 +39,9 @@ type Catalog struct {
 	now    func() time.Time
 	log    *slog.Logger
 
-	mu    sync.Mutex
-	lists map[listKey]*modelList
+	mu     sync.Mutex
+	lists  map[listKey]*modelList
+	warned map[string]time.Time // of a backend, by name
 }
 
 // listKey is of whom, and with which key, a list is.
@@ -58,7 +59,7 @@ type modelList struct {
 
 // NewCatalog asks with the client that is made for a backend.
 func NewCatalog(client func(gateway.Backend) *http.Client, now func() time.Time, log *slog.Logger) *Catalog {
-	return &Catalog{client: client, now: now, log: log, lists: map[listKey]*modelList{}}
+	return &Catalog{client: client, now: now, log: log, lists: map[listKey]*modelList{}, warned: map[string]time.Time{}}
 }
 
 // Models are those that a backend lists for a caller with that Authorization of a client's own,
@@ -84,13 +85,24 @@ func (c *Catalog) Models(ctx context.Context, b gateway.Backend, authorization s
 		return list.models // who asked has left: that says nothing of the backend
 	}
 	if err != nil && !list.failed {
-		c.log.Warn("a backend does not list its models; /v1/models shows those of the configuration, and what it listed before", "backend", b.Name, "error", err)
+		c.warn(b, err)
 	}
 	list.asked, list.failed = c.now(), err != nil
 	if err == nil {
 		list.models = models
 	}
 	return list.models
+}
+
+// warn says that a backend gives no list, once in a while: with a made-up key for each request,
+// anybody could fill the log.
+func (c *Catalog) warn(b gateway.Backend, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := c.now(); now.Sub(c.warned[b.Name]) >= listKept {
+		c.warned[b.Name] = now
+		c.log.Warn("a backend does not list its models; /v1/models shows those of the configuration, and what it listed before", "backend", b.Name, "error", err)
+	}
 }
 
 // credentialFor is the header with the key that a backend is called with.

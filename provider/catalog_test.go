@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -55,6 +56,25 @@ func ids(models []gateway.ListedModel) (all []string) {
 		all = append(all, string(m.ID))
 	}
 	return all
+}
+
+func TestMadeUpKeysDoNotFillTheLog(t *testing.T) {
+	_, b := listing(t, func(w http.ResponseWriter, _ string) { w.WriteHeader(http.StatusUnauthorized) })
+	b.Credential = gateway.ClientFirst
+	var lines bytes.Buffer
+	c := &clock{time.Unix(1000, 0)}
+	catalog := NewCatalog(func(gateway.Backend) *http.Client { return http.DefaultClient }, c.now, slog.New(slog.NewTextHandler(&lines, nil)))
+	for i := range 10 {
+		catalog.Models(t.Context(), b, fmt.Sprintf("Bearer made-up-%d", i))
+	}
+	if n := bytes.Count(lines.Bytes(), []byte("\n")); n != 1 {
+		t.Errorf("%d lines:\n%s", n, &lines)
+	}
+	c.at = c.at.Add(listKept)
+	catalog.Models(t.Context(), b, "Bearer another")
+	if n := bytes.Count(lines.Bytes(), []byte("\n")); n != 2 {
+		t.Errorf("later there are %d lines:\n%s", n, &lines)
+	}
 }
 
 func TestABackendIsAskedWithTheKeyThatItIsCalledWithAndNobodyElseSeesTheList(t *testing.T) {

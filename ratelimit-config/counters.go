@@ -3,6 +3,7 @@ package ratelimitconfig
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -11,6 +12,8 @@ import (
 	"github.com/envoyproxy/ratelimit/src/config"
 	"github.com/envoyproxy/ratelimit/src/limiter"
 	"github.com/envoyproxy/ratelimit/src/utils"
+
+	"ai-gateway/gateway"
 )
 
 // counters count in memory for envoyproxy/ratelimit's limiter, whose own caches need Redis
@@ -37,6 +40,9 @@ type counter struct{ rule, subject string }
 // maxCounts bounds the memory, to about 100 MB a length of period: clients choose the names
 // of the models that they ask for.
 const maxCounts = 1 << 20
+
+// watchEvery is how often the counts are compared with their bound.
+const watchEvery = time.Second
 
 var errFull = errors.New("the limits count as many subjects as memory is given to")
 
@@ -98,6 +104,39 @@ func (c *counters) charge(of counter, length time.Duration, hits int64) error {
 	}
 	p.hits[of] += uint64(max(hits, 0))
 	return nil
+}
+
+// use is how many percent of its counts the period has that has most.
+func (c *counters) use() (percent int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for seconds, p := range c.periods {
+		if p.number >= c.UnixNow()/seconds { // else it is over
+			percent = max(percent, 100*len(p.hits)/c.most)
+		}
+	}
+	return percent
+}
+
+// watch says when the counts come near their bound, and when they are away from it again.
+func (c *counters) watch(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for told := false; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		near := c.use() >= gateway.NearFull
+		switch {
+		case near && !told:
+			log.Warn("the counters of limits are nearly all in use; without one, a request's limits cannot be asked", "most", c.most)
+		case told && !near:
+			log.Info("the counters of limits are not nearly all in use any more")
+		}
+		told = near
+	}
 }
 
 // len is how many counts are kept.

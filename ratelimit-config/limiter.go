@@ -71,7 +71,7 @@ func (l *Limiter) Blocks() bool { return l.remote != nil }
 // Run charges what is settled until ctx ends, and then what is still waiting.
 func (l *Limiter) Run(ctx context.Context) error {
 	if l.remote == nil {
-		<-ctx.Done()
+		l.memory.watch(ctx, l.c.Log)
 		return nil
 	}
 	return l.remote.run(ctx)

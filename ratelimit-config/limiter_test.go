@@ -1,6 +1,8 @@
 package ratelimitconfig
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	rlsconfig "github.com/envoyproxy/go-control-plane/ratelimit/config/ratelimit/v3"
@@ -340,6 +343,37 @@ func TestFullCountersAreALimiterThatIsAway(t *testing.T) {
 	if e := refusal(t, l, gateway.LimitedRequest{Model: "20"}); e.Status != http.StatusServiceUnavailable {
 		t.Errorf("%+v", e)
 	}
+}
+
+func TestCountersThatAreNearlyAllInUseAreToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines bytes.Buffer
+		l, err := New(Config{Now: time.Now, Log: slog.New(slog.NewTextHandler(&lines, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		use(t, l, rules(limit(gateway.ByModel, gateway.Requests, gateway.PerMinute, 1)))
+		l.memory.most = 10
+		ctx, stop := context.WithCancel(t.Context())
+		go l.Run(ctx)
+		for i := range 9 {
+			admit(t, l, gateway.LimitedRequest{Model: gateway.Model(fmt.Sprint(i))})
+			time.Sleep(watchEvery)
+		}
+		if got := l.Stats().Use; got != 90 {
+			t.Errorf("%d %% are in use", got)
+		}
+		time.Sleep(5 * watchEvery)
+		if text := lines.String(); strings.Count(text, "nearly all in use") != 1 {
+			t.Errorf("the lines are\n%s", text)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if text := lines.String(); l.Stats().Use != 0 || !strings.Contains(text, "not nearly all in use any more") {
+			t.Errorf("after the period %d %% are in use, and the lines are\n%s", l.Stats().Use, text)
+		}
+		stop()
+	})
 }
 
 func TestWhatEarlierProcessesCountedIsRestored(t *testing.T) {

@@ -35,7 +35,7 @@ func (l *Limiter) Stats() gateway.LimitStats {
 	}
 	l.missed.mu.Unlock()
 	if l.memory != nil {
-		s.Counts = l.memory.len()
+		s.Counts, s.Use = l.memory.len(), l.memory.use()
 		return s
 	}
 	s.Lost, s.Waiting = l.remote.lost.Load(), int(l.remote.pending.Load())

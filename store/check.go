@@ -27,9 +27,8 @@ func Check(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	const known = `SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'goose_db_version'`
-	if err := errors.Join(checkTables(ctx, db, goose.DialectSQLite3, known), db.Close()); err != nil {
-		return fmt.Errorf("trying the store %q: %w", c.Path, isSQLite(err))
+	if err := errors.Join(checkTables(ctx, db, goose.DialectSQLite3), db.Close()); err != nil {
+		return fmt.Errorf("trying the store %q: %w", c.Path, explained(err))
 	}
 	return nil
 }
@@ -43,37 +42,45 @@ func checkPostgres(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	const known = `SELECT to_regclass('goose_db_version') IS NOT NULL`
-	if err := errors.Join(checkTables(ctx, db, goose.DialectPostgres, known), db.Close()); err != nil {
+	if err := errors.Join(checkTables(ctx, db, goose.DialectPostgres), db.Close()); err != nil {
 		return fmt.Errorf("trying %s: %w", e, err)
 	}
 	return nil
 }
 
-// checkTables looks at the version of the tables that are known, and makes one in a transaction
-// that is rolled back: the gateway makes tables, too.
-func checkTables(ctx context.Context, db *sql.DB, d goose.Dialect, known string) error {
+// checkRows are about a megabyte: a full disk may take a table without any.
+const checkRows = 100_000
+
+// checkTables looks whose tables there are, and of which version, and makes one with rows in a
+// transaction that is rolled back: the gateway makes tables, too.
+func checkTables(ctx context.Context, db *sql.DB, d goose.Dialect) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	var has bool
-	if err := tx.QueryRowContext(ctx, known).Scan(&has); err != nil {
+	if err := refuseForeign(ctx, tx, d); err != nil {
 		return err
 	}
-	if has {
-		if err := checkVersion(ctx, tx, d); err != nil {
-			return err
-		}
+	if err := checkVersion(ctx, tx, d); err != nil {
+		return err
 	}
 	if _, err := tx.ExecContext(ctx, `CREATE TABLE ai_gateway_check (n BIGINT)`); err != nil {
 		return fmt.Errorf("making a table in it: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, fmt.Sprintf(`INSERT INTO ai_gateway_check
+		WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %d) SELECT n FROM numbers`, checkRows))
+	if err != nil {
+		return fmt.Errorf("writing to it: %w", err)
 	}
 	return nil
 }
 
 func checkVersion(ctx context.Context, tx *sql.Tx, d goose.Dialect) error {
+	tables, err := tablesIn(ctx, tx, d)
+	if err != nil || !tables[versions] {
+		return err
+	}
 	steps, err := migrationsFor(d)
 	if err != nil {
 		return err
@@ -82,14 +89,11 @@ func checkVersion(ctx context.Context, tx *sql.Tx, d goose.Dialect) error {
 	for _, s := range steps {
 		target = max(target, s.Version)
 	}
-	var current int64
-	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version`).Scan(&current); err != nil {
-		return fmt.Errorf("reading the tables' version: %w", err)
+	current, err := currentVersion(ctx, tx)
+	if err == nil && current > target {
+		err = newerTables(current, target)
 	}
-	if current > target {
-		return newerTables(current, target)
-	}
-	return nil
+	return err
 }
 
 func newerTables(current, target int64) error {

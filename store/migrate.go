@@ -26,6 +26,9 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect) error {
 	if err != nil {
 		return err
 	}
+	if err := refuseForeign(ctx, db, d); err != nil {
+		return err
+	}
 	p, err := goose.NewProvider(d, db, nil, goose.WithGoMigrations(steps...), goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true))
 	if err != nil {
 		return err

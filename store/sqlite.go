@@ -73,7 +73,7 @@ func (e *sqlite) open(ctx context.Context) (*sqlx.DB, error) {
 		err = e.migrate(ctx, db.DB)
 	}
 	if err != nil {
-		return nil, errors.Join(isSQLite(err), db.Close())
+		return nil, errors.Join(explained(err), db.Close())
 	}
 	if err := e.opened(ctx, db, file); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -153,11 +153,21 @@ func (e *sqlite) dropPartitions(context.Context, transactor, string, time.Time) 
 
 func (e *sqlite) removable(before time.Time) time.Time { return before }
 
-// isSQLite says so where a file is none.
-func isSQLite(err error) error {
+// explained says of an error what helps.
+func explained(err error) error {
 	var of *sqlitedriver.Error
-	if errors.As(err, &of) && of.Code() == sqlite3.SQLITE_NOTADB {
+	if !errors.As(err, &of) {
+		return err
+	}
+	switch of.Code() & 0xff { // the rest tells more of the same
+	case sqlite3.SQLITE_NOTADB:
 		return fmt.Errorf("%w: is it an SQLite database?", err)
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("%w: make room on its disk", err)
+	case sqlite3.SQLITE_READONLY:
+		return fmt.Errorf("%w: let this user write to the file and its folder", err)
+	case sqlite3.SQLITE_IOERR:
+		return fmt.Errorf("%w: is its disk full?", err)
 	}
 	return err
 }

@@ -30,7 +30,11 @@ func TestAStoreThatCannotBeOpenedSaysWhy(t *testing.T) {
 	db := sqlx.MustOpen("sqlite", newer)
 	db.MustExec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`)
 	do(t, db.Close())
-	for path, want := range map[string]string{filepath.Join(dir, "no", "such.db"): "make the folder", text: "SQLite", newer: "version 99", dir: "is a directory"} {
+	anothers := filepath.Join(dir, "anothers.db")
+	db = sqlx.MustOpen("sqlite", anothers)
+	db.MustExec(`CREATE TABLE notes (text TEXT)`)
+	do(t, db.Close())
+	for path, want := range map[string]string{anothers: `it has the table "notes" of another program`, filepath.Join(dir, "no", "such.db"): "make the folder", text: "SQLite", newer: "version 99", dir: "is a directory"} {
 		if _, err := Open(t.Context(), Config{Path: path}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("opening %s: %v, want an error that names it and has %q", path, err, want)
 		}
@@ -77,7 +81,7 @@ func locked(t *testing.T, path string) *sqlx.DB {
 	t.Cleanup(func() { db.Close() })
 	db.SetMaxOpenConns(1)
 	db.MustExec("PRAGMA locking_mode = EXCLUSIVE")
-	db.MustExec("CREATE TABLE IF NOT EXISTS lock (x)")
+	db.MustExec("PRAGMA user_version = 1") // a write takes the lock
 	db.MustExec("BEGIN EXCLUSIVE")
 	return db
 }

@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	atOnceOrSo = 900 * time.Millisecond // Envoy waits in whole seconds
-	handedOut  = time.Duration(-1)
+	handedOut = time.Duration(-1)
 )
 
 // refusals are a provider's answers that a repetition may mend, and how long it is waited with
-// that, at least; Envoy adds up to half as much.
+// that, at least; Envoy adds up to half as much. How long exactly the script asks for, a test of the
+// script holds: here it would hang on how busy the machine is.
 func refusals() map[string]struct {
 	status int
 	header string
@@ -117,9 +117,8 @@ func checkSame(g configured, model string, refused int, wait time.Duration) erro
 	if len(calls) != 2 || answer.status != http.StatusOK {
 		return fmt.Errorf("%s: after %d calls the client sees %s", model, len(calls), answer)
 	}
-	between := calls[1].At.Sub(calls[0].At)
-	if most := wait + wait/2 + atOnceOrSo + 3*time.Second; between < wait || between > most || wait == 0 && between > atOnceOrSo {
-		return fmt.Errorf("%s: was called again after %s, want %s to %s", model, between, wait, most)
+	if between := calls[1].At.Sub(calls[0].At); between < wait {
+		return fmt.Errorf("%s: was called again after %s, want %s at the least", model, between, wait)
 	}
 	return nil
 }
@@ -133,9 +132,6 @@ func checkNext(g configured, model string) error {
 	a, b := g.a.Books().Of(model), g.b.Books().Of(model)
 	if len(a) != 1 || len(b) != 1 {
 		return fmt.Errorf("%s: %d calls of the first, %d of the next", model, len(a), len(b))
-	}
-	if between := b[0].At.Sub(a[0].At); between > atOnceOrSo {
-		return fmt.Errorf("%s: the next was called after %s", model, between)
 	}
 	return nil
 }

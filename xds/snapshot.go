@@ -46,7 +46,7 @@ type Config struct {
 	AgentSocket   string // Unix socket of the agent's HTTP: health and models
 	APISocket     string // Unix socket of the api role's HTTP
 	Journal       string // path of the access log; "" writes none, and no script watches for it
-	CAFile        string // PEM bundle that providers' certificates are checked with
+	CAFile        string // PEM bundle that providers' certificates are checked with; "" is none, and then who needs it is not called
 
 	static bool // for Static
 }

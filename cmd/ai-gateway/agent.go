@@ -150,6 +150,9 @@ func ownID(files runFiles) (string, error) {
 // frame is the part of Envoy's configuration that no setting changes.
 func frame(getenv func(string) string, files runFiles, state stateFiles) (xds.Config, error) {
 	authorities, err := envoy.Authorities(getenv)
+	if errors.Is(err, envoy.ErrNoAuthorities) {
+		err = nil // trustFor refuses what needs them
+	}
 	return xds.Config{
 		FailOpen: true, ExtProcSocket: files.extProc(), AgentSocket: files.agentSocket(), APISocket: files.apiSocket(),
 		Journal: state.accessLog(), CAFile: authorities,
@@ -167,7 +170,7 @@ func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[ext
 		Load:     s.load,
 		LoadText: func(text []byte) (config.Config, error) { return config.LoadText(s.configFile(), text, s.getenv) },
 		GoodFile: good, Frame: p.frame, DemoSocket: s.files.demoSocket(), Prices: pricing.Default(), Envoy: envoys,
-		Check: requestLimits.check,
+		Check: func(c config.Config) error { return errors.Join(requestLimits.check(c), s.trustFor(c)) },
 		Apply: func(ctx context.Context, now *control.Settings) {
 			who.follow(now.Config)
 			backends.Follow(ctx, needed(now))
@@ -176,7 +179,7 @@ func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[ext
 			spending.use(now.Config.Budgets)
 		},
 		Protected:    who.gate.Shut(),
-		NeedsRestart: s.storesElsewhere,
+		NeedsRestart: s.needsRestart,
 		Log:          s.log,
 	})
 }
@@ -215,11 +218,12 @@ func (d dialect) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bo
 	return d.OpenAI.NewStream(i, p, dropUsage)
 }
 
-// storesElsewhere reports whether one of two configurations has another storage than the one
-// in use since the start.
-func (s *service) storesElsewhere(begun, now config.Config) bool {
+// needsRestart reports whether a configuration differs from the one at the start in what is read
+// at the start alone.
+func (s *service) needsRestart(begun, now config.Config) bool {
 	return storeOf(now, s.files) != s.tables || now.StateDir != begun.StateDir || now.Spool != begun.Spool || now.OrphanGrace != begun.OrphanGrace ||
-		now.LimitService != begun.LimitService || now.LimitConfigListen != begun.LimitConfigListen
+		now.LimitService != begun.LimitService || now.LimitConfigListen != begun.LimitConfigListen ||
+		now.EnvoyMemory != begun.EnvoyMemory || now.DrainTimeout != begun.DrainTimeout
 }
 
 func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Store, rows *ledger.Ledger, who *entry, requestLimits *limits, allowed *budgets.Budgets, backends *envoy.Backends) dashboardapi.Agent {
@@ -230,7 +234,7 @@ func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *st
 			return dashboardapi.InForce{Routes: now.Routes, Storage: now.Config.Storage(), Since: now.Since, Fault: live.Fault()}
 		},
 		Drain: func() { s.draining.Store(true) }, Draining: s.draining.Load,
-		Envoy: envoys.Status, Backends: backends.Failing, Listed: provider.NewCatalog(backendClient, time.Now, s.log).Models, Ledger: rows.Stats, Limits: requestLimits.Stats, Budgets: allowed.Stats, Standing: requestLimits.Standing, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, KeysFault: who.gate.Fault, Protected: who.gate.Protected, Entry: who.forAPI(nil),
+		Envoy: envoys.Status, Backends: backends.Failing, Listed: provider.NewCatalog(s.backendClient, time.Now, s.log).Models, Ledger: rows.Stats, Limits: requestLimits.Stats, Budgets: allowed.Stats, Standing: requestLimits.Standing, Ping: tables.Ping, KeysLoaded: who.gate.Loaded, KeysFault: who.gate.Fault, Protected: who.gate.Protected, Entry: who.forAPI(nil),
 		Log: s.log,
 	}
 }

@@ -8,8 +8,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
+	"ai-gateway/envoy"
 	"ai-gateway/gateway"
 )
 
@@ -19,13 +21,15 @@ const (
 )
 
 // backendClient asks as Envoy does: without any proxy of the environment, with trust in the
-// backend's authorities alone if it has its own, and without following where it is sent.
-func backendClient(b gateway.Backend) *http.Client {
-	transport := &http.Transport{DisableKeepAlives: true}
-	if b.Authorities != "" {
-		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
-		transport.TLSClientConfig.RootCAs.AppendCertsFromPEM([]byte(b.Authorities)) // config has read them
+// backend's authorities alone if it has its own, else in those of Envoy's bundle, and without
+// following where it is sent.
+func (w world) backendClient(b gateway.Backend) *http.Client {
+	trusted := []byte(b.Authorities)
+	if path, err := envoy.Authorities(w.getenv); b.Authorities == "" && err == nil {
+		trusted, _ = os.ReadFile(path) // without it nothing is trusted
 	}
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool()}}
+	transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(trusted)
 	return &http.Client{Timeout: upstreamTimeout, Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

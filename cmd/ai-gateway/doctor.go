@@ -3,12 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -17,8 +13,6 @@ import (
 	"ai-gateway/config"
 	"ai-gateway/envoy"
 	"ai-gateway/gateway"
-	"ai-gateway/store"
-	"ai-gateway/supervisor"
 )
 
 const upstreamTimeout = 5 * time.Second
@@ -50,9 +44,9 @@ func (w world) doctor(ctx context.Context) error {
 	}
 	port, answers := checkPort(ctx, cfg)
 	findings := []finding{{about: "config", good: cmp.Or(w.configFile(), "the environment") + " is valid"}, w.checkEnvoy(ctx), port,
-		checkMemory(cfg, envoy.AvailableMemory(os.DirFS("/"))), checkTemporary(), w.checkStore(ctx, cfg, answers), w.checkAuthorities(), checkKey(cfg), w.checkProxy()}
+		checkMemory(cfg, envoy.AvailableMemory(os.DirFS("/"))), w.checkFiles(), checkTemporary(), w.checkStore(ctx, cfg, answers), w.checkAuthorities(cfg), checkKey(cfg), w.checkProxy()}
 	for _, b := range cfg.Routes.Backends {
-		findings = append(findings, checkBackend(ctx, b).unlessDemo(cfg.Demo))
+		findings = append(findings, w.checkBackend(ctx, b).unlessDemo(cfg.Demo))
 	}
 	bad := 0
 	for _, f := range findings {
@@ -136,111 +130,6 @@ func checkPort(ctx context.Context, cfg config.Config) (f finding, answers bool)
 	}
 	f.good, f.err = "a gateway answers at "+baseURL(cfg.Listener()), err
 	return f, err == nil
-}
-
-// checkStore passes if the store's folder may be written to, and if nobody uses the state
-// folder, unless a gateway answers, which does.
-func (w world) checkStore(ctx context.Context, cfg config.Config, answers bool) finding {
-	f := finding{about: "store", good: cfg.Storage()}
-	if cfg.DatabaseURL != "" {
-		return w.checkPostgres(ctx, cfg, answers)
-	}
-	if cfg.DatabasePath == "" {
-		f.hint = "usage is gone when the gateway ends; set DATABASE_PATH to a file to keep it"
-		return f
-	}
-	f.good += " " + cfg.DatabasePath
-	dir := filepath.Dir(cfg.DatabasePath)
-	probe, err := os.CreateTemp(dir, ".ai-gateway-doctor-*")
-	if err != nil {
-		f.err = fmt.Errorf("writing to the folder of DATABASE_PATH: %w", err)
-		f.hint = "make the folder, or let this user write to it"
-		return f
-	}
-	defer os.Remove(probe.Name())
-	if f.err = fill(probe); f.err != nil {
-		f.hint = "make room on that disk, or set DATABASE_PATH to a file on another one"
-		return f
-	}
-	f.hint, f.err = isDatabase(cfg.DatabasePath)
-	if f.err == nil {
-		if f.err = store.Check(ctx, storeOf(cfg, "")); f.err != nil {
-			f.hint = "let this user write to the file, or set DATABASE_PATH to another one"
-		}
-	}
-	if f.err == nil && !answers {
-		f.hint, f.err = w.stateFree(cfg)
-	}
-	return f
-}
-
-// probeSize is room that a gateway needs at the least.
-const probeSize = 1 << 20
-
-// fill finds a full disk: there, empty files may be made all the same.
-func fill(probe *os.File) error {
-	_, err := probe.Write(make([]byte, probeSize))
-	return errors.Join(err, probe.Close())
-}
-
-const databaseAnswersWithin = 10 * time.Second
-
-// checkPostgres finds the database answering, and the state unused, unless a gateway answers.
-func (w world) checkPostgres(ctx context.Context, cfg config.Config, answers bool) finding {
-	f := finding{about: "store", good: cfg.Storage() + " " + cfg.DatabaseURL.String()}
-	ctx, cancel := context.WithTimeout(ctx, databaseAnswersWithin)
-	defer cancel()
-	if f.err = store.Check(ctx, storeOf(cfg, "")); f.err != nil {
-		f.hint = "start it, let this user make tables there, or look at DATABASE_URL: host, port, user, password, sslmode and the name of the database"
-		return f
-	}
-	if !answers {
-		f.hint, f.err = w.stateFree(cfg)
-	}
-	return f
-}
-
-// isDatabase returns an error, and what helps, if there is something at a path that is no
-// SQLite database. An empty file becomes one.
-// Source: https://www.sqlite.org/fileformat2.html#magic_header_string
-func isDatabase(path string) (hint string, err error) {
-	const magic = "SQLite format 3\x00"
-	hint = "set DATABASE_PATH to a file that is a database or not there yet"
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return hint, err
-	}
-	defer f.Close()
-	begins := make([]byte, len(magic))
-	n, err := io.ReadFull(f, begins)
-	switch {
-	case errors.Is(err, io.EOF), string(begins) == magic:
-		return "", nil
-	case n > 0:
-		return hint, fmt.Errorf("%q is no SQLite database: it begins with %q", path, begins[:n])
-	}
-	return hint, err
-}
-
-// stateFree returns an error, and what helps, if a process has locked the state.
-func (w world) stateFree(cfg config.Config) (hint string, err error) {
-	state, err := stateOf(cfg, w.getenv)
-	if err != nil {
-		return "", err
-	}
-	holder, err := supervisor.StateHolder(string(state))
-	if err != nil || holder == "" {
-		return "", err
-	}
-	return "end it, or set DATABASE_PATH or AI_GATEWAY_STATE_DIR to another place", fmt.Errorf("process %s uses the state folder %q", holder, state)
-}
-
-func (w world) checkAuthorities() finding {
-	path, err := envoy.Authorities(w.getenv)
-	return finding{about: "certificates", good: "authorities in " + path, err: err}
 }
 
 // checkKey lists the keys that are set, and where they are read from.

@@ -49,7 +49,7 @@ func TestDoctorAsksEachKindOfBackendAsEnvoyWould(t *testing.T) {
 	} {
 		b := backendAt(t, server, c.path)
 		b.Kind, b.APIVersion = c.kind, c.version
-		if f := checkBackend(t.Context(), b); f.err != nil || f.hint != "" {
+		if f := (world{getenv: os.Getenv}).checkBackend(t.Context(), b); f.err != nil || f.hint != "" {
 			t.Errorf("%s: %s", c.kind, f)
 		}
 		if bearer, as := seen.Header.Get("Authorization"), seen.Header.Get("api-key"); seen.RequestURI != c.wantURI || bearer != c.wantBearer || as != c.wantAs {
@@ -65,7 +65,7 @@ func TestDoctorTakesNoKeyWhereABackendSendsIt(t *testing.T) {
 	defer elsewhere.Close()
 	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusFound))
 	defer server.Close()
-	if f := checkBackend(t.Context(), backendAt(t, server, "")); f.err == nil || !strings.Contains(f.err.Error(), elsewhere.URL) {
+	if f := (world{getenv: os.Getenv}).checkBackend(t.Context(), backendAt(t, server, "")); f.err == nil || !strings.Contains(f.err.Error(), elsewhere.URL) {
 		t.Errorf("%s", f)
 	}
 }
@@ -74,11 +74,11 @@ func TestDoctorTrustsABackendsOwnAuthorities(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }))
 	defer server.Close()
 	b := backendAt(t, server, "")
-	if f := checkBackend(t.Context(), b); f.err == nil || !strings.Contains(f.hint, "ca_file") {
+	if f := (world{getenv: os.Getenv}).checkBackend(t.Context(), b); f.err == nil || !strings.Contains(f.hint, "ca_file") {
 		t.Errorf("by the system's authorities: %s", f)
 	}
 	b.Authorities = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
-	if f := checkBackend(t.Context(), b); f.err != nil {
+	if f := (world{getenv: os.Getenv}).checkBackend(t.Context(), b); f.err != nil {
 		t.Errorf("by its own: %s", f)
 	}
 }
@@ -113,7 +113,7 @@ func TestDoctorFailsWhereABackendWouldNotServe(t *testing.T) {
 			w.WriteHeader(status)
 			io.WriteString(w, body)
 		}))
-		f := checkBackend(t.Context(), backendAt(t, server, "/api"))
+		f := (world{getenv: os.Getenv}).checkBackend(t.Context(), backendAt(t, server, "/api"))
 		server.Close()
 		if f.err == nil && c.wantErr != "" || f.err != nil && (c.wantErr == "" || !strings.Contains(f.err.Error(), c.wantErr)) || !strings.Contains(f.hint, c.wantHint) {
 			t.Errorf("%+v: %s", c, f)
@@ -141,7 +141,7 @@ func TestDoctorNamesWhereAKeyIsFromOrWouldBe(t *testing.T) {
 		"it wants a key: give it an api_key in a configuration file":     {Name: "localhost-11434-v1"},
 	} {
 		b.BaseURL = backendAt(t, server, "").BaseURL
-		if f := checkBackend(t.Context(), b); f.hint != hint || (f.err != nil) != (b.Secret != "") {
+		if f := (world{getenv: os.Getenv}).checkBackend(t.Context(), b); f.hint != hint || (f.err != nil) != (b.Secret != "") {
 			t.Errorf("%s", f)
 		}
 	}
@@ -221,5 +221,46 @@ func TestDoctorTellsAGatewayFromAnotherServer(t *testing.T) {
 		if answers != ours || (f.err == nil) != ours {
 			t.Errorf("%s: %s", body, f)
 		}
+	}
+}
+
+func TestDoctorFindsAStateFolderThatCannotBeUsed(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	succeed(t, os.WriteFile(file, nil, 0o600))
+	for state, want := range map[string]string{
+		filepath.Join(dir, "new"): "", dir: "", file: "is a file", filepath.Join(dir, "no", "such"): "no such file", filepath.Join(file, "below"): "not a directory",
+	} {
+		f := (world{getenv: os.Getenv}).checkStore(t.Context(), config.Config{DatabasePath: filepath.Join(dir, "gateway.db"), StateDir: state}, false)
+		if (f.err == nil) != (want == "") || f.err != nil && (!strings.Contains(f.err.Error(), want) || f.hint == "") {
+			t.Errorf("%s: %s", state, f)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("it leaves %v, %v", entries, err)
+	}
+}
+
+func TestDoctorTrustsWhatEnvoyReads(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }))
+	defer server.Close()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "ca.pem")
+	succeed(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
+	t.Setenv("SSL_CERT_DIR", dir) // Go would read it
+	byFolder, byFile := world{getenv: environment("SSL_CERT_DIR", dir)}, world{getenv: environment("SSL_CERT_FILE", file)}
+	if f := byFolder.checkBackend(t.Context(), backendAt(t, server, "")); f.err == nil || !strings.Contains(f.err.Error(), "unknown authority") {
+		t.Errorf("with authorities in a folder: %s", f)
+	}
+	if f := byFolder.checkAuthorities(config.Config{}); !strings.Contains(f.hint, "SSL_CERT_DIR is set, and not read") {
+		t.Errorf("with authorities in a folder: %s", f)
+	}
+	if f := byFile.checkBackend(t.Context(), backendAt(t, server, "")); f.err != nil {
+		t.Errorf("with a bundle: %s", f)
+	}
+	broken := filepath.Join(dir, "broken.pem")
+	succeed(t, os.WriteFile(broken, []byte("no certificate"), 0o600))
+	if f := (world{getenv: environment("SSL_CERT_FILE", broken)}).checkAuthorities(config.Config{}); f.err == nil || !strings.Contains(f.err.Error(), "holds no certificate") {
+		t.Errorf("with a bundle of none: %s", f)
 	}
 }

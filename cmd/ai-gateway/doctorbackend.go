@@ -20,11 +20,11 @@ import (
 
 // checkBackend asks a backend for its models, and one that has no list of them whether it has
 // chat: a request without anything in it, which is refused and costs nothing.
-func checkBackend(ctx context.Context, b gateway.Backend) finding {
+func (w world) checkBackend(ctx context.Context, b gateway.Backend) finding {
 	f := finding{about: "backend " + b.Name}
-	a, err := askBackend(ctx, b, http.MethodGet, "/models")
+	a, err := w.askBackend(ctx, b, http.MethodGet, "/models")
 	if err == nil && (a.status == http.StatusNotFound || a.status == http.StatusMethodNotAllowed) {
-		a, err = askBackend(ctx, b, http.MethodPost, "/chat/completions")
+		a, err = w.askBackend(ctx, b, http.MethodPost, "/chat/completions")
 		if err == nil && (a.status == http.StatusBadRequest || a.status == http.StatusUnprocessableEntity) {
 			a.status = http.StatusOK // it is there, and wants more than nothing
 		}
@@ -98,7 +98,7 @@ func reachAdvice(err error) string {
 }
 
 // askBackend asks where and as Envoy would, with the backend's own key if it has one.
-func askBackend(ctx context.Context, b gateway.Backend, method, path string) (a backendAnswer, err error) {
+func (w world) askBackend(ctx context.Context, b gateway.Backend, method, path string) (a backendAnswer, err error) {
 	address := b.BaseURL.Scheme + "://" + b.BaseURL.Host + b.BasePath() + path
 	if b.APIVersion != "" {
 		address += "?api-version=" + url.QueryEscape(b.APIVersion)
@@ -116,7 +116,7 @@ func askBackend(ctx context.Context, b gateway.Backend, method, path string) (a 
 		name, prefix := b.KeyHeader()
 		request.Header.Set(name, prefix+b.Secret)
 	}
-	response, err := backendClient(b).Do(request)
+	response, err := w.backendClient(b).Do(request)
 	if err != nil {
 		return a, err
 	}

@@ -114,7 +114,7 @@ func startEnvoy(t *testing.T, files runFiles) {
 	if err != nil {
 		t.Fatalf("this test needs Envoy: %v", err)
 	}
-	bootstrap, err := envoy.Bootstrap{AdminSocket: files.adminSocket(), XDSSocket: files.xdsSocket(), MaxHeapBytes: 1 << 30, MaxConnections: maxConnections}.YAML()
+	bootstrap, err := envoy.Bootstrap{AdminSocket: files.adminSocket(), XDSSocket: files.xdsSocket(), MaxHeapBytes: 1 << 30, MaxConnections: 1000}.YAML()
 	if err == nil {
 		err = os.WriteFile(files.bootstrap(), bootstrap, 0o600)
 	}

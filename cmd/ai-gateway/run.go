@@ -3,15 +3,19 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,7 +35,7 @@ const (
 	envoyStopGrace = time.Second
 	serveStopGrace = 3 * time.Second
 	readyWithin    = 30 * time.Second
-	maxConnections = 50_000
+	readyPoll      = 50 * time.Millisecond
 	// journalFlush is how long a finished request may be missing from the journal's file.
 	journalFlush = 250 * time.Millisecond
 )
@@ -59,7 +63,11 @@ func (w world) runGateway(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := envoy.Authorities(w.getenv); err != nil {
+	if err := w.checkTrust(cfg); err != nil {
+		return err
+	}
+	connections, err := w.connections()
+	if err != nil {
 		return err
 	}
 	if err := portFree(ctx, cfg); err != nil {
@@ -76,13 +84,14 @@ func (w world) runGateway(ctx context.Context) (err error) {
 		return err
 	}
 	defer release()
+	supervisor.MakeFilesPrivate() // Envoy would let others read its access log
 	if err := w.prepareStorage(ctx, cfg, state); err != nil {
 		return err
 	}
 	if err := w.firstKey(ctx, cfg, files); err != nil {
 		return err
 	}
-	return w.supervise(ctx, cfg, binary, files, state)
+	return w.supervise(ctx, cfg, binary, connections, files, state)
 }
 
 // portFree reports early and clearly that another process has the port. Envoy would not:
@@ -111,10 +120,10 @@ func address(cfg config.Config) string {
 	return net.JoinHostPort(cfg.Bind, strconv.Itoa(cfg.Port))
 }
 
-func (w world) supervise(ctx context.Context, cfg config.Config, binary envoy.Binary, files runFiles, state stateFiles) error {
+func (w world) supervise(ctx context.Context, cfg config.Config, binary envoy.Binary, connections int, files runFiles, state stateFiles) error {
 	log := slog.New(slog.NewTextHandler(w.stderr, nil))
 	bootstrap, err := envoy.Bootstrap{
-		AdminSocket: files.adminSocket(), XDSSocket: files.xdsSocket(), MaxHeapBytes: envoyMemory(cfg), MaxConnections: maxConnections,
+		AdminSocket: files.adminSocket(), XDSSocket: files.xdsSocket(), MaxHeapBytes: envoyMemory(cfg), MaxConnections: connections,
 	}.YAML()
 	if err != nil {
 		return err
@@ -140,7 +149,7 @@ func (w world) supervise(ctx context.Context, cfg config.Config, binary envoy.Bi
 	if cfg.Demo {
 		group.Go(func() error { return serveDemo(ctx, files) })
 	}
-	group.Go(func() error { return w.announce(ctx, cfg, binary) })
+	group.Go(func() error { return w.announce(ctx, cfg, binary, files) })
 	if err := group.Wait(); !errors.Is(err, errStopped) {
 		return err
 	}
@@ -225,22 +234,43 @@ func serveDemo(ctx context.Context, files runFiles) error {
 	return demo.Serve(ctx, l)
 }
 
-// announce waits until the gateway answers and says what it is.
-func (w world) announce(ctx context.Context, cfg config.Config, binary envoy.Binary) error {
-	wait, cancel := context.WithTimeout(ctx, readyWithin)
-	defer cancel()
-	for wait.Err() == nil {
-		if _, err := get(wait, tcpClient(), healthURL(cfg.Listener())); err == nil {
+// announce waits until the gateway is ready and says what it is. One that answers but is not ready,
+// as it reads a million keys or its database is away, may go on; one that does not answer has failed.
+func (w world) announce(ctx context.Context, cfg config.Config, binary envoy.Binary, files runFiles) error {
+	for until := time.Now().Add(readyWithin); ; {
+		said, err := askHealth(ctx, healthURL(cfg.Listener()))
+		switch {
+		case err == nil:
 			fmt.Fprint(w.stdout, banner(cfg, binary))
 			return nil
+		case ctx.Err() != nil:
+			return nil
+		case time.Now().Before(until):
+		case said.Status == "":
+			return fmt.Errorf("the gateway did not become ready within %s: the lines above say why; `ai-gateway doctor` may help", readyWithin)
+		default:
+			w.warnNotReady(ctx, files)
+			until = time.Now().Add(readyWithin)
 		}
 		select {
-		case <-wait.Done():
-		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return nil
+		case <-time.After(readyPoll):
 		}
 	}
-	if ctx.Err() != nil {
-		return nil
+}
+
+// warnNotReady says what the gateway waits for. The agent tells its own machine all.
+func (w world) warnNotReady(ctx context.Context, files runFiles) {
+	var because []string
+	body, _ := get(ctx, unixClient(files.agentSocket()), "http://serve/health")
+	var said health
+	if json.Unmarshal(body, &said) == nil {
+		for _, part := range slices.Sorted(maps.Keys(said.Parts)) {
+			if text := said.Parts[part]; text != "ok" {
+				because = append(because, part+": "+text)
+			}
+		}
 	}
-	return fmt.Errorf("the gateway did not become ready within %s: the lines above say why; `ai-gateway doctor` may help", readyWithin)
+	w.warn("the gateway answers and is not ready yet: " + strings.Join(because, "; "))
 }

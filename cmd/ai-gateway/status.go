@@ -49,7 +49,8 @@ func (w world) status(ctx context.Context, url string) error {
 // health is what an AI Gateway says of its own.
 type health struct {
 	Status string
-	pretty string // all of it, as JSON; "" where no AI Gateway answers
+	Parts  map[string]string // part → "ok", or what is wrong with it
+	pretty string            // all of it, as JSON; "" where no AI Gateway answers
 }
 
 // askHealth asks the gateway at a URL. It returns an error if no AI Gateway answers, or one

@@ -119,9 +119,12 @@ func withFolderAdvice(err error, cfg config.Config, folder string) error {
 }
 
 // prepareStorage reports early what serve, which runs on without tables, would only tell in its
-// log: that they cannot be opened. It also brings them up to date. A database that this gateway
+// log: that the write-ahead log or the tables cannot be opened. It also brings them up to date. A database that this gateway
 // has used before may be away: rows wait for it.
 func (w world) prepareStorage(ctx context.Context, cfg config.Config, state stateFiles) error {
+	if err := wal.CheckRoom(state.wal()); err != nil {
+		return err
+	}
 	if !persists(cfg) {
 		return nil
 	}

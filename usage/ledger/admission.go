@@ -50,6 +50,20 @@ func (l *Ledger) admitted(err error) {
 	l.reportTask(admitting, err)
 }
 
+// readmit notes that requests could be recorded again, though none comes to try it.
+func (l *Ledger) readmit() {
+	if l.refusedAt.Load() == 0 {
+		return
+	}
+	err := l.room()
+	if err == nil {
+		err = l.c.WAL.Room()
+	}
+	if err == nil {
+		l.admitted(nil)
+	}
+}
+
 // room reports why another request cannot be recorded, if so.
 func (l *Ledger) room() error {
 	if l.c.WAL.Size() >= l.c.MaxBytes {

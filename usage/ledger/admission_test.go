@@ -74,3 +74,25 @@ func TestRefusalsAreOneLineAtTheirBeginAndOneAtTheirEnd(t *testing.T) {
 		}
 	})
 }
+
+func TestRefusalsAreOverOnceThereIsRoomThoughNoRequestComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{WAL: openWAL(t, t.TempDir()), MaxBytes: 1 << 30, MaxAge: time.Minute, Log: slog.New(slog.DiscardHandler)})
+		i := intent()
+		l.progress(false)
+		time.Sleep(time.Minute + 1)
+		if err := l.Begin(&i); !errors.Is(err, ErrFull) {
+			t.Fatalf("a request is %v", err)
+		}
+		time.Sleep(calmAfter + 1)
+		l.readmit()
+		if l.Stats().LastError == "" {
+			t.Error("refusals are over while the store takes nothing")
+		}
+		l.progress(true)
+		l.readmit()
+		if reason := l.Stats().LastError; reason != "" {
+			t.Errorf("with room again, the ledger says %q", reason)
+		}
+	})
+}

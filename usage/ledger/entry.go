@@ -172,6 +172,7 @@ func (l *Ledger) finish(e *entry) {
 	e.state = isReady
 	l.ready = append(l.ready, e)
 	l.report(e)
+	l.backends.note(&e.row, time.Now())
 }
 
 // hold notes that a segment of the write-ahead log is needed as long as an entry is not done.

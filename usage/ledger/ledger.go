@@ -91,6 +91,7 @@ type Ledger struct {
 	ready    []*entry
 	broken   []uuid.UUID        // whose settlement could not be written
 	segments map[int64]*closing // what keeps the segments of the write-ahead log
+	backends *watch
 
 	started     bool
 	notBefore   time.Time
@@ -121,7 +122,7 @@ type closing struct {
 // New makes a ledger.
 func New(c Config) *Ledger {
 	return &Ledger{c: c, reader: c.WAL.NewReader(), tail: accesslog.New(c.AccessLog),
-		open: map[uuid.UUID]*entry{}, early: map[uuid.UUID]earlySettlement{}, segments: map[int64]*closing{}}
+		open: map[uuid.UUID]*entry{}, early: map[uuid.UUID]earlySettlement{}, segments: map[int64]*closing{}, backends: newWatch(c.Log)}
 }
 
 // Run makes rows until ctx ends, and then writes what it has.
@@ -189,6 +190,7 @@ func (l *Ledger) turn(ctx context.Context) {
 	l.tidy(time.Now())
 	l.rotate(ctx, time.Now())
 	l.maintain(ctx, time.Now())
+	l.readmit()
 	l.note(time.Now())
 }
 

@@ -136,6 +136,13 @@ func (l *Log) AppendIntent(i *gateway.Intent) error {
 	return l.append(IntentRecord, func(b []byte) []byte { return appendIntent(b, i) })
 }
 
+// Room returns an error if an intent could not be appended now.
+func (l *Log) Room() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.prepareSpare()
+}
+
 // AppendSettlement records how a request ended. It never refuses; what cannot be written
 // is counted and told by Unsettled.
 func (l *Log) AppendSettlement(t *gateway.Settlement) {
@@ -259,6 +266,23 @@ func (l *Log) prepareSpare() error {
 		return noRoom(fmt.Errorf("reserving %d MiB for %q: %w", segmentSize>>20, path, err))
 	}
 	l.spare = f
+	return nil
+}
+
+// CheckRoom returns an error if a log could not begin in a folder that may not be there yet: it
+// takes room for a segment and a spare. One that has a segment goes on in that.
+func CheckRoom(dir string) error {
+	if found, err := filepath.Glob(filepath.Join(dir, "*"+segmentName)); err != nil || len(found) > 0 {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(dir), "room-*")
+	if err == nil {
+		defer os.Remove(f.Name())
+		err = errors.Join(reserve(f, 2*segmentSize), f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("taking %d MiB for the write-ahead log: %w", 2*segmentSize>>20, noRoom(err))
+	}
 	return nil
 }
 
