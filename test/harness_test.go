@@ -2,26 +2,24 @@
 package test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"ai-gateway/test/fakeprovider"
+	"ai-gateway/test/program"
 )
 
 // Variables by which TestMain tells the tests what it found and built.
@@ -97,28 +95,8 @@ type process struct {
 	address     string
 	database    string
 	databaseURL string // of PostgreSQL, instead
-	logs        *logs
+	logs        *program.Output
 	ended       chan struct{} // closed when `run` has ended
-}
-
-// logs keeps what a process prints.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write takes a piece of output.
-func (l *logs) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-// String returns all output so far.
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // start runs a gateway until the test ends, and then holds it to an orderly end:
@@ -141,57 +119,24 @@ func start(t *testing.T, env ...string) *process {
 // nothing of it outlives the test; its output is shown if the test fails.
 func startBinary(t *testing.T, binary string, env ...string) *process {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "e2e-") // sockets need a short path
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &process{dir: dir, address: freeAddress(t), database: filepath.Join(dir, "gateway.db"), logs: &logs{}, ended: make(chan struct{})}
+	p := &process{dir: program.Folder(t), address: freeAddress(t)}
+	p.database = filepath.Join(p.dir, "gateway.db")
 	_, port, _ := net.SplitHostPort(p.address)
 	p.cmd = exec.Command(binary, "run")
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + dir, "PORT=" + port, "DATABASE_PATH=" + p.database,
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + p.dir, "PORT=" + port, "DATABASE_PATH=" + p.database,
 		"ENVOY_PATH=" + os.Getenv(envoyVariable), "AI_GATEWAY_RATE_LIMIT_RPM=0"}, env...)
-	p.cmd.Stdout, p.cmd.Stderr = p.logs, p.logs
-	p.cmd.WaitDelay = time.Second
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(p.ended)
-		_ = p.cmd.Wait() // tests look at ProcessState
-	}()
-	t.Cleanup(func() { p.remove(t) })
+	run := program.Start(t, p.cmd)
+	p.logs, p.ended = run.Output, run.Ended
+	t.Cleanup(func() {
+		for _, pid := range p.pids(t) { // its children, too
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended since
+		}
+	})
 	return p
 }
 
-// remove ends what is left of a gateway.
-func (p *process) remove(t *testing.T) {
-	for _, pid := range p.pids(t) {
-		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended since
-	}
-	_ = p.cmd.Process.Kill()
-	<-p.ended
-	if t.Failed() {
-		t.Logf("output of the gateway at %s:\n%s", p.address, p.logs)
-	}
-	if err := os.RemoveAll(p.dir); err != nil {
-		t.Error(err)
-	}
-}
-
-// freeAddress is below the range that systems give to outgoing connections, so that
-// none of the other tests' takes it meanwhile.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(20_000))
-		if l, err := net.Listen("tcp", address); err == nil {
-			l.Close()
-			return address
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
-}
+// freeAddress is one of this machine that nobody listens at.
+func freeAddress(t *testing.T) string { return "127.0.0.1:" + program.FreePort(t) }
 
 // waitReady waits until GET /health says so.
 func (p *process) waitReady(within time.Duration) error {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"ai-gateway/envoy"
+	"ai-gateway/test/program"
 )
 
 // apart is a gateway whose roles are processes of their own: an Envoy with an agent beside
@@ -25,27 +26,16 @@ type apart struct {
 	dir     string // the run folder
 	address string
 	env     []string
-	running map[string]*part
-}
-
-// part is one process.
-type part struct {
-	cmd   *exec.Cmd
-	logs  *logs
-	ended chan struct{}
+	running map[string]*program.Program
 }
 
 func startApart(t *testing.T, provider string) *apart {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "e2e-") // sockets need a short path
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &apart{t: t, dir: dir, address: freeAddress(t), running: map[string]*part{}}
+	dir := program.Folder(t)
+	g := &apart{t: t, dir: dir, address: freeAddress(t), running: map[string]*program.Program{}}
 	_, port, _ := net.SplitHostPort(g.address)
 	g.env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + dir, "PORT=" + port, "DATABASE_PATH=" + filepath.Join(dir, "gateway.db"),
 		"AI_GATEWAY_UPSTREAM=" + provider, "AI_GATEWAY_RETRY_ATTEMPTS=0", "AI_GATEWAY_RATE_LIMIT_RPM=0"}
-	t.Cleanup(g.remove)
 	bootstrap, err := envoy.Bootstrap{AdminSocket: g.path("admin.sock"), XDSSocket: g.path("xds.sock"), MaxHeapBytes: 1 << 30, MaxConnections: 1000}.YAML()
 	if err != nil {
 		t.Fatal(err)
@@ -69,36 +59,10 @@ func (g *apart) serve(role string) {
 
 func (g *apart) start(name string, cmd *exec.Cmd) {
 	g.t.Helper()
-	p := &part{cmd: cmd, logs: &logs{}, ended: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = p.logs, p.logs
-	cmd.WaitDelay = time.Second
-	if err := cmd.Start(); err != nil {
-		g.t.Fatal(err)
-	}
-	go func() {
-		defer close(p.ended)
-		_ = cmd.Wait() // it is killed
-	}()
-	g.running[name] = p
+	g.running[name] = program.Start(g.t, cmd)
 }
 
-func (g *apart) kill(name string) {
-	p := g.running[name]
-	_ = p.cmd.Process.Kill() // it may have ended
-	<-p.ended
-}
-
-func (g *apart) remove() {
-	for name, p := range g.running {
-		g.kill(name)
-		if g.t.Failed() {
-			g.t.Logf("output of %s:\n%s", name, p.logs)
-		}
-	}
-	if err := os.RemoveAll(g.dir); err != nil {
-		g.t.Error(err)
-	}
-}
+func (g *apart) kill(name string) { g.running[name].Kill() }
 
 func (g *apart) get(path string) (status int, body string) {
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -205,15 +169,15 @@ func TestASecondAgentOnTheSameStateIsRefused(t *testing.T) {
 	g.serve("agent")
 	second := g.running["agent"]
 	select {
-	case <-second.ended:
+	case <-second.Ended:
 	case <-time.After(readyWithin):
 		t.Error("it runs")
 	}
-	if !strings.Contains(second.logs.String(), "another gateway uses the state folder") {
-		t.Errorf("it says %s", second.logs)
+	if !strings.Contains(second.Output.String(), "another gateway uses the state folder") {
+		t.Errorf("it says %s", second.Output)
 	}
 	g.running["agent"] = first
-	if err := first.cmd.Process.Signal(syscall.Signal(0)); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := first.Cmd.Process.Signal(syscall.Signal(0)); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Error(err)
 	}
 	g.waitFor("/health", 200, `"status":"ok"`)

@@ -12,15 +12,13 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"ai-gateway/envoy"
 	"ai-gateway/gateway"
+	"ai-gateway/test/program"
 	"ai-gateway/xds"
 )
 
@@ -29,9 +27,9 @@ const heardWithin = 10 * time.Second
 // TestAConfigurationThatEnvoyRefusesIsToldAndLeavesTrafficAsItWas publishes to a
 // real Envoy what only Envoy finds wrong: a file of authorities that is not there.
 func TestAConfigurationThatEnvoyRefusesIsToldAndLeavesTrafficAsItWas(t *testing.T) {
-	var log lines
+	var log program.Output
 	control := xds.New(slog.New(slog.NewTextHandler(&log, nil)))
-	files := runFiles(shortFolder(t))
+	files := runFiles(program.Folder(t))
 	good := snapshotConfig(t, files)
 	publish(t, control, good)
 	serveXDS(t, control, files)
@@ -121,20 +119,7 @@ func startEnvoy(t *testing.T, files runFiles) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var output lines
-	cmd := exec.Command(binary.Path, "--config-path", files.bootstrap(), "--disable-hot-restart", "--log-level", "warning")
-	cmd.Stdout, cmd.Stderr = &output, &output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // it may have ended
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("output of Envoy:\n%s", output.String())
-		}
-	})
+	program.Start(t, exec.Command(binary.Path, "--config-path", files.bootstrap(), "--disable-hot-restart", "--log-level", "warning"))
 }
 
 // unknownURL reports whether Envoy answers, in the envelope, by its routes alone.
@@ -157,35 +142,4 @@ func waitFor(t *testing.T, what string, holds func() bool) {
 		}
 	}
 	t.Fatalf("not within %s: %s", heardWithin, what)
-}
-
-// shortFolder is a private folder whose path is short enough for sockets.
-func shortFolder(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "aigw-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return filepath.Clean(dir)
-}
-
-// lines keeps what is written by several goroutines.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write takes a piece.
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-// String is all that was written.
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

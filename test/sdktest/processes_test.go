@@ -1,10 +1,8 @@
 package sdktest_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"ai-gateway/test/fakeprovider"
+	"ai-gateway/test/program"
 )
 
 const (
@@ -90,13 +89,8 @@ func buildGateway(t *testing.T) string {
 // are the SDK's own.
 func startGateway(t *testing.T, binary, upstream string, env ...string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "sdk-") // sockets need a short path
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	port := freePort(t)
-	var output bytes.Buffer
+	dir, port := program.Folder(t), program.FreePort(t)
+	var output program.Output
 	cmd := exec.CommandContext(t.Context(), binary, "run")
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "ENVOY_PATH=" + os.Getenv("ENVOY_PATH"), "TMPDIR=" + dir, "PORT=" + port,
 		"DATABASE_PATH=" + filepath.Join(dir, "gateway.db"), "AI_GATEWAY_UPSTREAM=" + upstream, "AI_GATEWAY_RETRY_ATTEMPTS=0", "AI_GATEWAY_RATE_LIMIT_RPM=0"}, env...)
@@ -115,35 +109,8 @@ func startGateway(t *testing.T, binary, upstream string, env ...string) string {
 			t.Logf("output of the gateway:\n%s", &output)
 		}
 	})
-	waitForHealth(t, "http://127.0.0.1:"+port+"/health")
+	program.Await(t, readyWithin, func() error { return health(t.Context(), "http://127.0.0.1:"+port+"/health") })
 	return "http://127.0.0.1:" + port + "/v1"
-}
-
-// freePort is below the range that systems give to outgoing connections, so that none
-// of the other processes' takes it meanwhile.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		port := 12_000 + rand.IntN(20_000)
-		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			l.Close()
-			return fmt.Sprint(port)
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
-}
-
-func waitForHealth(t *testing.T, url string) {
-	t.Helper()
-	var err error
-	for deadline := time.Now().Add(readyWithin); time.Now().Before(deadline); time.Sleep(pollEvery) {
-		if err = health(t.Context(), url); err == nil {
-			return
-		}
-	}
-	t.Fatalf("the gateway was not ready within %s: %v", readyWithin, err)
 }
 
 func health(ctx context.Context, url string) error {

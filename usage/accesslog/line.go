@@ -21,7 +21,7 @@ var errLine = errors.New("not a line of the access log")
 // Envoy writes them.
 func Parse(b []byte) (gateway.JournalLine, error) {
 	var l gateway.JournalLine
-	if !gjson.ValidBytes(b) { // the last object in it may follow a line that a full disk tore
+	if !gjson.ValidBytes(b) { // a line that a full disk tore may be followed by another one in the same line
 		b = b[max(bytes.LastIndex(b, []byte(`{"`)), 0):]
 	}
 	if !gjson.ValidBytes(b) {
@@ -60,7 +60,7 @@ func Parse(b []byte) (gateway.JournalLine, error) {
 		return true
 	})
 	if version > gateway.AccessLogVersion {
-		return l, fmt.Errorf("%w: it has the form %d, and this gateway knows none after %d", errLine, version, gateway.AccessLogVersion)
+		return l, fmt.Errorf("%w: its format is %d, and this gateway knows formats up to %d", errLine, version, gateway.AccessLogVersion)
 	}
 	if l.ID == (uuid.UUID{}) {
 		return l, fmt.Errorf("%w: it has no id", errLine)
@@ -73,8 +73,8 @@ func Parse(b []byte) (gateway.JournalLine, error) {
 	return l, nil
 }
 
-// count reads a number that may come as one, in a string, as null, or as "-". What is
-// none, negative or beyond 2^53 counts as 0.
+// count reads a number, which may be in a string, null, or "-". Anything else, negative
+// numbers and those beyond 2^53 count as 0.
 func count(v gjson.Result) int64 {
 	n := v.Int()
 	if v.Type == gjson.String {
@@ -89,8 +89,8 @@ func count(v gjson.Result) int64 {
 // maxTries is more than any number of attempts that can be configured.
 const maxTries = 100
 
-// parseTries reads "|backend start" or "|backend start status headers", one a try, times
-// in milliseconds since 1970. The bytes that reached the client are the last one's.
+// parseTries reads "|backend start" or "|backend start status headers" for each try, with
+// times in milliseconds since 1970. The bytes that reached the client belong to the last one.
 func parseTries(text string, l gateway.JournalLine) []gateway.Try {
 	var tries []gateway.Try
 	first := int64(0)
@@ -99,7 +99,7 @@ func parseTries(text string, l gateway.JournalLine) []gateway.Try {
 		if len(words) != 2 && len(words) != 4 || len(tries) == maxTries {
 			break
 		}
-		start, _ := strconv.ParseInt(words[1], 10, 64) // 0 if it is no number, as below
+		start, _ := strconv.ParseInt(words[1], 10, 64) // 0 if it is not a number, as below
 		if len(tries) == 0 {
 			first = start
 		}

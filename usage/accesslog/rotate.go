@@ -14,19 +14,19 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Rotation is how Envoy's access log is kept from growing without end.
+// Rotation bounds the size of Envoy's access log.
 type Rotation struct {
-	At   int64 // bytes from which on the log is moved away
-	Keep int64 // bytes of files that were moved away and read; the oldest go first
-	// Reopen has Envoy open the log anew, where it would go on writing to the file
-	// that was moved away. It is tried again until the file is there.
+	At   int64 // bytes at which the log is rotated
+	Keep int64 // bytes of rotated files that are kept after they were read; the oldest are removed first
+	// Reopen makes Envoy open the log again; it would go on writing to the rotated file.
+	// It is called again until the new file exists.
 	Reopen func(context.Context) error
 }
 
 const reopenTimeout = 2 * time.Second
 
-// Rotate moves the log away if it is large, and removes old files of which nothing is
-// needed: kept is up to where the store has the log.
+// Rotate renames the log if it is large, and removes old files that are not needed any more:
+// kept is the position up to which the store has the log.
 func (t *Tail) Rotate(ctx context.Context, r Rotation, kept gateway.LogPosition) error {
 	info, err := os.Stat(t.path)
 	switch {
@@ -41,8 +41,8 @@ func (t *Tail) Rotate(ctx context.Context, r Rotation, kept gateway.LogPosition)
 	return t.dropOld(r.Keep, kept)
 }
 
-// reopen is needed where there is a file that was moved away, or was one that somebody
-// removed: else Envoy makes the log when it starts.
+// reopen is needed if there is a rotated file, or was one that somebody removed. Otherwise
+// Envoy creates the log when it starts.
 func (t *Tail) reopen(ctx context.Context, r Rotation) error {
 	paths, _, err := t.files()
 	if err != nil || len(paths) == 0 && t.inode == 0 {
@@ -53,7 +53,7 @@ func (t *Tail) reopen(ctx context.Context, r Rotation) error {
 	return r.Reopen(ctx)
 }
 
-// moveAway gives the log the number after that of the last one that was moved away.
+// moveAway renames the log to the next number after the last rotated one.
 func (t *Tail) moveAway() error {
 	paths, _, err := t.files()
 	if err != nil {
@@ -68,8 +68,8 @@ func (t *Tail) moveAway() error {
 	return os.Rename(t.path, fmt.Sprintf("%s.%09d", t.path, number))
 }
 
-// dropOld removes the oldest files of what was read and is in the store, while there
-// are more bytes of it than are to be kept.
+// dropOld removes the oldest files whose lines are in the store, while they have more bytes
+// than are to be kept.
 func (t *Tail) dropOld(keep int64, kept gateway.LogPosition) error {
 	paths, inodes, err := t.files()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package accesslog reads the JSON lines of Envoy's access log as it grows, and has it
-// rotated before it grows without end. What the lines mean for a request is for others.
+// Package accesslog reads the JSON lines of Envoy's access log as it grows, and rotates it. It
+// does not interpret what the lines mean for a request.
 package accesslog
 
 import (
@@ -22,20 +22,20 @@ const (
 	longestLine = 1 << 20   // bytes; a longer line is skipped
 )
 
-// Tail reads Envoy's access log as it grows, through rotation and truncation. Files
-// that were rotated away have the log's name and a number, the oldest the smallest.
+// Tail reads Envoy's access log as it grows, through rotation and truncation. Rotated files
+// have the log's name and a number; the oldest has the smallest.
 type Tail struct {
 	path    string
 	file    *os.File
 	inode   int64
 	offset  int64  // of the first byte of rest
-	rest    []byte // read, but no whole line yet
-	piece   []byte // what is read into, at each look
-	skipped bool   // the line that is being read is too long
-	over    bool   // another file follows this one, which then gets no more lines
+	rest    []byte // read, but not a complete line yet
+	piece   []byte // the buffer for each read
+	skipped bool   // the present line is too long
+	over    bool   // another file follows this one, so this one gets no more lines
 }
 
-// files are the log's files that are there, oldest first, with their inodes.
+// files returns the log's existing files, oldest first, with their inodes.
 func (t *Tail) files() (paths []string, inodes []int64, err error) {
 	entries, err := os.ReadDir(filepath.Dir(t.path)) // sorted
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -50,7 +50,7 @@ func (t *Tail) files() (paths []string, inodes []int64, err error) {
 	for _, path := range append(paths, t.path) {
 		info, err := os.Stat(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // it was just rotated away, or is not there yet
+			continue // it was just rotated, or does not exist yet
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("looking at the access log: %w", err)
@@ -60,9 +60,9 @@ func (t *Tail) files() (paths []string, inodes []int64, err error) {
 	return there, inodes, nil
 }
 
-// Next returns the whole lines that were appended since the last call, each with
-// the position behind it, at most pieceSize bytes of them. more says that a call at
-// once will find more.
+// Next returns the complete lines that were appended since the last call, each with the
+// position after it, at most pieceSize bytes of them. more says that another call will find
+// more.
 func (t *Tail) Next() (lines []Line, more bool, err error) {
 	if t.file == nil {
 		if err := t.Open(gateway.LogPosition{}); err != nil || t.file == nil {
@@ -87,10 +87,10 @@ func (t *Tail) Next() (lines []Line, more bool, err error) {
 // Line is a line without its end.
 type Line struct {
 	Text []byte
-	End  gateway.LogPosition // behind it
+	End  gateway.LogPosition // after it
 }
 
-// cut takes the whole lines out of rest.
+// cut takes the complete lines out of rest.
 func (t *Tail) cut() []Line {
 	var lines []Line
 	for {
@@ -112,8 +112,9 @@ func (t *Tail) cut() []Line {
 	return lines
 }
 
-// Open opens the file that a position is in, at that place; if it is gone, the oldest one
-// from its beginning: what was read before is known. No file yet is no error.
+// Open opens the file of a position, at that place. If that file is gone, it opens the oldest
+// one from its beginning; lines that were read before are recognised. A log that does not exist
+// yet is not an error.
 func (t *Tail) Open(at gateway.LogPosition) error {
 	paths, inodes, err := t.files()
 	if err != nil || len(paths) == 0 {
@@ -129,7 +130,7 @@ func (t *Tail) Open(at gateway.LogPosition) error {
 func (t *Tail) openFile(path string, offset int64) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it was just rotated away; the next look finds it
+		return nil // it was just rotated; the next look finds it
 	}
 	if err != nil {
 		return fmt.Errorf("opening the access log: %w", err)
@@ -150,10 +151,10 @@ func (t *Tail) openFile(path string, offset int64) error {
 	return nil
 }
 
-// goOn, at the end of a file, goes on with the next one if there is one, or with the
-// same from its beginning if it was truncated. It reports whether there is more to read.
-// The file is read to its end once more after the next one was seen: Envoy may have
-// written to it in between.
+// goOn is called at the end of a file. It continues with the next one if there is one, or
+// with the same from its beginning if it was truncated, and reports whether there is more to
+// read. After the next file was seen, the present one is read to its end once more, as Envoy
+// may have written to it in between.
 func (t *Tail) goOn() (bool, error) {
 	paths, inodes, err := t.files()
 	if err != nil || len(paths) == 0 {
@@ -180,7 +181,7 @@ func (t *Tail) goOn() (bool, error) {
 	return true, errors.Join(t.Close(), t.openFile(paths[len(paths)-1], 0))
 }
 
-// Close closes the file that is read.
+// Close closes the present file.
 func (t *Tail) Close() error {
 	if t.file == nil {
 		return nil
@@ -190,7 +191,7 @@ func (t *Tail) Close() error {
 	return f.Close()
 }
 
-// New returns a tail of the log at a path, which need not exist yet.
+// New returns a tail of the log at a path, which may not exist yet.
 func New(path string) *Tail { return &Tail{path: path} }
 
 func inode(info fs.FileInfo) int64 {

@@ -9,14 +9,14 @@ import (
 )
 
 // ErrFull says that a request cannot be recorded, so it must not go out.
-var ErrFull = errors.New("the write-ahead log takes no more requests")
+var ErrFull = errors.New("the write-ahead log accepts no more requests")
 
 var (
-	errBytes = errors.New("it holds as many bytes as it may, as the store does not take them")
-	errAge   = errors.New("the store has not taken anything for too long")
+	errBytes = errors.New("it has reached its largest size, because the store does not take rows")
+	errAge   = errors.New("the store has not taken any row for too long")
 )
 
-// Begin records a request that is about to go out. After an error it must not.
+// Begin records a request before it goes out. After an error the request must not go out.
 func (l *Ledger) Begin(i *gateway.Intent) error {
 	err := l.room()
 	if err == nil {
@@ -29,12 +29,12 @@ func (l *Ledger) Begin(i *gateway.Intent) error {
 	return nil
 }
 
-// calmAfter is how long nothing must have been refused until refusals are over: while there is
-// room for a few, some are refused and some are not.
+// calmAfter is how long nothing must be refused until refusals count as over: while there is
+// room for a few requests, some are refused and some are not.
 const calmAfter = time.Second
 
-// admitted notes whether a request could be recorded. One line tells when refusals begin and one
-// when they are over, however many there are.
+// admitted notes whether a request could be recorded. It logs once when refusals begin and once
+// when they are over.
 func (l *Ledger) admitted(err error) {
 	if err == nil {
 		last := l.refusedAt.Load()

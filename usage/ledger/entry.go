@@ -8,7 +8,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// entry is what is known of a request that is not over for the ledger.
+// entry is a request that the ledger has not finished.
 type entry struct {
 	intent     *gateway.Intent
 	settlement *gateway.Settlement
@@ -17,31 +17,31 @@ type entry struct {
 	inherited  bool // another process planned it
 
 	reported bool
-	tokens   int64 // that were reported, or settled
+	tokens   int64 // that were reported
 
 	state    entryState
 	row      gateway.Row
-	segments []int64 // in which its records are
+	segments []int64 // which contain its records
 }
 
-// entryState says how far an entry is.
+// entryState is the progress of an entry.
 type entryState uint8
 
 const (
 	isOpen    entryState = iota
 	isReady              // its row waits for the store
-	isWritten            // its row is in the store, and a witness may still have its say
-	isDone               // nothing more will come of it
+	isWritten            // its row is in the store, and a witness may still report
+	isDone               // nothing more is expected
 )
 
-// wait is an entry that has waited for more since a time.
+// wait is an entry that has waited for a report since a time.
 type wait struct {
 	of    *entry
 	since time.Time
 	until time.Duration // from since on
 }
 
-// begin makes orphans of all that earlier processes planned and did not settle.
+// begin makes orphans of the requests that earlier processes planned and did not settle.
 func (l *Ledger) begin(now time.Time) {
 	for _, e := range l.open {
 		e.inherited = true
@@ -74,15 +74,15 @@ func (l *Ledger) planned(i *gateway.Intent, orphan bool, segment int64) {
 	}
 }
 
-// earlySettlement is one that stands before its intent, which was carried over while the
-// settlement was written. It is of use to the next process only: this one has the intent.
+// earlySettlement comes before its intent, which was carried over while the settlement was
+// written. Only the next process needs it: this one has the intent in memory.
 type earlySettlement struct {
 	settlement *gateway.Settlement
 	segment    int64
 }
 
-// keepEarly keeps a settlement in case its intent stands behind it, until the write-ahead log
-// was read to its end once.
+// keepEarly keeps a settlement in case its intent follows, until the write-ahead log was read
+// to its end once.
 func (l *Ledger) keepEarly(s *gateway.Settlement, segment int64) {
 	if l.caughtUp {
 		return // its row was written before
@@ -99,7 +99,7 @@ func (l *Ledger) forgetEarly(id uuid.UUID) {
 	}
 }
 
-// catchUp forgets the settlements whose intent did not come: their rows were written before.
+// catchUp drops the settlements whose intent did not follow: their rows were written before.
 func (l *Ledger) catchUp() {
 	l.caughtUp = true
 	for id := range l.early {
@@ -107,13 +107,13 @@ func (l *Ledger) catchUp() {
 	}
 }
 
-// goesOn reports whether Envoy may carry the answer on whose end the gateway did not see, and
-// tell of that much later.
+// goesOn reports whether Envoy may still carry an answer whose end the gateway did not see, and
+// report its end much later.
 func (e *entry) goesOn() bool {
 	return !e.settlement.Finished && !e.settlement.EnvoyGone && e.settlement.Status > 0
 }
 
-// settled takes the gateway's word.
+// settled handles a settlement.
 func (l *Ledger) settled(s *gateway.Settlement, segment int64) {
 	e := l.open[s.ID]
 	if e == nil {
@@ -129,8 +129,8 @@ func (l *Ledger) settled(s *gateway.Settlement, segment int64) {
 	l.judge(e)
 }
 
-// judge makes a row of an entry of which all is known that will be: Envoy's word, and
-// the gateway's unless nobody is left to say it.
+// judge makes a row of an entry once it is complete: with Envoy's line, and with a settlement
+// unless the process that would write it is dead.
 func (l *Ledger) judge(e *entry) {
 	switch {
 	case e.state == isReady: // its row still waits for the store
@@ -141,12 +141,12 @@ func (l *Ledger) judge(e *entry) {
 	}
 }
 
-// await has an entry looked at again after a while.
+// await looks at an entry again after a while.
 func (l *Ledger) await(e *entry, now time.Time, d time.Duration) {
 	l.waiting = append(l.waiting, wait{e, now, d})
 }
 
-// expire makes rows of what has waited long enough, and forgets what was kept open.
+// expire makes rows of entries that have waited long enough, and drops those that were kept open.
 func (l *Ledger) expire(now time.Time) {
 	still := l.waiting[:0]
 	for _, w := range l.waiting {
@@ -166,7 +166,7 @@ func (l *Ledger) expire(now time.Time) {
 	l.waiting = still
 }
 
-// finish makes a row of what is known.
+// finish makes a row of what is known so far.
 func (l *Ledger) finish(e *entry) {
 	e.row = newRow(e.intent, e.settlement, e.line)
 	e.state = isReady
@@ -175,21 +175,8 @@ func (l *Ledger) finish(e *entry) {
 	l.backends.note(&e.row, time.Now())
 }
 
-// hold notes that a segment of the write-ahead log is needed as long as an entry is not done.
-func (l *Ledger) hold(e *entry, segment int64) {
-	e.segments = append(e.segments, segment)
-	l.segments[segment].records++
-}
-
 func (l *Ledger) done(e *entry) {
 	e.state = isDone
 	delete(l.open, e.intent.ID)
 	l.release(e)
-}
-
-func (l *Ledger) release(e *entry) {
-	for _, segment := range e.segments {
-		l.segments[segment].records--
-	}
-	e.segments = nil
 }

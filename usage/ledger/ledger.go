@@ -1,7 +1,7 @@
-// Package ledger makes one row of each request. It reads what both witnesses wrote, the
-// gateway's write-ahead log and Envoy's access log, as logs, whether their writers live or
-// were killed: there is no other way for good days. The rows go to a store, of which it
-// knows no more than what it asks of it.
+// Package ledger makes one row of each request. It always reads the logs of both witnesses,
+// the gateway's write-ahead log and Envoy's access log, whether their writers live or were
+// killed: there is no other path for the normal case. The rows go to a store, of which it
+// only knows an interface.
 package ledger
 
 import (
@@ -20,10 +20,11 @@ import (
 	"ai-gateway/usage/wal"
 )
 
-// Store takes the rows. Its methods fail while it is away. A writer is known by the identity of its write-ahead log.
+// Store takes the rows. Its methods fail while it is unavailable. A writer is known by the
+// identity of its write-ahead log.
 type Store interface {
-	// Write writes rows and the place up to which the writer's access log is in them, all
-	// or nothing, but for rows that it can never take, which it returns.
+	// Write writes rows and the position up to which they contain the writer's access log, in
+	// one transaction. It leaves out rows that it can never take, and returns them.
 	Write(ctx context.Context, rows []*gateway.Row, writer uuid.UUID, at gateway.LogPosition) ([]gateway.RefusedRow, error)
 	Position(ctx context.Context, writer uuid.UUID) (gateway.LogPosition, error)
 	Maintain(ctx context.Context, now time.Time, keep gateway.Retention) error
@@ -34,20 +35,19 @@ type Config struct {
 	Store     Store
 	WAL       *wal.Log
 	AccessLog string // path; the file need not exist yet
-	// MaxBytes is how large the write-ahead log may be, and MaxAge how long the store may
-	// take nothing: at each bound new requests are refused.
+	// MaxBytes is the greatest size of the write-ahead log, and MaxAge the longest time without
+	// a row in the store. Beyond either, new requests are refused.
 	MaxBytes int64
 	MaxAge   time.Duration
-	// Grace is how long the gateway's word waits for Envoy's before its row is written
-	// without it. Envoy's comes later by as much as its log is buffered.
+	// Grace is how long a settlement waits for Envoy's line before its row is written without
+	// it. Envoy buffers its log, so its line comes later.
 	Grace time.Duration
-	// OrphanGrace is how long a request that a killed process left waits for Envoy's word
-	// before it is closed with an estimate. Envoy may still carry it: a later word
-	// replaces the estimate.
+	// OrphanGrace is how long a request of a killed process waits for Envoy's line before it is
+	// closed with an estimate. Envoy may still carry it: a later line replaces the estimate.
 	OrphanGrace time.Duration
 	Rotation    accesslog.Rotation       // zero lets the access log grow
 	Keep        func() gateway.Retention // no func keeps all
-	Used        func(Used)               // is told what rows say that requests have used; nil tells nobody
+	Used        func(Used)               // is called with what requests have used, according to their rows; may be nil
 	Log         *slog.Logger
 }
 
@@ -58,16 +58,16 @@ const (
 	writeTimeout = 10 * time.Second
 	drainTimeout = 2 * time.Second
 	retryAfter   = time.Second // when the store cannot be written
-	// lineGrace is how long Envoy's word waits for that of a gateway that lives on. It
+	// lineGrace is how long Envoy's line waits for the settlement of a living process, which
 	// does not come if its record is damaged.
 	lineGrace = time.Minute
-	// A request whose row was written without a witness's word is remembered in case that
-	// still comes: late by a hanging disk, or at the end of a stream that Envoy carries on
-	// for a process that died or that it lost touch with.
+	// A request whose row was written with one witness missing is remembered in case that one
+	// still reports: late because of a hanging disk, or at the end of a stream that Envoy
+	// carries on for a process that died or lost its connection.
 	keepSettled = time.Minute
 	keepOrphan  = 24 * time.Hour
-	// keepAfter is the age of a closed segment at which the intents in it that are still
-	// open are written again, so that it can be forgotten.
+	// keepAfter is the age of a closed segment at which its open intents are written again, so
+	// that it can be removed.
 	keepAfter   = time.Minute
 	rotateEvery = time.Second
 	openTimeout = time.Minute // for the store to open
@@ -79,18 +79,18 @@ type Ledger struct {
 
 	reader *wal.Reader
 	tail   *accesslog.Tail
-	at     gateway.LogPosition // behind the last line that needs no second look
-	kept   gateway.LogPosition // what the store has of it
+	at     gateway.LogPosition // after the last line that is not needed again
+	kept   gateway.LogPosition // up to which the store has the access log
 
 	open     map[uuid.UUID]*entry
 	early    map[uuid.UUID]earlySettlement
 	caughtUp bool             // the write-ahead log was read to its end once
 	waiting  []wait           // in the order in which they began to wait
-	unheard  []accesslog.Line // while the write-ahead log cannot be read
+	unheard  []accesslog.Line // read while the write-ahead log could not be
 	lines    []heard
 	ready    []*entry
-	broken   []uuid.UUID        // whose settlement could not be written
-	segments map[int64]*closing // what keeps the segments of the write-ahead log
+	broken   []uuid.UUID        // requests whose settlement could not be written
+	segments map[int64]*closing // of the write-ahead log
 	backends *watch
 
 	started     bool
@@ -98,25 +98,19 @@ type Ledger struct {
 	looked      time.Time // at the access log's size
 	maintenance time.Time // when the store is maintained next
 
-	refusedAt atomic.Int64 // when a request was refused last, in Unix nanoseconds; 0 if that is over
+	refusedAt atomic.Int64 // when a request was last refused, in Unix nanoseconds; 0 if requests pass again
 
 	mu       sync.Mutex
 	stats    gateway.LedgerStats
-	ownOnly  bool          // all that earlier processes left has rows
-	behind   time.Time     // since when the store has not taken what it was given; zero if it does
-	troubles [tasks]string // why each fails now; "" if it does not
+	ownOnly  bool          // all requests of earlier processes have rows
+	behind   time.Time     // since when the store does not take rows; zero if it does
+	troubles [tasks]string // why each task fails; "" if it does not
 }
 
 // heard is a line of the access log.
 type heard struct {
-	of  *entry // nil for a line that means nothing
+	of  *entry // nil for a line without a request
 	end gateway.LogPosition
-}
-
-// closing is what keeps a segment of the write-ahead log.
-type closing struct {
-	records int // that belong to entries which are not done
-	since   time.Time
 }
 
 // New makes a ledger.
@@ -140,7 +134,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	}
 }
 
-// start goes to where the store has the access log. Until then nothing is read.
+// start opens the access log where the store has it. Nothing is read before that.
 func (l *Ledger) start(ctx context.Context) error {
 	at, err := l.c.Store.Position(ctx, l.c.WAL.ID())
 	if err == nil {
@@ -153,8 +147,8 @@ func (l *Ledger) start(ctx context.Context) error {
 	return nil
 }
 
-// drain writes what is there. Envoy flushes its last lines when it ends, which is before
-// us; what still misses its word goes without. Requests of which nobody saw the end stay
+// drain writes the rows that can be made. Envoy ends before us and then flushes its last
+// lines; rows that still lack one are written without it. Requests whose end nobody saw stay
 // in the write-ahead log.
 func (l *Ledger) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
@@ -177,7 +171,7 @@ func (l *Ledger) drain(ctx context.Context) error {
 	return nil
 }
 
-// turn takes in all that is there and writes what is ready.
+// turn reads everything that is new and writes the rows that are ready.
 func (l *Ledger) turn(ctx context.Context) {
 	if !l.started && !l.begun(ctx) {
 		return
@@ -194,7 +188,7 @@ func (l *Ledger) turn(ctx context.Context) {
 	l.note(time.Now())
 }
 
-// begun starts, if that is due, and reports whether it could.
+// begun starts the ledger unless it has started, and reports whether it has.
 func (l *Ledger) begun(ctx context.Context) bool {
 	if time.Now().Before(l.notBefore) {
 		return false
@@ -209,7 +203,7 @@ func (l *Ledger) begun(ctx context.Context) bool {
 	return true
 }
 
-// taken notes that the store takes what it is given.
+// taken notes that the store takes rows.
 func (l *Ledger) taken() {
 	l.progress(true)
 	l.reportTask(writing, nil)
@@ -222,8 +216,8 @@ func (l *Ledger) refused(err error) {
 	l.notBefore = time.Now().Add(retryAfter)
 }
 
-// readOn takes in a piece of the access log. All of the write-ahead log comes before it is looked at:
-// an intent is written before its request goes out, so before Envoy can speak of it.
+// readOn reads a piece of the access log, and then all of the write-ahead log before it looks
+// at the piece: an intent is written before its request goes out, so before Envoy's line.
 func (l *Ledger) readOn() (more bool) {
 	var err error
 	if len(l.unheard) == 0 {
@@ -274,7 +268,7 @@ func (l *Ledger) readWAL() error {
 	}
 }
 
-// take takes in a record of the write-ahead log.
+// take handles a record of the write-ahead log.
 func (l *Ledger) take(r wal.Record, segment int64) error {
 	if l.segments[segment] == nil {
 		l.segments[segment] = &closing{since: time.Now()}
@@ -298,7 +292,7 @@ func (l *Ledger) take(r wal.Record, segment int64) error {
 	return nil
 }
 
-// readLine takes Envoy's word. Without an intent, the row was written before.
+// readLine handles a line of Envoy. If there is no intent, the row was written before.
 func (l *Ledger) readLine(at accesslog.Line) {
 	line, err := accesslog.Parse(at.Text)
 	if err != nil {
@@ -316,8 +310,8 @@ func (l *Ledger) readLine(at accesslog.Line) {
 	l.judge(e)
 }
 
-// write writes the rows that are ready, and the access log's position, which moves over
-// lines that have become rows only.
+// write writes the rows that are ready, and the position in the access log, which only moves
+// over lines that have become rows.
 func (l *Ledger) write(ctx context.Context) {
 	if time.Now().Before(l.notBefore) {
 		return
@@ -327,7 +321,7 @@ func (l *Ledger) write(ctx context.Context) {
 		n := min(len(l.ready), maxBatch)
 		at := l.kept
 		if n == len(l.ready) {
-			at = l.at // the position is behind the last row
+			at = l.at // the position is after the last row
 		}
 		unwritable, err := l.writeBatch(ctx, l.ready[:n], at)
 		if err != nil {
@@ -349,7 +343,7 @@ func (l *Ledger) writeBatch(ctx context.Context, batch []*entry, at gateway.LogP
 	return l.c.Store.Write(ctx, rows, l.c.WAL.ID(), at)
 }
 
-// wrote takes note of n rows that the store has, or will never take.
+// wrote notes that the store has the first n rows, or will never take them.
 func (l *Ledger) wrote(written, n int, at gateway.LogPosition) {
 	now, unpriced := time.Now(), 0
 	for _, e := range l.ready[:n] {
@@ -367,7 +361,7 @@ func (l *Ledger) wrote(written, n int, at gateway.LogPosition) {
 	l.written(written, unpriced)
 }
 
-// keepOpen remembers an entry whose row is written as long as more may come of it.
+// keepOpen remembers an entry whose row is written while a witness may still report.
 func (l *Ledger) keepOpen(e *entry, now time.Time) {
 	e.state, e.row = isWritten, gateway.Row{}
 	if e.settlement != nil { // its texts are in the store
@@ -379,14 +373,14 @@ func (l *Ledger) keepOpen(e *entry, now time.Time) {
 	case e.line != nil:
 		l.await(e, now, keepSettled)
 	case e.settlement != nil && !e.goesOn():
-		l.release(e) // the row has all that the gateway knows
+		l.release(e) // the row has everything that the gateway knows
 		l.await(e, now, keepSettled)
 	default:
 		l.await(e, now, keepOrphan-min(max(now.Sub(e.intent.StartedAt), 0), keepOrphan))
 	}
 }
 
-// advance moves the position over the lines whose rows are in the store or about to be.
+// advance moves the position over lines whose rows are in the store or about to be.
 func (l *Ledger) advance() {
 	for len(l.lines) > 0 {
 		first := l.lines[0]
@@ -398,57 +392,11 @@ func (l *Ledger) advance() {
 	}
 }
 
-// rotate looks at the access log's size, once a second.
+// rotate checks the access log's size once a second.
 func (l *Ledger) rotate(ctx context.Context, now time.Time) {
 	if l.c.Rotation.At == 0 || now.Sub(l.looked) < rotateEvery {
 		return
 	}
 	l.looked = now
 	l.reportTask(rotating, l.tail.Rotate(ctx, l.c.Rotation, l.kept))
-}
-
-// tidy removes the segments of the write-ahead log that nothing needs.
-func (l *Ledger) tidy(now time.Time) {
-	var first error
-	for number, segment := range l.segments {
-		if number >= l.reader.Segment() {
-			continue // it is being read
-		}
-		if err := l.tidySegment(number, segment, now); first == nil {
-			first = err
-		}
-	}
-	l.reportTask(tidying, first)
-}
-
-// tidySegment removes a segment, or carries over what an old one is needed for.
-func (l *Ledger) tidySegment(number int64, segment *closing, now time.Time) error {
-	switch {
-	case segment.records == 0:
-		if err := l.c.WAL.Remove(number); err != nil {
-			return err
-		}
-		delete(l.segments, number)
-	case now.Sub(segment.since) > keepAfter:
-		if err := l.carry(number); err != nil {
-			return err
-		}
-		segment.since = now
-	}
-	return nil
-}
-
-// carry has the records written again that hold a segment. Settled requests whose row is not
-// written are about to be done.
-func (l *Ledger) carry(segment int64) error {
-	for _, e := range l.open {
-		if e.settlement != nil && e.state != isWritten || len(e.segments) == 0 || e.segments[0] != segment {
-			continue
-		}
-		if err := l.c.WAL.Carry(wal.Unfinished{Intent: e.intent, Settlement: e.settlement, Orphan: e.orphan}); err != nil {
-			return err
-		}
-		l.release(e) // it is held again when the log is read on
-	}
-	return nil
 }

@@ -23,25 +23,25 @@ type Finding struct {
 
 // Reconciliation is what a comparison found.
 type Reconciliation struct {
-	Rows, Lines, Records int // that were compared
+	Rows, Lines, Records int // the numbers of those that were compared
 	Findings             []Finding
 }
 
-// compared is what is known of a request, by each that knows of it.
+// compared is what each log and the store know of a request.
 type compared struct {
 	rows       []gateway.RecordedRow
 	settlement *gateway.Settlement
 	line       *gateway.JournalLine
 }
 
-// RowStore gives the rows of requests that started in [from, to).
+// RowStore returns the rows of requests that started in [from, to).
 type RowStore interface {
 	Recorded(ctx context.Context, from, to time.Time, take func(gateway.RecordedRow)) error
 }
 
-// Reconcile compares what the access log and the write-ahead log still hold of the requests
-// that started in [from, to) with the store. It only reads, also while the gateway runs;
-// what it has not written yet counts as missing, so to is best a minute ago.
+// Reconcile compares the requests in both logs that started in [from, to) with the store. It
+// only reads, and may run while the gateway does. Rows that are not written yet count as
+// missing, so to should be at least a minute ago.
 func Reconcile(ctx context.Context, store RowStore, accessLog, walFolder string, from, to time.Time) (Reconciliation, error) {
 	var found Reconciliation
 	known := map[uuid.UUID]*compared{}
@@ -68,7 +68,7 @@ func Reconcile(ctx context.Context, store RowStore, accessLog, walFolder string,
 	return found, err
 }
 
-// startOf is when a request started, as its id tells: to the millisecond.
+// startOf is when a request started, from its id, to the millisecond.
 // Source: https://www.rfc-editor.org/rfc/rfc9562#section-5.7
 func startOf(id uuid.UUID) time.Time {
 	ms := int64(0)
@@ -120,7 +120,7 @@ func (r *Reconciliation) readRecords(folder string, of func(uuid.UUID) *compared
 	})
 }
 
-// differences says what is wrong with a request. One that is only planned still runs.
+// differences describes what is wrong with a request. One that is only planned still runs.
 func (c *compared) differences() []string {
 	var all []string
 	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
@@ -149,7 +149,7 @@ func (c *compared) differences() []string {
 	return all
 }
 
-// tellers are those that saw the end.
+// tellers lists the witnesses of the end.
 func (c *compared) tellers() string {
 	switch {
 	case c.line == nil:

@@ -9,7 +9,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Repriced sums up what another price makes of a model's rows.
+// Repriced sums up how the costs of a model's rows change.
 type Repriced struct {
 	Model                   gateway.Model
 	Rows, Changed           int64
@@ -17,14 +17,14 @@ type Repriced struct {
 	PricedBefore, PricedNow int64         // rows that have a cost
 }
 
-// CostStore gives rows to compute, a batch at a time, and writes those that it gets back.
+// CostStore calls a func with rows, a batch at a time, and writes those that it returns.
 type CostStore interface {
 	Recost(ctx context.Context, from, to time.Time, write bool, compute func([]gateway.CostedRow) (changed []gateway.CostedRow)) error
 }
 
-// Reprice computes the costs of the requests that started in [from, to) anew, with the
-// price that was in force when each began, and writes those that changed if write. The
-// sums are by model, in the order of their names.
+// Reprice computes the costs of the requests that started in [from, to) again, with the price
+// that held when each began. With write it writes those that changed. The sums are by model, in
+// the order of their names.
 func Reprice(ctx context.Context, store CostStore, from, to time.Time, price func(gateway.Model, time.Time) (gateway.Price, bool), write bool) ([]Repriced, error) {
 	r := repricing{price: price, sums: map[gateway.Model]*Repriced{}}
 	if err := store.Recost(ctx, from, to, write, r.batch); err != nil {
@@ -62,7 +62,7 @@ func (p *repricing) batch(rows []gateway.CostedRow) (changed []gateway.CostedRow
 	return changed
 }
 
-// cost is that of a row, by the same rule as that of a new one.
+// cost computes a row's cost by the same rule as for a new row.
 func (p *repricing) cost(row gateway.CostedRow) gateway.Cost {
 	price, known := p.price(row.Model, row.StartedAt)
 	if !known {

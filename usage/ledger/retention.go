@@ -13,8 +13,8 @@ const (
 	maintainTimeout = 10 * time.Second
 )
 
-// maintain has the store make room and remove what is old, once a minute, and
-// sooner where it could not.
+// maintain makes the store prepare partitions and remove old rows, once a minute, and sooner
+// after a failure.
 func (l *Ledger) maintain(ctx context.Context, now time.Time) {
 	if now.Before(l.maintenance) || now.Before(l.notBefore) {
 		return

@@ -6,7 +6,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Stats returns figures of a moment ago.
+// Stats returns recent figures.
 func (l *Ledger) Stats() gateway.LedgerStats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -22,7 +22,7 @@ func (l *Ledger) written(n, unpriced int) {
 	l.stats.Unpriced += int64(unpriced)
 }
 
-// lost counts rows that the store refuses whatever it is asked with.
+// lost counts rows that the store always refuses.
 func (l *Ledger) lost(rows []gateway.RefusedRow) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

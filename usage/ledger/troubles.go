@@ -15,7 +15,7 @@ const (
 	tasks
 )
 
-// String says what a failure of the task means.
+// String describes a failure of the task.
 func (t task) String() string {
 	return [tasks]string{
 		"usage cannot be read; it is kept and tried again",
@@ -32,7 +32,7 @@ func (t task) name() string {
 	return [tasks]string{"reading usage", "writing usage", "compaction of the write-ahead log", "rotation of the access log", "maintenance of the store", "recording of new requests"}[t]
 }
 
-// reportTask notes how a task ended. It logs changes only: the first failure, and the recovery.
+// reportTask notes how a task ended. It only logs changes: the first failure, and the recovery.
 func (l *Ledger) reportTask(t task, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -48,7 +48,7 @@ func (l *Ledger) reportTask(t task, err error) {
 	}
 }
 
-// lastError lists the tasks that fail now, each with its reason.
+// lastError lists the failing tasks, each with its reason.
 func (l *Ledger) lastError() string {
 	var all []string
 	for t, reason := range l.troubles {

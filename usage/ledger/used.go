@@ -2,17 +2,17 @@ package ledger
 
 import "ai-gateway/gateway"
 
-// Used is what a row says that a request has used.
+// Used is what a request has used, according to its row.
 type Used struct {
 	Intent    *gateway.Intent
 	Inherited bool  // another process planned the request
-	First     bool  // nothing was told of it before
-	Settled   int64 // tokens of its settlement, where this is the first that is told
-	More      int64 // tokens besides, and besides what was told before
+	First     bool  // nothing was reported of it before
+	Settled   int64 // tokens of its settlement, in the first report
+	More      int64 // tokens beyond those of the settlement and of earlier reports
 }
 
-// report tells what is new in a row. The tokens of a settlement of this process that could
-// not be written are known to whoever settled.
+// report reports what is new in a row. Tokens of this process's settlement are reported even
+// if the settlement could not be written: its settler knows them.
 func (l *Ledger) report(e *entry) {
 	if l.c.Used == nil || e.settlement == nil && !e.inherited {
 		return

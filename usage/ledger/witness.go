@@ -8,14 +8,14 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Tokens that are guessed from the sizes of answers alone, when nobody read them.
+// Sizes from which tokens are estimated when nobody read the answer.
 const (
 	bytesPerToken      = 4   // of plain text
-	eventBytesPerToken = 200 // of a stream, where a token comes in a chunk of its own
+	eventBytesPerToken = 200 // of a stream, where each token comes in its own chunk
 )
 
-// usageSeen is the usage that Envoy saw, and whether it is all of it: it may tell of the prompt
-// alone. It is zero where it saw none.
+// usageSeen is the usage that Envoy saw, and whether it is complete: it may only have seen the
+// prompt's. It is zero if Envoy saw none.
 func usageSeen(e gateway.Endpoint, l *gateway.JournalLine) (u gateway.Usage, whole bool) {
 	if l == nil || l.Figures == nil {
 		return u, false
@@ -24,8 +24,8 @@ func usageSeen(e gateway.Endpoint, l *gateway.JournalLine) (u gateway.Usage, who
 	return f.Usage(), whole
 }
 
-// guess is the usage of a request whose answer nobody read: what Envoy's line tells of
-// its size, or nothing but the prompt where there is no line, or no answer.
+// guess estimates the usage of a request whose answer nobody read from the size in Envoy's
+// line. Without a line or an answer it is the prompt's.
 func guess(i *gateway.Intent, l *gateway.JournalLine) gateway.Usage {
 	u := gateway.Usage{Prompt: i.PromptTokens}
 	if seen, whole := usageSeen(i.Endpoint, l); seen.Prompt > 0 && !whole {
@@ -41,20 +41,20 @@ func guess(i *gateway.Intent, l *gateway.JournalLine) gateway.Usage {
 	return u
 }
 
-// Envoy's response flags by who they say ended a request.
+// Envoy's response flags, by who ended the request.
 // Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage#response-flags
 var (
 	upstreamFlags = []string{"UC", "UF", "UR", "UT", "URX", "UPE", "UO", "UH", "NC", "LR", "SI", "UMSDR"}
 	clientFlags   = []string{"DC", "DR", "DPE"}
-	gatewayFlags  = []string{"OM", "DT"} // out of memory, or at the longest time that it gives a request
+	gatewayFlags  = []string{"OM", "DT"} // out of memory, or a timeout of Envoy
 )
 
-// localDisconnect is what Envoy's response code details say where it closed the client's
-// connection itself, as it was ended or its listener was replaced.
+// localDisconnect is Envoy's response code detail if it closed the client's connection itself,
+// because it ended or its listener was replaced.
 // Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_conn_man/response_code_details
 const localDisconnect = "downstream_local_disconnect"
 
-// ending says how a request ended by Envoy's account.
+// ending is how a request ended according to Envoy.
 func ending(l *gateway.JournalLine) gateway.Outcome {
 	flags := strings.Split(l.Flags, ",")
 	has := func(names []string) bool {
@@ -63,7 +63,7 @@ func ending(l *gateway.JournalLine) gateway.Outcome {
 	switch {
 	case has(gatewayFlags), strings.HasPrefix(l.Details, localDisconnect):
 		return gateway.GatewayClosed
-	case has(clientFlags), l.Status == 0: // 0: nothing was answered, and nobody else broke off
+	case has(clientFlags), l.Status == 0: // 0: there was no answer, and no one else closed
 		return gateway.ClientClosed
 	case l.Status >= http.StatusMultipleChoices:
 		return gateway.ProviderError
@@ -73,8 +73,8 @@ func ending(l *gateway.JournalLine) gateway.Outcome {
 	return gateway.OK
 }
 
-// endingWithoutEnvoy says how a request ended by our own account, when Envoy died
-// with it or before it could write: nobody can tell who broke off.
+// endingWithoutEnvoy is how a request ended according to the gateway, if Envoy died before it
+// could write: nobody can tell who closed first.
 func endingWithoutEnvoy(s *gateway.Settlement) gateway.Outcome {
 	switch {
 	case s == nil:
@@ -89,15 +89,15 @@ func endingWithoutEnvoy(s *gateway.Settlement) gateway.Outcome {
 	return gateway.Unknown
 }
 
-// verdict is what both witnesses say of an answer together.
+// verdict combines what both witnesses know of an answer.
 type verdict struct {
 	complete bool   // it announced its end
 	failed   bool   // there is an error in it
-	missing  bool   // there is no answer in what came of it
+	missing  bool   // what came is not an answer
 	code     string // of the error
 }
 
-// judged is the verdict. Whether there is an answer can be told of one that was read.
+// judged returns the verdict. Only of an answer that was read can it say whether it is one.
 func judged(s *gateway.Settlement, l *gateway.JournalLine) verdict {
 	var v verdict
 	read := s != nil && s.Answer.Source != 0 && !s.Answer.Partial
@@ -121,8 +121,8 @@ func judged(s *gateway.Settlement, l *gateway.JournalLine) verdict {
 	return v
 }
 
-// outcome is how a request ended by what its connection and its answer say. A client that leaves
-// at the announced end, or at an error, has had all that there was.
+// outcome combines how the connection and the answer ended. A client that leaves after the
+// announced end, or after an error, has received everything.
 func (v verdict) outcome(ended gateway.Outcome) gateway.Outcome {
 	switch {
 	case v.failed && ended != gateway.ProviderClosed:
@@ -136,7 +136,7 @@ func (v verdict) outcome(ended gateway.Outcome) gateway.Outcome {
 	return ended
 }
 
-// errorCode is the provider's, or one that says what is wrong with an answer of success.
+// errorCode is the provider's, or one that describes an unusable answer with a status of success.
 func (v verdict) errorCode(status int, outcome gateway.Outcome) string {
 	switch {
 	case v.code != "" || outcome != gateway.ProviderError || status >= http.StatusBadRequest:
@@ -149,8 +149,8 @@ func (v verdict) errorCode(status int, outcome gateway.Outcome) string {
 	return gateway.CodeNoAnswer
 }
 
-// newRow makes the row of a request from its intent and from what is known of its end: by
-// the gateway, by Envoy, by both or by neither.
+// newRow makes the row of a request from its intent and from its end as known by the gateway,
+// by Envoy, by both or by neither.
 func newRow(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) gateway.Row {
 	r := planned(i)
 	addEnd(&r, i, s, l)
@@ -168,7 +168,7 @@ func newRow(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) ga
 	return r
 }
 
-// planned is what was known before the request went out.
+// planned returns the part of a row that was known before the request went out.
 func planned(i *gateway.Intent) gateway.Row {
 	return gateway.Row{
 		StartedAt: i.StartedAt, ID: i.ID, RequestID: i.RequestID, KeyID: i.KeyID, KeyLabel: i.KeyLabel, UserID: i.UserID, Team: i.Team, Tags: i.Tags,
@@ -176,7 +176,7 @@ func planned(i *gateway.Intent) gateway.Row {
 	}
 }
 
-// addEnd adds the request's end, as Envoy has it where it spoke.
+// addEnd adds the request's end, as Envoy reports it if it does.
 func addEnd(r *gateway.Row, i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) {
 	switch {
 	case l != nil:
@@ -200,8 +200,8 @@ func addEnd(r *gateway.Row, i *gateway.Intent, s *gateway.Settlement, l *gateway
 	}
 }
 
-// addBackend names the backend that was called last, and the model's name there: of a backend that
-// is in the plan several times, that of the last call, as each step is one and the last is repeated.
+// addBackend adds the backend that was called last, and the model's name there. A backend may be
+// in the plan several times: each step is called once, and the last one is repeated.
 func addBackend(r *gateway.Row, i *gateway.Intent, l *gateway.JournalLine) {
 	last := max(min(int(l.Attempts), len(i.Steps))-1, 0)
 	for at, step := range i.Steps {
@@ -211,8 +211,8 @@ func addBackend(r *gateway.Row, i *gateway.Intent, l *gateway.JournalLine) {
 	}
 }
 
-// resolveUsage is the usage by the best informed witness. Of an answer that the gateway could not
-// read, or had to let go of, Envoy may have seen more.
+// resolveUsage returns the usage of the better informed witness. Of an answer that the gateway
+// could not read to its end, Envoy may have seen more.
 func resolveUsage(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gateway.Usage, gateway.Source) {
 	seen, whole := usageSeen(i.Endpoint, l)
 	switch {
@@ -226,7 +226,7 @@ func resolveUsage(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLi
 		return u, gateway.Estimated
 	case s.Finished || s.Answer.Complete:
 	case l == nil:
-		return s.Answer.Usage, min(s.Answer.Source, gateway.Counted) // it may have gone on without us
+		return s.Answer.Usage, min(s.Answer.Source, gateway.Counted) // the stream may have gone on without us
 	case s.Answer.Source < gateway.FromProvider && ending(l) == gateway.OK: // it did
 		u := s.Answer.Usage
 		u.Completion = max(u.Completion, guess(i, l).Completion)
@@ -235,8 +235,8 @@ func resolveUsage(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLi
 	return s.Answer.Usage, s.Answer.Source
 }
 
-// envoyKnows reports whether what Envoy saw is better than what the gateway has. It does not
-// know what came after its figures. What a whole JSON answer cost the gateway has told the client.
+// envoyKnows reports whether Envoy's figures are better than the gateway's. Envoy does not know
+// what came after its figures. The cost of a JSON answer was already sent to the client.
 func envoyKnows(i *gateway.Intent, s *gateway.Settlement, seen gateway.Usage) bool {
 	switch {
 	case s == nil:
@@ -247,8 +247,8 @@ func envoyKnows(i *gateway.Intent, s *gateway.Settlement, seen gateway.Usage) bo
 	return !s.Finished || s.Answer.Source == 0 || s.Answer.Partial || i.Stream && s.Answer.Source < gateway.FromEnvoy
 }
 
-// tierOf is the service tier by which a request is billed: the one that the provider names, else
-// the one that was asked for.
+// tierOf is the service tier that is billed: the one that the provider names, else the
+// requested one.
 func tierOf(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) string {
 	switch {
 	case s != nil && s.Answer.ServiceTier != "":
@@ -259,8 +259,8 @@ func tierOf(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) st
 	return i.ServiceTier
 }
 
-// addUsage adds the usage and what it costs, at the price that was in force when the request
-// began. What never went out, and what was refused, redirected or no answer, cost nothing
+// addUsage adds the usage and its cost, at the price that held when the request began. A
+// request that never went out, was refused or redirected, or got no answer costs nothing
 // unless the provider gave figures.
 func addUsage(r *gateway.Row, i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine, missing bool) {
 	u, source := resolveUsage(i, s, l)
@@ -273,7 +273,7 @@ func addUsage(r *gateway.Row, i *gateway.Intent, s *gateway.Settlement, l *gatew
 }
 
 // addAttempts adds a row for each call of a backend. Only the last one's answer reached the
-// client, so only it has a cost that is known.
+// client, so only its cost is known.
 func addAttempts(r *gateway.Row, l *gateway.JournalLine) {
 	if l == nil {
 		return
@@ -287,7 +287,7 @@ func addAttempts(r *gateway.Row, l *gateway.JournalLine) {
 	}
 }
 
-// costOf is what a usage costs in a service tier. No usage cost nothing, also where no price is
+// costOf is the cost of a usage in a service tier. No usage costs nothing, even if no price is
 // known.
 func costOf(p *gateway.Price, u gateway.Usage, serviceTier string) gateway.Cost {
 	if p != nil {

@@ -8,8 +8,8 @@ import (
 
 const keepSize = 1 // FALLOC_FL_KEEP_SIZE
 
-// reserve takes room on disk for a file without making it longer, where the file system
-// can.
+// reserve allocates disk space for a file without making it longer, if the file system
+// supports that.
 func reserve(f *os.File, size int64) error {
 	for {
 		err := syscall.Fallocate(int(f.Fd()), keepSize, 0, size)

@@ -4,7 +4,7 @@ package wal
 
 import "os"
 
-// reserve takes no room: only Linux has a way that keeps a file's length.
+// reserve does nothing: only Linux can allocate space without changing a file's length.
 func reserve(*os.File, int64) error { return nil }
 
 // flush makes a file's content survive a power cut.

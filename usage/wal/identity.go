@@ -14,9 +14,9 @@ import (
 
 const identityName = "identity"
 
-// identify returns the identity of the log in a folder, and makes one where there is none.
-// One that cannot be read is replaced: all that hangs on it is up to where the access log
-// was read, and reading that again makes no second row.
+// identify returns the identity of the log in a folder, and makes one if there is none. An
+// unreadable one is replaced: it only identifies the position in the access log, and reading
+// that again makes no second rows.
 func identify(dir string, log *slog.Logger) (uuid.UUID, error) {
 	path := filepath.Join(dir, identityName)
 	text, err := os.ReadFile(path)
@@ -25,7 +25,7 @@ func identify(dir string, log *slog.Logger) (uuid.UUID, error) {
 		if fault == nil {
 			return id, nil
 		}
-		log.Warn("the identity of the write-ahead log makes no sense and is made anew", "file", path, "error", fault)
+		log.Warn("the identity of the write-ahead log is unreadable and was replaced", "file", path, "error", fault)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return uuid.UUID{}, fmt.Errorf("reading the identity: %w", err)
@@ -40,7 +40,7 @@ func identify(dir string, log *slog.Logger) (uuid.UUID, error) {
 	return id, nil
 }
 
-// replaceFile writes a file whole or not at all.
+// replaceFile writes a file completely or not at all.
 func replaceFile(path, text string) error {
 	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package wal is a write-ahead log on local disk. It keeps the records of requests: an
-// intent for each one before it goes out, a settlement at its end. What was written once
-// is there, whoever dies; a reader removes the segments that it needs no longer. What the
-// records are for, and whether another request may go out, is for others to say.
+// intent before each one goes out, a settlement when it ends. A written record survives the
+// death of any process; a reader removes segments that it no longer needs. The package does
+// not interpret records, nor decide whether another request may go out.
 package wal
 
 import (
@@ -24,22 +24,22 @@ import (
 
 // Config is what a Log needs.
 type Config struct {
-	Dir string // private; made if there is none
-	// Sync is how often what was written is made to survive a power cut: 0 leaves it to
-	// the system. A process that dies loses nothing either way.
+	Dir string // private; made if it does not exist
+	// Sync is how often written records are forced to disk, to survive a power cut; 0 leaves
+	// it to the system. A process that dies loses nothing either way.
 	Sync time.Duration
 	Log  *slog.Logger
 }
 
 const (
-	segmentSize = 8 << 20 // bytes from which on a segment is closed
+	segmentSize = 8 << 20 // bytes at which a segment is closed
 	segmentLife = 5 * time.Second
 	spareName   = "spare"
 	lockName    = "lock"
 )
 
-// Log is the log of one gateway. A spare segment is kept, with its room on disk taken:
-// requests that have gone out can be settled also when the disk is full.
+// Log is the log of one gateway. It keeps a spare segment with its disk space reserved, so
+// that running requests can be settled even when the disk is full.
 type Log struct {
 	c    Config
 	id   uuid.UUID
@@ -47,16 +47,16 @@ type Log struct {
 
 	mu        sync.Mutex
 	segments  []*segment // by number; the last one is written to
-	opened    time.Time  // the last one
+	opened    time.Time  // when the last one was begun
 	total     int64      // bytes of all
-	spare     *os.File   // nil where the disk had no room for it
+	spare     *os.File   // nil if the disk had no space for it
 	buf       []byte
 	dirty     bool
 	unsettled []uuid.UUID // requests whose settlement could not be written
 	stats     gateway.WALStats
 }
 
-// Open locks the log, and takes over and repairs what an earlier process left.
+// Open locks the log, and takes over and repairs the segments of earlier processes.
 func Open(c Config) (*Log, error) {
 	if err := os.Mkdir(c.Dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("making the folder of the write-ahead log: %w", err)
@@ -75,7 +75,7 @@ func Open(c Config) (*Log, error) {
 	return l, nil
 }
 
-// lockFile keeps a second process out of the log: the lock ends with the process.
+// lockFile keeps other processes out of the log. The lock ends with the process.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -91,7 +91,7 @@ func lockFile(path string) (*os.File, error) {
 // ID is the log's identity. It stays the same as long as the log's folder does.
 func (l *Log) ID() uuid.UUID { return l.id }
 
-// start adopts what is there and marks the start of this process.
+// start adopts the segments that exist and marks the start of this process.
 func (l *Log) start() error {
 	entries, err := os.ReadDir(l.c.Dir)
 	if err != nil {
@@ -126,7 +126,7 @@ func (l *Log) adopt(number int64) error {
 	return nil
 }
 
-// AppendIntent records a request that is about to go out. After an error it must not.
+// AppendIntent records a request before it goes out. After an error the request must not go out.
 func (l *Log) AppendIntent(i *gateway.Intent) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -143,8 +143,8 @@ func (l *Log) Room() error {
 	return l.prepareSpare()
 }
 
-// AppendSettlement records how a request ended. It never refuses; what cannot be written
-// is counted and told by Unsettled.
+// AppendSettlement records how a request ended. If it cannot be written, the request is
+// counted and returned by Unsettled.
 func (l *Log) AppendSettlement(t *gateway.Settlement) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -166,15 +166,15 @@ func (l *Log) AppendSettlement(t *gateway.Settlement) {
 	}
 }
 
-// Unfinished is what is known of a request that still needs its records.
+// Unfinished is a request whose records are still needed.
 type Unfinished struct {
 	Intent     *gateway.Intent
 	Settlement *gateway.Settlement // nil if there is none yet
 	Orphan     bool                // the process that planned it died before it could settle it
 }
 
-// Carry writes the records of a request again at the end of the log, so that the segments
-// which they were in can be removed. It is the only way in which a reader writes.
+// Carry writes the records of a request again at the end of the log, so that their segments
+// can be removed. It is the only operation by which a reader writes.
 func (l *Log) Carry(u Unfinished) error {
 	kind := IntentRecord
 	if u.Orphan {
@@ -199,7 +199,7 @@ func (l *Log) append(kind Kind, payload func([]byte) []byte) error {
 	l.buf = closeFrame(payload(openFrame(l.buf[:0], kind)))
 	if len(l.buf)-frameHead > maxRecord {
 		l.buf = nil
-		return errLong // it could not be read again
+		return errLong // a reader would not accept it
 	}
 	last := l.segments[len(l.segments)-1]
 	if last.size > 0 && (last.size+int64(len(l.buf)) > segmentSize || time.Since(l.opened) > segmentLife) {
@@ -208,7 +208,7 @@ func (l *Log) append(kind Kind, payload func([]byte) []byte) error {
 		}
 		last = l.segments[len(l.segments)-1]
 	}
-	// At an offset of ours, so that the next record takes the place of a torn one.
+	// At an explicit offset, so that the next record replaces a torn one.
 	if _, err := last.file.WriteAt(l.buf, last.size); err != nil {
 		return err
 	}
@@ -224,12 +224,12 @@ func (l *Log) append(kind Kind, payload func([]byte) []byte) error {
 // keptBuffer is the largest buffer that is kept for the next record.
 const keptBuffer = 64 << 10
 
-// roll makes the spare the segment that is written to.
+// roll begins a new segment: the spare.
 func (l *Log) roll() error {
 	number, err := int64(1), l.prepareSpare()
 	if n := len(l.segments); n > 0 {
 		if err != nil && l.segments[n-1].size < 2*segmentSize {
-			return nil // go on in the old one, as far as the disk allows
+			return nil // continue the old one, as far as the disk allows
 		}
 		number = l.segments[n-1].number + 1
 	}
@@ -246,11 +246,11 @@ func (l *Log) roll() error {
 	}
 	l.segments = append(l.segments, &segment{number: number, file: l.spare})
 	l.spare, l.opened = nil, time.Now()
-	_ = l.prepareSpare() // what is wrong is told to the next request
+	_ = l.prepareSpare() // the next request gets the error
 	return nil
 }
 
-// prepareSpare makes a spare segment with its room on disk taken, if there is none.
+// prepareSpare makes a spare segment with reserved disk space, if there is none.
 func (l *Log) prepareSpare() error {
 	if l.spare != nil {
 		return nil
@@ -286,15 +286,15 @@ func CheckRoom(dir string) error {
 	return nil
 }
 
-// noRoom says why a spare segment cannot be made, and what helps.
+// noRoom explains why a spare segment cannot be made, and what helps.
 func noRoom(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("the disk is full, or its quota is used up: make room there: %w", err)
+		return fmt.Errorf("the disk is full, or its quota is used up: free some space: %w", err)
 	}
-	return fmt.Errorf("its folder takes no new file, look at who may write there and how many files may be open: %w", err)
+	return fmt.Errorf("no file can be created in its folder: check its permissions and the limit on open files: %w", err)
 }
 
-// Run makes what is written survive a power cut, until ctx ends.
+// Run forces written records to disk until ctx ends.
 func (l *Log) Run(ctx context.Context) error {
 	if l.c.Sync == 0 {
 		<-ctx.Done()
@@ -314,7 +314,7 @@ func (l *Log) Run(ctx context.Context) error {
 	}
 }
 
-// sync flushes the segments that were written to since the last time; nobody waits for it.
+// sync flushes the segments that were written to since the last time.
 func (l *Log) sync() error {
 	l.mu.Lock()
 	dirty := l.dirty
@@ -337,7 +337,7 @@ func (l *Log) sync() error {
 	return errors.Join(errs...)
 }
 
-// Stats returns figures of this moment.
+// Stats returns the present figures.
 func (l *Log) Stats() gateway.WALStats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -346,7 +346,7 @@ func (l *Log) Stats() gateway.WALStats {
 	return stats
 }
 
-// Close closes the log. What is in it stays.
+// Close closes the log. Its files stay.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -367,7 +367,7 @@ func (l *Log) Size() int64 {
 	return l.total
 }
 
-// Unsettled returns, once each, the requests whose settlement could not be written.
+// Unsettled returns the requests whose settlement could not be written, each once.
 func (l *Log) Unsettled() []uuid.UUID {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -376,7 +376,7 @@ func (l *Log) Unsettled() []uuid.UUID {
 	return ids
 }
 
-// Remove removes a segment. The one that is written to stays.
+// Remove removes a segment, unless it is the one that is written to.
 func (l *Log) Remove(number int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,17 +12,17 @@ import (
 // Reader reads a log from its beginning, while it is written.
 type Reader struct {
 	log     *Log
-	segment int64 // number of the one that is read
+	segment int64 // number of the present one
 	cursor
 }
 
 // NewReader returns a reader at the log's beginning.
 func (l *Log) NewReader() *Reader { return &Reader{log: l} }
 
-// Segment is the number of the segment that is read. It and later ones are still needed.
+// Segment is the number of the present segment. It and later ones are still needed.
 func (r *Reader) Segment() int64 { return r.segment }
 
-// Next returns the records that follow, and the segment that they are in; none at the end.
+// Next returns the next records and the number of their segment; none at the end.
 func (r *Reader) Next() (records []Record, segment int64, err error) {
 	for {
 		now, next := r.log.segmentAt(r.segment)
@@ -43,8 +43,8 @@ func (r *Reader) Next() (records []Record, segment int64, err error) {
 	}
 }
 
-// segmentAt returns a copy of a segment, or of the first one after it, and the number of
-// the next one, 0 if it is the last.
+// segmentAt returns a copy of a segment, or of the first one after it, and the number of the
+// following one, 0 if it is the last.
 func (l *Log) segmentAt(number int64) (now segment, next int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,8 +67,8 @@ func (l *Log) countDamage(bytes int) {
 	l.stats.Repaired += int64(bytes)
 }
 
-// ReadFolder calls take for every record in a log's folder, also while a process writes
-// there. It locks and changes nothing. No folder is an empty log.
+// ReadFolder calls take for every record in a log's folder, even while a process writes there.
+// It locks and changes nothing. A missing folder is an empty log.
 func ReadFolder(dir string, take func(Record)) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -90,7 +90,7 @@ func ReadFolder(dir string, take func(Record)) error {
 func readFile(path string, take func(Record)) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it was removed meanwhile, as nothing needs it
+		return nil // it was removed meanwhile
 	}
 	if err != nil {
 		return err

@@ -11,9 +11,8 @@ import (
 	"ai-gateway/gateway"
 )
 
-// The payloads of records, in protobuf's wire format: small, quick to
-// write and to read, and a field that an older gateway does not know is passed over.
-// Numbers are never used again for something else.
+// The payloads of records are in protobuf's wire format: small, quick to write and to read,
+// and older gateways skip fields that they do not know. Numbers are never reused.
 
 const (
 	fieldID = 1
@@ -172,10 +171,10 @@ func appendSettlement(b []byte, s *gateway.Settlement) []byte {
 	return appendFlag(b, fieldStopped, s.Stopped)
 }
 
-var errRecord = errors.New("a record of the write-ahead log makes no sense")
+var errRecord = errors.New("a record of the write-ahead log is malformed")
 
-// each calls f for every field of a message: v is the value of a length-delimited
-// field, n that of a varint. Other types are passed over.
+// each calls f for every field of a message: v is the value of a length-delimited field, n
+// that of a varint. Other types are skipped.
 func each(b []byte, f func(field protowire.Number, v []byte, n int64) error) error {
 	for len(b) > 0 {
 		field, typ, size := protowire.ConsumeTag(b)
@@ -204,7 +203,7 @@ func each(b []byte, f func(field protowire.Number, v []byte, n int64) error) err
 	return nil
 }
 
-// Intent reads the payload of an intent, an orphan's too.
+// Intent reads the payload of an intent or an orphan.
 func (r Record) Intent() (*gateway.Intent, error) { return readIntent(r.payload) }
 
 // Settlement reads the payload of a settlement.
@@ -301,7 +300,7 @@ func readServicePrice(s *gateway.ServicePrice, b []byte) error {
 	})
 }
 
-// readTiered reads a field of rates or of those of long requests.
+// readTiered reads a field of rates, or of the rates of long requests.
 func readTiered(field protowire.Number, r *gateway.Rates, tiers *[]gateway.Tier, v []byte) error {
 	switch field {
 	case 1:

@@ -14,12 +14,12 @@ import (
 	"strings"
 )
 
-// A segment is one file of the log: records one after another, each framed as
+// A segment is one file of the log: a sequence of records, each framed as
 //
 //	magic (1 byte) · length of the rest (4, little endian) · CRC-32C of the rest (4) · kind (1) · payload
 //
-// What does not fit its checksum is passed over byte by byte up to the next record
-// that does: so a torn one costs no other.
+// Bytes that do not match a checksum are skipped one by one up to the next record that does,
+// so a torn record costs no other.
 
 const (
 	frameMagic  = 0xA7
@@ -30,22 +30,22 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Kind says what a record is.
+// Kind is the kind of a record.
 type Kind byte
 
 // The kinds of records.
 const (
-	StartRecord      Kind = 'P' // a process has begun: what was planned before it is an orphan
+	StartRecord      Kind = 'P' // a process has begun: unsettled intents before it are orphans
 	IntentRecord     Kind = 'I'
-	OrphanRecord     Kind = 'O' // an orphan's intent, carried over from an older segment
+	OrphanRecord     Kind = 'O' // the intent of an orphan, carried over from an older segment
 	SettlementRecord Kind = 'S'
 )
 
-// Record is one record. It holds as long as the reader that gave it is not asked again.
+// Record is one record. It is valid until the reader is called again.
 type Record struct {
 	Kind    Kind
 	payload []byte
-	end     int64 // where the next one begins
+	end     int64 // offset of the next one
 }
 
 // openFrame begins a record in b; closeFrame ends it.
@@ -61,8 +61,8 @@ func closeFrame(b []byte) []byte {
 }
 
 // cutRecord takes the first record out of b, which begins at an offset of its segment.
-// damaged is how many bytes before it made no sense. Without ok, b holds no whole
-// record, and the bytes after the damaged ones may be the beginning of one.
+// damaged is the number of unreadable bytes before it. Without ok, b has no complete record,
+// and the bytes after the damaged ones may be the beginning of one.
 func cutRecord(b []byte, offset int64) (r Record, damaged int, ok bool) {
 	for {
 		at := bytes.IndexByte(b[damaged:], frameMagic)
@@ -82,8 +82,8 @@ func cutRecord(b []byte, offset int64) (r Record, damaged int, ok bool) {
 	}
 }
 
-// frameSize is the size of the record that b begins with, 0 if b ends before it does,
-// and negative if it is none.
+// frameSize is the size of the record that b begins with, 0 if b ends too early, and negative
+// if it is not a record.
 func frameSize(b []byte) int {
 	if len(b) < frameHead {
 		return 0
@@ -105,11 +105,10 @@ func frameSize(b []byte) int {
 type segment struct {
 	number int64
 	file   *os.File
-	size   int64 // bytes of whole records
+	size   int64 // bytes of complete records
 }
 
-// truncate gives the room on disk back that was taken for more records, and cuts off what
-// is torn.
+// truncate frees the reserved disk space after the last record, and cuts off a torn one.
 func (s *segment) truncate() error { return s.file.Truncate(s.size) }
 
 func segmentPath(dir string, number int64) string {
@@ -126,8 +125,8 @@ func segmentNumber(name string) int64 {
 	return n
 }
 
-// adopt opens a segment that an earlier process left, and cuts off what is torn at its
-// end. repaired is how many bytes that were.
+// adopt opens a segment of an earlier process, and cuts off a torn record at its end.
+// repaired is the number of bytes of that.
 func adopt(dir string, number int64) (s *segment, repaired int64, err error) {
 	file, err := os.OpenFile(segmentPath(dir, number), os.O_RDWR, 0)
 	if err != nil {
@@ -149,7 +148,7 @@ func adopt(dir string, number int64) (s *segment, repaired int64, err error) {
 	return s, repaired, nil
 }
 
-// lastRecord is the offset behind the last whole record.
+// lastRecord is the offset after the last complete record.
 func lastRecord(r io.ReaderAt) (int64, error) {
 	end := int64(0)
 	c := cursor{}
@@ -173,12 +172,12 @@ const pieceSize = 256 << 10
 // cursor is a place in a segment.
 type cursor struct {
 	offset int64  // of the first byte of rest
-	rest   []byte // read, but no whole record yet
-	buffer []byte // what rest is part of
+	rest   []byte // read, but not a complete record yet
+	buffer []byte // which rest is part of
 }
 
-// read returns the next whole records before the offset limit, where one ends; their
-// payloads hold until the next call. There may be none although more follow. At the
+// read returns the next complete records before the offset limit, where one ends. Their
+// payloads are valid until the next call. There may be none although more follow. At the
 // limit it returns io.EOF.
 func (c *cursor) read(r io.ReaderAt, limit int64) (records []Record, damaged int, err error) {
 	n, err := c.fill(r, limit)
@@ -187,7 +186,7 @@ func (c *cursor) read(r io.ReaderAt, limit int64) (records []Record, damaged int
 		return nil, 0, err
 	case n == 0 && len(c.rest) == 0:
 		return nil, 0, io.EOF
-	case n == 0: // what looks like the beginning of a record has no end
+	case n == 0: // the beginning of a record without an end
 		c.pass(1)
 		damaged = 1
 	}
@@ -203,7 +202,7 @@ func (c *cursor) read(r io.ReaderAt, limit int64) (records []Record, damaged int
 	}
 }
 
-// fill reads on, and returns how many bytes that were.
+// fill reads more, and returns the number of bytes.
 func (c *cursor) fill(r io.ReaderAt, limit int64) (int, error) {
 	have := len(c.rest)
 	from := c.offset + int64(have)
