@@ -8,50 +8,48 @@ import (
 	"ai-gateway/gateway"
 )
 
-// account is what this gateway has of a budget in one period.
+// account is this gateway's part of a budget in one period.
 type account struct {
 	bound
-	leased gateway.Money // and not spent by rows that are written
-	held   gateway.Money // for requests without a row
-	spent  gateway.Money // by all gateways, as far as it is known here
-	room   gateway.Money // that the store had left when it was last asked
-	asOf   time.Time     // when that was; zero before
-
-	need, ahead gateway.Money // that is wanted of the store
-	least       gateway.Money // of what is needed
-	turn        int64         // of the ask that is under way, or was the last
+	leased      gateway.Money // and not spent by written rows
+	held        gateway.Money // for requests without a row
+	spent       gateway.Money // by all gateways, as far as this one knows
+	room        gateway.Money // in the store, when it was last asked
+	asOf        time.Time     // when that was; zero before
+	need, ahead gateway.Money // that is asked of the store
+	least       gateway.Money // part of need without which a lease is of no use
+	turn        int64         // of the present or last ask
 	asking      *gateway.LeaseAsk
 	answered    chan struct{} // closed when the store has answered
-	largest     gateway.Money // of the holds lately
+	largest     gateway.Money // of the recent holds
 	used        time.Time     // last
 
-	noted int // the threshold that was noted last
+	noted int // the last threshold that was noted
 }
 
 const (
-	// freshFor is how long the store's word that there is no room holds.
+	// freshFor is how long the store's answer that there is no room counts.
 	freshFor = 500 * time.Millisecond
-	// idleAfter is how long a lease is kept in case that another request comes.
+	// idleAfter is how long a lease is kept for further requests.
 	idleAfter = 5 * time.Second
-	// aheadBy is how many requests like the largest are leased ahead.
+	// aheadBy is the number of requests like the largest for which is leased in advance.
 	aheadBy = 2
 )
 
-// account returns that of a budget. It may only be called with the lock held, like all
-// methods of accounts.
+// account returns the account of a budget. It needs the lock, like all methods of accounts.
 func (b *Budgets) account(of bound) *account {
 	a := b.accounts[of.id]
 	switch {
 	case a == nil:
 		a = &account{bound: of, answered: make(chan struct{})}
 		b.accounts[of.id] = a
-	case a.amount != of.amount: // what the store said was of another one
+	case a.amount != of.amount: // what is known of the store is of another amount
 		a.bound, a.asOf, a.noted = of, time.Time{}, 0
 	}
 	return a
 }
 
-// holding is the account in which a hold has its part.
+// holding returns the account of a hold's part.
 func (b *Budgets) holding(of bound) *account {
 	if a := b.accounts[of.id]; a != nil {
 		return a
@@ -59,13 +57,13 @@ func (b *Budgets) holding(of bound) *account {
 	return b.account(of)
 }
 
-// free is what requests may still take. Of a budget that is overspent, as one was made smaller
-// or a request cost more than was thought, the lease is not all good.
+// free is what requests may still take. If the budget is overspent, because it was made
+// smaller or a request cost more than expected, part of the lease cannot be used.
 func (a *account) free() gateway.Money { return a.leased - a.held + min(a.room, 0) }
 
 // want asks the store for more in the background.
 func (b *Budgets) want(a *account, amount gateway.Money) {
-	if a.need < 0 { // it was about to be given back
+	if a.need < 0 { // it was about to be returned
 		a.leased -= a.need
 		a.need = 0
 	}
@@ -88,15 +86,15 @@ func (b *Budgets) wake() {
 	}
 }
 
-// fresh reports whether it is known how much room the budget has.
+// fresh reports whether the budget's room is known.
 func (a *account) fresh(now time.Time) bool { return !a.asOf.IsZero() && now.Sub(a.asOf) < freshFor }
 
-// exhausted reports whether there is no room for an amount, as far as the store told just now.
+// exhausted reports whether there was no room for an amount when the store was last asked.
 func (a *account) exhausted(amount gateway.Money, now time.Time) bool {
 	return a.fresh(now) && max(a.room, 0)+a.free() < amount
 }
 
-// take holds an amount, and has more leased before that is needed.
+// take holds an amount, and asks for a further lease before that is needed.
 func (b *Budgets) take(a *account, amount gateway.Money, now time.Time) {
 	a.held += amount
 	a.used = now
@@ -107,7 +105,7 @@ func (b *Budgets) take(a *account, amount gateway.Money, now time.Time) {
 	}
 }
 
-// surplus is what an account can give back.
+// surplus is what an account can return.
 func (a *account) surplus(now time.Time) gateway.Money {
 	keep := aheadBy * a.largest
 	if now.Sub(a.used) > idleAfter {
@@ -116,7 +114,7 @@ func (a *account) surplus(now time.Time) gateway.Money {
 	return max(a.free()-keep, 0)
 }
 
-// grant takes the store's answer over.
+// grant applies the store's answer.
 func (b *Budgets) grant(a *account, g gateway.LeaseGrant, now time.Time) {
 	a.leased += max(g.Given, 0)
 	a.spent, a.room, a.asOf = g.Spent, a.amount-g.Spent-g.Leased, now
@@ -126,8 +124,8 @@ func (b *Budgets) grant(a *account, g gateway.LeaseGrant, now time.Time) {
 	a.answered = make(chan struct{})
 }
 
-// Thresholds of which people are told, in percent of a budget. The last is also crossed by the
-// first request that is refused: what is left then is not enough.
+// Thresholds of notifications, in percent of a budget. The first refused request also crosses
+// the last one: what is left is not enough.
 const (
 	nearly = 80
 	all    = 100
@@ -144,7 +142,7 @@ func (b *Budgets) watch(a *account, now time.Time) {
 	}
 }
 
-// maxEvents is how many events wait to be written. More are noticed again later.
+// maxEvents is how many events wait to be written. Further ones are noticed again later.
 const maxEvents = 1000
 
 func (b *Budgets) note(a *account, threshold int, now time.Time) {

@@ -1,11 +1,10 @@
-// Package budgets holds requests to amounts of money. What was spent is the store's to know;
-// each gateway leases small parts of a budget from there, and holds in memory, out of what it
-// has leased, the worst that each running request may cost. So requests that come at once, at
-// one gateway or at many, never spend more than there is, and hardly any of them waits for
-// the store: more is leased ahead of its need.
+// Package budgets keeps requests within budgets. The store knows what was spent. Each gateway
+// leases small parts of a budget from the store, and holds the worst cost of each running
+// request out of its lease, in memory. So concurrent requests, at one gateway or at many, never
+// spend more than the budget, and hardly any waits for the store, as more is leased in advance.
 //
-// A request's cost moves from its lease into what was spent in the transaction that writes its
-// row. What a killed process held stays leased until the rows of all that it left are written.
+// A request's cost moves from the lease to what was spent in the transaction that writes its
+// row. The lease of a killed process stays until all of its requests have rows.
 package budgets
 
 import (
@@ -21,9 +20,9 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Store keeps the books. Its methods fail while it is away.
+// Store keeps what was spent and leased. Its methods fail while it is unavailable.
 type Store interface {
-	// Lease grants parts of budgets, each ask once however often it is repeated.
+	// Lease grants parts of budgets. A repeated ask is only granted once.
 	Lease(ctx context.Context, session string, asks []gateway.LeaseAsk) ([]gateway.LeaseGrant, error)
 	RenewLeases(ctx context.Context, session string) error
 	// EndLeases ends the leases of this gateway's earlier sessions.
@@ -42,23 +41,23 @@ type Config struct {
 	Log       *slog.Logger
 }
 
-// Budgets say which requests pass. They may be used by many goroutines at once.
+// Budgets decides which requests pass. It is safe for concurrent use.
 type Budgets struct {
 	c       Config
 	session string // of this process
 	inForce atomic.Pointer[rules]
-	asked   chan struct{} // has a token while an account wants something of the store
+	asked   chan struct{} // has a token while an account has to ask the store
 	refused atomic.Int64
 
 	mu       sync.Mutex
 	accounts map[gateway.BudgetID]*account
 	open     map[uuid.UUID]*hold
-	away     string    // why the store cannot be asked; "" if it can
-	notUntil time.Time // it is not asked before
+	away     string    // why the store is unavailable; "" if it is not
+	notUntil time.Time // when it is asked again
 	events   []gateway.BudgetEvent
 }
 
-// New makes budgets that let everything pass until Use tells them what to hold to.
+// New makes Budgets that let everything pass until Use is called.
 func New(c Config) *Budgets {
 	b := &Budgets{c: c, session: uuid.NewString(), asked: make(chan struct{}, 1),
 		accounts: map[gateway.BudgetID]*account{}, open: map[uuid.UUID]*hold{}}
@@ -66,16 +65,16 @@ func New(c Config) *Budgets {
 	return b
 }
 
-// Use holds requests to what a configuration says from now on.
+// Use applies the budgets of a configuration from now on.
 func (b *Budgets) Use(c gateway.Budgets) { b.inForce.Store(newRules(c)) }
 
 // Session names this process in the store.
 func (b *Budgets) Session() string { return b.session }
 
-// Apply reports whether any budget is for a caller, so that Reserve may have to wait.
+// Apply reports whether any budget applies to a caller, so that Reserve may have to wait.
 func (b *Budgets) Apply(c *gateway.Caller) bool { return len(b.inForce.Load().of(c, time.Time{})) > 0 }
 
-// For are the budgets that a caller has to keep to at a time, without what was spent.
+// For returns the budgets that apply to a caller at a time, without what was spent.
 func For(c gateway.Budgets, caller *gateway.Caller, at time.Time) []gateway.BudgetState {
 	var states []gateway.BudgetState
 	for _, bound := range newRules(c).of(caller, at) {
@@ -84,15 +83,14 @@ func For(c gateway.Budgets, caller *gateway.Caller, at time.Time) []gateway.Budg
 	return states
 }
 
-// Stats are how the budgets are doing.
+// Stats returns the present figures.
 func (b *Budgets) Stats() gateway.BudgetStats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return gateway.BudgetStats{Closed: !b.inForce.Load().c.Open, Refused: b.refused.Load(), Away: b.away, Accounts: len(b.accounts), Holds: len(b.open)}
 }
 
-// Run keeps the leases in line with the store until ctx ends, and gives back then what is not
-// needed any more.
+// Run asks the store for leases until ctx ends, and then returns what is not needed.
 func (b *Budgets) Run(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error { b.keep(ctx); return nil })

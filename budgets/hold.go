@@ -8,7 +8,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// hold is what a request may cost, held in all of its budgets.
+// hold is the worst cost of a request, held in all of its budgets.
 type hold struct {
 	of       *Budgets
 	bounds   []bound
@@ -17,12 +17,12 @@ type hold struct {
 	released bool
 }
 
-// patience is how long a request waits for the store where its lease is used up.
+// patience is how long a request waits for the store if the lease is used up.
 const patience = 2 * time.Second
 
-// Reserve holds the worst that a request may cost in all budgets that are for it. The error is
-// what the client is told. The hold is nil where no budget applies. It waits for the store only where
-// what is leased is used up, and not for long.
+// Reserve holds the worst cost of a request in all budgets that apply to it. The error is for
+// the client. The hold is nil if no budget applies. Reserve only waits for the store if the
+// lease is used up, and not for long.
 func (b *Budgets) Reserve(r *gateway.BudgetedRequest) (gateway.BudgetHold, *gateway.Error) {
 	rules := b.inForce.Load()
 	bounds := rules.of(r.Caller, r.At)
@@ -59,7 +59,8 @@ func (b *Budgets) refuse(because *gateway.Error) *gateway.Error {
 	return because
 }
 
-// try takes the hold if every budget has room for it, or says why not, or what to wait for.
+// try takes the hold if every budget has room for it. Otherwise it returns the refusal, or what
+// to wait for.
 func (b *Budgets) try(h *hold, rules *rules) (refusal *gateway.Error, wait <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -82,7 +83,7 @@ func (b *Budgets) try(h *hold, rules *rules) (refusal *gateway.Error, wait <-cha
 	return nil, nil
 }
 
-// look reports whether one budget has room: with neither a refusal nor a wait it has.
+// look reports whether one budget has room: it has if there is neither a refusal nor a wait.
 func (b *Budgets) look(a *account, amount gateway.Money, rules *rules, now time.Time) (*gateway.Error, <-chan struct{}) {
 	a.used = now
 	switch {
@@ -102,7 +103,7 @@ func (b *Budgets) look(a *account, amount gateway.Money, rules *rules, now time.
 	return nil, a.answered
 }
 
-// Planned says by which id the request's row will come.
+// Planned sets the id of the request's row.
 func (h *hold) Planned(id uuid.UUID) {
 	h.of.mu.Lock()
 	defer h.of.mu.Unlock()
@@ -110,8 +111,8 @@ func (h *hold) Planned(id uuid.UUID) {
 	h.of.open[id] = h
 }
 
-// Extend holds more for a request that may cost more than was thought. It refuses only where a
-// budget is known to have no room for that.
+// Extend holds more for a request that may cost more than expected. It only refuses if a budget
+// is known to have no room.
 func (h *hold) Extend(cost gateway.Money) (held bool, refusal *gateway.Error) {
 	b := h.of
 	b.mu.Lock()
@@ -132,7 +133,7 @@ func (h *hold) Extend(cost gateway.Money) (held bool, refusal *gateway.Error) {
 	return true, nil
 }
 
-// extends reports whether one budget has room for more, if that is known.
+// extends reports whether one budget has room for more, as far as that is known.
 func (b *Budgets) extends(a *account, more gateway.Money, now time.Time) (refusal *gateway.Error, known bool) {
 	switch {
 	case a.free() >= more:
@@ -148,7 +149,7 @@ func (b *Budgets) extends(a *account, more gateway.Money, now time.Time) (refusa
 	return nil, false
 }
 
-// Settle holds no more than what the request has cost, until its row is written.
+// Settle holds what the request has cost, until its row is written.
 func (h *hold) Settle(cost gateway.Money) {
 	h.of.mu.Lock()
 	defer h.of.mu.Unlock()
@@ -161,7 +162,7 @@ func (h *hold) Settle(cost gateway.Money) {
 	h.amount = cost
 }
 
-// Cancel gives all back.
+// Cancel ends the hold.
 func (h *hold) Cancel() {
 	h.of.mu.Lock()
 	defer h.of.mu.Unlock()
@@ -179,7 +180,7 @@ func (h *hold) release() {
 	}
 }
 
-// Budgets returns those in which money is held for a request.
+// Budgets returns the budgets in which money is held.
 func (b *Budgets) Budgets(id uuid.UUID) []gateway.BudgetID {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -194,7 +195,7 @@ func (b *Budgets) Budgets(id uuid.UUID) []gateway.BudgetID {
 	return ids
 }
 
-// Written takes rows over that are in the store now: what they cost has left the leases.
+// Written accounts for rows that are in the store now: their cost has left the leases.
 func (b *Budgets) Written(rows []*gateway.Row) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -16,8 +16,7 @@ const (
 	lastTimeout = 2 * time.Second
 )
 
-// keep asks the store for what accounts want, as often as they do, and gives back what they
-// have too much.
+// keep asks the store for what accounts need, and returns what they have too much.
 func (b *Budgets) keep(ctx context.Context) {
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
@@ -35,7 +34,7 @@ func (b *Budgets) keep(ctx context.Context) {
 	}
 }
 
-// last gives back what nobody needs.
+// last returns everything that is not held.
 func (b *Budgets) last(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lastTimeout)
 	defer cancel()
@@ -48,7 +47,7 @@ func (b *Budgets) last(ctx context.Context) {
 	b.ask(ctx)
 }
 
-// ask asks for all that accounts want.
+// ask asks for everything that accounts need.
 func (b *Budgets) ask(ctx context.Context) {
 	for {
 		accounts, asks := b.wanted()
@@ -67,7 +66,7 @@ func (b *Budgets) ask(ctx context.Context) {
 	b.noteEvents(ctx)
 }
 
-// wanted are the asks that are due: those first that were not answered.
+// wanted returns the asks that are due, unanswered ones first.
 func (b *Budgets) wanted() (accounts []*account, asks []gateway.LeaseAsk) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -101,7 +100,7 @@ func (b *Budgets) granted(accounts []*account, grants []gateway.LeaseGrant) {
 	}
 }
 
-// lose notes that the store cannot be asked, and lets go of those who wait for it.
+// lose notes that the store is unavailable, and releases the requests that wait for it.
 func (b *Budgets) lose(why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -115,7 +114,7 @@ func (b *Budgets) lose(why string) {
 	}
 }
 
-// tidy has accounts give back what they do not need, and forgets those of periods that are over.
+// tidy makes accounts return what they do not need, and drops those of past periods.
 func (b *Budgets) tidy() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -139,7 +138,7 @@ func (b *Budgets) tidy() {
 	}
 }
 
-// noteEvents writes the events that wait.
+// noteEvents writes the waiting events.
 func (b *Budgets) noteEvents(ctx context.Context) {
 	for {
 		b.mu.Lock()
@@ -153,7 +152,7 @@ func (b *Budgets) noteEvents(ctx context.Context) {
 		err := b.c.Store.NoteBudgetEvent(limited, first)
 		cancel()
 		if err != nil {
-			return // it is tried again with the next tick
+			return // the next tick tries again
 		}
 		b.mu.Lock()
 		b.events = b.events[1:]
@@ -161,7 +160,7 @@ func (b *Budgets) noteEvents(ctx context.Context) {
 	}
 }
 
-// follow renews the leases, and ends those of earlier processes once all that they left has
+// follow renews the leases, and ends those of earlier processes once all their requests have
 // rows.
 func (b *Budgets) follow(ctx context.Context) {
 	tick := time.NewTicker(tidyEvery)

@@ -10,21 +10,21 @@ import (
 
 var (
 	errUnpriced = &gateway.Error{Status: http.StatusForbidden, Type: "invalid_request_error", Code: "model_without_price", Param: "model",
-		Message: "What this model costs is not known, so it cannot be used under a budget. An administrator can give it a price, or allow such models."}
+		Message: "The price of this model is not known, so it cannot be used under a budget. An administrator can give it a price, or allow such models."}
 	errAway = &gateway.Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "budgets_unavailable", RetryAfter: 1,
-		Message: "The gateway cannot ask its store how much of your budget is left, so it lets nothing through. Try again in a moment."}
+		Message: "The gateway cannot find out how much of your budget is left, so it refuses requests. Try again in a moment."}
 )
 
 // Unpriced is the answer to a request under a budget for a model whose price is not known.
 func Unpriced() *gateway.Error { return errUnpriced }
 
-// errExhausted is in the words that the official SDKs know: insufficient_quota is not repeated.
+// errExhausted has OpenAI's type for it: official SDKs do not retry insufficient_quota.
 func errExhausted(a *account, amount gateway.Money, now time.Time) *gateway.Error {
 	held := max(a.amount-a.spent-a.room-max(a.free(), 0), 0)
 	return Exhausted(&gateway.BudgetState{BudgetID: a.id, Amount: a.amount, Spent: a.spent, Held: held}, amount, now)
 }
 
-// insufficientQuota is OpenAI's code of what is not worth repeating.
+// insufficientQuota is OpenAI's code for an error that a retry does not help.
 // Source: https://platform.openai.com/docs/guides/error-codes
 const insufficientQuota = "insufficient_quota"
 

@@ -12,7 +12,7 @@ type rules struct {
 	named map[target]map[gateway.BudgetPeriod]gateway.Money
 }
 
-// target is whom a rule is for: a name, or each one where there is none.
+// target is whom a rule applies to: a name, or "" for each of them.
 type target struct {
 	by   gateway.BudgetBy
 	name string
@@ -30,15 +30,15 @@ func newRules(c gateway.Budgets) *rules {
 	return r
 }
 
-// bound is a budget that a request has to keep to.
+// bound is a budget that applies to a request.
 type bound struct {
 	id     gateway.BudgetID
 	amount gateway.Money
 }
 
-// of are all budgets of a caller. All of them must have room: none stands in for another
-// one. Only of those for the same thing and period the most particular one counts: a key's
-// own, then that of its name, then that of each.
+// of returns the budgets that apply to a caller. All of them must have room. Of those for the
+// same by and period only the most specific applies: a key's own, then the rule with its name,
+// then the rule without a name.
 func (r *rules) of(c *gateway.Caller, at time.Time) []bound {
 	var all []bound
 	for by := gateway.BudgetByKey; by <= gateway.BudgetByTeam; by++ {

@@ -19,9 +19,9 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Events keep the events that a webhook is told of.
+// Events keeps the events that are sent to a webhook.
 type Events interface {
-	// ClaimBudgetEvents returns events that are due, and keeps each from others until again.
+	// ClaimBudgetEvents returns events that are due, and reserves each for the caller until again.
 	ClaimBudgetEvents(ctx context.Context, now time.Time, limit int, again func(attempts int) time.Time) ([]gateway.BudgetEvent, error)
 	BudgetEventDelivered(ctx context.Context, id uuid.UUID, at time.Time) error
 }
@@ -34,8 +34,8 @@ const (
 	maxRedelivery = 20 // doublings of the pause, far beyond longestPause
 )
 
-// tell tells the webhook of events until ctx ends. The store's table is the queue: what could not
-// be delivered is tried again for a day, by whichever gateway comes to it.
+// tell sends events to the webhook until ctx ends. The store's table is the queue: an event that
+// could not be delivered is tried again for a day, by any of the gateways.
 func (b *Budgets) tell(ctx context.Context) {
 	client := &http.Client{Timeout: tellTimeout, Transport: &http.Transport{Proxy: nil},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -59,7 +59,7 @@ func (b *Budgets) tellDue(ctx context.Context, client *http.Client, hook gateway
 	events, err := b.c.Events.ClaimBudgetEvents(limited, b.c.Now(), eventsAtOnce, func(attempts int) time.Time { return b.c.Now().Add(pauseAfter(attempts)) })
 	cancel()
 	if err != nil {
-		return // the budgets tell that the store is away
+		return // the budgets report that the store is unavailable
 	}
 	for i := range events {
 		err := post(ctx, client, hook, &events[i], b.c.Now())
@@ -73,12 +73,12 @@ func (b *Budgets) tellDue(ctx context.Context, client *http.Client, hook gateway
 	}
 }
 
-// pauseAfter doubles from the length of two attempts on.
+// pauseAfter is the pause after a number of attempts: it doubles with each.
 func pauseAfter(attempts int) time.Duration {
 	return min(2*tellTimeout<<min(attempts-1, maxRedelivery), longestPause)
 }
 
-// told is the body of a post.
+// told is the body of an event's request.
 type told struct {
 	Type      string    `json:"type"`
 	Timestamp time.Time `json:"timestamp"`
@@ -96,8 +96,8 @@ type toldData struct {
 	Spent     json.Number `json:"spent_usd"`
 }
 
-// post signs and posts an event. Its errors name neither the URL's path, which may be a secret,
-// nor what was answered.
+// post signs and sends an event. Its errors contain neither the URL's path, which may be a
+// secret, nor the answer.
 // Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 func post(ctx context.Context, client *http.Client, hook gateway.Webhook, e *gateway.BudgetEvent, now time.Time) error {
 	body, err := json.Marshal(told{"budget.threshold", e.At.UTC(), toldData{By: e.By.String(), Name: e.Name, Per: e.Per.String(), From: e.Start, To: e.End,
@@ -107,7 +107,7 @@ func post(ctx context.Context, client *http.Client, hook gateway.Webhook, e *gat
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, hook.URL, bytes.NewReader(body))
 	if err != nil {
-		return errors.New("its URL cannot be called")
+		return errors.New("its URL must be one that can be called")
 	}
 	id, at := e.Event.String(), strconv.FormatInt(now.Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(hook.Secret))

@@ -1,7 +1,6 @@
-// Package control puts configurations in force: it validates one, publishes it to Envoy,
-// waits for Envoy's acknowledgement, and goes back to the one before if Envoy refuses it.
-// Plans follow a configuration only once Envoy has it, so that none names a backend that
-// Envoy does not know.
+// Package control applies configurations: it validates one, publishes it to Envoy, waits for
+// Envoy's acknowledgement, and rolls back if Envoy refuses it. Plans only use a configuration
+// once Envoy has it, so that none names a backend that Envoy does not know.
 package control
 
 import (
@@ -29,20 +28,20 @@ const confirmTimeout = 5 * time.Second
 // Config is what a Control works with.
 type Config struct {
 	Load     func() (config.Config, error)            // reads the file and the environment
-	LoadText func(text []byte) (config.Config, error) // as Load, with a text that the file had before
-	GoodFile string                                   // keeps the text of the file that was in force last; "" for none
-	// Frame is the part of Envoy's configuration that no setting changes: sockets and files.
+	LoadText func(text []byte) (config.Config, error) // as Load, with an earlier text of the file
+	GoodFile string                                   // keeps the file's text that was last in force; "" for none
+	// Frame is the part of Envoy's configuration that does not depend on settings: sockets and files.
 	Frame      func() (xds.Config, error)
 	DemoSocket string // of the built-in model
 	Prices     pricing.Book
 	Envoy      *xds.Server
-	Check      func(config.Config) error        // says why one cannot come in force, besides; nil knows nothing
-	Apply      func(context.Context, *Settings) // is called with all that come in force
-	// Protected is closed once everybody needs a gateway key. From then on Envoy answers to
-	// every host name.
+	Check      func(config.Config) error        // returns another reason to refuse a configuration; may be nil
+	Apply      func(context.Context, *Settings) // is called with each configuration that takes effect
+	// Protected is closed once everybody needs a gateway key. From then on Envoy accepts every
+	// host name.
 	Protected <-chan struct{}
-	// NeedsRestart reports whether a configuration differs from the one at the start in what
-	// is read at the start alone.
+	// NeedsRestart reports whether a configuration differs from the one at the start in settings
+	// that are only read at the start.
 	NeedsRestart func(begun, now config.Config) bool
 	Log          *slog.Logger
 }
@@ -50,8 +49,8 @@ type Config struct {
 // Settings are one configuration, ready for use.
 type Settings struct {
 	Config config.Config
-	Routes gateway.Routes // with the built-in model, where that is served
-	Prices pricing.Book   // with the configuration's own
+	Routes gateway.Routes // with the built-in model, if there is one
+	Prices pricing.Book   // with the overrides of the configuration
 	Since  time.Time
 
 	backends []gateway.Backend // in Envoy's configuration
@@ -62,28 +61,28 @@ type Control struct {
 	Config
 	now   atomic.Pointer[Settings]
 	begun config.Config // in force at the start
-	read  config.Files  // last, whether they were good or not
+	read  config.Files  // as they were read last, valid or not
 
-	telling sync.Mutex // Envoy of one configuration after another
+	publishing sync.Mutex // one configuration after another
 
 	mu    sync.Mutex
-	fault string // why what the files say now is not in force; "" if it is
+	fault string // why the files' present content is not in force; "" if it is
 }
 
-// New returns a Control without a configuration in force. Start gives it one.
+// New returns a Control without a configuration. Start gives it one.
 func New(c Config) *Control { return &Control{Config: c} }
 
-// Settings are those in force.
+// Settings returns those in force.
 func (c *Control) Settings() *Settings { return c.now.Load() }
 
-// Fault says why what the files hold now is not in force; "" if it is.
+// Fault says why the files' present content is not in force; "" if it is.
 func (c *Control) Fault() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.fault
 }
 
-// setFault reports whether that is news.
+// setFault reports whether the fault has changed.
 func (c *Control) setFault(err error) (news bool) {
 	fault := ""
 	if err != nil {
@@ -96,15 +95,15 @@ func (c *Control) setFault(err error) (news bool) {
 	return news
 }
 
-// load is what the files hold now.
+// load reads the files.
 func (c *Control) load() (config.Config, error) {
 	cfg, err := c.Load()
 	c.read = cfg.Files
 	return cfg, err
 }
 
-// Start puts the configuration in force that the files hold or, if that is bad by now,
-// the last one that was in force.
+// Start applies the configuration of the files or, if that is invalid, the one that was last
+// in force.
 func (c *Control) Start(ctx context.Context) error {
 	cfg, err := c.load()
 	if err != nil {
@@ -127,7 +126,7 @@ func (c *Control) Start(ctx context.Context) error {
 	return c.publish(ctx, next)
 }
 
-// Run puts changed files in force until ctx ends.
+// Run applies changed files until ctx ends.
 func (c *Control) Run(ctx context.Context) error {
 	var protecting sync.WaitGroup
 	defer protecting.Wait()
@@ -136,21 +135,21 @@ func (c *Control) Run(ctx context.Context) error {
 	return nil
 }
 
-// protect tells Envoy what is in force again when the gateway becomes a protected one.
+// protect publishes the configuration again when the gateway becomes a protected one.
 func (c *Control) protect(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 		return
 	case <-c.Protected:
 	}
-	c.telling.Lock()
-	defer c.telling.Unlock()
+	c.publishing.Lock()
+	defer c.publishing.Unlock()
 	if err := c.send(ctx, c.now.Load()); err != nil && ctx.Err() == nil {
-		c.Log.Error("envoy could not be told that the gateway is protected; it answers to local host names alone", "error", err)
+		c.Log.Error("envoy could not be told that the gateway is protected; it only accepts local host names", "error", err)
 	}
 }
 
-// Static is Envoy's configuration for ours, as one file that Envoy can validate.
+// Static makes Envoy's configuration as one file, which Envoy can validate.
 func (c *Control) Static(cfg config.Config) ([]byte, error) {
 	s, err := c.prepare(cfg)
 	if err != nil {
@@ -163,37 +162,37 @@ func (c *Control) Static(cfg config.Config) ([]byte, error) {
 	return xds.Static(built)
 }
 
-// reload takes over files that have changed. It is done unless Envoy has not answered yet.
+// reload applies changed files. It is done unless Envoy has not answered yet.
 func (c *Control) reload(ctx context.Context) (done bool) {
 	err := c.replace(ctx)
 	if ctx.Err() != nil {
-		return true // we end, and nobody waits for Envoy's answer
+		return true // the gateway ends
 	}
 	news := c.setFault(err)
 	switch {
 	case errors.Is(err, xds.ErrUnconfirmed):
 		if news {
-			c.Log.Warn("envoy has not confirmed the changed configuration; until it does, the one before stays in force")
+			c.Log.Warn("envoy has not confirmed the changed configuration; until it does, the previous one stays in force")
 		}
 		return false
 	case err != nil:
-		c.Log.Error("the changed configuration is refused; the one before stays in force", "error", err)
+		c.Log.Error("the changed configuration is refused; the previous one stays in force", "error", err)
 		return true
 	}
 	c.Log.Info("the changed configuration is in force")
 	if c.NeedsRestart(c.begun, c.now.Load().Config) {
-		c.Log.Warn("storage, the rate limit service, limits.envoy_memory or listen.drain_timeout is another one in the configuration: that takes effect when the gateway is started again")
+		c.Log.Warn("storage, the rate limit service, limits.envoy_memory or listen.drain_timeout has changed in the configuration: that takes effect when the gateway is started again")
 	}
 	return true
 }
 
-// replace puts in force what the files hold now. What is bad, in itself or to Envoy, is
-// refused, and what stays in force is published to Envoy again. While Envoy has not answered
-// (xds.ErrUnconfirmed) it keeps what was published, as it may still accept that: the plans
-// in force find their groups in it, too.
+// replace applies the files' present content. If it is invalid or Envoy refuses it, the
+// configuration in force is published to Envoy again. While Envoy has not answered
+// (xds.ErrUnconfirmed), the new one stays published, as Envoy may still accept it: it also has
+// the groups of the plans in force.
 func (c *Control) replace(ctx context.Context) error {
-	c.telling.Lock()
-	defer c.telling.Unlock()
+	c.publishing.Lock()
+	defer c.publishing.Unlock()
 	before := c.now.Load()
 	err := c.change(ctx, before)
 	if err == nil || errors.Is(err, xds.ErrUnconfirmed) {
@@ -215,7 +214,7 @@ func (c *Control) change(ctx context.Context, before *Settings) error {
 	return c.publish(ctx, next)
 }
 
-// prepare makes a configuration ready for use.
+// prepare makes Settings of a configuration.
 func (c *Control) prepare(cfg config.Config) (*Settings, error) {
 	prices, err := c.Prices.With(cfg.Prices)
 	if err != nil {
@@ -230,8 +229,8 @@ func (c *Control) prepare(cfg config.Config) (*Settings, error) {
 	return &Settings{Config: cfg, Routes: routes, Prices: prices, Since: time.Now(), backends: routes.Backends}, nil
 }
 
-// keepBackends keeps those of the settings before until the next change: requests that
-// are out still name them.
+// keepBackends keeps the backends of the previous settings until the next change, because
+// running requests still name them.
 func (s *Settings) keepBackends(before *Settings) {
 	s.backends = slices.Clone(s.backends)
 	for _, b := range before.Routes.Backends {
@@ -241,9 +240,8 @@ func (s *Settings) keepBackends(before *Settings) {
 	}
 }
 
-// publish publishes settings to Envoy and, once Envoy has acknowledged them, puts them in
-// force for plans. Where no Envoy is connected, none can refuse: it gets the newest when it
-// connects.
+// publish publishes settings to Envoy and, once Envoy has acknowledged them, uses them for
+// plans. If no Envoy is connected, it does not wait: one that connects gets the newest.
 func (c *Control) publish(ctx context.Context, next *Settings) error {
 	if err := c.send(ctx, next); err != nil {
 		return err
@@ -273,8 +271,8 @@ func (c *Control) send(ctx context.Context, s *Settings) error {
 	return c.Envoy.Publish(ctx, snapshot)
 }
 
-// anyHost reports whether Envoy answers to every host name: where everybody needs a key, no
-// web page gains anything by a name of its own that leads here.
+// anyHost reports whether Envoy accepts every host name: if everybody needs a key, a web page
+// gains nothing by pointing its own name here.
 func (c *Control) anyHost(s *Settings) bool {
 	select {
 	case <-c.Protected:
@@ -293,8 +291,8 @@ func (c *Control) envoyConfig(s *Settings) (xds.Config, error) {
 	return e, err
 }
 
-// saveGood keeps the text of the file for a start that finds a bad one. It holds no
-// secrets, only where they are.
+// saveGood keeps the text of the file for a start that finds an invalid one. It only names
+// where secrets are.
 func (c *Control) saveGood(text []byte) error {
 	if c.GoodFile == "" || text == nil {
 		return nil

@@ -203,9 +203,9 @@ func TestAnEnvoyThatSaysNothingIsReportedOnce(t *testing.T) {
 		if g.reload(t.Context()) {
 			t.Error("it is not tried again")
 		}
-	}
-	if strings.Count(g.log.String(), "envoy has not confirmed") != 1 || !strings.Contains(g.Fault(), "envoy has not confirmed") {
-		t.Errorf("the fault is %q, the log %s", g.Fault(), g.log.String())
+		if strings.Count(g.log.String(), "envoy has not confirmed") != 1 || !strings.Contains(g.Fault(), "envoy has not confirmed") {
+			t.Errorf("the fault is %q, the log %s", g.Fault(), g.log.String())
+		}
 	}
 }
 

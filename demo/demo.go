@@ -1,6 +1,6 @@
-// Package demo is the built-in fake provider behind the model "demo": it answers
-// in OpenAI's shapes with a canned text that says what it is, so that a first try
-// needs neither a key nor a network. It counts words as tokens.
+// Package demo is the built-in fake provider of the model "demo": it answers in OpenAI's
+// format with a fixed text, so that a first try needs neither a key nor a network. It counts
+// words as tokens.
 package demo
 
 import (
@@ -30,7 +30,7 @@ const (
 	dimensions  = 8
 )
 
-// Serve answers on l until ctx ends; streams that still run are cut then.
+// Serve answers on l until ctx ends, which also ends running streams.
 func Serve(ctx context.Context, l net.Listener) error {
 	s := &http.Server{Handler: Handler(interval), ReadTimeout: readTimeout, IdleTimeout: readTimeout}
 	done := make(chan error, 1)
@@ -70,7 +70,7 @@ func Handler(interval time.Duration) http.Handler {
 	})
 }
 
-// request is what the demo reads of any request.
+// request has the fields of all requests that the demo reads.
 type request struct {
 	Stream        bool `json:"stream"`
 	StreamOptions struct {
@@ -138,7 +138,7 @@ func (c completion) serve(w http.ResponseWriter, r *http.Request, req request) {
 
 func (r request) prompt() json.RawMessage { return append(r.Messages, r.Prompt...) }
 
-// words are the text in pieces that make it up again.
+// words splits a text into pieces that together are the text.
 func words() []string { return strings.SplitAfter(text, " ") }
 
 func (c completion) object(suffix string, choice, used object) object {

@@ -1,6 +1,6 @@
-// Package explain says what would become of a request, without calling anyone or counting
-// anything: where it would go, what it could cost, which limits and budgets it would have to
-// keep to, and why it would be refused.
+// Package explain says what would happen to a request, without calling a provider or counting
+// anything: where it would go, what it could cost, which limits and budgets apply, and why it
+// would be refused.
 package explain
 
 import (
@@ -66,7 +66,7 @@ func (c Config) Request(ctx context.Context, caller *gateway.Caller, e gateway.E
 	return p.Explanation, err
 }
 
-// begin is an explanation of what the request itself says.
+// begin explains the request itself.
 func (c Config) begin(caller *gateway.Caller, r *gateway.Request, e gateway.Endpoint) explanation {
 	p := explanation{gateway.Explanation{
 		Model: r.Model, Endpoint: e.Path(), Stream: r.Stream, Key: caller.Key.ID, User: caller.User, Team: caller.Team, PromptTokens: r.PromptTokens,
@@ -98,7 +98,7 @@ func (p *explanation) addAttempts(routes gateway.Routes, plan gateway.Plan, e ga
 	}
 }
 
-// keyOf says where the key is from that a backend is called with.
+// keyOf says where the key comes from that a backend is called with.
 func keyOf(b *gateway.Backend) string {
 	switch {
 	case b.Credential == gateway.NoCredential:
@@ -171,7 +171,7 @@ func (p *explanation) addBudgets(ctx context.Context, c Config, caller *gateway.
 	return nil
 }
 
-// show is a budget as JSON shows it.
+// show returns a budget's JSON.
 func show(s *gateway.BudgetState) gateway.BudgetAllowance {
 	b := gateway.BudgetAllowance{By: s.By.String(), Name: s.Name, Per: s.Per.String(), USD: gateway.Dollars(s.Amount), Spent: gateway.Dollars(s.Spent),
 		Held: gateway.Dollars(s.Held), Left: gateway.Dollars(s.Left())}

@@ -14,8 +14,8 @@ type Line struct {
 	Theirs, Ours Figures
 }
 
-// Compare puts the figures of both sides side by side, by day and model. Figures that the
-// mapping has no columns for are zero on both sides.
+// Compare returns the figures of both sides by day and model. Figures without columns in the
+// mapping are zero on both sides.
 func (m *Mapping) Compare(theirs, ours map[Key]Figures) []Line {
 	both := map[Key]*Line{}
 	at := func(k Key) *Line {
@@ -59,10 +59,10 @@ func (m *Mapping) compared(f Figures) Figures {
 	return f
 }
 
-// roundedCost is what providers' roundings may make of a day's cost.
+// roundedCost is the difference in a day's cost that providers' rounding may make.
 const roundedCost gateway.Money = 1_000_000 // a tenth of a cent
 
-// Agrees reports whether both sides have the same figures, but for rounded costs.
+// Agrees reports whether both sides have the same figures, except for rounding of costs.
 func (l *Line) Agrees() bool {
 	theirs, ours := l.Theirs, l.Ours
 	difference := theirs.Cost - ours.Cost

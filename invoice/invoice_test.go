@@ -60,9 +60,9 @@ func TestWhatIsWrongWithATableIsSaidWithItsLineAndColumn(t *testing.T) {
 	for table, want := range map[string]string{
 		"":            "the table is empty",
 		"day,model\n": `no column "tokens", but day, model`,
-		"day,model,tokens\n2026-01-01,m,5\nyesterday,m,5\n":  `line 3: column "day": "yesterday" is no day such as 2026-01-31`,
-		"day,model,tokens\n2026-01-01,m,many\n":              `line 2: column "tokens": "many" is no number`,
-		"day,model,tokens\n2026-01-01,m,1e400\n":             `is no number`,
+		"day,model,tokens\n2026-01-01,m,5\nyesterday,m,5\n":  `line 3: column "day": "yesterday" must be a day such as 2026-01-31`,
+		"day,model,tokens\n2026-01-01,m,many\n":              `line 2: column "tokens": "many" must be a number`,
+		"day,model,tokens\n2026-01-01,m,1e400\n":             `must be a number`,
 		"day,model,tokens\n2026-01-01,m,99999999999999999\n": "is too large",
 		"day,model,tokens\n2026-01-01,m\n":                   "wrong number of fields",
 	} {
@@ -79,7 +79,7 @@ func TestWhatIsWrongWithATableIsSaidWithItsLineAndColumn(t *testing.T) {
 func TestAMappingOfOnesOwnIsReadStrictly(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"day":"d","cost":["c"]}`:           "",
-		`{"day":"d","cost":["c"]} {}`:        "more behind it",
+		`{"day":"d","cost":["c"]} {}`:        "but more follows",
 		`{"day":"d","cost":["c"],"coast":1}`: "coast",
 		`{"cost":["c"]}`:                     `must name the column "day"`,
 		`{"day":"d"}`:                        "must name columns",

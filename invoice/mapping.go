@@ -1,6 +1,5 @@
-// Package invoice compares what a provider says was used, in a table that it exports, with
-// our own rows, by day and model. It knows the forms of such tables as mappings, which
-// are JSON; it reads no store.
+// Package invoice compares a provider's exported usage table with our own rows, by day and
+// model. Mappings in JSON describe the formats of such tables. It does not read the store.
 package invoice
 
 import (
@@ -25,16 +24,16 @@ type Mapping struct {
 	Day              string            `json:"day"`         // the column of the day, in UTC
 	DayForm          string            `json:"day_form"`    // as Go writes it; "" for a text that begins as 2026-01-31
 	Model            string            `json:"model"`       // the column of the model; "" compares days alone
-	ModelUntil       string            `json:"model_until"` // what ends the model's name in its column; "" for its end
+	ModelUntil       string            `json:"model_until"` // the text after the model's name in its column; "" if nothing follows
 	Requests         []string          `json:"requests"`
 	PromptTokens     []string          `json:"prompt_tokens"` // cached ones included
 	CompletionTokens []string          `json:"completion_tokens"`
 	Cost             []string          `json:"cost"`     // in dollars
 	Currency         string            `json:"currency"` // the column of the currency, which must be USD; "" for none
-	Only             map[string]string `json:"only"`     // column → a text that rows must have in it
+	Only             map[string]string `json:"only"`     // column → text that it must contain for a row to count
 }
 
-// Known are the names of the mappings that are built in.
+// Known returns the names of the built-in mappings.
 func Known() []string {
 	files, err := known.ReadDir("mappings")
 	if err != nil {
@@ -47,7 +46,7 @@ func Known() []string {
 	return names
 }
 
-// ByName returns a mapping that is built in.
+// ByName returns a built-in mapping.
 func ByName(name string) (m Mapping, ok bool) {
 	if !slices.Contains(Known(), name) {
 		return Mapping{}, false
@@ -62,7 +61,7 @@ func ByName(name string) (m Mapping, ok bool) {
 	return m, true
 }
 
-// ReadMapping reads a mapping of one's own.
+// ReadMapping reads a mapping from JSON.
 func ReadMapping(text []byte) (m Mapping, err error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
@@ -70,7 +69,7 @@ func ReadMapping(text []byte) (m Mapping, err error) {
 		return Mapping{}, fmt.Errorf("reading a mapping: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Mapping{}, errors.New("reading a mapping: there is more behind it")
+		return Mapping{}, errors.New("reading a mapping: must be one JSON object, but more follows")
 	}
 	switch {
 	case m.Day == "":
@@ -81,7 +80,7 @@ func ReadMapping(text []byte) (m Mapping, err error) {
 	return m, nil
 }
 
-// columns are all that a table must have.
+// columns are those that a table must have.
 func (m *Mapping) columns() (names []string) {
 	names = append(names, m.Day)
 	for _, optional := range []string{m.Model, m.Currency} {

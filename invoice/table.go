@@ -16,13 +16,13 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Key is what figures are of.
+// Key identifies figures.
 type Key struct {
 	Day   string // as 2026-01-31, in UTC
 	Model string // without a date at its end, in lower case; "" where only days are compared
 }
 
-// Figures are what was used. One that a table does not have is zero.
+// Figures are what was used. A figure that a table does not have is zero.
 type Figures struct {
 	Requests, Prompt, Completion int64
 	Cost                         gateway.Money
@@ -36,8 +36,8 @@ func (f *Figures) Add(o Figures) {
 	f.Cost += o.Cost
 }
 
-// ModelKey is a model's name as it is compared: providers bill gpt-4o-2024-08-06 for what was
-// asked for as gpt-4o.
+// ModelKey returns a model's name in the form that is compared: providers bill requests for
+// gpt-4o as gpt-4o-2024-08-06.
 func ModelKey(name string) string {
 	return regexp.MustCompile(`-(\d{4}-\d{2}-\d{2}|\d{8})$`).ReplaceAllString(strings.ToLower(strings.TrimSpace(name)), "")
 }
@@ -133,12 +133,12 @@ func (m *Mapping) figures(r row) (f Figures, err error) {
 	return f, nil
 }
 
-// number reads a decimal number, rounded to the nearest of so many parts of one.
+// number reads a decimal number, in units of a fraction of one, rounded to the nearest.
 func number(text string, scale int64) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
-	fault := fmt.Errorf("%q is no number such as 12.5", text)
+	fault := fmt.Errorf("%q must be a number such as 12.5", text)
 	if len(text) > 60 || strings.ContainsFunc(text, func(c rune) bool { return !strings.ContainsRune("+-.0123456789", c) }) {
 		return 0, fault
 	}
@@ -162,7 +162,7 @@ func (m *Mapping) day(text string) (string, error) {
 	}
 	day, err := time.Parse(form, text)
 	if err != nil {
-		return "", fmt.Errorf("%q is no day such as %s", text, shown)
+		return "", fmt.Errorf("%q must be a day such as %s", text, shown)
 	}
 	return day.Format(time.DateOnly), nil
 }

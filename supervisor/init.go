@@ -9,13 +9,13 @@ import (
 	"syscall"
 )
 
-// exitNotStarted is the exit status where the program cannot be started, as in shells.
+// exitNotStarted is the exit status if the program cannot be started, as in shells.
 const exitNotStarted = 126
 
-// RunAsInit is what the first process of a container does: it runs the program a second time,
-// passes signals on to it, and waits for every process that loses its parent, as nobody else
-// does. It returns the program's exit status. The program itself cannot do this: it would take
-// the ends of its own children from those who wait for them.
+// RunAsInit is the work of a container's first process: it runs the program a second time,
+// forwards signals to it, and waits for every orphan, because the kernel makes it their parent.
+// It returns the program's exit status. The program itself cannot do this: it would also
+// collect its own children, for which other code waits.
 func RunAsInit(args []string) (exit int) {
 	self, err := os.Executable()
 	if err != nil {

@@ -4,9 +4,8 @@ package supervisor
 
 import "syscall"
 
-// childAttributes put a child into a process group of its own, so that a
-// terminal's Ctrl-C reaches the supervisor alone. Only Linux ends the children of
-// a supervisor that was killed.
+// childAttributes put a child into its own process group, so that a terminal's Ctrl-C only
+// reaches the supervisor. Only Linux also ends the children of a killed supervisor.
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }

@@ -1,5 +1,5 @@
-// Package supervisor starts processes, watches them, starts them again when they
-// die or hang, and ends them. It knows nothing of what they do.
+// Package supervisor starts processes, restarts those that die or hang, and ends them. It does
+// not know what they do.
 package supervisor
 
 import (
@@ -19,19 +19,19 @@ import (
 type Process struct {
 	Name    string
 	Command func() *exec.Cmd // a fresh command for each start
-	// Healthy is asked twice a second, if there is one. A process that gives no nil
-	// answer for HungAfter is killed and started again.
+	// Healthy, if not nil, is called twice a second. A process for which it returns only errors
+	// for HungAfter is killed and restarted.
 	Healthy   func(context.Context) error
 	HungAfter time.Duration
-	// BeforeStop, if there is one, is called just before the process is asked to end.
+	// BeforeStop, if not nil, is called before the process gets SIGTERM.
 	BeforeStop func(context.Context)
-	StopGrace  time.Duration // between SIGTERM and SIGKILL when it is to end
+	StopGrace  time.Duration // between SIGTERM and SIGKILL
 }
 
 const (
 	askEvery     = 500 * time.Millisecond
-	firstHealth  = 10 * time.Second // how long a fresh process may take to become healthy
-	livedWell    = 10 * time.Second // after which a death does not count as a repeated one
+	firstHealth  = 10 * time.Second // how long a new process may take to become healthy
+	livedWell    = 10 * time.Second // after which a death does not count as repeated
 	shortLife    = 2 * time.Second
 	giveUpAfter  = 5 // short lives in a row
 	firstBackoff = 100 * time.Millisecond
@@ -45,20 +45,20 @@ type Supervisor struct {
 	processes []Process
 }
 
-// New makes a supervisor. Processes are started in any order and ended in the
-// order given, each only after the one before it has ended.
+// New makes a supervisor. Processes are started in any order and ended in the given order,
+// each after the previous one has ended.
 func New(log *slog.Logger, processes ...Process) *Supervisor {
 	return &Supervisor{log: log, processes: processes}
 }
 
-// Run keeps all processes running until ctx ends, then ends them. It gives up, with an
-// error, when one cannot be started, or dies again and again before it was ever well.
+// Run keeps all processes running until ctx ends, then ends them. It returns an error if one
+// cannot be started, or dies again and again without ever having been healthy.
 func (s *Supervisor) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var all sync.WaitGroup
 	failures := make(chan error, len(s.processes))
-	turns := make([]chan struct{}, len(s.processes)+1) // closed, one by one, when a process may be ended
+	turns := make([]chan struct{}, len(s.processes)+1) // each is closed when its process may be ended
 	for i := range turns {
 		turns[i] = make(chan struct{})
 	}
@@ -86,9 +86,9 @@ type keeper struct {
 	proven atomic.Bool // it has been healthy, or lived for a while
 }
 
-// run keeps the process running until ctx ends, and ends it when its turn has come.
-// It holds on to its thread: the kernel ends the children of a dead parent, and a
-// parent, to it, is a thread. Source: https://go.dev/issue/27505
+// run keeps the process running until ctx ends, and ends it when its turn has come. It stays
+// on its thread, because the kernel ends children when the thread dies that started them.
+// Source: https://go.dev/issue/27505
 func (k *keeper) run(ctx context.Context, turn <-chan struct{}) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -108,13 +108,13 @@ func (k *keeper) run(ctx context.Context, turn <-chan struct{}) error {
 		switch {
 		case err != nil && !errors.As(err, &exit):
 			return fmt.Errorf("starting %s: %w", k.Name, err)
-		case shortLives == giveUpAfter && !k.proven.Load(): // else what it fails on now may be mended, and others run on
-			return fmt.Errorf("%s ended %d times in a row within %s, the last time with %s: the lines it printed say why",
+		case shortLives == giveUpAfter && !k.proven.Load(): // one that has worked may recover, and the others run on
+			return fmt.Errorf("%s ended %d times in a row within %s, last with %s: its output says why",
 				k.Name, shortLives, shortLife, describe(err))
 		case lived > livedWell:
 			backoff = 0
 		}
-		k.log.Warn("process died, starting it again", "status", describe(err), "lived", lived.Round(time.Millisecond), "wait", backoff)
+		k.log.Warn("process died, restarting it", "status", describe(err), "lived", lived.Round(time.Millisecond), "wait", backoff)
 		if !sleep(ctx, backoff) {
 			return nil
 		}
@@ -160,14 +160,14 @@ func (k *keeper) once(ctx context.Context, turn <-chan struct{}) error {
 	}
 	select {
 	case err := <-ended:
-		killGroup(cmd.Process.Pid) // what it left behind
+		killGroup(cmd.Process.Pid) // its children, if any are left
 		return err
 	case <-turn:
 		return k.stop(cmd, ended)
 	}
 }
 
-// stop asks the process to end, and makes it.
+// stop ends the process: with SIGTERM, and after StopGrace with SIGKILL.
 func (k *keeper) stop(cmd *exec.Cmd, ended <-chan error) error {
 	if k.BeforeStop != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), askEvery)
@@ -188,7 +188,7 @@ func (k *keeper) stop(cmd *exec.Cmd, ended <-chan error) error {
 	}
 }
 
-// watch kills the process when it was not healthy for too long.
+// watch kills the process when it has been unhealthy for too long.
 func (k *keeper) watch(ctx context.Context, pid int) {
 	deadline := time.Now().Add(firstHealth)
 	for sleep(ctx, min(askEvery, time.Until(deadline))) {
@@ -207,7 +207,7 @@ func (k *keeper) watch(ctx context.Context, pid int) {
 	}
 }
 
-// killGroup ends a process and all that it started.
+// killGroup kills a process and its children.
 func killGroup(pid int) {
 	_ = syscall.Kill(-pid, syscall.SIGKILL) // ESRCH: they have ended
 }
