@@ -1,6 +1,6 @@
-// Package envoy knows the stock Envoy that the gateway stands on: where it is,
-// which version it must have, and what it must be told before it can ask the xDS
-// server for the rest. The end-to-end tests of the gateway live here too.
+// Package envoy knows the stock Envoy under the gateway: where its binary is, which version it
+// must have, the bootstrap configuration with which it can ask the xDS server for the rest, and
+// its admin interface.
 package envoy
 
 import (
@@ -14,8 +14,8 @@ import (
 //go:embed bootstrap.yaml.tmpl
 var bootstrapTemplate string
 
-// Runtime is what of the runtime is set, in YAML. The header allow lists are spelled out
-// as regular expressions of about a thousand RE2 instructions.
+// Runtime has settings of Envoy's runtime, in YAML. The header allow lists are regular
+// expressions of about a thousand RE2 instructions.
 const Runtime = `layered_runtime:
   layers:
   - name: gateway
@@ -24,11 +24,11 @@ const Runtime = `layered_runtime:
       re2.max_program_size.warn_level: 4000
 `
 
-// Bootstrap is what Envoy's first configuration is made from.
+// Bootstrap has the values of Envoy's bootstrap configuration.
 type Bootstrap struct {
 	AdminSocket    string // Unix socket of the admin interface; never TCP
 	XDSSocket      string // Unix socket of the xDS server
-	MaxHeapBytes   int64  // from 95 % of it on, new requests are answered with 503
+	MaxHeapBytes   int64  // at 95 % of it new requests are answered with 503
 	MaxConnections int    // of clients; see Connections
 }
 

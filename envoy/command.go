@@ -10,16 +10,16 @@ import (
 type Command struct {
 	Bootstrap string        // path of its bootstrap configuration
 	Workers   int           // threads that serve connections
-	LogFlush  time.Duration // how long a finished request may be missing from the access log's file
+	LogFlush  time.Duration // how long Envoy may buffer a line of the access log
 }
 
-// With is the command of a binary. Envoy gets no environment: it needs nothing of it, least
-// of all our keys.
+// With returns the command of a binary. Envoy gets no environment: it needs none, and must not
+// have our keys.
 func (c Command) With(binary Binary) *exec.Cmd {
 	cmd := exec.Command(binary.Path, "--config-path", c.Bootstrap, "--disable-hot-restart", "--log-level", "warning",
 		"--concurrency", strconv.Itoa(c.Workers),
-		"--drain-strategy", "immediate", // else the longest connections are closed after minutes
-		"--component-log-level", "ext_proc:error", // else each stream of a dead agent is a line
+		"--drain-strategy", "immediate", // otherwise the last connections are closed after minutes
+		"--component-log-level", "ext_proc:error", // otherwise each stream logs a line while the agent is dead
 		"--file-flush-interval-msec", strconv.FormatInt(c.LogFlush.Milliseconds(), 10))
 	cmd.Env = []string{}
 	return cmd

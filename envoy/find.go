@@ -15,7 +15,7 @@ import (
 // Version is an Envoy release.
 type Version struct{ Major, Minor, Patch int }
 
-// minVersion is the oldest Envoy that has all we stand on: priority_group,
+// minVersion is the oldest Envoy with everything that we need: priority_group,
 // refresh_cluster_on_retry and the fix of CVE-2026-26330.
 var minVersion = Version{1, 40, 0}
 
@@ -33,7 +33,7 @@ func (v Version) older(w Version) bool {
 	return v.Patch < w.Patch
 }
 
-// Binary is an Envoy that was found and is new enough.
+// Binary is an Envoy that is new enough.
 type Binary struct {
 	Path    string
 	Version Version
@@ -41,11 +41,11 @@ type Binary struct {
 
 const versionTimeout = 10 * time.Second
 
-// setupPath is where `make setup` installs Envoy, seen from the gateway's binary.
+// setupPath is where `make setup` installs Envoy, relative to the gateway's binary.
 const setupPath = "../.tools/envoy/envoy/_bin/envoy"
 
-// Find returns the Envoy at ENVOY_PATH, else the first that is new enough of the one
-// on PATH and the one that `make setup` installs.
+// Find returns the Envoy at ENVOY_PATH or, if that is not set, the one on PATH or the one that
+// `make setup` installs, whichever is new enough first.
 func Find(ctx context.Context, getenv func(string) string) (Binary, error) {
 	if path := getenv("ENVOY_PATH"); path != "" {
 		binary, err := check(ctx, path)
@@ -66,7 +66,7 @@ func Find(ctx context.Context, getenv func(string) string) (Binary, error) {
 	return Binary{}, err
 }
 
-// candidates are the Envoys that are there without ENVOY_PATH, in the order of trying.
+// candidates are the Envoys that are tried without ENVOY_PATH, in this order.
 func candidates() []string {
 	var paths []string
 	if path, err := exec.LookPath("envoy"); err == nil {

@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// Memory is how much memory there is for the gateway.
+// Memory is the memory of the container or machine.
 type Memory struct {
-	Bytes int64  // 0 if the system does not tell
-	Of    string // what has it: "container" or "machine"
+	Bytes int64  // 0 if unknown
+	Of    string // "container" or "machine"
 }
 
-// unknownMemory is what is assumed where the system does not tell.
+// unknownMemory is assumed if the system does not say.
 const unknownMemory = 2 << 30
 
-// Heap is how much of it Envoy may use: half, as serve, its files' cache and whatever else runs
-// there need some, too.
+// Heap is the part that Envoy may use: half, because serve, the file cache and other programs
+// need memory too.
 func (m Memory) Heap() int64 {
 	if m.Bytes == 0 {
 		return unknownMemory / 2
@@ -45,8 +45,9 @@ func AvailableMemory(root fs.FS) Memory {
 	return found
 }
 
-// limitFiles are the files with the memory limits of a line of /proc/self/cgroup, "ID:CONTROLLERS:PATH":
-// of its group and of all above it. Inside a container its own group is the root.
+// limitFiles are the files with the memory limits of a line of /proc/self/cgroup,
+// "ID:CONTROLLERS:PATH": those of its group and of all groups above it. Inside a container its
+// own group is the root.
 func limitFiles(line string) (files []string) {
 	fields := strings.SplitN(line, ":", 3)
 	if len(fields) != 3 {

@@ -13,16 +13,16 @@ import (
 	"ai-gateway/gateway"
 )
 
-// backend counts: envoyproxy/ratelimit in this process, or a service of it elsewhere.
+// backend counts requests and tokens: envoyproxy/ratelimit in this process, or a service.
 type backend interface {
 	// pass asks whether one more request passes all of the limits that count requests, and
 	// charges them if none refuses.
 	pass(t *tier, subjects *subjects) ([]state, error)
-	// look says how the limits stand that count tokens.
+	// look returns the state of the limits that count tokens.
 	look(t *tier, subjects *subjects) ([]state, error)
-	// lookRequests says how those stand that count requests.
+	// lookRequests returns the state of those that count requests.
 	lookRequests(t *tier, subjects *subjects) ([]state, error)
-	// charge adds to a counter; done is called when it has, or never will.
+	// charge adds to a counter. done is called when it has, or when it has given up.
 	charge(t *tier, b *bound, subject string, hits int64, done func())
 }
 
@@ -56,7 +56,7 @@ func (e embedded) ask(t *tier, asked []*bound, s *subjects, hits uint64) (states
 	}()
 	now := e.counters.now()
 	states = statesOf(asked, e.counters.DoLimit(context.Background(), newRequest(t, asked, s, hits), limits), now)
-	for i := range states { // to the millisecond, where the service knows whole seconds
+	for i := range states { // to the millisecond; the service only knows seconds
 		states[i].Reset = endOfPeriod(now, states[i].Per)
 	}
 	return states, nil
@@ -64,7 +64,7 @@ func (e embedded) ask(t *tier, asked []*bound, s *subjects, hits uint64) (states
 
 func (e embedded) charge(_ *tier, b *bound, subject string, hits int64, done func()) {
 	defer done()
-	_ = e.counters.charge(counter{b.name, subject}, b.Per.Duration(), hits) // an error, that they are full, is told by the next request
+	_ = e.counters.charge(counter{b.name, subject}, b.Per.Duration(), hits) // the next request reports that the counters are full
 }
 
 // endOfPeriod is when the period ends that a time is in.
@@ -72,7 +72,7 @@ func endOfPeriod(now time.Time, p gateway.LimitPeriod) time.Time {
 	return now.UTC().Truncate(p.Duration()).Add(p.Duration())
 }
 
-// counting are those limits of a list that count a request.
+// counting returns the limits of a list that count a request.
 func counting(bounds []bound, s *subjects) []*bound {
 	var all []*bound
 	for i := range bounds {
@@ -83,7 +83,7 @@ func counting(bounds []bound, s *subjects) []*bound {
 	return all
 }
 
-// newRequest asks limits of a tier about some hits; none only look.
+// newRequest asks limits of a tier about some hits; zero hits only look.
 func newRequest(t *tier, asked []*bound, s *subjects, hits uint64) *ratelimit.RateLimitRequest {
 	request := &ratelimit.RateLimitRequest{Domain: domain}
 	for _, b := range asked {

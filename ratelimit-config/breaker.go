@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// breaker keeps requests from waiting for a service that does not answer: after some
-// failures in a row, a single call a second tries whether it is back.
+// breaker is a circuit breaker: after some failures in a row, only one call a second tries the
+// service, and no other request waits for it.
 type breaker struct {
 	now func() time.Time
 
@@ -22,7 +22,7 @@ const (
 	tryAgainAfter  = time.Second
 )
 
-// allow says why no call is to be made now, if so.
+// allow returns an error if no call may be made now.
 func (b *breaker) allow() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -31,13 +31,13 @@ func (b *breaker) allow() error {
 	}
 	now := b.now()
 	if wait := b.nextTry.Sub(now); wait > 0 && wait <= tryAgainAfter { // longer: the clock was set back
-		return fmt.Errorf("the rate limit service is not asked, as it did not answer: %w", b.last)
+		return fmt.Errorf("the rate limit service is not called after several failures: %w", b.last)
 	}
 	b.nextTry = now.Add(tryAgainAfter)
 	return nil
 }
 
-// note takes a call's end.
+// note records how a call ended.
 func (b *breaker) note(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -52,7 +52,7 @@ func (b *breaker) note(err error) {
 	}
 }
 
-// why is what the last calls failed with; "" if they did not.
+// why is the error of the last calls; "" if they succeeded.
 func (b *breaker) why() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

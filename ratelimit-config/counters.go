@@ -16,9 +16,9 @@ import (
 	"ai-gateway/gateway"
 )
 
-// counters count in memory for envoyproxy/ratelimit's limiter, whose own caches need Redis
-// or memcached. A count belongs to a rule and a subject, not to a tier, so it stays when a
-// limit is changed.
+// counters are the memory of envoyproxy/ratelimit's limiter in this process; its own caches
+// need Redis or memcached. A count belongs to a rule and a subject, not to a tier, so it
+// survives a change of the limit.
 type counters struct {
 	now  func() time.Time
 	base *limiter.BaseRateLimiter
@@ -34,19 +34,19 @@ type period struct {
 	hits   map[counter]uint64
 }
 
-// counter is what is counted: a subject's hits by a rule.
+// counter identifies a count: a rule and a subject.
 type counter struct{ rule, subject string }
 
-// maxCounts bounds the memory, to about 100 MB a length of period: clients choose the names
-// of the models that they ask for.
+// maxCounts bounds the memory to about 100 MB for each length of period, because clients choose
+// the names of models.
 const maxCounts = 1 << 20
 
 // watchEvery is how often the counts are compared with their bound.
 const watchEvery = time.Second
 
-var errFull = errors.New("the limits count as many subjects as memory is given to")
+var errFull = errors.New("the limits have reached their largest number of counters")
 
-// nearRatio is a setting of statistics that are not kept.
+// nearRatio is a parameter of statistics that are not kept.
 const nearRatio = 1
 
 func newCounters(now func() time.Time) *counters {
@@ -63,11 +63,11 @@ var (
 // UnixNow is the time in seconds.
 func (c *counters) UnixNow() int64 { return c.now().Unix() }
 
-// Flush waits for nothing: hits are counted at once.
+// Flush does nothing: hits are counted at once.
 func (c *counters) Flush() {}
 
-// DoLimit counts a request's hits, all or none: where one limit refuses, the others are not
-// charged. Zero hits only look. It panics with errFull, as the interface has no error.
+// DoLimit counts a request's hits at all limits or, if one refuses, at none. Zero hits only
+// look. It panics with errFull, because the interface has no error.
 func (c *counters) DoLimit(_ context.Context, r *ratelimit.RateLimitRequest, limits []*config.RateLimit) []*ratelimit.RateLimitResponse_DescriptorStatus {
 	hits := utils.GetHitsAddends(r)
 	before := make([]uint64, len(limits))
@@ -94,7 +94,7 @@ func (c *counters) DoLimit(_ context.Context, r *ratelimit.RateLimitRequest, lim
 	return statuses
 }
 
-// charge adds hits that nobody can refuse any more.
+// charge adds hits without a check.
 func (c *counters) charge(of counter, length time.Duration, hits int64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -106,7 +106,7 @@ func (c *counters) charge(of counter, length time.Duration, hits int64) error {
 	return nil
 }
 
-// use is how many percent of its counts the period has that has most.
+// use is the fullest period's number of counts, in percent of the largest number.
 func (c *counters) use() (percent int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -118,7 +118,7 @@ func (c *counters) use() (percent int) {
 	return percent
 }
 
-// watch says when the counts come near their bound, and when they are away from it again.
+// watch logs when the counts come near their largest number, and when that is over.
 func (c *counters) watch(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -131,15 +131,15 @@ func (c *counters) watch(ctx context.Context, log *slog.Logger) {
 		near := c.use() >= gateway.NearFull
 		switch {
 		case near && !told:
-			log.Warn("the counters of limits are nearly all in use; without one, a request's limits cannot be asked", "most", c.most)
+			log.Warn("the counters of limits are nearly all in use; limits without a counter cannot be checked", "most", c.most)
 		case told && !near:
-			log.Info("the counters of limits are not nearly all in use any more")
+			log.Info("the counters of limits have room again")
 		}
 		told = near
 	}
 }
 
-// len is how many counts are kept.
+// len is the number of counts.
 func (c *counters) len() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

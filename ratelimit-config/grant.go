@@ -8,11 +8,11 @@ import (
 	"ai-gateway/gateway"
 )
 
-// grant is a request that passes, or is about to be asked about.
+// grant is a request that has passed its limits, or is being checked.
 type grant struct {
 	limiter  *Limiter
 	own      *gateway.KeyLimits // of the key; nil for none
-	tier     *tier              // nil where the limits could not even be found
+	tier     *tier              // nil if the limits could not be found
 	subjects subjects
 	estimate int64 // tokens that are held
 	entered  bool  // it has a place among the requests in flight
@@ -23,8 +23,8 @@ type grant struct {
 // Standing is how the limits stood when the request passed.
 func (g *grant) Standing() gateway.LimitStanding { return g.standing }
 
-// Settle charges the tokens that the request has used, by the limits that hold by now. What
-// is held is given back only once they are charged: in between, it would be free.
+// Settle charges the tokens that the request has used, to the limits in force now. The hold
+// only ends after that, so that the tokens are never free in between.
 func (g *grant) Settle(tokens int64) {
 	held := g.held
 	g.held = false
@@ -56,7 +56,7 @@ func (g *grant) enter() *gateway.Error {
 	return nil
 }
 
-// release gives back all that is held.
+// release ends all holds.
 func (g *grant) release() {
 	if g.entered {
 		g.limiter.holds.leave(g.subjects.key)
@@ -96,9 +96,9 @@ func (g *grant) ask() (*gateway.Error, error) {
 	return g.refusal(requests), nil
 }
 
-// askTokens holds the estimate first and asks then, so that of requests that come at once
-// each sees what the others hold. A request passes if anything is left besides that: how
-// much it will use is not known.
+// askTokens holds the estimate before it asks, so that concurrent requests see each other's
+// holds. A request passes if anything is left besides the others' holds, because nobody knows
+// how much it will use.
 func (g *grant) askTokens() ([]state, error) {
 	if len(g.tier.tokens) == 0 {
 		return nil, nil
@@ -115,7 +115,7 @@ func (g *grant) askTokens() ([]state, error) {
 	return states, err
 }
 
-// state is how a limit stands, and whether it refuses the request.
+// state returns the state of a limit, and whether it refuses the request.
 type state struct {
 	gateway.LimitState
 	refuses bool
@@ -129,8 +129,8 @@ func (g *grant) keepNearest(states []state, kind *gateway.LimitState) {
 	}
 }
 
-// replaceByNearer replaces a limit by another one of which a smaller part is left, or as
-// small a part for a longer time.
+// replaceByNearer replaces a limit by another if a smaller part of that is left, or an equally
+// small part for a longer time.
 func replaceByNearer(limit, other *gateway.LimitState) {
 	theirs, ours := float64(other.Remaining)*float64(max(limit.Max, 1)), float64(limit.Remaining)*float64(max(other.Max, 1))
 	if limit.Of == 0 || theirs < ours || theirs == ours && other.Reset.After(limit.Reset) {
@@ -138,7 +138,7 @@ func replaceByNearer(limit, other *gateway.LimitState) {
 	}
 }
 
-// refusal is what the client is told where a limit refuses; of several the one that does so
+// refusal is the answer to the client. If several limits refuse, it names the one that does so
 // for the longest time.
 func (g *grant) refusal(states []state) *gateway.Error {
 	var worst *state
@@ -162,7 +162,7 @@ func (g *grant) refusal(states []state) *gateway.Error {
 // limitCode is OpenAI's code for refusals by a limit.
 const limitCode = "rate_limit_exceeded"
 
-// message is in OpenAI's manner.
+// message is worded like OpenAI's.
 func (g *grant) message(s *gateway.LimitState, wait time.Duration) string {
 	if s.Max == 0 {
 		return fmt.Sprintf("Rate limit reached %s: no %s are allowed.", g.whose(s.By), s.Of)
@@ -183,8 +183,8 @@ func (g *grant) whose(by gateway.LimitBy) string {
 	return "for this " + g.subjects.kind()
 }
 
-// inFlightWait is when a request that met too many others may be repeated: nobody knows
-// when one of them ends.
+// inFlightWait is when a request over the limit in flight may be retried: nobody knows when
+// one of the others ends.
 const inFlightWait = time.Second
 
 func (g *grant) tooManyInFlight(most int64) *gateway.Error {

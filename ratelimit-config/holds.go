@@ -2,8 +2,8 @@ package ratelimitconfig
 
 import "sync"
 
-// holds are what this process's running requests take of limits: tokens that are estimated
-// until the requests are settled, and places among the requests in flight.
+// holds are what running requests of this process take of limits: estimated tokens until they
+// are settled, and places among the requests in flight.
 type holds struct {
 	mu       sync.Mutex
 	tokens   map[counter]int64

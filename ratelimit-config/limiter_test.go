@@ -369,7 +369,7 @@ func TestCountersThatAreNearlyAllInUseAreToldOnce(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if text := lines.String(); l.Stats().Use != 0 || !strings.Contains(text, "not nearly all in use any more") {
+		if text := lines.String(); l.Stats().Use != 0 || !strings.Contains(text, "have room again") {
 			t.Errorf("after the period %d %% are in use, and the lines are\n%s", l.Stats().Use, text)
 		}
 		stop()

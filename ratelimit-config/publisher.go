@@ -22,16 +22,16 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// publisher serves the configuration of limits to services of envoyproxy/ratelimit. It is a
-// server of its own and not Envoy's: that one holds the providers' keys, and this one may
-// have to be reached from other machines.
+// publisher serves the configuration of limits to services of envoyproxy/ratelimit. It is
+// separate from Envoy's server, because that one has the providers' keys, while other machines
+// may have to reach this one.
 type publisher struct {
 	cache cache.SnapshotCache
 	log   *slog.Logger
 	mu    sync.Mutex // of publishing: a newer configuration is never replaced by an older one
 }
 
-// everyNode gives every service the same configuration, whatever it calls itself.
+// everyNode gives every service the same configuration, under any name.
 type everyNode struct{}
 
 const nodeID = "ratelimit"
@@ -42,8 +42,8 @@ func newPublisher(log *slog.Logger) *publisher {
 	return &publisher{cache: cache.NewSnapshotCache(true, everyNode{}, nil), log: log}
 }
 
-// publish makes the tiers of sets the configuration of services. All of them were loaded
-// here before: a service that refuses one asks for it again without a pause.
+// publish makes the tiers of sets the configuration of services. All of them must have been
+// loaded here before: a service that refuses one asks for it again without a pause.
 func (p *publisher) publish(ctx context.Context, sets ...*Set) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -70,8 +70,8 @@ const (
 	pingTime    = 30 * time.Second
 )
 
-// Serve hands the configuration of limits to services of envoyproxy/ratelimit that connect
-// to l (CONFIG_TYPE=GRPC_XDS_SOTW), until ctx ends. It is for limiters with a service.
+// Serve sends the configuration of limits to services of envoyproxy/ratelimit that connect to l
+// (CONFIG_TYPE=GRPC_XDS_SOTW), until ctx ends. It is for limiters with a service.
 func (l *Limiter) Serve(ctx context.Context, listener net.Listener) error {
 	g := grpc.NewServer(grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingTime}))
 	streams, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -94,14 +94,14 @@ func (l *Limiter) Serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// errOtherType refuses what only Envoy would ask for.
-var errOtherType = errors.New("this server has nothing but the configuration of rate limits")
+// errOtherType refuses types that only Envoy would ask for.
+var errOtherType = errors.New("this server only has the configuration of rate limits")
 
 func (p *publisher) callbacks() xdsserver.Callbacks {
 	return xdsserver.CallbackFuncs{
 		StreamRequestFunc: func(_ int64, r *discovery.DiscoveryRequest) error {
 			if detail := r.GetErrorDetail(); detail != nil {
-				p.log.Error("a rate limit service refused the configuration of limits; the one before stays in force", "reason", detail.GetMessage())
+				p.log.Error("a rate limit service refused the configuration of limits; the previous one stays in force", "reason", detail.GetMessage())
 			}
 			if r.GetTypeUrl() != resource.RateLimitConfigType {
 				return errOtherType

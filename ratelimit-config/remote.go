@@ -24,11 +24,11 @@ const (
 	chargeWorkers = 4
 	chargeTimeout = 2 * time.Second
 	chargeRetry   = 250 * time.Millisecond
-	chargeUnknown = 5 * time.Second // how long a service is given to learn of a limit
+	chargeUnknown = 5 * time.Second // how long a service may take to learn of a limit
 	chargeDrain   = 2 * time.Second
 )
 
-// remote is a service of envoyproxy/ratelimit, as many of which as one likes share a Redis.
+// remote is a service of envoyproxy/ratelimit. Several services may share a Redis.
 type remote struct {
 	c       Config
 	conn    *grpc.ClientConn
@@ -40,13 +40,13 @@ type remote struct {
 	health  breaker
 }
 
-// charge is what is to be added to a counter.
+// charge is an addition to a counter.
 type charge struct {
 	tier    *tier
 	bound   *bound
 	subject string
 	hits    uint64
-	until   time.Time // when the period ends: then nobody needs it any more
+	until   time.Time // when the period ends and the charge is not needed any more
 	done    func()
 }
 
@@ -55,8 +55,8 @@ func newRemote(c Config) (*remote, error) {
 	if c.TLS {
 		secure = credentials.NewTLS(nil)
 	}
-	// The longest pause between two attempts to connect is short: until one succeeds, no
-	// request is limited.
+	// The longest pause between two attempts to connect is short, because requests are not
+	// limited until one succeeds.
 	conn, err := grpc.NewClient(c.Service, grpc.WithTransportCredentials(secure), grpc.WithConnectParams(grpc.ConnectParams{
 		Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 2, Jitter: 0.2, MaxDelay: time.Second}, MinConnectTimeout: time.Second,
 	}))
@@ -69,13 +69,13 @@ func newRemote(c Config) (*remote, error) {
 	}, nil
 }
 
-// errUnknownLimit says that the service has another configuration than we do, for a moment
-// or because it does not get ours.
+// errUnknownLimit says that the service has another configuration than we do, briefly or
+// because it does not get ours.
 var errUnknownLimit = errors.New("the rate limit service does not have our configuration")
 
-// pass charges requests. The service charges every limit that a call names, also where one
-// of them refuses. So where there are several, they are looked at first. Then the one that
-// is nearest its end is charged first: others may have come to its end in between.
+// pass charges requests. The service charges every limit that a call names, even if one of them
+// refuses. So if there are several, they are looked at first, and then the one that is nearest
+// its end is charged first: other requests may have used it up in between.
 func (r *remote) pass(t *tier, s *subjects) ([]state, error) {
 	asked := counting(t.requests, s)
 	if len(asked) < 2 {
@@ -136,7 +136,7 @@ func (r *remote) call(ctx context.Context, request *ratelimit.RateLimitRequest) 
 	case r.asking <- struct{}{}:
 		defer func() { <-r.asking }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("asking the rate limit service: %d calls wait for it already", maxAsking)
+		return nil, fmt.Errorf("asking the rate limit service: %d calls are already waiting for it", maxAsking)
 	}
 	answer, err := r.client.ShouldRateLimit(ctx, request)
 	if err != nil {
@@ -158,7 +158,7 @@ func (r *remote) states(asked []*bound, answer *ratelimit.RateLimitResponse) ([]
 	return statesOf(asked, answer.GetStatuses(), r.c.Now()), nil
 }
 
-// charge queues what is settled. What finds the queue full is lost, and counted.
+// charge queues a charge. If the queue is full, the charge is lost and counted.
 func (r *remote) charge(t *tier, b *bound, subject string, hits int64, done func()) {
 	if hits <= 0 {
 		done()
@@ -172,14 +172,14 @@ func (r *remote) charge(t *tier, b *bound, subject string, hits int64, done func
 	}
 }
 
-// end notes that a charge was made but for some tokens, which are lost.
+// end notes that a charge was made, except for some tokens that are lost.
 func (r *remote) end(done func(), lost int64) {
 	r.lost.Add(lost)
 	r.pending.Add(-1)
 	done()
 }
 
-// run charges what is queued until ctx ends, and then what is left, as far as there is time.
+// run makes queued charges until ctx ends, and then the remaining ones as far as there is time.
 func (r *remote) run(ctx context.Context) error {
 	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -213,9 +213,9 @@ func (r *remote) chargeAll(ctx, calls context.Context) {
 	}
 }
 
-// makeCharge tries until it is done or its period has ended. A service that hangs may carry
-// out a call later that we have given up. So after a failure we only look until there is an
-// answer, and then charge again: an outage may charge twice, but not many times.
+// makeCharge tries until the charge is made or its period has ended. A service that hangs may
+// carry out a call later that we have given up. So after a failure we only look until there is
+// an answer, and then charge again: an outage may charge twice, but not more often.
 func (r *remote) makeCharge(ctx context.Context, c charge) {
 	entries := c.tier.entries(c.bound.name, c.subject)
 	began, hits := time.Now(), c.hits
@@ -253,7 +253,7 @@ func (r *remote) tryCharge(ctx context.Context, entries []*descriptor.RateLimitD
 // away is why the service cannot be asked; "" if it can.
 func (r *remote) away() string { return r.health.why() }
 
-// pause waits, and reports whether it could for the whole time.
+// pause waits, and reports whether ctx did not end before.
 func pause(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():

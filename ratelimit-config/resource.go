@@ -13,17 +13,16 @@ import (
 	"ai-gateway/gateway"
 )
 
-// domain is the name of our limits among all that a ratelimit service may serve.
+// domain is the name of our limits in a ratelimit service.
 const domain = "ai-gateway"
 
-// tierEntry is the key of a descriptor's first entry, which names the tier. The second one
-// is the rule, with the subject that is counted as its value. No name of a rule holds an
-// underscore: the service joins keys and values with it, unescaped, so a subject could
-// otherwise pass for another one.
+// tierEntry is the key of a descriptor's first entry, which names the tier. The second entry is
+// the rule, with the counted subject as its value. Names of rules have no underscore: the
+// service joins keys and values with it, unescaped, so one subject could look like another.
 const tierEntry = "tier"
 
-// resourceOf is the configuration of envoyproxy/ratelimit for a set of tiers. Those that say
-// the same are in it once: it refuses repetitions.
+// resourceOf is the configuration of envoyproxy/ratelimit for a set of tiers. Equal tiers are in
+// it once, because it refuses repetitions.
 // Source: https://github.com/envoyproxy/ratelimit#configuration
 func resourceOf(tiers []*tier) *rlsconfig.RateLimitConfig {
 	distinct := map[string]*tier{}
@@ -57,8 +56,8 @@ func unitOf(p gateway.LimitPeriod) rlsconfig.RateLimitUnit {
 	return rlsconfig.RateLimitUnit_MINUTE
 }
 
-// load reads a configuration as the service would. Its loader panics where it refuses one;
-// here that is an error, whatever it panics with.
+// load reads a configuration as the service would. The service's loader panics if it refuses
+// one; here that is an error.
 func load(c *rlsconfig.RateLimitConfig) (loaded config.RateLimitConfig, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -86,7 +85,7 @@ func loadTiers(tiers []*tier) error {
 	return err
 }
 
-// entries are what a counter of a tier is asked by.
+// entries are the descriptor of a tier's counter.
 func (t *tier) entries(rule, subject string) []*descriptor.RateLimitDescriptor_Entry {
 	return []*descriptor.RateLimitDescriptor_Entry{{Key: tierEntry, Value: t.id}, {Key: rule, Value: subject}}
 }

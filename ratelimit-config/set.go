@@ -17,8 +17,8 @@ type Set struct {
 	rules map[gateway.LimitRule]bool // that any tier has
 }
 
-// Compile makes configured limits ready for use, with the tiers of all keys that are known.
-// What envoyproxy/ratelimit would not load is an error.
+// Compile makes a Set of configured limits, with the tiers of all known keys. Limits that
+// envoyproxy/ratelimit would not load are an error.
 func (l *Limiter) Compile(limits gateway.Limits) (*Set, error) {
 	s := &Set{limits: limits, tiers: map[ownLimits]*tier{}, rules: map[gateway.LimitRule]bool{}}
 	own := []ownLimits{ownOf(nil)}
@@ -28,7 +28,7 @@ func (l *Limiter) Compile(limits gateway.Limits) (*Set, error) {
 	return s, s.add(own)
 }
 
-// own are the sets of keys' own limits that have tiers.
+// own returns the sets of keys' own limits that have tiers.
 func (s *Set) own() []ownLimits {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -66,7 +66,7 @@ func (s *Set) all() []*tier {
 	return slices.Collect(maps.Values(s.tiers))
 }
 
-// every calls f for each rule that any tier has.
+// every calls f for each rule of any tier.
 func (s *Set) every(f func(gateway.LimitRule)) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

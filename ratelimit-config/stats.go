@@ -5,9 +5,8 @@ import (
 	gostats "github.com/lyft/gostats"
 )
 
-// uncounted is a stats manager for code of envoyproxy/ratelimit that wants one. Its own
-// keeps six statistics for every limit that there ever was; what we tell of limits is in
-// Stats.
+// uncounted is a stats manager that counts nothing, for code of envoyproxy/ratelimit that needs
+// one. Its own keeps six statistics for every limit that ever existed; ours are in Stats.
 type uncounted struct{}
 
 func (uncounted) NewStats(key string) stats.RateLimitStats {

@@ -12,11 +12,11 @@ import (
 // subjects are whom a request is counted for; "" where it is not counted.
 type subjects struct{ key, user, model, keyModel string }
 
-// longestName is how long a name may be that a counter is kept by, in bytes.
+// longestName is the longest name of a counter, in bytes.
 const longestName = 128
 
-// newSubjects reads a request's subjects. Where there is no gateway key, the client's
-// address stands for it: any other key could be made up anew for each request.
+// newSubjects reads a request's subjects. Without a gateway key, the client's address stands for
+// it: any other key could be invented for each request.
 func newSubjects(r *gateway.LimitedRequest) subjects {
 	key := string(r.Key)
 	if key == "" {
@@ -26,7 +26,7 @@ func newSubjects(r *gateway.LimitedRequest) subjects {
 	return subjects{key: key, user: short(r.User), model: model, keyModel: key + " " + model}
 }
 
-// kind is what the client is counted by, for people.
+// kind says by what the client is counted, for people.
 func (s *subjects) kind() string {
 	if strings.HasPrefix(s.key, byAddress) {
 		return "client address"
@@ -51,15 +51,15 @@ func (s *subjects) of(by gateway.LimitBy) string {
 	return ""
 }
 
-// ownNetwork is how much of an IPv6 address its owner cannot choose, in bits.
+// ownNetwork is the part of an IPv6 address that its owner cannot choose, in bits.
 // Source: https://www.rfc-editor.org/rfc/rfc6177
 const ownNetwork = 64
 
-// byAddress begins what stands for a client without a key. No id of a key holds a space.
+// byAddress begins the subject of a client without a key. Ids of keys contain no spaces.
 const byAddress = "address "
 
-// addressOf stands for a client without a key. One who has an IPv6 network is counted as
-// one, whatever address of it is used.
+// addressOf is the subject of a client without a key. All addresses of an IPv6 network are
+// counted together.
 func addressOf(client string) string {
 	a, err := netip.ParseAddr(client)
 	if err != nil {
@@ -73,7 +73,7 @@ func addressOf(client string) string {
 	return byAddress + network.String()
 }
 
-// short is a name, or a hash of a long one.
+// short returns a name, or the hash of a long one.
 func short(name string) string {
 	if len(name) <= longestName {
 		return name

@@ -12,13 +12,13 @@ import (
 	"ai-gateway/gateway"
 )
 
-// tier is a distinct set of limits. Many keys share one: the configuration of
-// envoyproxy/ratelimit holds each once, and the keys as any values below it.
+// tier is a distinct set of limits, which many keys may share. The configuration of
+// envoyproxy/ratelimit has each once, with keys as arbitrary values below it.
 type tier struct {
 	id       string
 	requests []bound
 	tokens   []bound
-	inFlight *int64 // requests of one key at a time; nil sets no bound
+	inFlight *int64 // requests of one key at a time; nil for any number
 }
 
 // bound is a limit as envoyproxy/ratelimit has loaded it.
@@ -28,7 +28,7 @@ type bound struct {
 	loaded *config.RateLimit // nil until it is loaded
 }
 
-// keyRules are the rules that a key's own limits replace, in the order of ownLimits.
+// keyRules are the rules that a key's own limits can replace, in the order of ownLimits.
 var keyRules = [...]gateway.LimitRule{
 	{By: gateway.ByKey, Of: gateway.Requests, Per: gateway.PerMinute},
 	{By: gateway.ByKey, Of: gateway.Requests, Per: gateway.PerHour},
@@ -38,13 +38,13 @@ var keyRules = [...]gateway.LimitRule{
 	{By: gateway.ByKey, Of: gateway.Tokens, Per: gateway.PerDay},
 }
 
-// ownLimits are the limits of a key as a value that can be compared; notSet leaves what the
-// configuration says. The last is how many of its requests may be in flight.
+// ownLimits are the limits of a key as a comparable value; notSet means that of the
+// configuration. The last one is for requests in flight.
 type ownLimits [len(keyRules) + 1]int64
 
 const notSet = -1
 
-// ownOf reads a key's own limits. What is no possible limit is held to the nearest one:
+// ownOf reads a key's own limits. Impossible values become the nearest possible limit, so
 // negative numbers let nothing pass.
 func ownOf(k *gateway.KeyLimits) ownLimits {
 	var own ownLimits
@@ -87,7 +87,7 @@ func newTier(configured gateway.Limits, own ownLimits) *tier {
 	return t
 }
 
-// tierID is a hash of what a tier says: agents that share a limiter agree on it.
+// tierID is a hash of a tier's limits, so that agents with a common limiter agree on it.
 func tierID(limits []gateway.Limit) string {
 	h := sha256.New()
 	for _, l := range limits {
