@@ -72,6 +72,9 @@ func (e *sqlite) open(ctx context.Context) (*sqlx.DB, error) {
 	if err == nil {
 		err = e.migrate(ctx, db.DB)
 	}
+	if err == nil && e.exclusive {
+		err = tryWriting(ctx, db)
+	}
 	if err != nil {
 		return nil, errors.Join(explained(err), db.Close())
 	}
@@ -79,6 +82,17 @@ func (e *sqlite) open(ctx context.Context) (*sqlx.DB, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// tryWriting finds a file that may only be read. It needs no room: nothing is committed.
+func tryWriting(ctx context.Context, db *sqlx.DB) error {
+	tx, err := db.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	_, err = tx.ExecContext(ctx, `CREATE TABLE ai_gateway_check (n BIGINT)`)
+	return err
 }
 
 // takeLock keeps other gateways out of the file, whatever name they know it by. It holds until

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,6 +40,42 @@ func TestAStoreThatCannotBeOpenedSaysWhy(t *testing.T) {
 		if _, err := Open(t.Context(), Config{Path: path}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("opening %s: %v, want an error that names it and has %q", path, err, want)
 		}
+	}
+}
+
+// TestAFileThatMayOnlyBeReadIsRefusedToWhoWritesToIt runs as another user where this one is root, who
+// may write to every file.
+func TestAFileThatMayOnlyBeReadIsRefusedToWhoWritesToIt(t *testing.T) {
+	const asReader = "READ_ONLY_DATABASE"
+	if path := os.Getenv(asReader); path != "" {
+		if _, err := Open(t.Context(), Config{Path: path, Exclusive: true}); err == nil || !strings.Contains(err.Error(), "let this user write to the file") {
+			t.Errorf("opening it: %v", err)
+		}
+		return
+	}
+	dir, err := os.MkdirTemp("", "readonly-")
+	do(t, err)
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "gateway.db")
+	s, err := Open(t.Context(), Config{Path: path})
+	do(t, err)
+	do(t, s.Close())
+	do(t, os.Chmod(dir, 0o777))
+	do(t, os.Chmod(path, 0o444))
+	do(t, os.Remove(path+".migrate")) // it is its maker's
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), asReader+"="+path)
+	if os.Getuid() == 0 {
+		const nobody = 65534
+		binary := filepath.Join(dir, "store.test") // the other user may not reach the one that runs
+		code, err := os.ReadFile(os.Args[0])
+		do(t, err)
+		do(t, os.WriteFile(binary, code, 0o755))
+		cmd.Path, cmd.Dir = binary, dir
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
