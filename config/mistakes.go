@@ -36,6 +36,7 @@ func isQuoted(text string) bool {
 
 var (
 	assignedPattern = regexp.MustCompile(`^(export\s+)?[A-Z_][A-Z0-9_]*=[^=]`)
+	dollarPattern   = regexp.MustCompile(`^\$[A-Za-z_][A-Za-z0-9_]*$`)
 	bearerPattern   = regexp.MustCompile(`(?i)^(authorization:\s*)?bearer\s`)
 )
 
@@ -48,8 +49,8 @@ func checkKeyText(text string) error {
 		return errors.New("the key has a variable's name and = before it: give the key alone")
 	case bearerPattern.MatchString(text):
 		return errors.New("the key has the header's word Bearer before it: give the key alone")
-	case templatePattern.MatchString(text):
-		return errors.New("the key contains ${…}, but variables are not expanded: give the key itself, or the name of the variable that contains it")
+	case templatePattern.MatchString(text), dollarPattern.MatchString(text):
+		return errors.New("the key contains the name of a variable, but variables are not expanded: give the key itself, or the name of the variable that contains it")
 	case strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }):
 		return errors.New("the key contains white space, control characters or characters beyond ASCII")
 	}

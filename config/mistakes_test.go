@@ -25,6 +25,7 @@ func TestWhatIsEasilyMistakenIsRefusedWithWhatWouldBeRight(t *testing.T) {
 		{"OPENAI_API_KEY", "export OPENAI_API_KEY=sk-hunter2", "has a variable's name and = before it"},
 		{"OPENAI_API_KEY", "Bearer sk-hunter2", "Bearer before it"},
 		{"OPENAI_API_KEY", "${KEY_hunter2}", "variables are not expanded"},
+		{"OPENAI_API_KEY", "$KEY_hunter2", "variables are not expanded"},
 		{"AI_GATEWAY_ADMIN_KEY", `"agw_hunter2hunter2hunter2hunter2hunter2"`, "has quotes around it"},
 		{"AI_GATEWAY_UPSTREAM", "https://h/v1/chat/completions", `must end before "/chat/completions", which is appended to it: https://h/v1`},
 		{"AI_GATEWAY_UPSTREAM", "https://h/v1/Embeddings/", `must end before "/Embeddings", which is appended to it: https://h/v1`},

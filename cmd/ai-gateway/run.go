@@ -149,7 +149,7 @@ func (w world) supervise(ctx context.Context, cfg config.Config, binary envoy.Bi
 	if cfg.Demo {
 		group.Go(func() error { return serveDemo(ctx, files) })
 	}
-	group.Go(func() error { return w.announce(ctx, cfg, binary, files) })
+	group.Go(func() error { return w.announce(ctx, cfg, binary, files, readyWithin) })
 	if err := group.Wait(); !errors.Is(err, errStopped) {
 		return err
 	}
@@ -236,8 +236,8 @@ func serveDemo(ctx context.Context, files runFiles) error {
 
 // announce waits until the gateway is ready and says what it is. One that answers but is not ready,
 // as it reads a million keys or its database is away, may go on; one that does not answer has failed.
-func (w world) announce(ctx context.Context, cfg config.Config, binary envoy.Binary, files runFiles) error {
-	for until := time.Now().Add(readyWithin); ; {
+func (w world) announce(ctx context.Context, cfg config.Config, binary envoy.Binary, files runFiles, within time.Duration) error {
+	for until := time.Now().Add(within); ; {
 		said, err := askHealth(ctx, healthURL(cfg.Listener()))
 		switch {
 		case err == nil:
@@ -247,10 +247,10 @@ func (w world) announce(ctx context.Context, cfg config.Config, binary envoy.Bin
 			return nil
 		case time.Now().Before(until):
 		case said.Status == "":
-			return fmt.Errorf("the gateway did not become ready within %s: the lines above say why; `ai-gateway doctor` may help", readyWithin)
+			return fmt.Errorf("the gateway did not become ready within %s: the lines above say why; `ai-gateway doctor` may help", within)
 		default:
 			w.warnNotReady(ctx, files)
-			until = time.Now().Add(readyWithin)
+			until = time.Now().Add(within)
 		}
 		select {
 		case <-ctx.Done():
