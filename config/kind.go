@@ -196,6 +196,11 @@ func size(low, high int64) kind[int64] {
 	}
 }
 
+// EnvoyMemory reads how much memory an Envoy may use, such as 512MiB.
+func EnvoyMemory(text string) (bytes int64, err error) { return envoyMemory().read(text) }
+
+func envoyMemory() kind[int64] { return size(128<<20, 1<<44) }
+
 func parseSize(s string) (bytes int64, ok bool) {
 	parts := sizePattern.FindStringSubmatch(s)
 	if parts == nil {

@@ -24,7 +24,7 @@ const DemoModel gateway.Model = "demo"
 // for it.
 func (r *reader) isDemo(d *document) bool {
 	for _, b := range d.backends {
-		if r.said[b].from != byDefault || b.apiKey.value != "" {
+		if r.said[b].from != byDefault || b.apiKey.from() != "" {
 			return false
 		}
 	}
@@ -52,11 +52,11 @@ func (b *backend) whole() gateway.Backend {
 	for _, h := range b.headers {
 		whole.Headers = append(whole.Headers, gateway.BackendHeader{Name: h.name, Value: h.text, Secret: h.secret.value})
 	}
-	whole.Secret, whole.SecretFrom = b.apiKey.value, cmp.Or(b.apiKey.env, b.apiKey.file)
+	whole.Secret, whole.SecretFrom = b.apiKey.value, b.apiKey.from()
 	switch {
 	case b.passClientKey:
 		whole.Credential = gateway.ClientFirst
-	case b.apiKey.value != "":
+	case whole.SecretFrom != "":
 		whole.Credential = gateway.OwnCredential
 	}
 	return whole

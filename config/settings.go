@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"regexp"
 	"time"
 
@@ -135,6 +136,9 @@ type secret struct {
 	value     string // what they contain; never shown
 }
 
+// from is the variable or the file that holds it; "" if there is none.
+func (s *secret) from() string { return cmp.Or(s.env, s.file) }
+
 var variablePattern = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
 
 func (s *secret) group() group {
@@ -266,7 +270,7 @@ func (d *document) limits() group {
 			doc: "most memory for the bodies of all running requests"},
 		{name: "silence", into: value(&d.Silence, duration(time.Second, 24*time.Hour)), unset: "15m",
 			doc: "how long a request and its answer may pause before they are ended; a model that thinks for longer before it answers needs more"},
-		{name: "envoy_memory", into: value(&d.EnvoyMemory, size(128<<20, 1<<44)),
+		{name: "envoy_memory", into: value(&d.EnvoyMemory, envoyMemory()),
 			doc: "memory at which Envoy refuses new requests and ends the streams that hold most; by default half of what the container or the machine has; " +
 				"a change takes effect at the next start"},
 	}, d.requestLimits()...)}

@@ -12,7 +12,17 @@ import (
 // Show returns the effective configuration as a configuration file, each value with its
 // source as a comment. It has no keys, only the places where they are read from.
 func Show(path string, getenv func(string) string) ([]byte, error) {
+	return newReader(path, getenv).show()
+}
+
+// ShowKeyless is as Show for a process that has no keys: it tells where they are read from alone.
+func ShowKeyless(path string, getenv func(string) string) ([]byte, error) {
 	r := newReader(path, getenv)
+	r.keyless = true
+	return r.show()
+}
+
+func (r *reader) show() ([]byte, error) {
 	d := r.load()
 	if err := r.err(); err != nil {
 		return nil, err

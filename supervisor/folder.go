@@ -40,9 +40,9 @@ func NewRunFolder(parent string) (*RunFolder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the private folder in %q (set TMPDIR to another one): %w", parent, err)
 	}
-	if len(path) > maxSocketPath {
+	if err := CheckSocketFolder(path); err != nil {
 		os.Remove(path)
-		return nil, fmt.Errorf("the folder %q is too long for sockets in it: set TMPDIR to a shorter one", path)
+		return nil, fmt.Errorf("%w: set TMPDIR to a shorter one", err)
 	}
 	lock, err := lockFile(filepath.Join(path, lockName))
 	if err != nil {
@@ -50,6 +50,14 @@ func NewRunFolder(parent string) (*RunFolder, error) {
 		return nil, fmt.Errorf("locking the private folder: %w", err)
 	}
 	return &RunFolder{path, lock}, nil
+}
+
+// CheckSocketFolder refuses a folder whose path is too long for sockets in it.
+func CheckSocketFolder(path string) error {
+	if len(path) > maxSocketPath {
+		return fmt.Errorf("the folder %q is too long for sockets in it", path)
+	}
+	return nil
 }
 
 // Path is the path of a file in the folder, or of the folder itself for "".

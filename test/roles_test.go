@@ -31,29 +31,49 @@ type apart struct {
 
 func startApart(t *testing.T, provider string) *apart {
 	t.Helper()
-	dir := program.Folder(t)
-	g := &apart{t: t, dir: dir, address: freeAddress(t), running: map[string]*program.Program{}}
-	_, port, _ := net.SplitHostPort(g.address)
-	g.env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + dir, "PORT=" + port, "DATABASE_PATH=" + filepath.Join(dir, "gateway.db"),
-		"AI_GATEWAY_UPSTREAM=" + provider, "AI_GATEWAY_RETRY_ATTEMPTS=0", "AI_GATEWAY_RATE_LIMIT_RPM=0"}
-	bootstrap, err := envoy.Bootstrap{AdminSocket: g.path("admin.sock"), XDSSocket: g.path("xds.sock"), MaxHeapBytes: 1 << 30, MaxConnections: 1000}.YAML()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(g.path("envoy.yaml"), bootstrap, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	g.start("envoy", envoy.Command{Bootstrap: g.path("envoy.yaml"), Workers: 1, LogFlush: 100 * time.Millisecond}.With(envoy.Binary{Path: os.Getenv(envoyVariable)}))
+	g := newApart(t, "AI_GATEWAY_UPSTREAM="+provider, "AI_GATEWAY_RETRY_ATTEMPTS=0", "AI_GATEWAY_RATE_LIMIT_RPM=0")
+	g.startEnvoy()
 	g.serve("agent")
 	g.serve("api")
 	return g
 }
 
+// newApart is a gateway of which nothing runs yet.
+func newApart(t *testing.T, env ...string) *apart {
+	t.Helper()
+	dir := program.Folder(t)
+	g := &apart{t: t, dir: dir, address: freeAddress(t), running: map[string]*program.Program{}}
+	_, port, _ := net.SplitHostPort(g.address)
+	g.env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + dir, "PORT=" + port, "DATABASE_PATH=" + filepath.Join(dir, "gateway.db")}, env...)
+	return g
+}
+
+// startEnvoy starts it with the bootstrap that the command prints.
+func (g *apart) startEnvoy() {
+	g.t.Helper()
+	bootstrap, err := g.run("bootstrap", "--run-folder", g.dir, "--memory", "1GiB")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if err := os.WriteFile(g.path("envoy.yaml"), []byte(bootstrap), 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+	g.start("envoy", envoy.Command{Bootstrap: g.path("envoy.yaml"), Workers: 1, LogFlush: 100 * time.Millisecond}.With(envoy.Binary{Path: os.Getenv(envoyVariable)}))
+}
+
+// run runs a command of the gateway to its end, and returns what it prints.
+func (g *apart) run(arguments ...string) (string, error) {
+	cmd := exec.Command(os.Getenv(binaryVariable), arguments...)
+	cmd.Env = g.env
+	out, err := cmd.Output()
+	return string(out), err
+}
+
 func (g *apart) path(name string) string { return filepath.Join(g.dir, name) }
 
-func (g *apart) serve(role string) {
+func (g *apart) serve(role string, env ...string) {
 	cmd := exec.Command(os.Getenv(binaryVariable), "serve", "--role", role, "--run-folder", g.dir)
-	cmd.Env = g.env
+	cmd.Env = append(g.env[:len(g.env):len(g.env)], env...)
 	g.start(role, cmd)
 }
 
@@ -179,6 +199,85 @@ func TestASecondAgentOnTheSameStateIsRefused(t *testing.T) {
 	g.running["agent"] = first
 	if err := first.Cmd.Process.Signal(syscall.Signal(0)); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Error(err)
+	}
+	g.waitFor("/health", 200, `"status":"ok"`)
+}
+
+func TestAnAgentOfItsOwnServesTheDemoModel(t *testing.T) {
+	g := newApart(t)
+	if _, err := g.run("ready", "--run-folder", g.dir); err == nil {
+		t.Error("it is ready, and nothing runs")
+	}
+	g.startEnvoy()
+	g.serve("agent")
+	g.waitFor("/health", 200, `"status":"ok"`)
+	for _, arguments := range [][]string{{"ready"}, {"ready", "--run-folder", g.dir}} {
+		if out, err := g.run(arguments...); err != nil || out != "" {
+			t.Errorf("%v: %q, %v", arguments, out, err)
+		}
+	}
+	if a, err := post(g.address, chatPath, chatBody("demo", true)); err != nil || a.status != 200 || !strings.Contains(a.body, "[DONE]") {
+		t.Errorf("the demo model answers %v, %v", a, err)
+	}
+	if _, err := g.run("ready", "--run-folder", g.dir, "--role", "api"); err == nil {
+		t.Error("the api is ready, and there is none")
+	}
+}
+
+func TestAnAPIOfItsOwnShowsTheConfigurationWithoutAnyKey(t *testing.T) {
+	_, provider := provider(t)
+	g := newApart(t)
+	file := g.path("gateway.yaml")
+	text := "backends: [{name: a, kind: local, base_url: " + provider + "/v1, api_key: {env: A_KEY}}]\ndefault_backend: a\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.env = append(g.env, "AI_GATEWAY_CONFIG="+file)
+	g.startEnvoy()
+	g.serve("agent", "A_KEY=sk-of-the-agent-alone")
+	g.serve("api")
+	g.waitFor("/health", 200, `"status":"ok"`)
+	if shown := g.waitFor("/api/system", 200, "A_KEY"); strings.Contains(shown, "of-the-agent") {
+		t.Errorf("it shows %s", shown)
+	}
+	if _, err := g.run("ready", "--run-folder", g.dir, "--role", "api"); err != nil {
+		t.Errorf("the api is not ready: %v", err)
+	}
+}
+
+func TestWhoEndsAnEnvoyHasItsAgentDrainByAFile(t *testing.T) {
+	_, provider := provider(t)
+	g := startApart(t, provider+"/v1")
+	g.waitFor("/health", 200, `"status":"ok"`)
+	const chunks = 30
+	stream := make(chan error, 1)
+	go func() {
+		a, err := post(g.address, chatPath, chatBody(generated(chunks, 100*time.Millisecond), true))
+		if err == nil {
+			err = checkWhole(a, chunks)
+		}
+		stream <- err
+	}()
+	waitUntil(t, "the stream to run", func() bool {
+		busy, err := envoy.NewAdmin(g.path("admin.sock")).Busy(t.Context())
+		return err == nil && busy
+	})
+	if err := os.WriteFile(g.path("drain"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.waitFor("/health", 503, "")
+	if a, err := post(g.address, chatPath, chatBody("gen-chunks=1", false)); err != nil || a.status != 503 {
+		t.Errorf("a new request gets %v, %v", a, err)
+	}
+	waitUntil(t, "it to be drained", func() bool { _, err := os.Stat(g.path("drained")); return err == nil })
+	if busy, err := envoy.NewAdmin(g.path("admin.sock")).Busy(t.Context()); err != nil || busy {
+		t.Errorf("it is said to be drained, and something runs: %t, %v", busy, err)
+	}
+	if err := <-stream; err != nil {
+		t.Errorf("the running stream: %v", err)
+	}
+	if err := os.Remove(g.path("drain")); err != nil {
+		t.Fatal(err)
 	}
 	g.waitFor("/health", 200, `"status":"ok"`)
 }

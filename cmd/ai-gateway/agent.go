@@ -19,6 +19,7 @@ import (
 	"ai-gateway/config"
 	"ai-gateway/control"
 	dashboardapi "ai-gateway/dashboard-api"
+	"ai-gateway/demo"
 	"ai-gateway/envoy"
 	"ai-gateway/extproc"
 	"ai-gateway/gateway"
@@ -256,6 +257,10 @@ func (s *service) serveAgent(ctx context.Context, live *control.Control, envoys 
 		return serveSocket(ctx, s.files.agentSocket(), func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, handler) })
 	})
 	group.Go(func() error { return live.Run(ctx) })
+	if s.alone { // else the supervisor does
+		group.Go(func() error { return serveSocket(ctx, s.files.demoSocket(), demo.Serve) })
+		group.Go(func() error { return s.drainByFile(ctx, func() config.Config { return live.Settings().Config }) })
+	}
 	err := group.Wait()
 	stopKeeping()
 	return errors.Join(err, books.Wait())

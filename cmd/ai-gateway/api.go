@@ -43,13 +43,29 @@ func (s *service) agentHealth(ctx context.Context) ([]byte, error) {
 	return nil, err
 }
 
+// configuration is what the files hold now. An api of its own calls no provider, and may have none
+// of their keys.
+func (s *service) configuration() (config.Config, error) {
+	if s.role == roleAPI {
+		return config.LoadKeyless(s.configFile(), s.getenv)
+	}
+	return s.load()
+}
+
+func (s *service) configurationText() ([]byte, error) {
+	if s.role == roleAPI {
+		return config.ShowKeyless(s.configFile(), s.getenv)
+	}
+	return config.Show(s.configFile(), s.getenv)
+}
+
 // shownConfiguration is what the files hold now, as the API shows it.
 func (s *service) shownConfiguration() (dashboardapi.Configuration, error) {
-	cfg, err := s.load()
+	cfg, err := s.configuration()
 	if err != nil {
 		return dashboardapi.Configuration{}, err
 	}
-	text, err := config.Show(s.configFile(), s.getenv)
+	text, err := s.configurationText()
 	if err != nil {
 		return dashboardapi.Configuration{}, err
 	}

@@ -82,7 +82,7 @@ func (x explainer) Caller(ctx context.Context, id gateway.KeyID) (*gateway.Calle
 }
 
 func (x explainer) config(ctx context.Context) (explain.Config, error) {
-	cfg, err := x.load()
+	cfg, err := x.configuration()
 	if err != nil {
 		return explain.Config{}, err
 	}

@@ -18,6 +18,8 @@ func (d runFiles) demoSocket() string  { return d.path("demo.sock") }
 func (d runFiles) goodConfig() string  { return d.path("good.yaml") }
 func (d runFiles) id() string          { return d.path("gateway.id") }
 func (d runFiles) database() string    { return d.path("gateway.db") }
+func (d runFiles) drain() string       { return d.path("drain") }
+func (d runFiles) drained() string     { return d.path("drained") }
 func (d runFiles) databaseURL() string { return d.path("database.url") }
 
 // stateFiles are the names in the folder of what a next `run` goes on with.

@@ -122,9 +122,7 @@ func address(cfg config.Config) string {
 
 func (w world) supervise(ctx context.Context, cfg config.Config, binary envoy.Binary, connections int, files runFiles, state stateFiles) error {
 	log := slog.New(slog.NewTextHandler(w.stderr, nil))
-	bootstrap, err := envoy.Bootstrap{
-		AdminSocket: files.adminSocket(), XDSSocket: files.xdsSocket(), MaxHeapBytes: envoyMemory(cfg), MaxConnections: connections,
-	}.YAML()
+	bootstrap, err := bootstrapOf(files, envoyMemory(cfg), connections)
 	if err != nil {
 		return err
 	}

@@ -75,6 +75,7 @@ type service struct {
 	log     *slog.Logger
 	started time.Time
 
+	alone    bool        // no supervisor has started this agent, and another one its Envoy
 	draining atomic.Bool // the gateway ends: no new requests
 }
 
@@ -108,8 +109,8 @@ func (s *service) run(ctx context.Context) (err error) {
 // findFiles finds what the flags leave out in the configuration.
 func (s *service) findFiles(ctx context.Context) (release func(), err error) {
 	release = func() {}
-	alone := s.role != roleAPI && s.state == ""
-	if s.tables != (store.Config{}) && !alone {
+	s.alone = s.role != roleAPI && s.state == ""
+	if s.tables != (store.Config{}) && !s.alone {
 		return release, nil
 	}
 	cfg, err := config.LoadKeyless(s.configFile(), s.getenv)
@@ -119,7 +120,7 @@ func (s *service) findFiles(ctx context.Context) (release func(), err error) {
 	if s.tables == (store.Config{}) {
 		s.tables = storeOf(cfg, s.files)
 	}
-	if !alone {
+	if !s.alone {
 		return release, nil
 	}
 	if s.state, release, err = s.lockState(cfg, s.files); err != nil {
