@@ -18,7 +18,7 @@ import (
 	"ai-gateway/usage/ledger"
 )
 
-// span is the period that a command looks at.
+// span is the period of a command.
 type span struct{ from, to string }
 
 func (s *span) flags(cmd *cobra.Command) {
@@ -44,22 +44,22 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%s %q is neither a time (2026-01-31 or 2026-01-31T12:00:00Z) nor how long ago (24h)", flag, text)
+	return time.Time{}, fmt.Errorf("%s %q must be a time (2026-01-31 or 2026-01-31T12:00:00Z) or how long ago (24h)", flag, text)
 }
 
-// openBooks opens the tables that persist. It makes no file, and needs no key.
+// openBooks opens the persistent tables. It creates no file and needs no key.
 func (w world) openBooks(ctx context.Context) (config.Config, *store.Store, error) {
 	return w.openBooksOf(ctx, config.LoadKeyless)
 }
 
-// openBooksOf is openBooks for a configuration that is read in another way.
+// openBooksOf is openBooks for a configuration that was read in another way.
 func (w world) openBooksOf(ctx context.Context, load func(path string, getenv func(string) string) (config.Config, error)) (config.Config, *store.Store, error) {
 	cfg, err := load(w.configFile(), w.getenv)
 	if err != nil {
 		return cfg, nil, err
 	}
 	if !persists(cfg) {
-		return cfg, nil, errors.New("there are no tables that persist: set DATABASE_PATH or DATABASE_URL to the gateway's, or give --config FILE")
+		return cfg, nil, errors.New("there are no persistent tables: set DATABASE_PATH or DATABASE_URL to the gateway's, or give --config FILE")
 	}
 	if cfg.DatabasePath != "" {
 		if _, err := os.Stat(cfg.DatabasePath); errors.Is(err, fs.ErrNotExist) {
@@ -103,7 +103,7 @@ func (w world) reprice(ctx context.Context, at span, dryRun bool) (err error) {
 	defer func() { err = errors.Join(err, tables.Close()) }()
 	book, err := pricing.Default().With(cfg.Prices)
 	if err != nil {
-		return fmt.Errorf("taking over prices: %w", err)
+		return fmt.Errorf("reading prices: %w", err)
 	}
 	sums, err := ledger.Reprice(ctx, tables, from, to, book.Price, false)
 	if err != nil {
@@ -124,7 +124,7 @@ func (w world) reprice(ctx context.Context, at span, dryRun bool) (err error) {
 	return err
 }
 
-// showRepriced prints a line a model that changes, and returns how many rows do.
+// showRepriced prints a line for each model that changes, and returns the number of changed rows.
 func (w world) showRepriced(sums []ledger.Repriced) (changed int64) {
 	table := tabwriter.NewWriter(w.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "model\trows\tchanged\tUSD before\tUSD now\tunpriced before\tunpriced now")
@@ -144,12 +144,11 @@ func (w world) reconcileCommand() *cobra.Command {
 	var at span
 	cmd := &cobra.Command{
 		Use:   "reconcile",
-		Short: "Compare what both witnesses wrote with the tables, and fail if anything is missing, doubled or different",
-		Long: `Compare what both witnesses wrote with the tables.
+		Short: "Compare the write-ahead log and Envoy's access log with the tables; fails if they differ",
+		Long: `Compare the write-ahead log and Envoy's access log with the tables.
 
 It lists what is missing, doubled or different. It changes no row and may run while the
-gateway does. Its exit status is 0 if all agrees, and 1 if anything does not or if it
-could not compare.`,
+gateway does. Its exit status is 0 if everything agrees, else 1.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return w.reconcile(cmd.Context(), at)

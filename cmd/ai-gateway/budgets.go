@@ -14,7 +14,7 @@ import (
 	"ai-gateway/store"
 )
 
-// budgetBooks is the store as the budgets of one gateway ask it.
+// budgetBooks is the store for the budgets of one gateway.
 type budgetBooks struct {
 	*store.Store
 	writer uuid.UUID // the identity of its write-ahead log
@@ -35,14 +35,14 @@ func (b budgetBooks) EndLeases(ctx context.Context, session string) error {
 	return b.Store.EndLeases(ctx, b.writer, session)
 }
 
-// paying is the store as the ledger writes to it: what is held for a request leaves its leases
-// with the request's row.
+// paying is the store for the ledger: writing a request's row also ends what is held for it in
+// leases.
 type paying struct {
 	announced
 	budgets *budgets.Budgets
 }
 
-// Write writes rows, and lets the budgets know.
+// Write writes rows and informs the budgets.
 func (p paying) Write(ctx context.Context, rows []*gateway.Row, writer uuid.UUID, at gateway.LogPosition) ([]gateway.RefusedRow, error) {
 	refused, err := p.WriteHeld(ctx, rows, writer, at, store.Held{Session: p.budgets.Session(), Budgets: p.budgets.Budgets})
 	if err == nil {
@@ -51,7 +51,7 @@ func (p paying) Write(ctx context.Context, rows []*gateway.Row, writer uuid.UUID
 	return refused, err
 }
 
-// purse is the budgets of an agent, once it has begun.
+// purse has the budgets of an agent, once they have started.
 type purse struct {
 	budgets atomic.Pointer[budgets.Budgets]
 }
@@ -63,7 +63,7 @@ func (p *purse) start(c budgets.Config, inForce gateway.Budgets) *budgets.Budget
 	return b
 }
 
-// use holds requests to other budgets from now on.
+// use applies other budgets from now on.
 func (p *purse) use(c gateway.Budgets) {
 	if b := p.budgets.Load(); b != nil {
 		b.Use(c)

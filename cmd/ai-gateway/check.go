@@ -24,7 +24,7 @@ const validateWithin = 30 * time.Second
 func (w world) checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [FILE]",
-		Short: "Check a configuration file, and what is made of it by Envoy itself; fails if anything is wrong",
+		Short: "Check a configuration file, and have Envoy check its own part; fails if anything is wrong",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file := w.configFile()
@@ -50,7 +50,7 @@ func (w world) check(ctx context.Context, file string) error {
 	}
 	dir, err := os.MkdirTemp("", "ai-gateway-check-")
 	if err != nil {
-		return fmt.Errorf("making a folder for what is rendered: %w", err)
+		return fmt.Errorf("making a folder for Envoy's configuration: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	rendered, err := w.render(cfg, dir)
@@ -60,12 +60,12 @@ func (w world) check(ctx context.Context, file string) error {
 	if err := validate(ctx, binary.Path, filepath.Join(dir, "envoy.json"), rendered); err != nil {
 		return err
 	}
-	fmt.Fprintf(w.stdout, "%s is valid: %d backends, %d models; Envoy %s accepts what is made of it\n",
+	fmt.Fprintf(w.stdout, "%s is valid: %d backends, %d models; Envoy %s accepts its configuration\n",
 		file, len(cfg.Routes.Backends), len(cfg.Routes.Models), binary.Version)
 	return nil
 }
 
-// render is Envoy's configuration for ours, as one file.
+// render returns Envoy's configuration for ours, as one file.
 func (w world) render(cfg config.Config, dir string) ([]byte, error) {
 	files := runFiles(dir)
 	return control.New(control.Config{
@@ -74,10 +74,10 @@ func (w world) render(cfg config.Config, dir string) ([]byte, error) {
 	}).Static(cfg)
 }
 
-// validate has Envoy look at a file, which holds keys and goes with its folder.
+// validate has Envoy check a file. The file contains keys and is removed with its folder.
 func validate(ctx context.Context, binary, path string, content []byte) error {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
-		return fmt.Errorf("writing what is rendered: %w", err)
+		return fmt.Errorf("writing Envoy's configuration: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, validateWithin)
 	defer cancel()
@@ -85,7 +85,7 @@ func validate(ctx context.Context, binary, path string, content []byte) error {
 	cmd.Env = []string{}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return errors.Join(fmt.Errorf("envoy refuses what is made of it: %w", err), errors.New(strings.TrimSpace(string(out))))
+		return errors.Join(fmt.Errorf("envoy refuses the configuration: %w", err), errors.New(strings.TrimSpace(string(out))))
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func (w world) configFile() string { return cmp.Or(*w.file, w.getenv(config.File
 
 func (w world) load() (config.Config, error) { return config.Load(w.configFile(), w.getenv) }
 
-// warnOfMisspelt warns of variables that nothing reads.
+// warnOfMisspelt warns of misspelt variables, which nothing reads.
 func (w world) warnOfMisspelt() {
 	for _, warning := range config.Misspelt(os.Environ()) {
 		fmt.Fprintln(w.stderr, "warning:", warning)

@@ -34,7 +34,7 @@ func explainerOf(now *control.Settings, tables *store.Store, protected bool, lim
 	}
 }
 
-// entryOf says which callers are let in: without a key, where none is needed; with one that works.
+// entryOf says which callers are let in: those without a key if none is needed, and those with a valid one.
 func entryOf(tables *store.Store, protected bool) func(context.Context, *gateway.Caller) (*gateway.Error, error) {
 	return func(ctx context.Context, c *gateway.Caller) (*gateway.Error, error) {
 		switch {
@@ -58,7 +58,7 @@ type explainer struct {
 	protected func() bool // whether everybody needs a key
 }
 
-// Explain says what would become of a request.
+// Explain says what would happen to a request.
 func (x explainer) Explain(ctx context.Context, caller *gateway.Caller, e gateway.Endpoint, body []byte) (gateway.Explanation, error) {
 	c, err := x.config(ctx)
 	if err != nil {
@@ -127,8 +127,8 @@ func (w world) explainCommand() *cobra.Command {
 	var f explainFlags
 	cmd := &cobra.Command{
 		Use:   "explain [FILE]",
-		Short: "Show what would become of a request: backends, prices, worst cost, limits, budgets; calls nobody",
-		Long: `Show what would become of a request, without calling anyone or counting anything: each
+		Short: "Show what would happen to a request: backends, prices, worst cost, limits, budgets; calls no provider",
+		Long: `Show what would happen to a request, without calling a provider or counting anything: each
 attempt's backend, path and upstream model, the prices and the most that it may cost, every
 limit and budget that is for it with what is left, and why it would be refused.
 
@@ -155,11 +155,11 @@ exit status is 0 also if the request would be refused.`,
 func (f explainFlags) body(args []string, stdin io.Reader) ([]byte, error) {
 	switch {
 	case len(args) == 0 && f.model == "":
-		return nil, errors.New("say what to explain: --model, or a FILE with a request's body")
+		return nil, errors.New("give --model, or a FILE with a request's body")
 	case len(args) == 0:
 		return json.Marshal(map[string]any{"model": f.model, "messages": []any{map[string]string{"role": "user", "content": "Hello!"}}})
 	case f.model != "":
-		return nil, errors.New("the FILE says the model: leave --model out")
+		return nil, errors.New("the FILE names the model: leave --model out")
 	}
 	in := stdin
 	if args[0] != "-" {
@@ -185,7 +185,7 @@ func (w world) explain(ctx context.Context, f explainFlags, body []byte) (err er
 	defer func() { err = errors.Join(err, tables.Close()) }()
 	book, err := pricing.Default().With(cfg.Prices)
 	if err != nil {
-		return fmt.Errorf("taking over prices: %w", err)
+		return fmt.Errorf("reading prices: %w", err)
 	}
 	caller := &gateway.Caller{Key: gateway.Key{ID: gateway.AnonymousKey}}
 	if f.key != "" {

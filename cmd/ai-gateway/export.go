@@ -34,15 +34,15 @@ func (w world) exportCommand() *cobra.Command {
 	var f exportFlags
 	cmd := &cobra.Command{
 		Use:   "export --format csv|jsonl",
-		Short: "Write the requests of a time as CSV or JSON lines; goes on where it was broken off",
-		Long: `Write the requests of a time as CSV or JSON lines, the oldest first.
+		Short: "Write the requests of a period as CSV or JSON lines; continues an interrupted export",
+		Long: `Write the requests of a period as CSV or JSON lines, the oldest first.
 
 The columns are those of the table requests (docs/sql.md). Texts are as they were recorded:
-open an export with a program, not with a spreadsheet that runs formulas. It holds a few
-thousand rows in memory, however many there are, and may run while the gateway does.
+open an export with a program, not with a spreadsheet that runs formulas. It keeps a few
+thousand rows in memory, and may run while the gateway does.
 
-With --output, FILE.progress says how far it is. Broken off, the same command goes on from
-there. Without it the rows go to the standard output.`,
+With --output, FILE.progress says how far it is; if the export is interrupted, the same
+command continues from there. Without it the rows go to the standard output.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return w.export(cmd.Context(), f) },
 	}
@@ -54,7 +54,7 @@ there. Without it the rows go to the standard output.`,
 
 func (w world) export(ctx context.Context, f exportFlags) (err error) {
 	if f.format != "csv" && f.format != "jsonl" {
-		return fmt.Errorf("--format %q is none: it must be csv or jsonl", f.format)
+		return fmt.Errorf("--format %q must be csv or jsonl", f.format)
 	}
 	from, to, err := f.times(time.Now())
 	if err != nil {
@@ -70,7 +70,7 @@ func (w world) export(ctx context.Context, f exportFlags) (err error) {
 	return e.run(ctx)
 }
 
-// exportProgress is how far an export is: what the file of that name says.
+// exportProgress is the progress of an export, as in its file.
 type exportProgress struct {
 	Format   string               `json:"format"`
 	FromText string               `json:"from_text"` // as it was given
@@ -78,8 +78,8 @@ type exportProgress struct {
 	From     time.Time            `json:"from"`
 	To       time.Time            `json:"to"`
 	Rows     int64                `json:"rows"`
-	Bytes    int64                `json:"bytes"` // of the file that are whole
-	After    gateway.RequestPlace `json:"after"` // the last row that is in them
+	Bytes    int64                `json:"bytes"` // of complete rows in the file
+	After    gateway.RequestPlace `json:"after"` // the last row in them
 }
 
 type exporter struct {
@@ -101,7 +101,7 @@ func (e *exporter) run(ctx context.Context) (err error) {
 	e.told = time.Now()
 	for more := true; more; {
 		if more, err = e.page(ctx); err != nil {
-			return fmt.Errorf("exporting behind row %d: %w", e.progress.Rows, err)
+			return fmt.Errorf("exporting after row %d: %w", e.progress.Rows, err)
 		}
 	}
 	fmt.Fprintf(e.stderr, "%s exported\n", counted(e.progress.Rows, "row", "rows"))
@@ -111,7 +111,7 @@ func (e *exporter) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// open begins an export, or goes on with one that was broken off.
+// open begins an export, or continues an interrupted one.
 func (e *exporter) open() error {
 	if e.output == "" {
 		return e.writeHeader()
@@ -129,7 +129,7 @@ func (e *exporter) open() error {
 func (e *exporter) begin() (err error) {
 	e.file, err = os.OpenFile(e.output, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("--output %q is there already: name another file, or remove it", e.output)
+		return fmt.Errorf("--output %q already exists: name another file, or remove it", e.output)
 	}
 	if err != nil {
 		return err
@@ -151,13 +151,13 @@ func (e *exporter) resume(text []byte) (err error) {
 	if e.file, err = os.OpenFile(e.output, os.O_WRONLY, 0); err != nil {
 		return err
 	}
-	if err := e.file.Truncate(before.Bytes); err != nil { // what a page broken off has left
+	if err := e.file.Truncate(before.Bytes); err != nil { // an incomplete page
 		return err
 	}
 	if _, err := e.file.Seek(before.Bytes, io.SeekStart); err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stderr, "going on behind %s\n", counted(before.Rows, "row", "rows"))
+	fmt.Fprintf(e.stderr, "continuing after %s\n", counted(before.Rows, "row", "rows"))
 	return nil
 }
 
@@ -174,7 +174,7 @@ func (e *exporter) writeHeader() error {
 	return e.write(b.Bytes())
 }
 
-// page writes the next rows. There is more unless there were none.
+// page writes the next rows. There are more unless there were none.
 func (e *exporter) page(ctx context.Context) (more bool, err error) {
 	rows, last, err := e.tables.Export(ctx, e.progress.From, e.progress.To, e.progress.After, exportPage)
 	if err != nil || len(rows) == 0 {
@@ -200,7 +200,7 @@ func (e *exporter) page(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-// write writes whole rows, and then how far that is.
+// write writes complete rows, and then the progress.
 func (e *exporter) write(text []byte) error {
 	if e.file == nil {
 		_, err := e.stdout.Write(text)

@@ -133,7 +133,7 @@ func TestAnExportThatWasBrokenOffGoesOn(t *testing.T) {
 		t.Errorf("another export goes on with it: %v", err)
 	}
 	_, told, err := onTables(t.Context(), path, "export", "--from", "2026-01-01", "--to", "2026-02-01", "--output", file)
-	if err != nil || !strings.Contains(told, "going on behind 5000 rows") {
+	if err != nil || !strings.Contains(told, "continuing after 5000 rows") {
 		t.Fatalf("%v: %s", err, told)
 	}
 	got, err := os.ReadFile(file)
@@ -143,7 +143,7 @@ func TestAnExportThatWasBrokenOffGoesOn(t *testing.T) {
 	if _, err := os.Stat(file + progressSuffix); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("what says how far it is stays: %v", err)
 	}
-	if _, _, err := onTables(t.Context(), path, "export", "--from", "2026-01-01", "--output", file); err == nil || !strings.Contains(err.Error(), "is there already") {
+	if _, _, err := onTables(t.Context(), path, "export", "--from", "2026-01-01", "--output", file); err == nil || !strings.Contains(err.Error(), "already exists") {
 		t.Errorf("a file is written over: %v", err)
 	}
 }

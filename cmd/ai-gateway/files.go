@@ -2,8 +2,8 @@ package main
 
 import "path/filepath"
 
-// runFiles are the names in the private folder of one `run`: sockets and what
-// else is gone when it ends.
+// runFiles are the names in the private folder of one `run`: sockets and other files that are
+// removed when it ends.
 type runFiles string
 
 func (d runFiles) path(name string) string { return filepath.Join(string(d), name) }
@@ -22,7 +22,7 @@ func (d runFiles) drain() string       { return d.path("drain") }
 func (d runFiles) drained() string     { return d.path("drained") }
 func (d runFiles) databaseURL() string { return d.path("database.url") }
 
-// stateFiles are the names in the folder of what a next `run` goes on with.
+// stateFiles are the names in the state folder, which the next `run` uses again.
 type stateFiles string
 
 func (d stateFiles) wal() string       { return filepath.Join(string(d), "spool") }

@@ -12,8 +12,8 @@ import (
 	"ai-gateway/store"
 )
 
-// firstKey makes an admin's key where other machines reach a gateway that has none, and
-// prints it once: else nobody could use it, as it is not open.
+// firstKey makes an admin's key for a gateway without keys that other machines can reach, and
+// prints it once. Without it nobody could use the gateway, as it is not open.
 func (w world) firstKey(ctx context.Context, cfg config.Config, files runFiles) (err error) {
 	if cfg.IsLocal() || cfg.Open || cfg.AdminKey != "" {
 		return nil
@@ -29,7 +29,7 @@ func (w world) firstKey(ctx context.Context, cfg config.Config, files runFiles) 
 		return fmt.Errorf("making the first admin key: %w", err)
 	}
 	if made {
-		fmt.Fprintf(w.stdout, "\nOther machines reach this gateway, so everybody needs a key. This is an admin's, shown this once:\n\n  %s\n\n", key.Secret)
+		fmt.Fprintf(w.stdout, "\nOther machines can reach this gateway, so everybody needs a key. This is an admin's, and is only shown now:\n\n  %s\n\n", key.Secret)
 	}
 	return nil
 }

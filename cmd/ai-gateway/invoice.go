@@ -74,7 +74,7 @@ func findMapping(name string) (invoice.Mapping, error) {
 	}
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return invoice.Mapping{}, fmt.Errorf("--mapping %q is none of %s, and no file: %w", name, strings.Join(invoice.Known(), ", "), err)
+		return invoice.Mapping{}, fmt.Errorf("--mapping %q must be one of %s, or a file: %w", name, strings.Join(invoice.Known(), ", "), err)
 	}
 	m, err := invoice.ReadMapping(text)
 	if err != nil {
@@ -143,5 +143,5 @@ func showLine(table *tabwriter.Writer, day, model string, l invoice.Line, mark s
 		t.Completion, o.Completion, cents(t.Cost), cents(o.Cost), mark)
 }
 
-// cents are dollars with as many decimals as a comparison is good for.
+// cents writes dollars with the decimals that a comparison can use.
 func cents(m gateway.Money) string { return fmt.Sprintf("%.6f", float64(m)/float64(gateway.USD)) }

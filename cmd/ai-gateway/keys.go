@@ -21,17 +21,17 @@ import (
 	"ai-gateway/store"
 )
 
-// keysCommand makes and changes gateway keys in the store, beside a running gateway or
-// without one. A gateway follows within a second.
+// keysCommand makes and changes gateway keys in the store, with or without a running gateway. A
+// gateway follows within a second.
 func (w world) keysCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
 		Short: "Make, show, change, rotate and revoke gateway keys",
 		Long: `Make, show, change, rotate and revoke gateway keys.
 
-The commands open the store of the configuration, so a gateway need not run. One that
-does follows within a second. Where usage is kept in memory there is no store to open: use
-/api/keys of the running gateway.`,
+The commands open the store of the configuration, so they work without a running gateway.
+A running one follows within a second. If usage is kept in memory there is no store to
+open: use /api/keys of the running gateway.`,
 	}
 	var asJSON bool
 	cmd.PersistentFlags().BoolVar(&asJSON, "json", false, "print JSON, as /api/keys does")
@@ -71,7 +71,7 @@ func (k *keyCommands) create() *cobra.Command {
 	var f keyFlags
 	cmd := &cobra.Command{
 		Use:   "create --label TEXT",
-		Short: "Make a key, and print its secret this once",
+		Short: "Make a key, and print its secret, which is only shown now",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			body, err := f.body(cmd)
@@ -127,7 +127,7 @@ func allKeys(ctx context.Context, tables *store.Store) ([]dashboardapi.Key, erro
 func (k *keyCommands) show() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
-		Short: "Show all of a key but its secret",
+		Short: "Show a key, without its secret",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return k.with(cmd.Context(), func(tables *store.Store, _ *auth.Keys) error {
@@ -145,7 +145,7 @@ func (k *keyCommands) update() *cobra.Command {
 	var f keyFlags
 	cmd := &cobra.Command{
 		Use:   "update ID",
-		Short: "Change what a key allows; what no flag names stays",
+		Short: "Change the named fields of a key",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			body, err := f.body(cmd)
@@ -169,7 +169,7 @@ func (k *keyCommands) rotate() *cobra.Command {
 	var grace time.Duration
 	cmd := &cobra.Command{
 		Use:   "rotate ID",
-		Short: "Give a key another secret, and print it this once; the one before works for a grace time",
+		Short: "Give a key a new secret, and print it; the old one works for a grace time",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return k.with(cmd.Context(), func(_ *store.Store, keys *auth.Keys) error {
@@ -189,7 +189,7 @@ func (k *keyCommands) rotate() *cobra.Command {
 func (k *keyCommands) revoke() *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke ID",
-		Short: "End a key for good, within a second",
+		Short: "Revoke a key, permanently and within a second",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return k.with(cmd.Context(), func(_ *store.Store, keys *auth.Keys) error {
@@ -233,7 +233,7 @@ func (f *keyFlags) define(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.unset, "unset", nil, "fields to take away, as expires_at,models: any model then, and no end")
 }
 
-// body is what the flags say, as /api/keys takes it.
+// body returns the flags in the form of /api/keys.
 func (f *keyFlags) body(cmd *cobra.Command) ([]byte, error) {
 	body := map[string]any{}
 	for flag, field := range map[string]struct {
@@ -263,7 +263,7 @@ func (f *keyFlags) body(cmd *cobra.Command) ([]byte, error) {
 	return json.Marshal(body)
 }
 
-// budgetOf is a list of budgets as /api/keys takes it, which refuses what is wrong.
+// budgetOf returns a list of budgets in the form of /api/keys, which checks it.
 func budgetOf(said map[string]string) []map[string]any {
 	budgets := []map[string]any{}
 	for _, per := range slices.Sorted(maps.Keys(said)) {
@@ -289,7 +289,7 @@ func endOf(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("--expires %q is neither a time (2027-01-31 or 2027-01-31T12:00:00Z) nor how long from now (720h)", text)
+	return time.Time{}, fmt.Errorf("--expires %q must be a time (2027-01-31 or 2027-01-31T12:00:00Z) or how long from now (720h)", text)
 }
 
 func (k *keyCommands) printJSON(v any) error {
@@ -302,7 +302,7 @@ func (k *keyCommands) printIssued(made gateway.IssuedKey) error {
 	if *k.asJSON {
 		return k.printJSON(dashboardapi.ShowIssued(made))
 	}
-	fmt.Fprintf(k.stdout, "The secret of %s, which is shown this once:\n\n  %s\n\n", made.ID, made.Secret)
+	fmt.Fprintf(k.stdout, "The secret of %s, which is only shown now:\n\n  %s\n\n", made.ID, made.Secret)
 	return k.printKey(made.APIKey)
 }
 
@@ -344,7 +344,7 @@ func table(out io.Writer, rows func(io.Writer)) error {
 	return nil
 }
 
-// listOr is a list on one line. What is not there at all says so in other words than an empty one.
+// listOr writes a list on one line. A missing list has another text than an empty one.
 func listOr[T any](list []T, absent string) string {
 	if list == nil {
 		return absent

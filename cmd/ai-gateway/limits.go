@@ -18,8 +18,8 @@ import (
 	"ai-gateway/usage/ledger"
 )
 
-// limits hold requests to what the configuration says, and keep the limiter's counters in
-// line with the store.
+// limits applies the configuration's limits, and keeps the limiter's counters in line with the
+// store.
 type limits struct {
 	*ratelimitconfig.Limiter // nil until start
 
@@ -28,7 +28,7 @@ type limits struct {
 	tables   *store.Store
 	begun    time.Time
 	listen   string // where a service gets its configuration; "" serves none
-	restored bool   // the counters hold what was used before
+	restored bool   // the counters include what was used before
 }
 
 const (
@@ -38,7 +38,7 @@ const (
 	rowTimeout     = 2 * time.Second
 )
 
-// start makes the limiter, and gives it the limits and the counts that there are.
+// start makes the limiter with the present limits and counts.
 func (l *limits) start(ctx context.Context, c config.Config, tables *store.Store) error {
 	limiter, err := ratelimitconfig.New(ratelimitconfig.Config{Service: c.LimitService.Address, TLS: c.LimitService.TLS, Now: time.Now, Log: l.log})
 	if err != nil {
@@ -64,7 +64,7 @@ func (l *limits) start(ctx context.Context, c config.Config, tables *store.Store
 	return nil
 }
 
-// check says why limits cannot come in force.
+// check returns an error if limits cannot take effect.
 func (l *limits) check(c config.Config) error {
 	if l.Limiter == nil {
 		return nil // start compiles them
@@ -73,7 +73,7 @@ func (l *limits) check(c config.Config) error {
 	return err
 }
 
-// use holds requests to limits from now on.
+// use applies limits from now on.
 func (l *limits) use(ctx context.Context, c config.Config) {
 	if l.Limiter == nil {
 		return
@@ -98,7 +98,7 @@ func (l *limits) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// serveConfig hands the configuration of limits to the service that counts.
+// serveConfig serves the configuration of limits to the service that counts.
 func (l *limits) serveConfig(ctx context.Context) error {
 	for failed := false; ; failed = true {
 		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.listen)
@@ -135,7 +135,7 @@ func (l *limits) restoreLater(ctx context.Context) {
 // restore counts what was used in the current periods before this process began.
 func (l *limits) restore(ctx context.Context) error {
 	if !l.Counts() {
-		l.restored = true // the service has gone on counting
+		l.restored = true // the service has kept counting
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, restoreTimeout)
@@ -159,8 +159,8 @@ func (l *limits) restore(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
-// used charges what nobody has charged: what a killed process left, and what the books say
-// beyond a settlement.
+// used charges tokens that nobody has charged: those of requests of a killed process, and those
+// in a row beyond its settlement.
 func (l *limits) used(u ledger.Used) {
 	r := limitedRequest(u.Intent.KeyID, u.Intent.UserID, u.Intent.ClientIP, u.Intent.Model)
 	r.Own = l.keys.Limits(r.Key)
@@ -203,7 +203,7 @@ func (l *limits) add(r *gateway.LimitedRequest, u ledger.Used, requests, tokens 
 	return errors.Join(faults...)
 }
 
-// limitedRequest is a request of the books as limits see it.
+// limitedRequest is a recorded request in the form that limits use.
 func limitedRequest(key gateway.KeyID, user, client string, model gateway.Model) gateway.LimitedRequest {
 	r := gateway.LimitedRequest{User: user, Client: client, Model: model}
 	if strings.HasPrefix(string(key), issuedPrefix) {
@@ -212,6 +212,6 @@ func limitedRequest(key gateway.KeyID, user, client string, model gateway.Model)
 	return r
 }
 
-// issuedPrefix begins the ids of keys that the gateway issued. Those of others stand for
-// keys of providers, which limits do not count by.
+// issuedPrefix begins the ids of keys that the gateway issued. Other ids are those of
+// providers' keys, by which limits do not count.
 const issuedPrefix = "key_"

@@ -30,11 +30,11 @@ func main() {
 	}
 }
 
-// world is what a command sees of its surroundings.
+// world has everything outside the process that a command uses.
 type world struct {
 	getenv         func(string) string
 	stdout, stderr io.Writer
-	file           *string // that --config names; "" for none
+	file           *string // named by --config; "" for none
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {

@@ -22,9 +22,9 @@ func (w world) migrateCommand() *cobra.Command {
 		Long: `Bring the tables up to date, as every start of the gateway does.
 
 With --from FILE, copy the tables of a SQLite file into the PostgreSQL database that
-DATABASE_URL names. The gateway that used the file must have ended; one may already use the
-database. Rows that are in the database stay as they are, and each batch is counted there
-before the next. A copy that was broken off goes on where it was when it is run again.`,
+DATABASE_URL names. The gateway that used the file must have ended; another one may already
+use the database. Existing rows of the database stay as they are, and each batch is counted
+there before the next. If a copy is interrupted, the same command continues it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return w.migrate(cmd.Context(), file)
@@ -40,7 +40,7 @@ func (w world) migrate(ctx context.Context, file string) (err error) {
 	case err != nil:
 		return err
 	case !persists(cfg):
-		return errors.New("there are no tables that persist: set DATABASE_PATH or DATABASE_URL to the gateway's, or give --config FILE")
+		return errors.New("there are no persistent tables: set DATABASE_PATH or DATABASE_URL to the gateway's, or give --config FILE")
 	case file != "" && cfg.DatabaseURL == "":
 		return errors.New("--from copies into a PostgreSQL database: set DATABASE_URL")
 	}
@@ -61,7 +61,7 @@ func (w world) migrate(ctx context.Context, file string) (err error) {
 	return w.copyFrom(ctx, file, tables)
 }
 
-// copyFrom copies a file, and before it the secret that its key ids were made with: so keys keep
+// copyFrom copies a file, after the secret that its key ids were made with, so that keys keep
 // their ids.
 func (w world) copyFrom(ctx context.Context, file string, tables *store.Store) error {
 	if err := proposeSecret(ctx, stateFiles(file+".state").secret(), tables); err != nil {
@@ -76,13 +76,12 @@ func (w world) copyFrom(ctx context.Context, file string, tables *store.Store) e
 	})
 	_ = table.Flush() // an error is the reader leaving
 	if err == nil {
-		fmt.Fprintf(w.stdout, "All of %s of the file are in the database.\n", counted(total, "row", "rows"))
+		fmt.Fprintf(w.stdout, "All %s of the file are in the database.\n", counted(total, "row", "rows"))
 	}
 	return err
 }
 
-// proposeSecret has the gateways of a database take the secret in a file, if there is one and they
-// have none yet.
+// proposeSecret makes the secret in a file, if there is one, that of a database that has none yet.
 func proposeSecret(ctx context.Context, path string, tables *store.Store) error {
 	secret, err := auth.ReadSecret(path)
 	if err != nil || secret == nil {

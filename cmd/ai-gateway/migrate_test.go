@@ -43,7 +43,7 @@ func TestMigrationSaysWhatIsMissing(t *testing.T) {
 		env  []string
 		want string
 	}{
-		"no tables":    {[]string{"migrate"}, nil, "there are no tables that persist"},
+		"no tables":    {[]string{"migrate"}, nil, "there are no persistent tables"},
 		"into a file":  {[]string{"migrate", "--from", "x.db"}, []string{"DATABASE_PATH", "y.db"}, "set DATABASE_URL"},
 		"from no file": {[]string{"migrate", "--from", "none.db"}, []string{"DATABASE_URL", "postgres://127.0.0.1:1/gateway"}, "no such file"},
 		"to no server": {[]string{"migrate"}, []string{"DATABASE_URL", "postgres://me:hunter2@127.0.0.1:1/gateway?sslmode=disable"}, "connection refused"},

@@ -17,9 +17,9 @@ func TestStatusFailsUnlessAllIsWell(t *testing.T) {
 		`{"status":"degraded","parts":{}}`:      {200, `"status": "degraded"`, "the gateway is degraded"},
 		`{"status":"unavailable"}`:              {503, `"status": "unavailable"`, "503"},
 		`{"error":{"code":"upstream_timeout"}}`: {504, "upstream_timeout", "504"}, // Envoy's, of a serve that is dead
-		`{"error":"none"}`:                      {200, "", "no AI Gateway"},
-		`{"status":1}`:                          {200, "", "no AI Gateway"},
-		"<html>":                                {404, "", "no AI Gateway"},
+		`{"error":"none"}`:                      {200, "", "is not an AI Gateway"},
+		`{"status":1}`:                          {200, "", "is not an AI Gateway"},
+		"<html>":                                {404, "", "is not an AI Gateway"},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(c.code)

@@ -20,7 +20,7 @@ func (w world) usageCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "usage",
 		Short: "Show what was used and what it cost, by model, key, user, team, tag, hour or day",
-		Long: `Show what was used and what it cost, with totals and its course over time.
+		Long: `Show what was used and what it cost, with totals and the course over time.
 
 The course is of costs, or of requests where nothing cost anything. A request with several
 tags is in several groups of --group tag, but once in the total. It opens the store of the
@@ -39,12 +39,12 @@ func usageGroups() []string {
 	return []string{"model", "backend", "key", "user", "team", "tag", "hour", "day"}
 }
 
-// courseSteps is about how many steps the course over time has.
+// courseSteps is the approximate number of steps of the course over time.
 const courseSteps = 24
 
 func (w world) usage(ctx context.Context, at span, group string) (err error) {
 	if !slices.Contains(usageGroups(), group) {
-		return fmt.Errorf("--group %q is none: it must be one of %s", group, strings.Join(usageGroups(), ", "))
+		return fmt.Errorf("--group %q must be one of %s", group, strings.Join(usageGroups(), ", "))
 	}
 	from, to, err := at.times(time.Now())
 	if err != nil {
@@ -75,7 +75,7 @@ func (w world) usage(ctx context.Context, at span, group string) (err error) {
 
 const minutes = "2006-01-02 15:04"
 
-// courseBounds cuts a time at whole hours, or where that is too coarse into equal parts.
+// courseBounds cuts a period at whole hours or, if that is too coarse, into equal parts.
 func courseBounds(from, to time.Time, group string) ([]time.Time, error) {
 	step := (to.Sub(from) / courseSteps).Round(time.Minute)
 	if step > time.Hour/2 {
@@ -89,7 +89,7 @@ func courseBounds(from, to time.Time, group string) ([]time.Time, error) {
 	}
 	step = max(step, time.Minute)
 	if to.Sub(from)/step > 10_000 {
-		return nil, fmt.Errorf("--group %s: the time is too long for it", group)
+		return nil, fmt.Errorf("--group %s: the period is too long for it", group)
 	}
 	bounds := []time.Time{from}
 	for next := from.Truncate(step).Add(step); next.Before(to); next = next.Add(step) {
@@ -172,7 +172,7 @@ func (w world) showUsage(group string, bounds []time.Time, sums, all []gateway.U
 	_ = table.Flush() // an error is the reader leaving
 }
 
-// printable keeps what clients name from moving the cursor.
+// printable removes control characters from names that clients choose.
 func printable(text string) string {
 	return strings.Map(func(c rune) rune {
 		if c < ' ' || 0x7f <= c && c < 0xa0 {

@@ -15,7 +15,7 @@ import (
 func (w world) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Show the versions of the gateway, of Go, and of the Envoy that would be run",
+		Short: "Show the versions of the gateway, Go, and the Envoy that it finds",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w.showVersions(cmd.Context())
@@ -28,14 +28,14 @@ func (w world) showVersions(ctx context.Context) {
 	fmt.Fprintf(w.stdout, "AI Gateway %s\nGo %s\n", ownVersion(), strings.TrimPrefix(runtime.Version(), "go"))
 	binary, err := envoy.Find(ctx, w.getenv)
 	if err != nil {
-		fmt.Fprintf(w.stdout, "Envoy none: %v\n", err)
+		fmt.Fprintf(w.stdout, "Envoy: none: %v\n", err)
 		return
 	}
 	fmt.Fprintf(w.stdout, "Envoy %s at %s\n", binary.Version, binary.Path)
 }
 
-// ownVersion is what the linker was told or, of a plain `go build`, what Go noted: the
-// module's version, else the revision that it was built from.
+// ownVersion is the version that the linker set or, of a plain `go build`, the module's version,
+// else the revision that it was built from.
 func ownVersion() string {
 	build, ok := debug.ReadBuildInfo()
 	if version != unversioned || !ok {
