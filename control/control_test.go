@@ -245,3 +245,48 @@ func TestWhatComesInForceIsAppliedAndBackendsOfTheOneBeforeAreKeptForEnvoy(t *te
 		t.Errorf("the log is %s", g.log.String())
 	}
 }
+
+func TestEnvoyAcceptsEveryHostNameWhereTheGatewayIsOpenOrEverybodyNeedsAKey(t *testing.T) {
+	protected := make(chan struct{})
+	close(protected)
+	local := config.Config{Bind: "127.0.0.1"}
+	open, withKey, elsewhere := local, local, local
+	open.Open, withKey.AdminKey, elsewhere.Bind = true, "agw_0123456789abcdefghijklmnopqrstuv", "192.0.2.7"
+	for name, c := range map[string]struct {
+		config    config.Config
+		protected chan struct{}
+		want      bool
+	}{
+		"local":                  {local, nil, false},
+		"local, with a key":      {local, protected, true},
+		"local, with an admin's": {withKey, nil, true},
+		"open":                   {open, nil, true},
+		"elsewhere":              {elsewhere, nil, true},
+	} {
+		if got := New(Config{Protected: c.protected}).anyHost(&Settings{Config: c.config}); got != c.want {
+			t.Errorf("%s: it accepts every host name: %t", name, got)
+		}
+	}
+}
+
+func TestAFileIsKeptAgainOnlyWhenItHasChanged(t *testing.T) {
+	c := New(Config{GoodFile: filepath.Join(t.TempDir(), "good.yaml")})
+	kept := func(text string) os.FileInfo {
+		t.Helper()
+		if err := c.saveGood([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(c.GoodFile); err != nil || string(got) != text {
+			t.Fatalf("%q is kept, %v; want %q", got, err, text)
+		}
+		info, err := os.Stat(c.GoodFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info
+	}
+	first, again, changed := kept("listen: {port: 1}"), kept("listen: {port: 1}"), kept("listen: {port: 2}")
+	if !os.SameFile(first, again) || os.SameFile(again, changed) {
+		t.Errorf("the same text is written again: %t; a changed one is written: %t", !os.SameFile(first, again), !os.SameFile(again, changed))
+	}
+}
