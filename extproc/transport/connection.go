@@ -14,32 +14,32 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// connection carries the streams of one peer. One goroutine reads what has come, answers
-// most of it in place, and writes all answers at once; the recorder and the workers do the
-// rest, and write for themselves.
+// connection carries the streams of one peer. One goroutine reads what has arrived, answers
+// most of it in place, and writes all answers at once. The recorder and the workers do the
+// rest, and write their answers themselves.
 type connection struct {
 	s    *Server
 	peer io.ReadWriter
 	open sync.WaitGroup // streams that are not closed
 
-	mu       sync.Mutex // of all below, of the streams, and of what is written
+	mu       sync.Mutex // guards the fields below, the streams, and writing
 	streams  map[uint32]*stream
 	last     uint32 // the newest stream
-	out      []byte // what is to be written
-	writing  error  // what became of writing
-	window   int64  // what may be sent on all streams
-	initial  int64  // what may be sent on a new stream
+	out      []byte // bytes to write
+	writing  error  // the first error of a write
+	window   int64  // bytes that may be sent on all streams
+	initial  int64  // bytes that may be sent on a new stream
 	maxFrame int
-	taken    uint32      // bytes that came and were not given back to the peer's window
-	leaving  bool        // it ends with its last stream
-	reason   CloseReason // why the streams close that close now
+	taken    uint32      // received bytes that were not returned to the peer's window
+	leaving  bool        // the connection ends with its last stream
+	reason   CloseReason // of streams that close now
 	recorder recorder
 }
 
 const (
-	// readSize is what is read at one time, in bytes. It holds a whole frame.
+	// readSize is how many bytes are read at a time, enough for the largest frame.
 	readSize = 256 << 10
-	// keptBuffer is the largest buffer that is kept for what comes next, in bytes.
+	// keptBuffer is the largest buffer that is kept for further use, in bytes.
 	keptBuffer = 64 << 10
 )
 
@@ -52,8 +52,8 @@ func newConnection(s *Server, peer io.ReadWriter) *connection {
 	return c
 }
 
-// run carries what comes to its end, and closes what is open then. A peer that does not read
-// holds writing up, but not for ever: it is killed for that, or run's caller closes the
+// run serves the connection to its end, and then closes open streams. A peer that does not read
+// blocks writing, but not for ever: it is killed for that, or run's caller closes the
 // connection.
 func (c *connection) run() (err error) {
 	var recording sync.WaitGroup
@@ -72,18 +72,18 @@ func (c *connection) run() (err error) {
 	return c.read()
 }
 
-// reasonOf is why the streams of a connection close that ended with an error.
+// reasonOf is the reason for closing the streams of a connection that ended with an error.
 func reasonOf(err error) CloseReason {
 	switch {
 	case err == nil, errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return PeerLost
-	case errors.Is(err, os.ErrDeadlineExceeded): // there is none before the connection is leaving
+	case errors.Is(err, os.ErrDeadlineExceeded): // only a leaving connection has a deadline
 		return Shutdown
 	}
 	return Normal
 }
 
-// read takes in what comes until that ends.
+// read reads and handles frames until the connection ends.
 func (c *connection) read() error {
 	buffer := make([]byte, readSize)
 	have := 0
@@ -100,7 +100,7 @@ func (c *connection) read() error {
 	}
 }
 
-// ended is nil for an end that is none of the connection's faults.
+// ended returns nil if the connection ended without a fault.
 func ended(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
 		return nil
@@ -115,7 +115,7 @@ func (c *connection) hello() error {
 	return c.write()
 }
 
-// take answers the frames in b and returns the beginning of one that is not whole.
+// take answers the frames in b and returns the incomplete one at its end.
 func (c *connection) take(b []byte) (rest []byte, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,7 +129,7 @@ func (c *connection) take(b []byte) (rest []byte, err error) {
 	return b, errors.Join(err, c.write())
 }
 
-// write writes what is to be written. After an error nothing more is.
+// write writes out. After an error it writes nothing more.
 func (c *connection) write() error {
 	if c.taken >= ourStreamWindow {
 		c.out = appendWindow(c.out, 0, c.taken)
@@ -142,7 +142,7 @@ func (c *connection) write() error {
 	return ended(c.writing)
 }
 
-// kept is an empty buffer: b, unless it is a large one.
+// kept returns b emptied for further use, or nil if it is large.
 func kept(b []byte) []byte {
 	if cap(b) > keptBuffer {
 		return nil
@@ -150,19 +150,19 @@ func kept(b []byte) []byte {
 	return b[:0]
 }
 
-// leave asks the peer to begin no more streams, and ends the connection with its last.
+// leave asks the peer to begin no more streams, and ends the connection with the last one.
 func (c *connection) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.leaving = true
 	c.out = appendGoodbye(c.out)
-	_ = c.write() // the goroutine that reads meets the error, too
+	_ = c.write() // the reading goroutine gets the error too
 	c.closeIfDone()
 }
 
 func (c *connection) closeIfDone() {
 	if closer, ok := c.peer.(io.Closer); ok && c.leaving && len(c.streams) == 0 {
-		_ = closer.Close() // only to end the reading
+		_ = closer.Close() // to end the reading
 	}
 }
 
@@ -178,7 +178,7 @@ func (c *connection) abandon(reason CloseReason) {
 	c.wakeRecorder()
 }
 
-// on takes in a frame.
+// on handles a frame.
 func (c *connection) on(f frame) error {
 	switch f.kind {
 	case frameHeaders:
@@ -202,7 +202,7 @@ func (c *connection) on(f frame) error {
 	return nil
 }
 
-// onHeaders begins a stream, or ends it where they are trailers.
+// onHeaders begins a stream, or ends it if they are trailers.
 func (c *connection) onHeaders(f frame) error {
 	st := c.streams[f.stream]
 	if st == nil {
@@ -223,7 +223,7 @@ func (c *connection) onHeaders(f frame) error {
 	return nil
 }
 
-// onData takes in a piece of a stream's messages.
+// onData handles a piece of a stream's messages.
 func (c *connection) onData(f frame) error {
 	c.taken += uint32(len(f.payload))
 	data, err := f.data()
@@ -249,8 +249,8 @@ func (c *connection) onData(f frame) error {
 	return nil
 }
 
-// giveBack lets the peer send more on a stream, unless its jobs or replies wait: Envoy does
-// not wait for the answer to a chunk before it sends the next, so the window bounds them.
+// giveBack lets the peer send more on a stream, unless its jobs or replies wait. Envoy does not
+// wait for the answer to a chunk before it sends the next, so the window bounds them.
 func (c *connection) giveBack(st *stream) {
 	if st.taken >= ourStreamWindow/2 && !st.busy && !st.gone && len(st.unsent) < keptBuffer {
 		c.out = appendWindow(c.out, st.id, st.taken)
@@ -283,7 +283,7 @@ func (c *connection) onSettings(f frame) error {
 	return nil
 }
 
-// setInitialWindow changes the windows of running streams as well.
+// setInitialWindow also changes the windows of running streams.
 // Source: https://www.rfc-editor.org/rfc/rfc9113#section-6.9.2
 func (c *connection) setInitialWindow(n int64) error {
 	if n > largestWindow {
@@ -325,7 +325,7 @@ func (c *connection) sendable(st *stream) int {
 	return int(max(min(int64(c.maxFrame), st.window, c.window), 0))
 }
 
-// send sends a message as far as the windows allow it, and keeps the rest.
+// send sends a message as far as the windows allow, and keeps the rest.
 func (c *connection) send(st *stream, msg []byte) {
 	if len(st.unsent) > 0 {
 		st.unsent = append(st.unsent, msg...)
@@ -336,7 +336,7 @@ func (c *connection) send(st *stream, msg []byte) {
 	st.unsent = bytes.Clone(st.unsent)
 }
 
-// flush sends what the windows allow of what was not sent.
+// flush sends kept messages as far as the windows allow.
 func (c *connection) flush(st *stream) {
 	for len(st.unsent) > 0 {
 		n := min(len(st.unsent), c.sendable(st))
@@ -351,7 +351,7 @@ func (c *connection) flush(st *stream) {
 	st.unsent = nil
 }
 
-// close has a stream closed, once, after its other jobs.
+// close queues the closing of a stream, once, after its other jobs.
 func (c *connection) close(st *stream) {
 	if !st.closing {
 		st.closing = true
@@ -365,14 +365,14 @@ func (c *connection) closed(st *stream, code codes.Code) {
 	c.open.Done()
 }
 
-// fail breaks a stream off. Its close comes next, also if it was one of the jobs that waited.
+// fail breaks a stream off. Its close comes next, even if it was already queued.
 func (c *connection) fail(st *stream, code codes.Code) {
 	c.finish(st, code)
 	st.queue, st.closing = nil, false
 	c.close(st)
 }
 
-// finish tells the peer the status of a stream, unless the peer has ended it.
+// finish sends the status of a stream, unless the peer has ended it.
 func (c *connection) finish(st *stream, code codes.Code) {
 	if !st.gone {
 		c.out = appendTrailers(c.out, st.id, st.begun, code)
@@ -380,7 +380,7 @@ func (c *connection) finish(st *stream, code codes.Code) {
 	}
 }
 
-// forget sends and hears no more of a stream.
+// forget removes a stream.
 func (c *connection) forget(st *stream) {
 	st.gone, st.unsent, st.in = true, nil, nil
 	delete(c.streams, st.id)

@@ -12,7 +12,7 @@ import (
 // Source: https://www.rfc-editor.org/rfc/rfc9113#section-3.4
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// Types of frames that are used. Others mean nothing here and are passed over.
+// Types of frames that are used. Others are skipped.
 // Source: https://www.rfc-editor.org/rfc/rfc9113#section-6
 const (
 	frameData         = 0
@@ -48,9 +48,9 @@ const (
 	defaultMaxFrame = 16_384 // bytes
 	largestWindow   = 1<<31 - 1
 
-	// ourMaxFrame is the largest frame that the peer may send, and the windows are how much
-	// may come before we have said that it came: of a stream, which bounds what waits in its
-	// queue, and of a connection, which holds nothing back.
+	// ourMaxFrame is the largest frame that the peer may send. The windows are the bytes that
+	// it may send before we return them: a stream's bounds what waits in its queue, and the
+	// connection's is large enough never to block.
 	ourMaxFrame         = 64 << 10
 	ourStreamWindow     = 1 << 20
 	ourConnectionWindow = largestWindow
@@ -66,12 +66,12 @@ type frame struct {
 var (
 	errFrameSize = errors.New("a frame has a length that its type does not allow")
 	errPadding   = errors.New("a frame's padding is longer than the frame")
-	errStreamID  = errors.New("a frame names a stream that cannot be")
+	errStreamID  = errors.New("a frame has an invalid stream id")
 	errWindow    = errors.New("a window grew beyond its limit")
 	errPreface   = errors.New("the peer does not speak HTTP/2")
 )
 
-// nextFrame cuts the first frame off b; ok is false while it is not whole.
+// nextFrame cuts the first frame off b; ok is false while it is incomplete.
 func nextFrame(b []byte) (f frame, rest []byte, ok bool, err error) {
 	if len(b) < frameHeaderSize {
 		return f, b, false, nil
@@ -107,7 +107,7 @@ func appendFrame(b []byte, kind, flags byte, stream uint32, payload []byte) []by
 	return append(appendFrameHeader(b, len(payload), kind, flags, stream), payload...)
 }
 
-// appendWindow gives n bytes back to the window of a stream, or of the connection, 0.
+// appendWindow returns n bytes to the window of a stream, or with 0 of the connection.
 func appendWindow(b []byte, stream, n uint32) []byte {
 	return binary.BigEndian.AppendUint32(appendFrameHeader(b, 4, frameWindowUpdate, 0, stream), n)
 }

@@ -9,11 +9,10 @@ import (
 // job is a Job on its way through the goroutines.
 type job struct {
 	Job
-	owned bool // its message is no part of what others are read into
+	owned bool // its message is a copy, not part of a read buffer
 }
 
-// enqueue takes in a stream's next job. What waits behind another one is bounded by the
-// stream's window.
+// enqueue adds a stream's next job. The stream's window bounds the queue.
 func (c *connection) enqueue(st *stream, j Job) {
 	if st.busy {
 		st.queue = append(st.queue, st.own(job{Job: j}))
@@ -22,7 +21,7 @@ func (c *connection) enqueue(st *stream, j Job) {
 	c.dispatch(st, job{Job: j})
 }
 
-// dispatch has a stream's next job done, at once or by another goroutine.
+// dispatch does a stream's next job, or hands it to another goroutine.
 func (c *connection) dispatch(st *stream, j job) {
 	switch st.handler.Class(j.Job) {
 	case Inline:
@@ -36,12 +35,12 @@ func (c *connection) dispatch(st *stream, j job) {
 	}
 }
 
-// own is a job that outlives what its message was read into.
+// own returns a job that outlives the read buffer of its message.
 func (st *stream) own(j job) job {
 	switch {
 	case j.owned:
 	case len(st.in) > 0:
-		st.in = nil // which the message is part of
+		st.in = nil // the message is part of it
 	default:
 		j.Message = bytes.Clone(j.Message)
 	}
@@ -49,7 +48,7 @@ func (st *stream) own(j job) job {
 	return j
 }
 
-// prepare has another goroutine prepare a job, which is dispatched again afterwards.
+// prepare hands a job to a goroutine that prepares it and dispatches it again.
 func (c *connection) prepare(st *stream, j job, add func(task) bool) {
 	j = st.own(j)
 	st.busy = true
@@ -61,11 +60,11 @@ func (c *connection) prepare(st *stream, j job, add func(task) bool) {
 		c.fail(st, codes.ResourceExhausted)
 		return
 	}
-	_ = st.handler.Prepare(j.Job, true) // it closes either way
+	_ = st.handler.Prepare(j.Job, true) // the stream closes in any case
 	c.dispatch(st, j)
 }
 
-// prepared goes on with a job that a worker has prepared.
+// prepared continues a job that a worker has prepared.
 func (c *connection) prepared(st *stream, j job, code codes.Code) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -78,10 +77,10 @@ func (c *connection) prepared(st *stream, j job, code codes.Code) {
 	}
 	c.next(st)
 	c.wakeRecorder()
-	_ = c.write() // the goroutine that reads meets the error, too
+	_ = c.write() // the reading goroutine gets the error too
 }
 
-// next goes on with what waited for a stream's last job.
+// next continues with the jobs that waited for a stream's last one.
 func (c *connection) next(st *stream) {
 	for len(st.queue) > 0 && !st.busy {
 		next := st.queue[0]
@@ -91,7 +90,7 @@ func (c *connection) next(st *stream) {
 	c.giveBack(st)
 }
 
-// doInline does a job and appends the reply where it is written from.
+// doInline does a job and appends the reply to the output.
 func (c *connection) doInline(st *stream, j job) {
 	if j.Closes() {
 		_, code := st.handler.Do(j.Job, nil)
@@ -123,7 +122,7 @@ func (c *connection) doInline(st *stream, j job) {
 	c.flush(st)
 }
 
-// drop says that a reply is not sent: there is none, or nobody waits for it.
+// drop tells the handler that its reply is not sent, if there is one.
 func (c *connection) drop(st *stream, code codes.Code) {
 	st.handler.Dropped()
 	if code != codes.OK {
@@ -131,5 +130,5 @@ func (c *connection) drop(st *stream, code codes.Code) {
 	}
 }
 
-// noHeaders are the place of the headers of a frame and of its one message.
+// noHeaders reserves space for the headers of a frame and of its one message.
 var noHeaders [frameHeaderSize + messageHeaderSize]byte

@@ -7,19 +7,19 @@ import (
 )
 
 const (
-	// maxRecordings is how many messages may wait for a connection's recorder. What is over
-	// it fails with RESOURCE_EXHAUSTED. Closes come on top, of which each stream has one.
+	// maxRecordings is how many messages may wait for a connection's recorder. Further ones
+	// fail with RESOURCE_EXHAUSTED. Closes do not count: each stream has one.
 	maxRecordings = 4096
 	// patience is how long replies may wait for a recording that hangs.
 	patience = 10 * time.Millisecond
 )
 
-// recorder does a connection's jobs that may wait for the disk, one after another: the disk
-// takes them no faster. It is woken once for all that was read at one time. All but wake and
-// late are under the connection's mu.
+// recorder does a connection's jobs that may wait for the disk, one after another, as the disk
+// is no faster. It is woken once for all that was read together. The connection's mu guards all
+// fields but wake and late.
 type recorder struct {
 	wake    chan struct{}
-	late    *time.Timer // writes what has been answered while the recorder hangs
+	late    *time.Timer // writes finished answers while the recorder hangs
 	queue   []recording
 	spare   []recording // memory for the queue
 	waiting int         // messages that are queued or being recorded
@@ -52,7 +52,7 @@ func (c *connection) wakeRecorder() {
 	}
 	select {
 	case c.recorder.wake <- struct{}{}:
-	default: // it is awake, or about to be
+	default: // it is awake, or has been woken
 	}
 }
 
@@ -76,11 +76,11 @@ func (c *connection) recordQueue() {
 		}
 		clear(batch)
 		c.recorder.spare = batch[:0]
-		_ = c.write() // the goroutine that reads meets the error, too
+		_ = c.write() // the reading goroutine gets the error too
 	}
 }
 
-// recordOne does a job without mu, and goes on with its stream.
+// recordOne does a job without mu, and continues its stream.
 func (c *connection) recordOne(r recording) {
 	if r.job.Closes() {
 		c.mu.Unlock()
@@ -117,11 +117,11 @@ func (c *connection) answer(st *stream, j job) {
 	c.send(st, reply)
 }
 
-// writeLate writes what was answered while a recording hangs.
+// writeLate writes finished answers while a recording hangs.
 func (c *connection) writeLate() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = c.write() // the goroutine that reads meets the error, too
+	_ = c.write() // the reading goroutine gets the error too
 	if len(c.recorder.queue) > 0 || c.recorder.waiting > 0 {
 		c.recorder.late.Reset(patience)
 	}

@@ -4,5 +4,5 @@ package transport
 
 import "net"
 
-// unwatched is the connection as it is.
+// unwatched returns the connection unchanged.
 func unwatched(c net.Conn) net.Conn { return c }

@@ -10,19 +10,19 @@ import (
 type stream struct {
 	id      uint32
 	handler Handler
-	in      []byte // a message that is not whole, with its header
+	in      []byte // an incomplete message, with its header
 	begun   bool   // the response's headers were sent
 	gone    bool   // nothing is sent any more
-	taken   uint32 // bytes that came and were not given back to the peer's window
-	window  int64  // what may be sent; below 0 after the peer made it smaller
+	taken   uint32 // received bytes that were not returned to the peer's window
+	window  int64  // bytes that may be sent; below 0 after the peer made it smaller
 	unsent  []byte // messages for which the windows have no room
 
-	closing bool  // its close is one of the jobs, or was
-	busy    bool  // another goroutine does its job, and the next ones wait in queue
+	closing bool  // its close was queued
+	busy    bool  // another goroutine does its job, and further ones wait in queue
 	queue   []job // bounded by the window
 }
 
-// maxMessage is above what Envoy's buffers hold, in bytes: MaxBody bounds those.
+// maxMessage is more than Envoy's buffers can hold, in bytes: MaxBody bounds those.
 const maxMessage = 1 << 30
 
 var (
@@ -30,8 +30,8 @@ var (
 	errMessage    = fmt.Errorf("the message is longer than %d bytes", maxMessage)
 )
 
-// next cuts the next message off data; it is nil while it is not whole. It is part of
-// data or of st.in, which grows with what comes, whatever length a message declares.
+// next cuts the next message off data; it is nil while the message is incomplete. The message
+// is part of data or of st.in, which only grows with received bytes, not with declared lengths.
 func (st *stream) next(data []byte) (msg, rest []byte, err error) {
 	if len(st.in) == 0 {
 		n, err := length(data)
@@ -63,7 +63,7 @@ func (st *stream) collect(data []byte, n int) (rest []byte) {
 	return data[n:]
 }
 
-// length is that of a message with its header; 0 while it is not known.
+// length is the length of a message with its header; 0 while it is not known.
 func length(b []byte) (int, error) {
 	switch {
 	case len(b) > 0 && b[0] != 0:

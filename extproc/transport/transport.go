@@ -1,14 +1,12 @@
 // Package transport carries one gRPC method, whose messages stream in both directions,
-// over HTTP/2. It knows frames, windows and goroutines; what a message means is its
-// Handler's.
+// over HTTP/2. It knows frames, windows and goroutines; a Handler knows the messages.
 //
-// It is not grpc-go because carrying a message costs more than answering it: a gRPC
-// server has goroutines for each connection and each stream, and waking them is most of
-// the price. It serves one method to one trusted client, Envoy, so it needs little of
-// the protocol:
+// It does not use grpc-go, because carrying a message costs more than answering it: a gRPC
+// server has goroutines for each connection and each stream, and waking them is most of the
+// cost. It serves one method to one trusted client, Envoy, so it needs little of the protocol:
 //
-//   - frames and their sizes, RFC 9113 sections 4.1 and 4.2; types it does not know are
-//     passed over, section 5.5
+//   - frames and their sizes, RFC 9113 sections 4.1 and 4.2; unknown types are skipped,
+//     section 5.5
 //   - the life of streams, section 5.1, and their ids, section 5.1.1
 //   - windows, sections 5.2 and 6.9
 //   - settings, section 6.5, pings, section 6.7, and GOAWAY, section 6.8
@@ -18,10 +16,10 @@
 //   - length-prefixed messages and trailers, as gRPC writes them over HTTP/2:
 //     https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 //
-// Goroutines: a connection has one that reads, and answers in place whatever takes
-// microseconds; and one, the recorder, for all that may wait for the disk. What takes
-// the processor long is prepared by a few workers of the server, and what waits for other
-// processes by goroutines of their own. All hand-overs have a bound.
+// Goroutines: a connection has one that reads and does jobs of microseconds in place, and one,
+// the recorder, for jobs that may wait for the disk. A few workers of the server prepare jobs
+// that need the processor for long, and separate goroutines those that wait for other
+// processes. All queues are bounded.
 package transport
 
 import (
@@ -37,16 +35,16 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// Class is what a job needs, and so which goroutine does it.
+// Class says what a job needs, and so which goroutine does it.
 type Class uint8
 
 // The classes of jobs.
 const (
-	Inline     Class = iota // microseconds, and never blocks: done by the goroutine that reads
+	Inline     Class = iota // takes microseconds and never blocks: done by the reading goroutine
 	Disk                    // may wait for the disk: done by the recorder
-	CPU                     // the processor for long, while the peer waits: prepared by a worker first
+	CPU                     // needs the processor for long, while the peer waits: prepared by a worker
 	Background              // likewise, but nobody waits: prepared when a worker has time
-	Remote                  // may wait for another process: prepared by a goroutine of its own first
+	Remote                  // may wait for another process: prepared by a separate goroutine
 )
 
 // CloseReason is why a stream closes.
@@ -54,13 +52,13 @@ type CloseReason uint8
 
 // The reasons why a stream closes.
 const (
-	Open     CloseReason = iota // it does not
+	Open     CloseReason = iota // the stream is open
 	Normal                      // the peer ended or reset it
 	PeerLost                    // the peer is gone, with all its streams
-	Shutdown                    // we leave; the peer goes on without us
+	Shutdown                    // the server ends; the peer continues without it
 )
 
-// Job is what a stream has to do next: to answer a message or, as its last, to close.
+// Job is the next work of a stream: to answer a message or, as the last job, to close.
 type Job struct {
 	Message []byte // valid until Do returns
 	Reason  CloseReason
@@ -69,27 +67,26 @@ type Job struct {
 // Closes reports whether the job is the stream's last.
 func (j Job) Closes() bool { return j.Reason != Open }
 
-// Handler does the jobs of one stream: one at a time, in their order, from changing
-// goroutines.
+// Handler does the jobs of one stream: one at a time, in order, from changing goroutines.
 type Handler interface {
-	// Class says what a job needs. After Prepare it is asked again, and then says Inline
-	// or Disk, or after CPU also Remote.
+	// Class says what a job needs. It is called again after Prepare, and then returns Inline or
+	// Disk, or after CPU possibly Remote.
 	Class(j Job) Class
-	// Prepare does the part of a CPU, Background or Remote job that takes long. In haste, because
-	// too much waits already, it takes microseconds and does what it can. With a code other
-	// than OK for a message the stream fails.
+	// Prepare does the long part of a CPU, Background or Remote job. In haste, because too much
+	// waits already, it must only take microseconds and does what it can. A code other than OK
+	// for a message fails the stream.
 	Prepare(j Job, haste bool) codes.Code
-	// Do does the job and appends the reply to a message. A Disk message whose stream
-	// is gone is dropped without Do, as nobody waits for its reply.
+	// Do does the job and appends the reply to a message. It is not called for a Disk message
+	// whose stream is gone, because nobody waits for its reply.
 	Do(j Job, reply []byte) ([]byte, codes.Code)
-	// Dropped says that the reply of the last Do was not sent, as the stream is gone or
+	// Dropped is called if the reply of the last Do was not sent, because the stream is gone or
 	// has failed.
 	Dropped()
 }
 
 // Config is what a server needs.
 type Config struct {
-	Open func() Handler // makes the handler of a stream that begins
+	Open func() Handler // makes the handler of a new stream
 	Log  *slog.Logger
 }
 
@@ -102,11 +99,11 @@ type Server struct {
 // New makes a server.
 func New(c Config) *Server { return &Server{config: c, workers: newWorkers()} }
 
-// stopTimeout is how long streams may take to end once the server is told to.
+// stopTimeout is how long streams may take to end when the server ends.
 const stopTimeout = 2 * time.Second
 
-// Serve carries the connections that l accepts until ctx ends. Streams that end soon after
-// close as usual; the others close with the reason Shutdown.
+// Serve serves the connections of l until ctx ends. Streams that end soon after close as usual;
+// the others close with the reason Shutdown.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -134,10 +131,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 }
 
-// acceptPause is how long is waited after a connection that could not be accepted.
+// acceptPause is the pause after a connection that could not be accepted.
 const acceptPause = 100 * time.Millisecond
 
-// passing reports whether an error is of a moment, as when too many files are open.
+// passing reports whether an error is temporary, such as too many open files.
 func passing(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOBUFS) ||
 		errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ECONNABORTED)
@@ -158,7 +155,7 @@ func (s *Server) carry(ctx context.Context, peer net.Conn) {
 	var leaving sync.WaitGroup
 	leaving.Go(func() {
 		<-ctx.Done()
-		_ = peer.SetDeadline(time.Now().Add(stopTimeout)) // it may be closed
+		_ = peer.SetDeadline(time.Now().Add(stopTimeout)) // an error means that it is closed
 		c.leave()
 	})
 	err := c.run()

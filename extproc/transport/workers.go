@@ -5,22 +5,22 @@ import (
 	"sync"
 )
 
-// How much may wait for the workers, of all connections together. What is over it is not
-// lost: a message fails with RESOURCE_EXHAUSTED, a close is prepared in haste.
+// The most that may wait for the workers, of all connections together. Beyond that a message
+// fails with RESOURCE_EXHAUSTED, and a close is prepared in haste.
 const (
 	maxMessages   = 1024
 	maxBackground = 1024
-	maxRemote     = 4096 // these wait in no queue: each has a goroutine
+	maxRemote     = 4096 // these are not queued: each has a goroutine
 )
 
-// workers prepare jobs that take the processor long: those that a peer waits for first.
-// Never more than half of them are at work that nobody waits for.
+// workers prepare jobs that need the processor for long, first those for which a peer waits. At
+// most half of them do work that nobody waits for.
 type workers struct {
 	mu         sync.Mutex
 	changed    *sync.Cond
 	messages   []task
 	background []task
-	inBack     int // workers at work that nobody waits for
+	inBack     int // workers that do work nobody waits for
 	remote     int // goroutines that wait for other processes
 	running    *sync.WaitGroup
 	hurried    bool
@@ -40,7 +40,7 @@ func newWorkers() *workers {
 	return w
 }
 
-// count is how many workers there are: one for each processor, and at least two.
+// count is the number of workers: one for each processor, and at least two.
 func (w *workers) count() int { return max(runtime.GOMAXPROCS(0), 2) }
 
 func (w *workers) start(running *sync.WaitGroup) {
@@ -50,7 +50,7 @@ func (w *workers) start(running *sync.WaitGroup) {
 	}
 }
 
-// stop ends the workers. Nothing may wait for them any more.
+// stop ends the workers. Their queues must be empty.
 func (w *workers) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -58,7 +58,7 @@ func (w *workers) stop() {
 	w.changed.Broadcast()
 }
 
-// hurry has what nobody waits for be done in haste from now on.
+// hurry makes work that nobody waits for be done in haste from now on.
 func (w *workers) hurry() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -81,7 +81,7 @@ func (w *workers) add(t task) bool {
 	return true
 }
 
-// addRemote has a task done that may wait for another process, unless too many do.
+// addRemote starts a task that may wait for another process, unless too many do already.
 func (w *workers) addRemote(t task) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -111,7 +111,7 @@ func (w *workers) work() {
 	}
 }
 
-// next waits for a task; there is none once the workers are stopped.
+// next waits for a task; it returns none once the workers are stopped.
 func (w *workers) next() (t task, haste, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
