@@ -17,7 +17,8 @@ func RaiseFileLimit() (files uint64, err error) {
 	}
 	raised := syscall.Rlimit{Cur: limit.Max, Max: limit.Max}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &raised); err != nil {
-		return limit.Cur, nil // macOS has a lower bound than its hard limit says
+		// macOS has a lower bound than its hard limit says. Children get what this process has.
+		return limit.Cur, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
 	}
 	return raised.Cur, nil
 }

@@ -30,7 +30,7 @@ models:
 	g.a.Play("patient", scenario(t, "«wait 1s»\n"+answered))
 	g.a.Play("alone", fakeprovider.Scenario{Repeat: true, Replies: []fakeprovider.Reply{reply(t, "«never»")}})
 	begun := time.Now()
-	if a, err := post(g.address, chatPath, chatBody("hurried", false)); err != nil || a.status != http.StatusOK || time.Since(begun) > 5*time.Second {
+	if a, err := post(g.address, chatPath, chatBody("hurried", false)); err != nil || a.status != http.StatusOK || time.Since(begun) > 20*time.Second {
 		t.Errorf("after %s the client sees %v, %v", time.Since(begun), a, err)
 	}
 	// A client's own bound is not obeyed.
@@ -60,7 +60,7 @@ func TestAStreamMayBeSilentForAsLongAsTheSettingSays(t *testing.T) {
 		a, err := post(g.address, chatPath, chatBody(model, true))
 		took := time.Since(begun)
 		if model == "hangs" {
-			if a.err == nil || took < 3*time.Second || took > 12*time.Second {
+			if a.err == nil || took < 3*time.Second || took > 25*time.Second {
 				return fmt.Errorf("a stream that hangs ends after %s with %v, %w", took, a, err)
 			}
 			return nil

@@ -224,6 +224,13 @@ func TestAnHTTPSProviderIsVerified(t *testing.T) {
 	if !strings.Contains(a.body, "its certificate is not trusted") && !strings.Contains(a.body, "at the last of its addresses where it has several") {
 		t.Errorf("with another authority the client is told %s", a.body)
 	}
+	for range 10 {
+		if _, err := post(doubting.address, chatPath, chatBody("gen-chunks=2", false)); err != nil {
+			t.Error(err)
+		}
+	}
+	doubting.waitPrinted(t, `msg="a backend cannot be reached" backend=upstream address=127.0.0.1`)
+	doubting.waitPrinted(t, "certificate signed by unknown authority")
 	a, err = post(doubting.address, chatPath, chatBody("by-address", false))
 	if want := "The model's provider could not be reached: its certificate is not trusted."; err != nil || !strings.Contains(a.body, want) {
 		t.Errorf("by its address the client sees %v, %v", a, err)

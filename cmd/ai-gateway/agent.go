@@ -100,6 +100,7 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	var rows *ledger.Ledger
+	reaching := s.newReach(func() []gateway.Backend { return live.Settings().Routes.Backends }, s.log)
 	allowed := spending.start(budgets.Config{Store: budgetBooks{tables, log.ID()}, Events: tables, Inherited: func() bool { return rows.Inherited() }, Now: p.now, Log: s.log},
 		live.Settings().Config.Budgets)
 	rows = ledger.New(ledger.Config{
@@ -111,7 +112,8 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 			now := live.Settings().Config
 			return gateway.Retention{Prompts: now.PromptLog.Keep, Requests: now.KeepRequests}
 		},
-		Used: requestLimits.used,
+		Used:      requestLimits.used,
+		Unreached: reaching.look,
 	})
 	recorded := s.sabotageBooks(books{rows.Begin, log.AppendSettlement})
 	exchanges := extproc.New(extproc.Config{
@@ -119,7 +121,7 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 		Budgeted: allowed.Apply, Budget: allowed.Reserve,
 		Begin: recorded.begin, Settle: recorded.settle, Now: p.now, Log: s.log,
 	})
-	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, requestLimits, allowed, backends), outlive(rows.Run, allowed.Run), log.Run, requestLimits.run, backends.Run)
+	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, requestLimits, allowed, backends), outlive(rows.Run, allowed.Run), log.Run, requestLimits.run, backends.Run, reaching.run)
 }
 
 // admitWith lets in nobody while the gateway drains.

@@ -24,14 +24,19 @@ const (
 // backend's authorities alone if it has its own, else in those of Envoy's bundle, and without
 // following where it is sent.
 func (w world) backendClient(b gateway.Backend) *http.Client {
+	return &http.Client{Timeout: upstreamTimeout, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: w.trust(b)},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// trust is in the authorities that Envoy checks a backend's certificate with.
+func (w world) trust(b gateway.Backend) *tls.Config {
 	trusted := []byte(b.Authorities)
 	if path, err := envoy.Authorities(w.getenv); b.Authorities == "" && err == nil {
 		trusted, _ = os.ReadFile(path) // without it nothing is trusted
 	}
-	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool()}}
-	transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(trusted)
-	return &http.Client{Timeout: upstreamTimeout, Transport: transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	c := &tls.Config{RootCAs: x509.NewCertPool()}
+	c.RootCAs.AppendCertsFromPEM(trusted)
+	return c
 }
 
 // tcpClient asks the gateway itself, and sends it nothing secret. So its certificate,

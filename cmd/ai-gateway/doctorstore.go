@@ -48,7 +48,7 @@ func checkPostgres(ctx context.Context, cfg config.Config) (hint string, err err
 	ctx, cancel := context.WithTimeout(ctx, databaseAnswersWithin)
 	defer cancel()
 	if err := store.Check(ctx, storeOf(cfg, "")); err != nil {
-		return "start it, let this user make tables there, or look at DATABASE_URL: host, port, user, password, sslmode and the name of the database", err
+		return "start it, make room on its disk, let this user make tables there, or look at DATABASE_URL: host, port, user, password, sslmode and the name of the database", err
 	}
 	return "", nil
 }

@@ -17,8 +17,9 @@ const (
 // watch tells of backends whose calls all fail, whatever the reason: a dead server, but also a
 // key that ran out or a wrong path, which Envoy takes for answers like others.
 type watch struct {
-	log      *slog.Logger
-	backends map[string]*failures
+	log       *slog.Logger
+	unreached func(backend string) // is told of those that do not answer at all; nil tells nobody
+	backends  map[string]*failures
 }
 
 // failures are those since the last call that went well.
@@ -27,8 +28,8 @@ type failures struct {
 	told   time.Time // zero if nothing was said of them
 }
 
-func newWatch(log *slog.Logger) *watch {
-	return &watch{log: log, backends: map[string]*failures{}}
+func newWatch(log *slog.Logger, unreached func(string)) *watch {
+	return &watch{log: log, unreached: unreached, backends: map[string]*failures{}}
 }
 
 // note looks at the calls of a request whose row was just made.
@@ -61,6 +62,9 @@ func (w *watch) call(t gateway.Try, code string, now time.Time) {
 	if at.inARow >= failsInARow && (at.told.IsZero() || now.Sub(at.told) >= failsRepeat) {
 		at.told = now
 		w.log.Warn("all of the last calls of a backend have failed", "backend", t.Backend, "calls", at.inARow, "last_status", t.Status, "last_error", code)
+		if t.Status == 0 && w.unreached != nil {
+			w.unreached(t.Backend)
+		}
 	}
 }
 

@@ -21,7 +21,8 @@ func called(outcome gateway.Outcome, statuses ...int) *gateway.Row {
 
 func TestABackendWhoseCallsAllFailIsToldOfOnceInAWhile(t *testing.T) {
 	var lines bytes.Buffer
-	w, now := newWatch(slog.New(slog.NewTextHandler(&lines, nil))), time.Unix(1000, 0)
+	var unreached []string
+	w, now := newWatch(slog.New(slog.NewTextHandler(&lines, nil)), func(backend string) { unreached = append(unreached, backend) }), time.Unix(1000, 0)
 	told := func() int {
 		defer lines.Reset()
 		return strings.Count(lines.String(), "all of the last calls of a backend have failed")
@@ -33,7 +34,7 @@ func TestABackendWhoseCallsAllFailIsToldOfOnceInAWhile(t *testing.T) {
 		t.Error("it is told too early")
 	}
 	for range 100 {
-		w.note(called(gateway.ProviderError, 0, 503), now)
+		w.note(called(gateway.ProviderError, 401, 503), now)
 	}
 	if told() != 1 {
 		t.Error("it is not told once")
@@ -41,6 +42,13 @@ func TestABackendWhoseCallsAllFailIsToldOfOnceInAWhile(t *testing.T) {
 	w.note(called(gateway.ProviderError, 401), now.Add(failsRepeat))
 	if told() != 1 {
 		t.Error("it is not told again while it lasts")
+	}
+	if len(unreached) != 0 {
+		t.Errorf("%v are unreached, though they answer", unreached)
+	}
+	w.note(called(gateway.ProviderError, 0), now.Add(2*failsRepeat))
+	if told() != 1 || len(unreached) != 1 || unreached[0] != "b" {
+		t.Errorf("%v are unreached", unreached)
 	}
 	w.note(called(gateway.OK, 200), now)
 	if text := lines.String(); !strings.Contains(text, "a backend answers again") {
@@ -58,7 +66,7 @@ func TestABackendWhoseCallsAllFailIsToldOfOnceInAWhile(t *testing.T) {
 }
 
 func TestOnlySoManyBackendsAreWatched(t *testing.T) {
-	w := newWatch(slog.New(slog.DiscardHandler))
+	w := newWatch(slog.New(slog.DiscardHandler), nil)
 	for n := range 2 * maxWatched {
 		w.call(gateway.Try{Backend: strings.Repeat("x", n)}, "", time.Unix(1000, 0))
 	}

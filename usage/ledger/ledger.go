@@ -48,7 +48,9 @@ type Config struct {
 	Rotation    accesslog.Rotation       // zero lets the access log grow
 	Keep        func() gateway.Retention // no func keeps all
 	Used        func(Used)               // is called with what requests have used, according to their rows; may be nil
-	Log         *slog.Logger
+	// Unreached is told, once in ten minutes, of a backend whose calls all fail without an answer. It must not wait.
+	Unreached func(backend string)
+	Log       *slog.Logger
 }
 
 const (
@@ -116,7 +118,7 @@ type heard struct {
 // New makes a ledger.
 func New(c Config) *Ledger {
 	return &Ledger{c: c, reader: c.WAL.NewReader(), tail: accesslog.New(c.AccessLog),
-		open: map[uuid.UUID]*entry{}, early: map[uuid.UUID]earlySettlement{}, segments: map[int64]*closing{}, backends: newWatch(c.Log)}
+		open: map[uuid.UUID]*entry{}, early: map[uuid.UUID]earlySettlement{}, segments: map[int64]*closing{}, backends: newWatch(c.Log, c.Unreached)}
 }
 
 // Run makes rows until ctx ends, and then writes what it has.
