@@ -279,5 +279,6 @@ func TestWhoEndsAnEnvoyHasItsAgentDrainByAFile(t *testing.T) {
 	if err := os.Remove(g.path("drain")); err != nil {
 		t.Fatal(err)
 	}
+	waitUntil(t, "it not to be said to be drained any more", func() bool { _, err := os.Stat(g.path("drained")); return os.IsNotExist(err) })
 	g.waitFor("/health", 200, `"status":"ok"`)
 }
