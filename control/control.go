@@ -151,15 +151,20 @@ func (c *Control) protect(ctx context.Context) {
 
 // Static makes Envoy's configuration as one file, which Envoy can validate.
 func (c *Control) Static(cfg config.Config) ([]byte, error) {
-	s, err := c.prepare(cfg)
-	if err != nil {
-		return nil, err
-	}
-	built, err := c.envoyConfig(s)
+	built, err := c.EnvoyConfig(cfg)
 	if err != nil {
 		return nil, err
 	}
 	return xds.Static(built)
+}
+
+// EnvoyConfig is what Envoy's configuration for ours is made from.
+func (c *Control) EnvoyConfig(cfg config.Config) (xds.Config, error) {
+	s, err := c.prepare(cfg)
+	if err != nil {
+		return xds.Config{}, err
+	}
+	return c.envoyConfig(s)
 }
 
 // reload applies changed files. It is done unless Envoy has not answered yet.

@@ -3,11 +3,15 @@ package envoy
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -19,13 +23,43 @@ const (
 // Admin asks Envoy's admin interface.
 type Admin struct{ client *http.Client }
 
-// NewAdmin asks at a Unix socket. It keeps its connection, so that it is answered also where Envoy
-// may open no more files.
-func NewAdmin(socket string) Admin {
+// NewAdmin asks at a Unix socket.
+func NewAdmin(socket string) Admin { return adminAt("unix", socket) }
+
+// AdminAt asks at an address: a Unix socket's path, or HOST:PORT of this machine. Another machine's
+// Envoy is refused: its access log is there, and without that its requests would have no rows that
+// survive the agent.
+func AdminAt(address string) (Admin, error) {
+	if strings.HasPrefix(address, "/") {
+		return NewAdmin(address), nil
+	}
+	if err := Loopback(address); err != nil {
+		return Admin{}, fmt.Errorf("the admin interface %q: %w", address, err)
+	}
+	return adminAt("tcp", address), nil
+}
+
+// Loopback refuses an address of another machine. The agent has to run next to its Envoy.
+func Loopback(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return errors.New("it must be a Unix socket's path or HOST:PORT")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("its port %q must be an integer from 1 to 65535", port)
+	}
+	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return fmt.Errorf("it must be on this machine (127.0.0.1, [::1] or localhost): an agent runs on the host of its Envoy, as it reads the access log that Envoy writes there, by which requests are billed when the agent dies")
+	}
+	return nil
+}
+
+// adminAt keeps its connection, so that it is answered also where Envoy may open no more files.
+func adminAt(network, address string) Admin {
 	return Admin{&http.Client{Timeout: adminTimeout, Transport: &http.Transport{
 		MaxIdleConnsPerHost: 1,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
+			return new(net.Dialer).DialContext(ctx, network, address)
 		},
 	}}}
 }

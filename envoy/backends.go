@@ -39,7 +39,7 @@ func NewBackends(admin Admin, log *slog.Logger) *Backends {
 	return &Backends{admin: admin, log: log}
 }
 
-// Follow follows these backends from now on. Their clusters carry their names. It asks at once, so
+// Follow follows these backends from now on. It asks at once, so
 // that no plan leads to one that Envoy does not have yet.
 func (b *Backends) Follow(ctx context.Context, all []gateway.Backend) {
 	var names []string
@@ -106,7 +106,7 @@ func (b *Backends) ask(ctx context.Context) error {
 	}
 	failing := map[string]gateway.BackendState{}
 	for _, name := range *names {
-		state, known := clusters[name]
+		state, known := clusters[gateway.ClusterOf(name)]
 		if !known {
 			state = gateway.BackendNotReady
 		}

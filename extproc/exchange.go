@@ -458,7 +458,7 @@ func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Reques
 		x.unasked = len(x.question.asked) > 0
 	}
 	c := changes{headers: identityOnly, newRoute: true}
-	metadata := plan{intent: &x.intent, body: gateway.Rewritten{Body: m.body, ModelAt: request.ModelAt}, renamed: p.Renamed, firstByte: p.FirstByte}
+	metadata := plan{intent: &x.intent, body: gateway.Rewritten{Body: m.body, ModelAt: request.ModelAt}, renamed: p.Renamed, firstByte: p.FirstByte, clusters: p.NamesClusters}
 	if x.unasked {
 		metadata.silent = x.question.silent
 	}

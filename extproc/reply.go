@@ -211,6 +211,7 @@ type plan struct {
 	silent        []string          // backends that are not asked for the usage, while others are
 	authorization string            // the client's own, where a backend may have it
 	firstByte     time.Duration     // until an answer begins; 0 sets no bound
+	clusters      bool              // Envoy has to be told the backends' clusters
 }
 
 // appendPlan appends the dynamic_metadata that Envoy needs to go on without us:
@@ -237,7 +238,12 @@ func appendPlan(b []byte, p plan) []byte {
 		}
 		return b
 	})
-	b = appendStruct(b, gateway.RouteNamespace, func(b []byte) []byte { return appendGroups(b, p.intent.Steps) })
+	b = appendStruct(b, gateway.RouteNamespace, func(b []byte) []byte {
+		if p.clusters {
+			b = appendString(b, gateway.RouteBackend, p.intent.Steps[0].Backend)
+		}
+		return appendGroups(b, p.intent.Steps, p.clusters)
+	})
 	if len(p.authorization) > 0 {
 		b = appendStruct(b, gateway.ClientNamespace, func(b []byte) []byte {
 			return appendString(b, gateway.ClientKey, p.authorization)
@@ -284,14 +290,15 @@ func appendStruct(b []byte, key string, fields func([]byte) []byte) []byte {
 	return b
 }
 
-// appendGroups appends priority_groups: [{name: backend}, …], one a step.
-func appendGroups(b []byte, steps []gateway.Step) []byte {
+// appendGroups appends priority_groups: [{name: backend}, …], one a step, with their clusters
+// where Envoy has to be told them.
+func appendGroups(b []byte, steps []gateway.Step, clusters bool) []byte {
 	b, entry := open(b, structFields)
 	b = appendBytes(b, entryKey, gateway.RouteGroups)
 	b, value := open(b, entryValue)
 	b, list := open(b, valueList)
 	for _, step := range steps {
-		b = appendGroup(b, step.Backend)
+		b = appendGroup(b, step.Backend, clusters)
 	}
 	list.close(b)
 	value.close(b)
@@ -300,10 +307,36 @@ func appendGroups(b []byte, steps []gateway.Step) []byte {
 }
 
 // appendGroup appends the element {name: …} to a ListValue.
-func appendGroup(b []byte, name string) []byte {
+func appendGroup(b []byte, name string, cluster bool) []byte {
+	return appendObject(b, func(b []byte) []byte {
+		b = appendString(b, gateway.RouteGroupName, name)
+		if cluster {
+			b = appendClusters(b, gateway.ClusterOf(name))
+		}
+		return b
+	})
+}
+
+// appendClusters appends clusters: [{cluster_name: …, weight: 1}].
+func appendClusters(b []byte, name string) []byte {
+	b, entry := open(b, structFields)
+	b = appendBytes(b, entryKey, gateway.RouteClusters)
+	b, value := open(b, entryValue)
+	b, list := open(b, valueList)
+	b = appendObject(b, func(b []byte) []byte {
+		return appendNumber(appendString(b, gateway.RouteCluster, name), gateway.RouteWeight, 1)
+	})
+	list.close(b)
+	value.close(b)
+	entry.close(b)
+	return b
+}
+
+// appendObject appends an element to a ListValue, whose fields the callback appends.
+func appendObject(b []byte, fields func([]byte) []byte) []byte {
 	b, element := open(b, listValueValues)
 	b, object := open(b, valueStruct)
-	b = appendString(b, gateway.RouteGroupName, name)
+	b = fields(b)
 	object.close(b)
 	element.close(b)
 	return b

@@ -1,5 +1,7 @@
 package gateway
 
+import "strings"
+
 // The contract between the agent, which makes a plan, Envoy's configuration and script,
 // which carry it out and note what passes, and the access log, in which Envoy writes both.
 // No client can set dynamic metadata, and none of it is a header.
@@ -37,8 +39,23 @@ const (
 	PlanSilentAt   = "silent@"    // followed by a backend's name: it is not asked
 	RouteGroups    = "priority_groups"
 	RouteGroupName = "name"
+	RouteClusters  = "clusters"      // of a group, where Envoy has no list of the backends
+	RouteCluster   = "cluster_name"  // of an element of it
+	RouteWeight    = "weight"        // likewise, a number
+	RouteBackend   = "backend"       // the plan's first, likewise: an Envoy older than 1.40 chooses the cluster by it
 	ClientKey      = "authorization" // with its scheme, "Bearer sk-…"
 )
+
+// clusterPrefix keeps the names of backends apart from those of other clusters: an Envoy that the
+// gateway is attached to has its own.
+const clusterPrefix = "gateway/backend/"
+
+// ClusterOf is the name of a backend's cluster in Envoy.
+func ClusterOf(backend string) string { return clusterPrefix + backend }
+
+// BackendOf is the backend of a cluster. Clusters of others, and those that an access log of an
+// earlier version names, have no prefix.
+func BackendOf(cluster string) string { return strings.TrimPrefix(cluster, clusterPrefix) }
 
 // Keys of SeenNamespace.
 const (

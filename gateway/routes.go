@@ -33,7 +33,7 @@ func (k Kind) String() string { return nameOf(kindNames[:], k) }
 
 // Backend is a place where models are served.
 type Backend struct {
-	Name    string // unique, without a slash; also that of its cluster in Envoy
+	Name    string // unique, without a slash
 	Kind    Kind
 	BaseURL *url.URL // http or https, no query: "https://api.openai.com/v1"; of Azure the resource alone
 	Socket  string   // path of a Unix socket to dial instead of BaseURL's host; "" for none
@@ -145,6 +145,8 @@ type Plan struct {
 	NoStreamUsage []string // the backends that are not asked for the usage of streams
 
 	FirstByte time.Duration // as the route's
+
+	NamesClusters bool // the plan names the clusters of its steps, as Envoy has no list of them
 }
 
 // Secret is a key. Printing it shows nothing.

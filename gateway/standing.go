@@ -23,6 +23,14 @@ var backendStateNames = [...]string{
 // String says it for people.
 func (s BackendState) String() string { return nameOf(backendStateNames[:], s) }
 
+// On is the plan as Envoy can carry it out.
+func (p Plan) On(e EnvoyStatus) Plan {
+	if e.OneBackend && len(p.Steps) > 1 {
+		p.Steps = p.Steps[:1]
+	}
+	return p
+}
+
 // Around is the plan without the backends that have no address, as Envoy ends a request that it
 // has no address for, and with those that are left alone behind all others, as a last resort.
 // Where no backend has an address, the plan stays as it is.

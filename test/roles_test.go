@@ -27,6 +27,8 @@ type apart struct {
 	address string
 	env     []string
 	running map[string]*program.Program
+
+	agentArguments []string // besides those that every agent has
 }
 
 func startApart(t *testing.T, provider string) *apart {
@@ -72,7 +74,11 @@ func (g *apart) run(arguments ...string) (string, error) {
 func (g *apart) path(name string) string { return filepath.Join(g.dir, name) }
 
 func (g *apart) serve(role string, env ...string) {
-	cmd := exec.Command(os.Getenv(binaryVariable), "serve", "--role", role, "--run-folder", g.dir)
+	arguments := []string{"serve", "--role", role, "--run-folder", g.dir}
+	if role == "agent" {
+		arguments = append(arguments, g.agentArguments...)
+	}
+	cmd := exec.Command(os.Getenv(binaryVariable), arguments...)
 	cmd.Env = append(g.env[:len(g.env):len(g.env)], env...)
 	g.start(role, cmd)
 }

@@ -33,7 +33,7 @@ const (
 // endpoint. To ask for endpoints by EDS would make a changed cluster wait for an answer
 // that does not come, as its endpoint has not changed.
 func (c Config) clusters() (clusters []types.Resource, err error) {
-	e := encoder{static: c.static}
+	e := encoder{static: c.static, apart: c.apart}
 	for _, own := range []struct {
 		name, socket string
 		http2        bool
@@ -59,7 +59,7 @@ func (c Config) backend(e *encoder, b gateway.Backend) (*cluster.Cluster, error)
 	}
 	options := protocol(false, cmp.Or(b.IdleTimeout, gateway.DefaultIdleTimeout))
 	options.HttpFilters = c.upstreamFilters(e, b)
-	cl := newCluster(e, load(b.Name, address, authority(b.BaseURL)), options)
+	cl := newCluster(e, load(gateway.ClusterOf(b.Name), address, authority(b.BaseURL)), options)
 	cl.ConnectTimeout = durationpb.New(cmp.Or(b.ConnectTimeout, gateway.DefaultConnectTimeout))
 	cl.OutlierDetection = outliers()
 	cl.UpstreamConnectionOptions = &cluster.UpstreamConnectionOptions{TcpKeepalive: tcpKeepalive()}

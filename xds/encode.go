@@ -13,6 +13,7 @@ import (
 type encoder struct {
 	err    error
 	static bool // nothing is to be asked for over ADS
+	apart  bool // what is asked for comes from the agent's server, though all else comes from another
 }
 
 func (e *encoder) any(m proto.Message) *anypb.Any {
@@ -49,10 +50,14 @@ func (e *encoder) tlsSocket(m proto.Message) *core.TransportSocket {
 	}
 }
 
-// ads says that a resource comes over the one aggregated stream.
+// ads says that a resource comes over the one aggregated stream, or by a stream of its own where
+// that one is another server's.
 func (e *encoder) ads() *core.ConfigSource {
-	if e.static {
+	switch {
+	case e.static:
 		return nil
+	case e.apart:
+		return fromAgent()
 	}
 	return &core.ConfigSource{
 		ResourceApiVersion:    core.ApiVersion_V3,

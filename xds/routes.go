@@ -134,14 +134,16 @@ func (c Config) plannedRoute(e *encoder, name string, delay time.Duration) *rout
 // groups are the backends, by the names that plans use. Envoy takes the first one for a
 // name that it does not know, so that one leads nowhere.
 func (c Config) groups() []*priority.PriorityGroup {
-	group := func(name string) *priority.PriorityGroup {
-		return &priority.PriorityGroup{Name: name, Clusters: []*priority.ClusterWeight{{ClusterName: name, Weight: wrapperspb.UInt32(1)}}}
-	}
-	groups := []*priority.PriorityGroup{group(nowhere)}
+	groups := []*priority.PriorityGroup{group(nowhere, nowhere)}
 	for _, b := range c.Routes.Backends {
-		groups = append(groups, group(b.Name))
+		groups = append(groups, group(b.Name, gateway.ClusterOf(b.Name)))
 	}
 	return groups
+}
+
+// group is a group of one cluster.
+func group(name, cluster string) *priority.PriorityGroup {
+	return &priority.PriorityGroup{Name: name, Clusters: []*priority.ClusterWeight{{ClusterName: cluster, Weight: wrapperspb.UInt32(1)}}}
 }
 
 // The script of an attempt answers the router with these headers: whether it shall repeat a

@@ -12,6 +12,7 @@ import (
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	secret "github.com/envoyproxy/go-control-plane/envoy/service/secret/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	xdsserver "github.com/envoyproxy/go-control-plane/pkg/server/v3"
 	"google.golang.org/grpc"
@@ -29,6 +30,9 @@ const (
 	pingTime      = 30 * time.Second
 	maxSnapshotMB = 64
 )
+
+// withPriorityGroups is the first minor version of Envoy that chooses a cluster for each attempt.
+const withPriorityGroups = 40
 
 // Server publishes snapshots over ADS.
 type Server struct {
@@ -125,7 +129,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	)
 	streams, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	discovery.RegisterAggregatedDiscoveryServiceServer(g, xdsserver.NewServer(streams, s.cache, s.callbacks()))
+	resources := xdsserver.NewServer(streams, s.cache, s.callbacks())
+	discovery.RegisterAggregatedDiscoveryServiceServer(g, resources)
+	secret.RegisterSecretDiscoveryServiceServer(g, resources) // for an Envoy that gets all else from another server
 	done := make(chan error, 1)
 	go func() { done <- g.Serve(l) }()
 	select {
@@ -189,6 +195,7 @@ func (s *Server) heard(id int64, r *discovery.DeltaDiscoveryRequest) {
 	defer s.mu.Unlock()
 	if v := r.GetNode().GetUserAgentBuildVersion().GetVersion(); v != nil {
 		s.status.EnvoyVersion = fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
+		s.status.OneBackend = v.GetMajorNumber() == 1 && v.GetMinorNumber() < withPriorityGroups
 	}
 	o := s.offered(id, r.GetTypeUrl())
 	if r.GetResponseNonce() == "" {

@@ -49,6 +49,7 @@ type Config struct {
 	CAFile        string // PEM bundle that providers' certificates are checked with; "" is none, and then who needs it is not called
 
 	static bool // for Static
+	apart  bool // for Attachment.Backends
 }
 
 // Build makes the snapshot and checks that it is consistent. Each type of

@@ -69,7 +69,11 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	envoys := xds.New(s.log)
 	var rules atomic.Pointer[extproc.Rules]
 	requestLimits := &limits{log: s.log, keys: who.gate}
-	backends := envoy.NewBackends(envoy.NewAdmin(s.files.adminSocket()), s.log)
+	admin, err := s.admin()
+	if err != nil {
+		return err
+	}
+	backends := envoy.NewBackends(admin, s.log)
 	var spending purse
 	live := s.control(p, envoys, &rules, who, requestLimits, &spending, backends)
 	if err := live.Start(ctx); err != nil {
@@ -107,7 +111,7 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 		Store: paying{announced{tables, s.state}, allowed},
 		WAL:   log, AccessLog: p.accessLog, MaxBytes: begun.Spool.MaxBytes, MaxAge: begun.Spool.MaxAge,
 		Grace: witnessGrace, OrphanGrace: begun.OrphanGrace, Log: s.log,
-		Rotation: accesslog.Rotation{At: accessLogSize, Keep: accessLogsKept, Reopen: envoy.NewAdmin(s.files.adminSocket()).ReopenLogs},
+		Rotation: accesslog.Rotation{At: accessLogSize, Keep: accessLogsKept, Reopen: admin.ReopenLogs},
 		Keep: func() gateway.Retention {
 			now := live.Settings().Config
 			return gateway.Retention{Prompts: now.PromptLog.Keep, Requests: now.KeepRequests}
@@ -122,6 +126,14 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 		Begin: recorded.begin, Settle: recorded.settle, Now: p.now, Log: s.log,
 	})
 	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, requestLimits, allowed, backends), outlive(rows.Run, allowed.Run), log.Run, requestLimits.run, backends.Run, reaching.run)
+}
+
+// admin asks the Envoy that this agent serves.
+func (s *service) admin() (envoy.Admin, error) {
+	if s.envoyAdmin == "" {
+		return envoy.NewAdmin(s.files.adminSocket()), nil
+	}
+	return envoy.AdminAt(s.envoyAdmin)
 }
 
 // admitWith lets in nobody while the gateway drains.
@@ -177,7 +189,7 @@ func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[ext
 		Apply: func(ctx context.Context, now *control.Settings) {
 			who.follow(now.Config)
 			backends.Follow(ctx, needed(now))
-			rules.Store(rulesOf(now, memory, backends.State))
+			rules.Store(s.rulesOf(now, memory, backends.State, envoys.Status))
 			requestLimits.use(ctx, now.Config)
 			spending.use(now.Config.Budgets)
 		},
@@ -197,13 +209,15 @@ func needed(now *control.Settings) []gateway.Backend {
 }
 
 // rulesOf is what a configuration says for exchanges.
-func rulesOf(now *control.Settings, memory *provider.Memory, state func(backend string) gateway.BackendState) *extproc.Rules {
+func (s *service) rulesOf(now *control.Settings, memory *provider.Memory, state func(backend string) gateway.BackendState, envoys func() gateway.EnvoyStatus) *extproc.Rules {
 	cfg, table := now.Config, now.Routes.Table()
 	return &extproc.Rules{
 		Dialect: dialect{provider.OpenAI{Preview: cfg.PromptLog.Look(), Memory: memory}},
 		Plan: func(m gateway.Model) (gateway.Plan, bool) {
 			p, ok := table.Plan(m)
-			return p.Around(state), ok
+			p = p.Around(state).On(envoys())
+			p.NamesClusters = s.attached
+			return p, ok
 		},
 		Price: now.Prices.Price, Clean: cfg.PromptLog.Clean,
 		MaxBody: cfg.MaxBody, MaxInFlight: cfg.MaxInFlight, Answer: cfg.Budgets.AnswerTokens, RunOver: cfg.Budgets.RunOver,

@@ -21,12 +21,14 @@ type entry struct {
 	keys  *auth.Keys
 	rules atomic.Pointer[auth.GateRules] // of the configuration in force; nil lets in nobody without a key
 
+	attached bool // others than this machine may reach the Envoy
+
 	identifier atomic.Pointer[auth.Identifier] // of clients' own keys; the agent has one
 }
 
 // newEntry makes an entry that lets nobody in until the keys are read.
 func (s *service) newEntry(tables *store.Store) *entry {
-	var e entry
+	e := entry{attached: s.attached}
 	e.gate = auth.NewGate(auth.GateConfig{Store: tables, Rules: e.current, Identify: e.identify, Now: time.Now, Log: s.log})
 	e.keys = &auth.Keys{Store: tables, Given: func() bool { return e.current().AdminKey != "" }, Changed: e.gate.Apply, Now: time.Now}
 	return &e
@@ -49,7 +51,7 @@ func (e *entry) current() auth.GateRules {
 
 // follow takes over what a configuration says of keys.
 func (e *entry) follow(c config.Config) {
-	e.rules.Store(&auth.GateRules{AdminKey: string(c.AdminKey), MayBeOpen: c.IsLocal() || c.Open})
+	e.rules.Store(&auth.GateRules{AdminKey: string(c.AdminKey), MayBeOpen: c.IsLocal() && !e.attached || c.Open})
 }
 
 // load reads the keys, so that a start has none of the moments in which nobody is let in. If

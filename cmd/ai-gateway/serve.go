@@ -59,6 +59,8 @@ is. "all" is both.`,
 		"left out, it is as the configuration says, and locked here")
 	cmd.Flags().StringVar(&s.tables.Path, "database", "", "SQLite file with the tables; left out, it is as the configuration says")
 	cmd.Flags().StringVar(&urlFile, "database-url-file", "", "file with the URL of the PostgreSQL database, likewise")
+	cmd.Flags().BoolVar(&s.attached, "attached", false, "the agent serves an Envoy that `attach` has added the gateway to: anybody may reach that, so requests need a gateway key unless listen.open says otherwise")
+	cmd.Flags().StringVar(&s.envoyAdmin, "envoy-admin", "", "admin interface of that Envoy: a Unix socket's path, or HOST:PORT of this machine's loopback; left out, it is admin.sock in the run folder")
 	if err := cmd.MarkFlagRequired("run-folder"); err != nil {
 		panic(err) // the flag is defined above
 	}
@@ -75,7 +77,11 @@ type service struct {
 	log     *slog.Logger
 	started time.Time
 
-	alone    bool        // no supervisor has started this agent, and another one its Envoy
+	alone bool // no supervisor has started this agent, and another one its Envoy
+
+	attached   bool   // to an Envoy that somebody else configures
+	envoyAdmin string // address of its admin interface; "" is the socket in the run folder
+
 	draining atomic.Bool // the gateway ends: no new requests
 }
 

@@ -45,7 +45,7 @@ func Parse(b []byte) (gateway.JournalLine, error) {
 		case gateway.LineAttempts:
 			l.Attempts = int(count(value))
 		case gateway.LineBackend:
-			l.Backend = value.Str
+			l.Backend = gateway.BackendOf(value.Str)
 		case gateway.LineBytesSent:
 			l.BytesSent = count(value)
 		case gateway.LineFlags:

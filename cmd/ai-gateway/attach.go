@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/spf13/cobra"
+
+	"ai-gateway/control"
+	"ai-gateway/envoy"
+	"ai-gateway/pricing"
+	"ai-gateway/xds"
+)
+
+// defaultRunFolder is where an attached agent has its sockets.
+const defaultRunFolder = "/run/ai-gateway"
+
+// The versions of Envoy that the gateway is attached to.
+const (
+	firstAttachable = 36 // 1.36
+	withGroups      = 40 // 1.40 chooses a cluster for each attempt
+)
+
+// attachment is what the flags of `attach` say.
+type attachment struct {
+	world
+	place     envoy.Place
+	prefix    string
+	off       []string
+	runFolder string
+	accessLog string
+	version   string
+
+	showDiff, remove bool
+}
+
+func (w world) attachCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "attach",
+		Short: "Add the gateway to an Envoy that you run already",
+		Long: `Add the gateway to an Envoy that you run already: behind a route of its own, with an agent
+(serve --role agent --attached) next to it. docs/attach.md has the whole way.`,
+	}
+	cmd.AddCommand(w.attachEnvoyCommand(), w.attachResourcesCommand())
+	return cmd
+}
+
+func (w world) attachEnvoyCommand() *cobra.Command {
+	a := attachment{world: w}
+	cmd := &cobra.Command{
+		Use:   "envoy FILE",
+		Short: "Print a static configuration of Envoy's with the gateway in it",
+		Long: `Print a static configuration of Envoy's, in YAML, with the gateway in it: every other byte stays
+as it is. FILE "-" reads the standard input. What is not understood is refused, with its line.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.envoy(cmd, args[0]) },
+	}
+	a.flags(cmd)
+	cmd.Flags().BoolVar(&a.showDiff, "diff", false, "print the difference instead, as `patch` reads it")
+	cmd.Flags().BoolVar(&a.remove, "remove", false, "take the gateway out again: of a file that has not changed since, this gives the first bytes back")
+	cmd.Flags().StringVar(&a.place.Listener, "listener", "", "name of the listener, where several would do")
+	cmd.Flags().StringVar(&a.place.VirtualHost, "virtual-host", "", "name of the virtual host, likewise")
+	return cmd
+}
+
+// flags are those that all forms of an attachment have.
+func (a *attachment) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.prefix, "prefix", "", "what all of the gateway's paths begin with, such as /ai; left out, they are those of OpenAI's API, /v1/chat/completions and so on")
+	cmd.Flags().StringArrayVar(&a.off, "without-filter", nil, "name of an HTTP filter of yours that shall not run for the gateway's requests; may be given several times")
+	cmd.Flags().StringVar(&a.runFolder, "run-folder", defaultRunFolder, "folder of the agent's sockets, as `serve --run-folder` has it")
+	cmd.Flags().StringVar(&a.accessLog, "access-log", "", "file that Envoy writes and the agent reads; left out, journal.log in the agent's state folder")
+	cmd.Flags().StringVar(&a.version, "envoy-version", "1."+strconv.Itoa(withGroups), "version of that Envoy, from 1."+strconv.Itoa(firstAttachable)+" on")
+}
+
+func (a *attachment) envoy(cmd *cobra.Command, file string) error {
+	text, err := readFileOrInput(cmd, file)
+	if err != nil {
+		return err
+	}
+	if filepath.Ext(file) == ".json" {
+		return fmt.Errorf("%s: in JSON there is no place for the marks by which --remove finds what was added: rename it to .yaml, as all JSON is YAML", file)
+	}
+	result, err := a.edit(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	if a.showDiff {
+		result = diff.Diff(file, text, file, result)
+	}
+	_, err = a.stdout.Write(result)
+	return err
+}
+
+func readFileOrInput(cmd *cobra.Command, file string) ([]byte, error) {
+	if file != "-" {
+		return os.ReadFile(file)
+	}
+	var b bytes.Buffer
+	_, err := b.ReadFrom(cmd.InOrStdin())
+	return b.Bytes(), err
+}
+
+// edit puts the gateway in, or takes it out.
+func (a *attachment) edit(text []byte) ([]byte, error) {
+	if a.remove {
+		return envoy.Detach(text)
+	}
+	hash := sha256.Sum256(text)
+	pieces, err := a.pieces(hex.EncodeToString(hash[:8]))
+	if err != nil {
+		return nil, err
+	}
+	merged, at, err := envoy.Attach(text, a.place, envoy.Pieces(pieces))
+	if err == nil {
+		a.advise(at)
+	}
+	return merged, err
+}
+
+// pieces are what is added. The id marks the requests that pass, so that one that comes back is
+// known.
+func (a *attachment) pieces(id string) (xds.Pieces, error) {
+	older, err := a.olderEnvoy()
+	if err != nil {
+		return xds.Pieces{}, err
+	}
+	if err := checkPrefix(a.prefix); err != nil {
+		return xds.Pieces{}, err
+	}
+	cfg, err := a.load()
+	if err != nil {
+		return xds.Pieces{}, err
+	}
+	folder, err := filepath.Abs(a.runFolder)
+	if err != nil {
+		return xds.Pieces{}, err
+	}
+	files := runFiles(folder)
+	built, err := control.New(control.Config{
+		Frame:  func() (xds.Config, error) { return frame(a.getenv, files, "") },
+		Prices: pricing.Default(), DemoSocket: files.demoSocket(),
+	}).EnvoyConfig(cfg)
+	if err != nil {
+		return xds.Pieces{}, err
+	}
+	if built.Journal, err = a.journal(files); err != nil {
+		return xds.Pieces{}, err
+	}
+	built.ID = id
+	return xds.Attachment{Config: built, XDSSocket: files.xdsSocket(), Prefix: a.prefix, Off: a.off, WithoutGroups: older}.Pieces()
+}
+
+// journal is the access log that the agent reads.
+func (a *attachment) journal(files runFiles) (string, error) {
+	if a.accessLog != "" {
+		return filepath.Abs(a.accessLog)
+	}
+	cfg, err := a.load()
+	if err != nil {
+		return "", err
+	}
+	if !persists(cfg) {
+		return stateFiles(files.path("state")).accessLog(), nil
+	}
+	state, err := stateOf(cfg, a.getenv)
+	return state.accessLog(), err
+}
+
+var versionPattern = regexp.MustCompile(`^v?1\.(\d{1,3})(\.\d{1,3})?$`)
+
+// olderEnvoy reports whether the Envoy cannot choose a cluster for each attempt.
+func (a *attachment) olderEnvoy() (bool, error) {
+	parts := versionPattern.FindStringSubmatch(a.version)
+	if parts == nil {
+		return false, fmt.Errorf("--envoy-version %q must be a version as 1.%d", a.version, withGroups)
+	}
+	minor, _ := strconv.Atoi(parts[1]) // three digits
+	if minor < firstAttachable {
+		return false, fmt.Errorf("--envoy-version %s: the gateway can be attached to an Envoy from 1.%d on", a.version, firstAttachable)
+	}
+	if minor < withGroups {
+		a.warn(fmt.Sprintf("in an Envoy older than 1.%d a request goes to one backend, the first of its model that serves: after a failed call no other one is called within the request. "+
+			"And the routes name the backends that are configured now: attach again when you add one.", withGroups))
+	}
+	return minor < withGroups, nil
+}
+
+var prefixPattern = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+
+func checkPrefix(prefix string) error {
+	if prefix != "" && (!prefixPattern.MatchString(prefix) || path.Clean(prefix) != prefix) {
+		return errors.New("--prefix \"" + prefix + "\" must be a path such as /ai, without a slash at its end")
+	}
+	return nil
+}
+
+// advise says what the merged configuration needs besides.
+func (a *attachment) advise(at envoy.Summary) {
+	fmt.Fprintf(a.stderr, "attached to the virtual host %q of the listener %q\n", at.VirtualHost, at.Listener)
+	if len(at.Filters) > 0 {
+		fmt.Fprintf(a.stderr, "these filters of yours run for the gateway's requests too, before its own (--without-filter NAME turns one off there): %s\n", strings.Join(at.Filters, ", "))
+	}
+	admin := ""
+	if at.Admin != "" {
+		admin = " --envoy-admin " + at.Admin
+	} else {
+		a.warn("this Envoy has no admin interface: the agent cannot see which backends fail, nor have the access log reopened when it grows")
+	}
+	fmt.Fprintf(a.stderr, "start Envoy with --file-flush-interval-msec 250, and next to it, as the same user:\n  ai-gateway serve --role agent --attached --run-folder %s%s\n", a.runFolder, admin)
+}
