@@ -23,10 +23,12 @@ type API struct {
 	AgentHealth func(context.Context) ([]byte, error)
 	// Configuration reads the one that the files hold.
 	Configuration func() (Configuration, error)
-	Keys          Keys
-	Explainer     Explainer
-	Entry         Entry
-	Log           *slog.Logger
+	// Check checks what this process needs, as `ai-gateway doctor` does.
+	Check     func(context.Context) ([]Finding, error)
+	Keys      Keys
+	Explainer Explainer
+	Entry     Entry
+	Log       *slog.Logger
 }
 
 // Configuration is what the API shows of one.

@@ -114,7 +114,7 @@ var sums = gateway.Sums{Requests: 2, PromptTokens: 30, CachedTokens: 5, Completi
 
 func api() API {
 	return API{
-		Explainer: explained{},
+		Explainer: explained{}, Check: func(context.Context) ([]Finding, error) { return nil, nil },
 		Store: books{costs: func(context.Context) ([]gateway.KeyCosts, error) {
 			return []gateway.KeyCosts{{Key: gateway.Key{ID: "k_1"}, Sums: sums}, {Key: gateway.Key{ID: "k_2"}, Sums: gateway.Sums{Requests: 1, Cost: 1}}}, nil
 		}},

@@ -56,6 +56,7 @@ func newOperations(a API) *operations {
 	o.addPrompts()
 	o.addUsage()
 	o.addSystem()
+	o.addChecks()
 	o.addSession()
 	o.addKeys()
 	o.addExplain()

@@ -202,6 +202,23 @@ func TestSeriesAndTotalsAreOfTheSameSums(t *testing.T) {
 	}
 }
 
+func TestRequestsWithSeveralTagsCountOnceInTheTotals(t *testing.T) {
+	reports := fakeReports{usage: func(q gateway.UsageQuery) ([]gateway.UsageSum, error) {
+		switch {
+		case q.Group == gateway.GroupByTag:
+			return []gateway.UsageSum{sum(0, "a=1", 5), sum(0, "b=2", 5)}, nil
+		case len(q.Bounds) == 2 && q.Bounds[0].Year() == 2025:
+			return nil, nil
+		}
+		return []gateway.UsageSum{sum(0, "", 5)}, nil
+	}}
+	var u Usage
+	askReports(t, reports, "/api/usage?group=tag&from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z", &u)
+	if u.Totals.CostNanoUSD != 5 || u.Totals.Requests != 1 || len(u.Series) != 2 {
+		t.Errorf("totals %+v of %d series", u.Totals, len(u.Series))
+	}
+}
+
 func TestDaysAreThoseOfTheZone(t *testing.T) {
 	for zone, want := range map[string][]string{
 		"UTC":              {"2026-03-28T00:00:00Z", "2026-03-29T00:00:00Z", "2026-03-30T00:00:00Z"},

@@ -72,7 +72,7 @@ type Usage struct {
 	Series   []Series      `json:"series" nullable:"false" doc:"By falling cost"`
 	Latency  []Percentiles `json:"latency" nullable:"false" doc:"One for each bucket, within five percent; of more than 500000 requests, of a sample"`
 	Overall  Percentiles   `json:"overall"`
-	Totals   Sums          `json:"totals"`
+	Totals   Sums          `json:"totals" doc:"Of all requests. With group=tag the series overlap: they are not parts of it"`
 	Before   Sums          `json:"before" doc:"Of the equally long time before"`
 }
 
@@ -94,12 +94,21 @@ func (o *operations) usage(ctx context.Context, in *usageInput) (Usage, error) {
 	if err != nil {
 		return Usage{}, err
 	}
+	whole := sums
+	if q.Group == gateway.GroupByTag { // whose groups overlap, and do not hold all
+		all := q
+		all.Group = 0
+		if whole, err = o.a.Store.Usage(ctx, all); err != nil {
+			return Usage{}, err
+		}
+	}
 	before := gateway.UsageQuery{RequestFilter: q.RequestFilter, Bounds: []time.Time{u.From.Add(u.From.Sub(u.To)), u.From}}
 	earlier, err := o.a.Store.Usage(ctx, before)
 	if err != nil {
 		return Usage{}, err
 	}
-	u.fill(sums, earlier)
+	u.fill(sums)
+	u.Totals, u.Before = total(whole), total(earlier)
 	return u, o.addLatency(ctx, q, &u)
 }
 
@@ -153,8 +162,8 @@ func nextBound(t time.Time, interval string, zone *time.Location) time.Time {
 	return t.Add(time.Hour - into)
 }
 
-// fill turns the tables' sums into series. All figures come from the same sums.
-func (u *Usage) fill(sums, earlier []gateway.UsageSum) {
+// fill turns the tables' sums into series.
+func (u *Usage) fill(sums []gateway.UsageSum) {
 	byGroup := map[string][]gateway.UsageSum{}
 	for _, s := range sums {
 		byGroup[s.Group] = append(byGroup[s.Group], s)
@@ -179,7 +188,6 @@ func (u *Usage) fill(sums, earlier []gateway.UsageSum) {
 	if u.Series == nil {
 		u.Series = []Series{}
 	}
-	u.Totals, u.Before = total(sums), total(earlier)
 }
 
 func compare(costA, costB, requestsA, requestsB int64, groupA, groupB string) int {

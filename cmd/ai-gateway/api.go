@@ -28,8 +28,8 @@ func (s *service) runAPI(ctx context.Context, who *entry) (err error) {
 	defer func() { err = errors.Join(err, tables.Close()) }()
 	handler := dashboardapi.Handler(dashboardapi.API{
 		Version: ownVersion(), Started: s.started, Store: tables, AgentHealth: s.agentHealth, Configuration: s.shownConfiguration, Keys: who.keys,
-		Explainer: explainer{s, tables, who.gate.Protected},
-		Entry:     who.forAPI(cfg.CORSOrigins), Log: s.log,
+		Explainer: explainer{s, tables, who.gate.Protected}, Check: s.check,
+		Entry: who.forAPI(cfg.CORSOrigins), Log: s.log,
 	})
 	return serveSocket(ctx, s.files.apiSocket(), func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, handler) })
 }

@@ -45,9 +45,7 @@ func (w world) doctor(ctx context.Context) error {
 	port, answers := checkPort(ctx, cfg)
 	findings := []finding{{about: "config", good: cmp.Or(w.configFile(), "the environment") + " is valid"}, w.checkEnvoy(ctx), port,
 		checkMemory(cfg, envoy.AvailableMemory(os.DirFS("/"))), w.checkFiles(), checkTemporary(), w.checkStore(ctx, cfg, answers), w.checkAuthorities(cfg), checkKey(cfg), w.checkProxy()}
-	for _, b := range cfg.Routes.Backends {
-		findings = append(findings, w.checkBackend(ctx, b).unlessDemo(cfg.Demo))
-	}
+	findings = append(findings, w.checkBackends(ctx, cfg)...)
 	bad := 0
 	for _, f := range findings {
 		fmt.Fprintln(w.stdout, f)

@@ -13,10 +13,29 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"ai-gateway/config"
 	"ai-gateway/gateway"
 	"ai-gateway/supervisor"
 )
+
+// checkBackends asks all backends at once.
+func (w world) checkBackends(ctx context.Context, cfg config.Config) []finding {
+	findings := make([]finding, len(cfg.Routes.Backends))
+	var group errgroup.Group
+	group.SetLimit(backendsAtOnce)
+	for i, b := range cfg.Routes.Backends {
+		group.Go(func() error {
+			findings[i] = w.checkBackend(ctx, b).unlessDemo(cfg.Demo)
+			return nil
+		})
+	}
+	_ = group.Wait() // what is wrong is in the findings
+	return findings
+}
+
+const backendsAtOnce = 64
 
 // checkBackend asks a backend for its models, and one that has no list of them whether it has
 // chat: a request without anything in it, which is refused and costs nothing.

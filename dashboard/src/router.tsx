@@ -29,11 +29,14 @@ const tree = root.addChildren([
   chat,
   conversation,
   page("/usage", () => import("./usage/UsagePage"), "UsagePage"),
+  page("/usage/limits", () => import("./limits/LimitsPage"), "LimitsPage"),
   page("/requests", () => import("./requests/RequestsPage"), "RequestsPage"),
   page("/requests/prompts", () => import("./requests/PromptsPage"), "PromptsPage"),
   page("/requests/$id", () => import("./requests/RequestPage"), "RequestPage"),
   page("/keys", () => import("./keys/KeysPage"), "KeysPage"),
   page("/system", () => import("./system/SystemPage"), "SystemPage"),
+  page("/system/checks", () => import("./system/ChecksPage"), "ChecksPage"),
+  page("/system/explain", () => import("./system/ExplainPage"), "ExplainPage"),
 ]);
 
 /** Search parameters are plain strings: people read and share them. */

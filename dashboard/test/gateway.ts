@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -20,12 +20,12 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-export const until = async <T>(what: string, look: () => Promise<T | false | null | undefined>, within = 20_000): Promise<T> => {
+export const until = async <T>(what: string | (() => string), look: () => Promise<T | false | null | undefined>, within = 20_000): Promise<T> => {
   const deadline = Date.now() + within;
   for (;;) {
     const found = await look().catch(() => null);
     if (found) return found;
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${within} ms`);
+    if (Date.now() > deadline) throw new Error(`${typeof what === "string" ? what : what()}: not within ${within} ms`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 };
@@ -76,8 +76,12 @@ export class Gateway {
     return `http://localhost:${this.port}`;
   }
 
-  static async start(env: Record<string, string> = {}): Promise<Gateway> {
-    const gateway = new Gateway(mkdtempSync("/tmp/dash-"), await freePort(), env);
+  /** Starts one; `config` is what its file holds. */
+  static async start(env: Record<string, string> = {}, config?: string): Promise<Gateway> {
+    const folder = mkdtempSync("/tmp/dash-");
+    const file = join(folder, "gateway.yaml");
+    if (config) writeFileSync(file, config);
+    const gateway = new Gateway(folder, await freePort(), { ...env, ...(config ? { AI_GATEWAY_CONFIG: file } : {}) });
     await gateway.launch();
     return gateway;
   }
@@ -88,12 +92,21 @@ export class Gateway {
     child.stdout.on("data", (data) => (this.output += data));
     child.stderr.on("data", (data) => (this.output += data));
     this.child = child;
-    await until(`the gateway is ready; it said: ${this.output}`, async () => (await fetch(`${this.url}/health`)).ok);
+    await until(() => `the gateway is ready; it said: ${this.output}`, async () => child.exitCode !== null || (await fetch(`${this.url}/health`)).ok, 45_000);
+    if (child.exitCode !== null) throw new Error(`the gateway has ended: ${this.output}`);
   }
 
   async get<T>(path: string): Promise<T> {
     const response = await fetch(this.url + path);
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}\n${this.output.slice(-2000)}`);
+    return (await response.json()) as T;
+  }
+
+  /** Asks the API to make or change something, as its own pages do. */
+  async post<T>(path: string, body: unknown, key?: string): Promise<T> {
+    const headers = { "Content-Type": "application/json", Origin: this.url, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
+    const response = await fetch(this.url + path, { method: "POST", headers, body: JSON.stringify(body) });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;
   }
 

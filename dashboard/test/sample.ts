@@ -66,6 +66,14 @@ export async function fill(gateway: Gateway) {
   execFileSync("sqlite3", ["-cmd", ".timeout 5000", gateway.database], { input: text, maxBuffer: 1 << 28 });
 }
 
+const people = [
+  ["ada@example.com", "research"],
+  ["ben@example.com", "platform"],
+  ["chi@example.com", "support"],
+  ["dana@example.com", "research"],
+] as const;
+const features = ["search", "summaries", "triage", "drafts"];
+
 function row(model: string, input: number, output: number, at: Date, random: () => number): string {
   const prompt = Math.round(200 + random() * 3000);
   const completion = output === 0 ? 0 : Math.round(40 + random() * 700);
@@ -76,10 +84,12 @@ function row(model: string, input: number, output: number, at: Date, random: () 
   const ms = at.getTime().toString(16).padStart(12, "0");
   const id = `${ms.slice(0, 8)}-${ms.slice(8)}-7${hex(12)}-8${hex(12)}-${hex(24)}${hex(24)}`;
   const key = random() < 0.6 ? "k_00000000000000a1" : "k_00000000000000b2";
+  const [user, team] = people[Math.floor(random() ** 2 * people.length)]!;
+  const tags = random() < 0.7 ? `'{"feature":"${features[Math.floor(random() * features.length)]}"${random() < 0.4 ? ',"stage":"production"' : ""}}'` : "NULL";
   const values = [
     `'${at.toISOString().replace("Z", "000Z")}'`, `'${id}'`, `'${id}'`, ttft + completion * 12, ttft, `'${key}'`, "'127.0.0.1'", output ? "'/v1/chat/completions'" : "'/v1/embeddings'",
     `'${model}'`, "'provider'", `'${model}'`, output ? 1 : 0, failed ? 503 : 200, failed ? "'provider_error'" : "'ok'", failed ? 4 : 1, failed ? 0 : prompt, 0, failed ? 0 : completion,
-    0, random() < 0.02 ? "'counted'" : "'provider'", "'both'", cost, "'genai-prices'",
+    0, `'${user}'`, `'${team}'`, tags, random() < 0.02 ? "'counted'" : "'provider'", "'both'", cost, "'genai-prices'",
   ];
-  return `INSERT INTO requests (started_at, id, request_id, duration_ms, ttft_ms, key_id, client_ip, endpoint, model, backend, upstream_model, stream, status, outcome, attempts, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, usage_source, witness, cost_nanousd, price_version) VALUES (${values.join(", ")});`;
+  return `INSERT INTO requests (started_at, id, request_id, duration_ms, ttft_ms, key_id, client_ip, endpoint, model, backend, upstream_model, stream, status, outcome, attempts, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, user_id, team, tags, usage_source, witness, cost_nanousd, price_version) VALUES (${values.join(", ")});`;
 }

@@ -21,6 +21,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What `ai-gateway doctor` finds in the process that answers. Backends are asked for their models */
+        get: operations["run-checks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/costs": {
         parameters: {
             query?: never;
@@ -530,6 +547,24 @@ export interface components {
              * @description What it may cost at most; null where the price is not known
              */
             worst_usd: number | null;
+        };
+        Finding: {
+            /** @description What was checked, such as store or a backend */
+            about: string;
+            /** @description What helps, or is to be known; empty for nothing */
+            hint: string;
+            /** @enum {string} */
+            state: "ok" | "failed" | "skipped";
+            /** @description What was found, or why it was not checked */
+            text: string;
+        };
+        Findings: {
+            /**
+             * Format: date-time
+             * @description When they were made
+             */
+            at: string;
+            data: components["schemas"]["Finding"][];
         };
         GroupCosts: {
             /** Format: int64 */
@@ -1075,6 +1110,7 @@ export interface components {
             series: components["schemas"]["Series"][];
             /** Format: date-time */
             to: string;
+            /** @description Of all requests. With group=tag the series overlap: they are not parts of it */
             totals: components["schemas"]["Sums"];
             zone: string;
         };
@@ -1165,6 +1201,71 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "run-checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Findings"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

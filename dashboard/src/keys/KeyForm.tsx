@@ -1,13 +1,15 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useState, type FormEvent, type ReactNode } from "react";
 import { APIError } from "@/api/client";
 import { useModels } from "@/chat/models";
+import { cn } from "@/lib/cn";
 import { signIn } from "@/session/useSession";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { Failure } from "@/ui/feedback";
 import { Field, Input, Select } from "@/ui/field";
-import { limitNames, type IssuedKey, type Key, type KeyWish, type Limits, type Role } from "./types";
+import { changesOf, draftOf, wishOf, type Draft } from "./draft";
+import { budgetPeriods, limitNames, type IssuedKey, type Key, type Role } from "./types";
 import { useCreate, useUpdate } from "./useKeys";
 
 interface KeyFormProps {
@@ -25,50 +27,9 @@ export function KeyFormDialog({ open, ...props }: KeyFormProps & { open: boolean
   );
 }
 
-/** The texts of a form. */
-export interface Draft {
-  label: string;
-  role: Role;
-  owner: string;
-  team: string;
-  models: string;
-  expires: string; // a day
-  limits: Record<string, string>;
-}
-
-function draftOf(key: Key | undefined, role: Role): Draft {
-  return {
-    label: key?.label ?? "",
-    role: key?.role ?? role,
-    owner: key?.owner ?? "",
-    team: key?.team ?? "",
-    models: key?.models?.join(", ") ?? "",
-    expires: key?.expires_at?.slice(0, 10) ?? "",
-    limits: Object.fromEntries(Object.entries(key?.limits ?? {}).map(([name, value]) => [name, String(value ?? "")])),
-  };
-}
-
-/** What a draft wants. A key ends with the day that is named, in the reader's zone. */
-export function wishOf(d: Draft): KeyWish {
-  const limits: Limits = {};
-  for (const name of limitNames) {
-    const text = d.limits[name]?.trim();
-    if (text) limits[name] = Number(text);
-  }
-  const models = d.models.split(/[,\s]+/).filter(Boolean);
-  return {
-    label: d.label.trim(),
-    role: d.role,
-    owner: d.owner.trim() || null,
-    team: d.team.trim() || null,
-    models: models.length > 0 ? models : null,
-    expires_at: d.expires ? new Date(`${d.expires}T23:59:59`).toISOString() : null,
-    limits,
-  };
-}
-
 function KeyForm({ onClose, onIssued, existing, firstRole = "member" }: KeyFormProps) {
-  const [draft, setDraft] = useState(() => draftOf(existing, firstRole));
+  const [begun] = useState(() => draftOf(existing, firstRole)); // a list that is read again does not change what is edited
+  const [draft, setDraft] = useState(begun);
   const queries = useQueryClient();
   const create = useCreate();
   const update = useUpdate(existing?.id ?? "");
@@ -77,7 +38,7 @@ function KeyForm({ onClose, onIssued, existing, firstRole = "member" }: KeyFormP
   const set = (change: Partial<Draft>) => setDraft((before) => ({ ...before, ...change }));
   const save = (event: FormEvent) => {
     event.preventDefault();
-    if (existing) return update.mutate(wishOf(draft), { onSuccess: onClose });
+    if (existing) return update.mutate(changesOf(begun, draft), { onSuccess: onClose });
     create.mutate(wishOf(draft), {
       onSuccess: async (issued) => {
         if (issued.role === "admin" && firstRole === "admin") await signIn(issued.key); // it closed the gateway
@@ -112,7 +73,9 @@ function KeyForm({ onClose, onIssued, existing, firstRole = "member" }: KeyFormP
       <Field label="Expires" hint="At the end of that day. Empty: never." error={fault("expires_at")}>
         {(ids) => <Input {...ids} type="date" value={draft.expires} onChange={(event) => set({ expires: event.target.value })} />}
       </Field>
+      <BudgetFields draft={draft} error={fault("budget")} onChange={(budget) => set({ budget })} />
       <LimitFields draft={draft} error={fault("limits")} onChange={(limits) => set({ limits })} />
+      <More draft={draft} fault={fault} set={set} />
       {error && !(error instanceof APIError && error.param) && <Failure title="The key was not saved" error={error} />}
       <div className="flex justify-end gap-2">
         <Button onClick={onClose}>Cancel</Button>
@@ -133,19 +96,84 @@ function ModelsField({ value, error, onChange }: { value: string; error?: string
   );
 }
 
-function LimitFields({ draft, error, onChange }: { draft: Draft; error?: string; onChange: (limits: Draft["limits"]) => void }) {
+interface NumberFieldsProps {
+  draft: Draft;
+  error?: string;
+  onChange: (texts: Record<string, string>) => void;
+}
+
+function LimitFields({ draft, error, onChange }: NumberFieldsProps) {
+  return (
+    <NumberFields legend="Limits" hint="Empty: as configured. 0 lets nothing through." error={error}>
+      {limitNames.map((name) => (
+        <SmallField key={name} label={name === "in_flight" ? "requests at one time" : name.replaceAll("_", " ")}>
+          <Input inputMode="numeric" pattern="[0-9]*" placeholder="as configured" value={draft.limits[name] ?? ""} onChange={(event) => onChange({ ...draft.limits, [name]: event.target.value })} />
+        </SmallField>
+      ))}
+    </NumberFields>
+  );
+}
+
+function BudgetFields({ draft, error, onChange }: NumberFieldsProps) {
+  return (
+    <NumberFields legend="Budget" hint="In US dollars. Empty: as configured; “unlimited” lifts what is. 0 lets nothing through." error={error}>
+      {budgetPeriods.map((per) => (
+        <SmallField key={per} label={per === "total" ? "in all" : `a ${per}`}>
+          <Input
+            inputMode="decimal"
+            pattern="([0-9]+(\.[0-9]+)?|[uU]nlimited)"
+            title="Dollars such as 2.50, or unlimited"
+            placeholder="as configured"
+            value={draft.budget[per] ?? ""}
+            onChange={(event) => onChange({ ...draft.budget, [per]: event.target.value })}
+          />
+        </SmallField>
+      ))}
+    </NumberFields>
+  );
+}
+
+function NumberFields({ legend, hint, error, children }: { legend: string; hint: string; error?: string; children: ReactNode }) {
   return (
     <fieldset>
-      <legend className="mb-1.5 font-medium">Limits</legend>
-      <div className="grid grid-cols-2 gap-3">
-        {limitNames.map((name) => (
-          <label key={name} className="block text-[0.8125rem]">
-            <span className="mb-1 block text-muted">{name === "in_flight" ? "requests at one time" : name.replaceAll("_", " ")}</span>
-            <Input inputMode="numeric" pattern="[0-9]*" placeholder="as configured" value={draft.limits[name] ?? ""} onChange={(event) => onChange({ ...draft.limits, [name]: event.target.value })} />
-          </label>
-        ))}
-      </div>
-      <p className={error ? "mt-1.5 text-[0.8125rem] text-danger" : "mt-1.5 text-[0.8125rem] text-muted"}>{error ?? "0 lets nothing through."}</p>
+      <legend className="mb-1.5 font-medium">{legend}</legend>
+      <div className="grid grid-cols-2 gap-3">{children}</div>
+      <p className={cn("mt-1.5 text-[0.8125rem]", error ? "text-danger" : "text-muted")}>{error ?? hint}</p>
     </fieldset>
+  );
+}
+
+function SmallField({ label, children }: { label: string; children: ReactNode }) {
+  return (
+    <label className="block text-[0.8125rem]">
+      <span className="mb-1 block text-muted">{label}</span>
+      {children}
+    </label>
+  );
+}
+
+/** What few keys need. It is open where something in it is set or wrong. */
+function More({ draft, fault, set }: { draft: Draft; fault: (name: string) => string | undefined; set: (change: Partial<Draft>) => void }) {
+  const used = draft.networks || draft.tags || draft.providerKeys || fault("networks") || fault("tags");
+  const [open, setOpen] = useState(!!used);
+  return (
+    <details open={open || !!fault("networks") || !!fault("tags")} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary className="w-fit rounded-md font-medium">More</summary>
+      <div className="mt-3 space-y-4">
+        <Field label="Networks" hint="From where it may be used, such as 10.0.0.0/8. Empty: everywhere." error={fault("networks")}>
+          {(ids) => <Input {...ids} value={draft.networks} onChange={(event) => set({ networks: event.target.value })} />}
+        </Field>
+        <Field label="Tags" hint="Of each of its requests, as feature=search, cost-centre=42." error={fault("tags")}>
+          {(ids) => <Input {...ids} value={draft.tags} onChange={(event) => set({ tags: event.target.value })} />}
+        </Field>
+        <label className="flex items-start gap-2.5">
+          <input type="checkbox" className="mt-0.5 size-4 accent-accent" checked={draft.providerKeys} onChange={(event) => set({ providerKeys: event.target.checked })} />
+          <span>
+            May bring a provider’s key
+            <span className="block text-[0.8125rem] text-muted">In X-Provider-Key, instead of the backend’s own.</span>
+          </span>
+        </label>
+      </div>
+    </details>
   );
 }

@@ -1,14 +1,16 @@
 import { useNavigate } from "@tanstack/react-router";
-import { ChartColumn, Ellipsis, List, Pencil, RotateCw, Ban } from "lucide-react";
+import { ArrowDown, ArrowUp, Ban, ChartColumn, Ellipsis, Gauge, List, Pencil, RotateCw } from "lucide-react";
 import { useState } from "react";
 import { cn } from "@/lib/cn";
 import { formatMoney, formatNumber } from "@/lib/format";
+import { usePageSearch } from "@/lib/search";
 import { IconButton } from "@/ui/button";
 import { Badge, type Tone } from "@/ui/feedback";
 import { Menu, MenuItem } from "@/ui/menu";
 import { Time } from "@/ui/time";
 import { KeyFormDialog } from "./KeyForm";
 import { RevokeDialog, RotateDialog } from "./KeyDialogs";
+import { sortKeys, type KeyOrder, type Spending } from "./order";
 import type { IssuedKey, Key } from "./types";
 import { useSpending } from "./useKeys";
 
@@ -20,17 +22,30 @@ interface KeyTableProps {
   onIssued: (key: IssuedKey) => void;
 }
 
+const headings: { name: string; order?: KeyOrder }[] = [
+  { name: "Label", order: "label" },
+  { name: "Owner", order: "owner" },
+  { name: "Status", order: "status" },
+  { name: "Models" },
+  { name: "Limits and budget" },
+  { name: "Made", order: "created" },
+  { name: "Expires", order: "expires" },
+  { name: "Last 30 days", order: "spent" },
+];
+
 export function KeyTable({ keys, admin, onIssued }: KeyTableProps) {
-  const spending = useSpending().data;
+  const spending = useSpending().data ?? new Map();
+  const [search, setSearch] = usePageSearch();
+  const order = headings.find((h) => h.order === search.order)?.order;
+  const down = search.down === "yes";
+  const shown = order ? sortKeys(keys, order, down, spending) : keys;
   return (
     <div className="scroll-thin overflow-x-auto" tabIndex={0} role="region" aria-label="Keys">
-      <table className="figures mt-1 w-full min-w-220 text-left">
+      <table className="figures mt-1 w-full min-w-240 text-left">
         <thead className="text-[0.8125rem] text-muted">
           <tr className="border-b">
-            {["Label", "Owner", "Status", "Models", "Limits", "Expires", "Last 30 days"].map((h) => (
-              <th key={h} className="px-3 py-2 font-medium first:pl-4">
-                {h}
-              </th>
+            {headings.map((h) => (
+              <Heading key={h.name} {...h} sorted={h.order && h.order === order ? (down ? "descending" : "ascending") : "none"} onSort={(next, nextDown) => setSearch({ order: next, down: nextDown ? "yes" : undefined })} />
             ))}
             <th>
               <span className="sr-only">Actions</span>
@@ -38,8 +53,8 @@ export function KeyTable({ keys, admin, onIssued }: KeyTableProps) {
           </tr>
         </thead>
         <tbody>
-          {keys.map((key) => (
-            <KeyRow key={key.id} apiKey={key} admin={admin} onIssued={onIssued} spent={spending?.get(key.id)} />
+          {shown.map((key) => (
+            <KeyRow key={key.id} apiKey={key} admin={admin} onIssued={onIssued} spent={spending.get(key.id)} />
           ))}
         </tbody>
       </table>
@@ -48,10 +63,32 @@ export function KeyTable({ keys, admin, onIssued }: KeyTableProps) {
   );
 }
 
+interface HeadingProps {
+  name: string;
+  order?: KeyOrder;
+  sorted: "ascending" | "descending" | "none";
+  onSort: (order: KeyOrder | undefined, down: boolean) => void;
+}
+
+/** A heading that sorts by its column: upwards, downwards, and as it was. */
+function Heading({ name, order, sorted, onSort }: HeadingProps) {
+  if (!order) return <th className="px-3 py-2 font-medium">{name}</th>;
+  const next = { none: () => onSort(order, false), ascending: () => onSort(order, true), descending: () => onSort(undefined, false) }[sorted];
+  const Icon = sorted === "descending" ? ArrowDown : ArrowUp;
+  return (
+    <th aria-sort={sorted} className="px-1.5 py-1 font-medium first:pl-2.5">
+      <button type="button" onClick={next} className="group inline-flex items-center gap-1 rounded-md px-1.5 py-1 whitespace-nowrap hover:bg-hover hover:text-foreground">
+        {name}
+        <Icon aria-hidden className={cn("size-3.5", sorted === "none" && "opacity-0 group-hover:opacity-50")} />
+      </button>
+    </th>
+  );
+}
+
 interface KeyRowProps {
   apiKey: Key;
   admin: boolean;
-  spent?: { requests: number; cost_nanousd: number; unpriced: number };
+  spent?: Spending extends ReadonlyMap<string, infer V> ? V : never;
   onIssued: (key: IssuedKey) => void;
 }
 
@@ -76,14 +113,17 @@ function KeyRow({ apiKey: key, admin, spent, onIssued }: KeyRowProps) {
       </td>
       <td className="max-w-56 px-3 py-2.5">{key.models === null ? "all" : key.models.join(", ") || "none"}</td>
       <td className="px-3 py-2.5">
-        <LimitList limits={key.limits} />
+        <LimitList limits={key.limits} budget={key.budget} />
+      </td>
+      <td className="px-3 py-2.5">
+        <Time at={key.created_at} ago />
       </td>
       <td className="px-3 py-2.5">{key.expires_at ? <Time at={key.expires_at} /> : "never"}</td>
       <td className="px-3 py-2.5 whitespace-nowrap">
         {spent ? (
           <>
             {formatMoney(spent.cost_nanousd)}
-            {spent.unpriced > 0 && " *"}
+            {spent.unpriced_requests > 0 && " *"}
             <span className="block text-xs text-muted">{formatNumber(spent.requests)} requests</span>
           </>
         ) : (
@@ -97,15 +137,18 @@ function KeyRow({ apiKey: key, admin, spent, onIssued }: KeyRowProps) {
   );
 }
 
-function LimitList({ limits }: { limits: Key["limits"] }) {
+function LimitList({ limits, budget }: Pick<Key, "limits" | "budget">) {
   const set = Object.entries(limits).filter(([, value]) => value !== null && value !== undefined);
-  if (set.length === 0) return <span className="text-muted">as configured</span>;
-  return set.map(([name, value]) => (
-    <span key={name} className="block whitespace-nowrap">
-      {formatNumber(value)} {name.replaceAll("_", " ")}
+  const lines = [...(budget ?? []).map((b) => budgetText(b.per, b.usd)), ...set.map(([name, value]) => `${formatNumber(value)} ${name.replaceAll("_", " ")}`)];
+  if (lines.length === 0) return <span className="text-muted">as configured</span>;
+  return lines.map((line) => (
+    <span key={line} className="block whitespace-nowrap">
+      {line}
     </span>
   ));
 }
+
+const budgetText = (per: string, usd: number | null) => `${usd === null ? "any sum" : formatMoney(Math.round(usd * 1e9))} ${per === "total" ? "in all" : `a ${per}`}`;
 
 function KeyMenu({ apiKey: key, admin, onIssued }: Omit<KeyRowProps, "spent">) {
   const navigate = useNavigate();
@@ -126,6 +169,9 @@ function KeyMenu({ apiKey: key, admin, onIssued }: Omit<KeyRowProps, "spent">) {
         </MenuItem>
         <MenuItem onSelect={() => void navigate({ to: "/requests", search: { key: key.id } as never })}>
           <List /> Requests
+        </MenuItem>
+        <MenuItem onSelect={() => void navigate({ to: "/usage/limits", search: (admin ? { key: key.id } : {}) as never })}>
+          <Gauge /> What is left
         </MenuItem>
         {changeable && (
           <>

@@ -14,6 +14,14 @@ export const limitNames = [
 
 export type Limits = Partial<Record<(typeof limitNames)[number], number>>;
 
+export const budgetPeriods = ["day", "week", "month", "total"] as const;
+
+export interface KeyBudget {
+  per: (typeof budgetPeriods)[number];
+  /** Null is unlimited, whatever the configuration says. */
+  usd: number | null;
+}
+
 export interface Key {
   id: string;
   prefix: string;
@@ -26,6 +34,8 @@ export interface Key {
   networks: string[] | null;
   tags: Record<string, string>;
   limits: Limits;
+  /** Null leaves what the configuration says. */
+  budget: KeyBudget[] | null;
   provider_keys: boolean;
   created_at: string;
   expires_at: string | null;
@@ -58,5 +68,10 @@ export interface KeyWish {
   team: string | null;
   models: string[] | null;
   expires_at: string | null;
-  limits: Limits;
+  /** Those that are named are set; null takes one away. */
+  limits: Partial<Record<(typeof limitNames)[number], number | null>>;
+  budget: KeyBudget[] | null;
+  networks: string[] | null;
+  tags: Record<string, string>;
+  provider_keys: boolean;
 }

@@ -1,6 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getJSON, sendJSON } from "@/api/client";
-import type { Usage } from "@/api/types";
+import type { CostsReport } from "@/api/types";
+import type { Spending } from "./order";
 import type { AuditEntry, IssuedKey, Key, KeyWish } from "./types";
 
 const most = 1000;
@@ -23,10 +24,10 @@ export function useSpending() {
   return useQuery({
     queryKey: ["spending"],
     staleTime: 60_000,
-    queryFn: async ({ signal }) => {
+    queryFn: async ({ signal }): Promise<Spending> => {
       const from = new Date(Date.now() - month).toISOString();
-      const usage = await getJSON<Usage>("/api/usage", { from, group: "key", interval: "day" }, signal);
-      return new Map(usage.series.map((s) => [s.group, s.totals]));
+      const costs = await getJSON<CostsReport>("/api/costs", { from }, signal);
+      return new Map(costs.keys.map((k) => [k.key_id ?? "", k]));
     },
   });
 }
@@ -36,7 +37,7 @@ function useChange<V, R>(change: (value: V) => Promise<R>) {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: change,
-    onSettled: () => Promise.all(["keys", "audit"].map((name) => queries.invalidateQueries({ queryKey: [name] }))),
+    onSettled: () => Promise.all(["keys", "audit", "left"].map((name) => queries.invalidateQueries({ queryKey: [name] }))),
   });
 }
 

@@ -1,11 +1,11 @@
-import { FileDown } from "lucide-react";
 import { useState } from "react";
-import { useModels } from "@/chat/models";
+import { FilterBar } from "@/filters/FilterBar";
+import type { Separator } from "@/lib/csv";
 import { download } from "@/lib/download";
 import { formatNumber } from "@/lib/format";
 import { usePageSearch } from "@/lib/search";
 import { useZone } from "@/lib/zone";
-import { Button } from "@/ui/button";
+import { CSVMenu } from "@/ui/csv-menu";
 import { Failure } from "@/ui/feedback";
 import { Input, Select } from "@/ui/field";
 import { Page } from "@/ui/page";
@@ -32,7 +32,7 @@ export function RequestsPage() {
       }
     >
       <div className="mb-3 flex flex-wrap items-center gap-2">
-        <Filters search={search} setSearch={setSearch} />
+        <Filters search={search} setSearch={setSearch} span={{ from: query.from, to: query.to }} />
         <label className="ml-auto flex items-center gap-2 text-[0.8125rem]">
           <input type="checkbox" className="size-4 accent-accent" checked={live && !search.to} disabled={!!search.to} onChange={(event) => setLive(event.target.checked)} />
           Live
@@ -47,22 +47,15 @@ export function RequestsPage() {
 interface SearchProps {
   search: Record<string, string | undefined>;
   setSearch: (change: Record<string, string | undefined>) => void;
+  span: { from: string; to?: string };
 }
 
 const filterStyle = "h-8 w-auto max-w-48 text-[0.8125rem]";
 
-function Filters({ search, setSearch }: SearchProps) {
-  const models = useModels().data ?? [];
-  const listed = [...new Set([...models.map((m) => m.id), ...(search.model ? [search.model] : [])])];
-  const others = (["backend", "key", "user"] as const).filter((name) => search[name]);
+function Filters({ search, setSearch, span }: SearchProps) {
   return (
     <>
-      <Select aria-label="Filter by model" className={filterStyle} value={search.model ?? ""} onChange={(event) => setSearch({ model: event.target.value || undefined })}>
-        <option value="">All models</option>
-        {listed.map((id) => (
-          <option key={id}>{id}</option>
-        ))}
-      </Select>
+      <FilterBar search={search} setSearch={setSearch} span={span} />
       <Select aria-label="Filter by outcome" className={filterStyle} value={search.outcome ?? ""} onChange={(event) => setSearch({ outcome: event.target.value || undefined })}>
         <option value="">All outcomes</option>
         <option value="failed">Failed at a provider</option>
@@ -81,11 +74,6 @@ function Filters({ search, setSearch }: SearchProps) {
         onKeyDown={(event) => event.key === "Enter" && setSearch({ request_id: event.currentTarget.value.trim() || undefined })}
         onBlur={(event) => setSearch({ request_id: event.target.value.trim() || undefined })}
       />
-      {others.map((name) => (
-        <Button key={name} size="sm" onClick={() => setSearch({ [name]: undefined })} aria-label={`Take back the filter ${name}`}>
-          {name}: {search[name]} ×
-        </Button>
-      ))}
     </>
   );
 }
@@ -94,10 +82,10 @@ function Filters({ search, setSearch }: SearchProps) {
 function ExportButton({ query }: { query: ReturnType<typeof queryOf> }) {
   const [state, setState] = useState("");
   const [busy, setBusy] = useState(false);
-  const save = async () => {
+  const save = async (separator: Separator) => {
     setBusy(true);
     try {
-      const { text, cut } = await exportRequests(query, (rows) => setState(`${formatNumber(rows)} rows`));
+      const { text, cut } = await exportRequests(query, separator, (rows) => setState(`${formatNumber(rows)} rows`));
       download("requests.csv", "text/csv", text);
       setState(cut ? "Cut: choose a shorter time for the rest" : "");
     } catch (error) {
@@ -110,9 +98,7 @@ function ExportButton({ query }: { query: ReturnType<typeof queryOf> }) {
       <span role="status" className="text-[0.8125rem] text-muted">
         {state}
       </span>
-      <Button size="sm" disabled={busy} onClick={() => void save()}>
-        <FileDown /> CSV
-      </Button>
+      <CSVMenu disabled={busy} onSave={(separator) => void save(separator)} />
     </>
   );
 }

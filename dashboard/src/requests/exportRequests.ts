@@ -1,6 +1,6 @@
 import { getJSON } from "@/api/client";
 import type { RequestPage, RequestRow } from "@/api/types";
-import { toCSV } from "@/lib/csv";
+import { toCSV, type Separator } from "@/lib/csv";
 
 const most = 20_000; // rows of one file
 const columns = [
@@ -9,7 +9,7 @@ const columns = [
 ] as const satisfies readonly (keyof RequestRow)[];
 
 /** All requests that the filters choose as CSV, up to a number of rows; `cut` tells that there are more. */
-export async function exportRequests(query: Record<string, string | undefined>, progress: (rows: number) => void): Promise<{ text: string; cut: boolean }> {
+export async function exportRequests(query: Record<string, string | undefined>, separator: Separator, progress: (rows: number) => void): Promise<{ text: string; cut: boolean }> {
   const rows: RequestRow[] = [];
   let cursor: string | null = null;
   do {
@@ -18,5 +18,5 @@ export async function exportRequests(query: Record<string, string | undefined>, 
     cursor = page.next;
     progress(rows.length);
   } while (cursor !== null && rows.length < most);
-  return { text: toCSV([columns, ...rows.map((row) => columns.map((c) => row[c]))]), cut: cursor !== null };
+  return { text: toCSV([columns, ...rows.map((row) => columns.map((c) => row[c]))], separator), cut: cursor !== null };
 }

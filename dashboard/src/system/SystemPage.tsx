@@ -4,18 +4,27 @@ import type { ReactNode } from "react";
 import { getJSON } from "@/api/client";
 import type { Health, System } from "@/api/types";
 import { formatBytes, formatNumber } from "@/lib/format";
-import { Badge, Failure, Skeleton } from "@/ui/feedback";
+import { Badge, Failure, Skeleton, Unreadable } from "@/ui/feedback";
 import { Card, Page } from "@/ui/page";
 import { Time } from "@/ui/time";
 import { Backends } from "./Backends";
 import { Settings } from "./Settings";
+import { SystemTabs } from "./SystemTabs";
 
 export function SystemPage() {
   const system = useQuery({ queryKey: ["system"], queryFn: ({ signal }) => getJSON<System>("/api/system", {}, signal), refetchInterval: 5000 });
   return (
-    <Page title="System" actions={system.data && <Status health={system.data.agent.health} />}>
+    <Page
+      title="System"
+      actions={
+        <>
+          {system.data && <Status health={system.data.agent.health} />}
+          <SystemTabs />
+        </>
+      }
+    >
       {system.isPending && <Skeleton className="h-64 rounded-xl" />}
-      {system.isError && <Failure title="The state could not be read" error={system.error} retry={() => void system.refetch()} />}
+      {system.isError && <Unreadable title="The state could not be read" error={system.error} retry={() => void system.refetch()} />}
       {system.data && <Parts system={system.data} />}
     </Page>
   );
@@ -47,7 +56,7 @@ function Parts({ system }: { system: System }) {
       <Backends backends={system.backends} states={health?.backends} />
       {system.config && <Settings text={system.config} />}
       <p className="text-[0.8125rem] text-muted">
-        Version {system.api.version}, up for {uptime(system.api.uptime_seconds)}. <code className="font-mono">ai-gateway doctor</code> checks ports, keys and upstreams as well.
+        Version {system.api.version}, up for {uptime(system.api.uptime_seconds)}.
       </p>
     </div>
   );

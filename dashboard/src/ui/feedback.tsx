@@ -1,5 +1,6 @@
-import { TriangleAlert } from "lucide-react";
+import { Lock, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
+import { APIError } from "@/api/client";
 import { cn } from "@/lib/cn";
 import { Button } from "./button";
 
@@ -33,6 +34,16 @@ export function Failure({ title, error, retry }: { title: string; error: unknown
         </Button>
       )}
     </div>
+  );
+}
+
+/** What stands where something could not be read: it failed, or is not for this reader. */
+export function Unreadable(props: { title: string; error: unknown; retry?: () => void }) {
+  if (!(props.error instanceof APIError && props.error.status === 403)) return <Failure {...props} />;
+  return (
+    <Empty icon={<Lock />} title="For admins">
+      {props.error.message}
+    </Empty>
   );
 }
 

@@ -1,13 +1,28 @@
 import { Link } from "@tanstack/react-router";
+import { ListFilter } from "lucide-react";
 import type { Series, Usage } from "@/api/types";
+import { breakdownOf, filtersOf, type Dimension } from "@/filters/dimensions";
+import { useKeys } from "@/keys/useKeys";
 import { formatCompact, formatDuration, formatMoney, formatNumber } from "@/lib/format";
+import { IconButton } from "@/ui/button";
+import { Badge } from "@/ui/feedback";
 import { Card } from "@/ui/page";
 import { colourOf, nameOfSeries } from "./colours";
 
 const headings = ["Requests", "Errors", "Prompt tokens", "of them cached", "Answer tokens", "First token", "Cost"];
 
+type Search = Record<string, string | undefined>;
+
+interface GroupTableProps {
+  usage: Usage;
+  group: Dimension;
+  search: Search;
+  onBreakDown: (change: Search) => void;
+}
+
 /** The totals of each group: the same figures as in the chart. */
-export function GroupTable({ usage, group, search }: { usage: Usage; group: string; search: Record<string, string | undefined> }) {
+export function GroupTable({ usage, group, search, onBreakDown }: GroupTableProps) {
+  const highest = Math.max(...usage.series.map((s) => s.totals.cost_nanousd));
   return (
     <Card title={`By ${group}`} className="overflow-hidden">
       <div className="scroll-thin overflow-x-auto" tabIndex={0} role="region" aria-label={`Totals by ${group}`}>
@@ -16,21 +31,25 @@ export function GroupTable({ usage, group, search }: { usage: Usage; group: stri
             <tr className="border-b">
               <th className="py-2 pl-4 font-medium capitalize">{group}</th>
               {headings.map((h) => (
-                <th key={h} className="px-3 py-2 text-right font-medium last:pr-4">
+                <th key={h} className="px-3 py-2 text-right font-medium">
                   {h}
                 </th>
               ))}
+              <th className="w-10">
+                <span className="sr-only">Break down</span>
+              </th>
             </tr>
           </thead>
           <tbody>
             {usage.series.map((series, index) => (
-              <GroupRow key={`${series.group} ${series.other}`} series={series} colour={colourOf(series, index)} group={group} search={search} />
+              <GroupRow key={`${series.group} ${series.other}`} series={series} colour={colourOf(series, index)} group={group} search={search} highest={highest} onBreakDown={onBreakDown} />
             ))}
           </tbody>
           <tfoot>
             <tr className="border-t font-medium">
               <td className="py-2 pl-4">All</td>
               <Figures sums={usage.totals} />
+              <td />
             </tr>
           </tfoot>
         </table>
@@ -39,26 +58,51 @@ export function GroupTable({ usage, group, search }: { usage: Usage; group: stri
   );
 }
 
-function GroupRow({ series, colour, group, search }: { series: Series; colour: string; group: string; search: Record<string, string | undefined> }) {
-  const { range, from, to, model, backend, key, user } = search;
+interface GroupRowProps extends Omit<GroupTableProps, "usage"> {
+  series: Series;
+  colour: string;
+  /** The cost of the most expensive group, which has the longest bar. */
+  highest: number;
+}
+
+function GroupRow({ series, colour, group, search, highest, onBreakDown }: GroupRowProps) {
+  const { range, from, to } = search;
   const name = nameOfSeries(series, group);
+  const known = !series.other && series.group !== "";
+  const next = breakdownOf(group);
   return (
     <tr className="border-b last:border-b-0 hover:bg-hover/60">
       <td className="max-w-72 py-2 pl-4">
         <span className="flex items-center gap-2.5">
           <span aria-hidden className="size-2.5 shrink-0 rounded-sm" style={{ background: colour }} />
-          {series.other || !series.group ? (
-            <span className="truncate">{name}</span>
-          ) : (
-            <Link to="/requests" search={{ range, from, to, model, backend, key, user, [group]: series.group } as never} className="truncate hover:underline" title={series.group}>
+          {known ? (
+            <Link to="/requests" search={{ range, from, to, ...filtersOf(search), [group]: series.group } as never} className="truncate hover:underline" title={`Requests of ${series.group}`}>
               {name}
             </Link>
+          ) : (
+            <span className="truncate">{name}</span>
           )}
+          {group === "key" && <KeyState id={series.group} />}
         </span>
+        <span aria-hidden className="mt-1 ml-5 block h-0.5 rounded-full opacity-60" style={{ background: colour, width: `${highest > 0 ? (90 * series.totals.cost_nanousd) / highest : 0}%` }} />
       </td>
       <Figures sums={series.totals} />
+      <td className="pr-2 text-right">
+        {known && (
+          <IconButton label={`Break ${name} down by ${next}`} size="icon-sm" onClick={() => onBreakDown({ [group]: series.group, group: next === "model" ? undefined : next })}>
+            <ListFilter />
+          </IconButton>
+        )}
+      </td>
     </tr>
   );
+}
+
+/** Whether a key still works: history keeps the names of those that do not. */
+function KeyState({ id }: { id: string }) {
+  const key = useKeys().data?.find((k) => k.id === id);
+  if (!key || key.status === "active") return null;
+  return <Badge tone="danger">{key.status}</Badge>;
 }
 
 function Figures({ sums }: { sums: Series["totals"] }) {
@@ -72,7 +116,7 @@ function Figures({ sums }: { sums: Series["totals"] }) {
     sums.unpriced === sums.requests && sums.requests > 0 ? "price unknown" : formatMoney(sums.cost_nanousd) + (sums.unpriced > 0 ? " *" : ""),
   ];
   return cells.map((text, i) => (
-    <td key={headings[i]} className="px-3 py-2 text-right whitespace-nowrap last:pr-4">
+    <td key={headings[i]} className="px-3 py-2 text-right whitespace-nowrap">
       {text}
     </td>
   ));

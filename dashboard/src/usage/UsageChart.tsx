@@ -1,10 +1,13 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Bar, BarChart, CartesianGrid, Line, LineChart, Rectangle, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
 import type { Usage } from "@/api/types";
-import { formatTime, type Zone } from "@/lib/format";
+import { filtersOf } from "@/filters/dimensions";
 import { useZone } from "@/lib/zone";
-import { colourOf, nameOfSeries } from "./colours";
-import { formatLatency, latencyMetrics, metrics, type LatencyMetric, type Metric } from "./metrics";
+import { bucketLabel } from "./buckets";
+import { BucketTooltip } from "./BucketTooltip";
+import { LatencyChart } from "./LatencyChart";
+import { axis, colourOf } from "./colours";
+import { latencyMetrics, metrics, type Metric } from "./metrics";
 
 interface UsageChartProps {
   usage: Usage;
@@ -18,41 +21,49 @@ export default function UsageChart(props: UsageChartProps) {
   const latency = latencyMetrics.find((m) => m.name === props.shown);
   const metric = metrics.find((m) => m.name === props.shown) ?? metrics[0]!;
   return (
-    <figure role="img" aria-label={`${(latency ?? metric).label} over time; the table below has the figures`} className="h-80 px-2 pt-4 pb-2 text-xs">
-      <ResponsiveContainer width="100%" height="100%">
-        {latency ? <Latencies {...props} metric={latency} /> : <Sums {...props} metric={metric} />}
-      </ResponsiveContainer>
+    <figure className="px-2 pt-4 pb-2 text-xs">
+      <div role="img" aria-label={`${(latency ?? metric).label} over time; the table below has the figures`} className="h-76">
+        <ResponsiveContainer width="100%" height="100%">
+          {latency ? <LatencyChart usage={props.usage} metric={latency} /> : props.group === "tag" ? <TagLines {...props} metric={metric} /> : <Sums {...props} metric={metric} />}
+        </ResponsiveContainer>
+      </div>
+      {latency && <LatencyLegend labels={latency.lines.map((line) => line.label)} />}
     </figure>
   );
 }
 
-const axis = { stroke: "var(--line-strong)", tick: { fill: "var(--muted)" }, tickLine: false, axisLine: false } as const;
-
-function bucketLabel(usage: Usage, zone: Zone) {
-  const utc = zone === "utc" ? "UTC" : undefined;
-  const format = new Intl.DateTimeFormat(undefined, usage.interval === "day" ? { month: "short", day: "numeric", timeZone: utc } : { hour: "2-digit", minute: "2-digit", timeZone: utc });
-  return (index: number) => (usage.buckets[index] ? format.format(new Date(usage.buckets[index].start)) : "");
+function LatencyLegend({ labels }: { labels: string[] }) {
+  return (
+    <figcaption className="flex flex-wrap justify-center gap-x-5 gap-y-1 pt-1 text-muted">
+      {labels.map((label, index) => (
+        <span key={label} className="flex items-center gap-1.5">
+          <span aria-hidden className="h-0.5 w-4 rounded-full" style={{ background: `var(--chart-${index + 1})` }} />
+          {label}
+        </span>
+      ))}
+    </figcaption>
+  );
 }
+
+const dataOf = ({ usage, metric }: { usage: Usage; metric: Metric }) =>
+  usage.buckets.map((_, index) => ({ index, ...Object.fromEntries(usage.series.map((s, n) => [`s${n}`, metric.of(s.points[index]!)])) }));
 
 function Sums({ usage, metric, group, search }: UsageChartProps & { metric: Metric }) {
   const [zone] = useZone();
   const navigate = useNavigate();
-  const label = bucketLabel(usage, zone);
-  const data = usage.buckets.map((_, index) => ({ index, ...Object.fromEntries(usage.series.map((s, n) => [`s${n}`, metric.of(s.points[index]!)])) }));
   const open = (index: number, series: number) => {
     const bucket = usage.buckets[index];
     const chosen = usage.series[series];
     if (!bucket || !chosen) return;
     const filter = chosen.other || !chosen.group ? {} : { [group]: chosen.group };
-    const { model, backend, key, user } = search;
-    void navigate({ to: "/requests", search: { model, backend, key, user, ...filter, from: bucket.start, to: bucket.end } as never });
+    void navigate({ to: "/requests", search: { ...filtersOf(search), ...filter, from: bucket.start, to: bucket.end } as never });
   };
   return (
-    <BarChart data={data} accessibilityLayer={false} barCategoryGap="18%">
+    <BarChart data={dataOf({ usage, metric })} accessibilityLayer={false} barCategoryGap="18%">
       <CartesianGrid vertical={false} stroke="var(--line)" />
-      <XAxis dataKey="index" tickFormatter={label} minTickGap={24} {...axis} />
-      <YAxis width={72} tickFormatter={metric.format} {...axis} />
-      <Tooltip cursor={{ fill: "var(--hover)", opacity: 0.6 }} isAnimationActive={false} content={<BucketTooltip usage={usage} zone={zone} group={group} metric={metric} />} />
+      <XAxis dataKey="index" tickFormatter={bucketLabel(usage, zone)} minTickGap={24} {...axis} />
+      <YAxis width={72} tickFormatter={metric.format} allowDecimals={metric.name === "cost"} {...axis} />
+      <Tooltip cursor={{ fill: "var(--hover)", opacity: 0.6 }} isAnimationActive={false} content={<BucketTooltip usage={usage} group={group} metric={metric} />} />
       {usage.series.map((s, n) => (
         <Bar
           key={`${s.group} ${s.other}`}
@@ -70,65 +81,23 @@ function Sums({ usage, metric, group, search }: UsageChartProps & { metric: Metr
   );
 }
 
-/** A bar; that of the time which is not over is hatched, as more may come. */
+/** A bar; that of the time which is not over has a dashed border, as more may come. */
 function BucketBar({ complete, ...bar }: { complete: boolean }) {
   return <Rectangle {...bar} {...(complete ? {} : { fillOpacity: 0.55, stroke: "var(--foreground)", strokeDasharray: "3 3", strokeWidth: 0.75 })} />;
 }
 
-interface TooltipProps {
-  active?: boolean;
-  label?: number | string;
-  usage: Usage;
-  zone: Zone;
-  group: string;
-  metric: Metric;
-}
-
-function BucketTooltip({ active, label, usage, zone, group, metric }: TooltipProps) {
-  const index = Number(label);
-  const bucket = usage.buckets[index];
-  if (!active || !bucket) return null;
-  const rows = usage.series.map((s, n) => ({ name: nameOfSeries(s, group), colour: colourOf(s, n), value: metric.of(s.points[index]!) })).filter((r) => r.value > 0);
-  return (
-    <div className="figures rounded-lg border bg-raised px-3 py-2 shadow-lg">
-      <p className="mb-1 font-medium">
-        {formatTime(bucket.start, zone, false)}
-        {!bucket.complete && <span className="text-muted"> (not over yet)</span>}
-      </p>
-      {rows.map((r) => (
-        <p key={r.name} className="flex items-center gap-2">
-          <span className="size-2 rounded-sm" style={{ background: r.colour }} />
-          <span className="mr-4 max-w-48 truncate">{r.name}</span>
-          <span className="ml-auto">{metric.format(r.value)}</span>
-        </p>
-      ))}
-      {rows.length !== 1 && (
-        <p className="mt-1 flex border-t pt-1 font-medium">
-          <span>All</span>
-          <span className="ml-auto">{metric.format(rows.reduce((sum, r) => sum + r.value, 0))}</span>
-        </p>
-      )}
-    </div>
-  );
-}
-
-function Latencies({ usage, metric }: UsageChartProps & { metric: LatencyMetric }) {
+/** Tags overlap, so they are not stacked: a stack would be higher than what all used. */
+function TagLines({ usage, metric, group }: UsageChartProps & { metric: Metric }) {
   const [zone] = useZone();
-  const label = bucketLabel(usage, zone);
-  const data = usage.latency.map((p, index) => ({ index, a: metric.lines[0]?.of(p), b: metric.lines[1]?.of(p) }));
   return (
-    <LineChart data={data} accessibilityLayer={false}>
+    <LineChart data={dataOf({ usage, metric })} accessibilityLayer={false}>
       <CartesianGrid vertical={false} stroke="var(--line)" />
-      <XAxis dataKey="index" tickFormatter={label} minTickGap={24} {...axis} />
-      <YAxis width={72} tickFormatter={formatLatency} {...axis} />
-      <Tooltip
-        isAnimationActive={false}
-        labelFormatter={(index) => label(Number(index))}
-        formatter={(value) => formatLatency(Number(value))}
-        contentStyle={{ background: "var(--raised)", border: "1px solid var(--line)", borderRadius: 8 }}
-      />
-      <Line dataKey="a" name={metric.lines[0]?.label} stroke="var(--chart-1)" strokeWidth={2} dot={{ r: 2 }} isAnimationActive={false} connectNulls={false} />
-      <Line dataKey="b" name={metric.lines[1]?.label} stroke="var(--chart-2)" strokeWidth={2} dot={{ r: 2 }} isAnimationActive={false} connectNulls={false} />
+      <XAxis dataKey="index" tickFormatter={bucketLabel(usage, zone)} minTickGap={24} {...axis} />
+      <YAxis width={72} tickFormatter={metric.format} allowDecimals={metric.name === "cost"} {...axis} />
+      <Tooltip isAnimationActive={false} content={<BucketTooltip usage={usage} group={group} metric={metric} overlapping />} />
+      {usage.series.map((s, n) => (
+        <Line key={`${s.group} ${s.other}`} dataKey={`s${n}`} stroke={colourOf(s, n)} strokeWidth={2} dot={false} isAnimationActive={false} />
+      ))}
     </LineChart>
   );
 }

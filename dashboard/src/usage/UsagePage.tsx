@@ -1,15 +1,17 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { ChartColumn, FileDown } from "lucide-react";
+import { ChartColumn } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import { address, getJSON } from "@/api/client";
 import type { Usage } from "@/api/types";
-import { useModels } from "@/chat/models";
+import { dimensions, filtersOf, groupOf } from "@/filters/dimensions";
+import { FilterBar } from "@/filters/FilterBar";
+import { parseCSV, toCSV, type Separator } from "@/lib/csv";
 import { download } from "@/lib/download";
 import type { Zone } from "@/lib/format";
 import { readRange } from "@/lib/range";
 import { usePageSearch } from "@/lib/search";
 import { useZone } from "@/lib/zone";
-import { Button } from "@/ui/button";
+import { CSVMenu } from "@/ui/csv-menu";
 import { Empty, Failure, Skeleton } from "@/ui/feedback";
 import { Select } from "@/ui/field";
 import { Card, Page, Segments } from "@/ui/page";
@@ -18,15 +20,9 @@ import { GroupTable } from "./GroupTable";
 import { latencyMetrics, metrics } from "./metrics";
 import { Notes } from "./Notes";
 import { Stats } from "./Stats";
+import { UsageTabs } from "./UsageTabs";
 
 const UsageChart = lazy(() => import("./UsageChart"));
-
-const groups = [
-  { name: "model", label: "Model" },
-  { name: "backend", label: "Backend" },
-  { name: "key", label: "Key" },
-  { name: "user", label: "User" },
-] as const;
 
 /** The parameters of /api/usage for an address. */
 function queryOf(search: Record<string, string | undefined>, zone: Zone) {
@@ -36,11 +32,8 @@ function queryOf(search: Record<string, string | undefined>, zone: Zone) {
     to: to.toISOString(),
     interval,
     zone: zone === "utc" ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone,
-    group: search.group ?? "model",
-    model: search.model,
-    backend: search.backend,
-    key: search.key,
-    user: search.user,
+    group: groupOf(search),
+    ...filtersOf(search),
   };
 }
 
@@ -55,8 +48,19 @@ export function UsagePage() {
     refetchInterval: 30_000,
   });
   return (
-    <Page title="Usage" actions={<RangePicker search={search} onChange={(change) => setSearch({ ...change })} />}>
-      <Filters search={search} setSearch={setSearch} />
+    <Page
+      title="Usage"
+      actions={
+        <>
+          <UsageTabs />
+          <RangePicker search={search} onChange={(change) => setSearch({ ...change })} />
+        </>
+      }
+    >
+      <div className="mb-4 flex flex-wrap items-center gap-2">
+        <GroupChoice search={search} setSearch={setSearch} />
+        <FilterBar search={search} setSearch={setSearch} span={{ from: query.from, to: query.to }} />
+      </div>
       {usage.isError && <Failure title="The usage could not be read" error={usage.error} retry={() => void usage.refetch()} />}
       {usage.isPending && <UsageSkeleton />}
       {usage.data && <UsageView usage={usage.data} query={query} search={search} setSearch={setSearch} />}
@@ -69,25 +73,23 @@ interface SearchProps {
   setSearch: (change: Record<string, string | undefined>) => void;
 }
 
-/** Filters that an address holds; those that were set by a click can be taken back. */
-function Filters({ search, setSearch }: SearchProps) {
-  const models = useModels().data ?? [];
-  const others = (["backend", "key", "user"] as const).filter((name) => search[name]);
+/** What usage is grouped by: all choices in sight, or a list on a phone. */
+function GroupChoice({ search, setSearch }: SearchProps) {
+  const group = groupOf(search);
+  const choose = (name: string) => setSearch({ group: name === "model" ? undefined : name });
   return (
-    <div className="mb-4 flex flex-wrap items-center gap-2">
-      <Segments label="Group by" value={(search.group ?? "model") as string} options={groups} onChange={(group) => setSearch({ group: group === "model" ? undefined : group })} />
-      <Select aria-label="Filter by model" className="h-8 w-auto max-w-52 text-[0.8125rem]" value={search.model ?? ""} onChange={(event) => setSearch({ model: event.target.value || undefined })}>
-        <option value="">All models</option>
-        {[...new Set([...models.map((m) => m.id), ...(search.model ? [search.model] : [])])].map((id) => (
-          <option key={id}>{id}</option>
+    <>
+      <span className="max-sm:hidden">
+        <Segments label="Group by" value={group} options={dimensions} onChange={choose} />
+      </span>
+      <Select aria-label="Group by" className="h-8 w-auto text-[0.8125rem] sm:hidden" value={group} onChange={(event) => choose(event.target.value)}>
+        {dimensions.map(({ name, label }) => (
+          <option key={name} value={name}>
+            By {label.toLowerCase()}
+          </option>
         ))}
       </Select>
-      {others.map((name) => (
-        <Button key={name} size="sm" onClick={() => setSearch({ [name]: undefined })} aria-label={`Take back the filter ${name}`}>
-          {name}: {search[name]} ×
-        </Button>
-      ))}
-    </div>
+    </>
   );
 }
 
@@ -130,12 +132,12 @@ function UsageView({ usage, query, search, setSearch }: SearchProps & { usage: U
           </>
         }
       >
-        <Suspense fallback={<Skeleton className="m-4 h-72" />}>
+        <Suspense fallback={<Skeleton className="m-4 h-76" />}>
           <UsageChart usage={usage} shown={shown} group={query.group} search={search} />
         </Suspense>
       </Card>
-      <Notes usage={usage} />
-      <GroupTable usage={usage} group={query.group} search={search} />
+      <Notes usage={usage} group={query.group} />
+      <GroupTable usage={usage} group={query.group} search={search} onBreakDown={setSearch} />
     </div>
   );
 }
@@ -143,10 +145,10 @@ function UsageView({ usage, query, search, setSearch }: SearchProps & { usage: U
 /** The figures that are shown, as a table for spreadsheets. */
 function CSVButton({ query }: { query: ReturnType<typeof queryOf> }) {
   const [fault, setFault] = useState<string | null>(null);
-  const save = async () => {
+  const save = async (separator: Separator) => {
     const response = await fetch(address("/api/usage", query), { headers: { Accept: "text/csv" } }).catch(() => null);
     setFault(response?.ok ? null : "The table could not be read.");
-    if (response?.ok) download(`usage-${query.from.slice(0, 10)}.csv`, "text/csv", await response.text());
+    if (response?.ok) download(`usage-${query.from.slice(0, 10)}.csv`, "text/csv", toCSV(parseCSV(await response.text()), separator));
   };
   return (
     <>
@@ -155,9 +157,7 @@ function CSVButton({ query }: { query: ReturnType<typeof queryOf> }) {
           {fault}
         </span>
       )}
-      <Button size="sm" variant="ghost" onClick={() => void save()}>
-        <FileDown /> CSV
-      </Button>
+      <CSVMenu onSave={(separator) => void save(separator)} />
     </>
   );
 }

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	dashboardapi "ai-gateway/dashboard-api"
+)
+
+// checksWithin leaves the API time to answer.
+const checksWithin = 8 * time.Second
+
+// check is the doctor of a gateway that runs, for its dashboard. Its port and its Envoy are
+// left out: /api/system tells how they are, and Envoy may be on another machine.
+func (s *service) check(ctx context.Context) ([]dashboardapi.Finding, error) {
+	ctx, cancel := context.WithTimeout(ctx, checksWithin)
+	defer cancel()
+	cfg, err := s.load()
+	if err != nil {
+		return shown(finding{about: "config", err: err, hint: "mend it: until then the configuration before stays in force"}), nil
+	}
+	findings := []finding{{about: "config", good: cmp.Or(s.configFile(), "the environment") + " is valid"}, s.checkFiles(), checkTemporary(), s.checkStore(ctx, cfg, true),
+		s.checkAuthorities(cfg), checkKey(cfg), s.checkProxy()}
+	return shown(append(findings, s.checkBackends(ctx, cfg)...)...), nil
+}
+
+func shown(findings ...finding) []dashboardapi.Finding {
+	var all []dashboardapi.Finding
+	for _, f := range findings {
+		one := dashboardapi.Finding{About: f.about, State: "ok", Text: f.good, Hint: f.hint}
+		switch {
+		case f.err != nil:
+			one.State, one.Text = "failed", f.err.Error()
+		case f.unchecked != "":
+			one.State, one.Text = "skipped", f.unchecked
+		}
+		all = append(all, one)
+	}
+	return all
+}

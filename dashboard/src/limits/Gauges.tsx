@@ -1,0 +1,85 @@
+import type { ReactNode } from "react";
+import { cn } from "@/lib/cn";
+import { formatMoney, formatNumber } from "@/lib/format";
+import { Badge } from "@/ui/feedback";
+import { Time } from "@/ui/time";
+import type { Budget, Left, Limit } from "./types";
+import { budgetWords, nearest, ruleWords, shareOfBudget, shareOfLimit } from "./words";
+
+const usd = (dollars: number) => formatMoney(Math.round(dollars * 1e9));
+
+/** Each limit and budget with what is left of it and when it begins anew. */
+export function Gauges({ left }: { left: Pick<Left, "limits" | "budgets"> }) {
+  const binds = nearest(left);
+  return (
+    <ul className="grid gap-x-8 gap-y-5 px-4 pt-2 pb-4 md:grid-cols-2 xl:grid-cols-3">
+      {left.budgets.map((b) => (
+        <BudgetGauge key={`${b.by} ${b.per}`} budget={b} first={b === binds} />
+      ))}
+      {left.limits.map((l) => (
+        <LimitGauge key={l.rule} limit={l} first={l === binds} />
+      ))}
+    </ul>
+  );
+}
+
+function LimitGauge({ limit, first }: { limit: Limit; first: boolean }) {
+  const used = shareOfLimit(limit);
+  return (
+    <Gauge {...ruleWords(limit.rule)} first={first} used={used} left={`${formatNumber(limit.remaining)} left`} of={`of ${formatNumber(limit.max)}`}>
+      <Resets at={limit.resets_at} untouched={limit.remaining === limit.max} />
+    </Gauge>
+  );
+}
+
+function BudgetGauge({ budget: b, first }: { budget: Budget; first: boolean }) {
+  return (
+    <Gauge {...budgetWords(b)} first={first} used={shareOfBudget(b)} held={b.usd === 0 ? 0 : b.held_usd / b.usd} left={`${usd(b.left_usd)} left`} of={`of ${usd(b.usd)}`}>
+      {usd(b.spent_usd)} spent{b.held_usd > 0 && <>, {usd(b.held_usd)} held for running requests</>}
+      {b.resets_at ? <Resets at={b.resets_at} after="; " /> : "; never begins anew"}
+    </Gauge>
+  );
+}
+
+function Resets({ at, after = "", untouched }: { at: string; after?: string; untouched?: boolean }) {
+  if (untouched) return <>untouched</>;
+  return (
+    <>
+      {after}begins anew <Time at={at} ago />
+    </>
+  );
+}
+
+interface GaugeProps {
+  what: string;
+  whose: string;
+  left: string;
+  of: string;
+  used: number;
+  /** The part of it that running requests hold. */
+  held?: number;
+  first: boolean;
+  children: ReactNode;
+}
+
+function Gauge({ what, whose, left, of, used, held = 0, first, children }: GaugeProps) {
+  const tone = used >= 1 ? "bg-danger" : used >= 0.8 ? "bg-warning" : "bg-accent";
+  return (
+    <li className="min-w-0">
+      <p className="flex flex-wrap items-baseline gap-x-2">
+        <span className="font-medium">{what}</span>
+        <span className="min-w-0 truncate text-[0.8125rem] text-muted">{whose}</span>
+        {used >= 1 ? <Badge tone="danger">used up</Badge> : first && used > 0 && <Badge>refuses first</Badge>}
+      </p>
+      <p className="figures mt-1 flex items-baseline gap-1.5">
+        <strong className="text-lg font-semibold tracking-tight">{left}</strong>
+        <span className="text-muted">{of}</span>
+      </p>
+      <div role="meter" aria-label={`${what} ${whose}`} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(used * 100)} aria-valuetext={`${left} ${of}`} className="mt-1.5 flex h-2 overflow-hidden rounded-full bg-hover">
+        <span className={cn("h-full", tone)} style={{ width: `${(used - Math.min(held, used)) * 100}%` }} />
+        <span className={cn("h-full opacity-50", tone)} style={{ width: `${Math.min(held, used) * 100}%` }} />
+      </div>
+      <p className="figures mt-1 text-[0.8125rem] text-muted">{children}</p>
+    </li>
+  );
+}
