@@ -14,6 +14,7 @@ import { exportRequests } from "./exportRequests";
 import { outcomes, queryOf } from "./filters";
 import { RequestTabs } from "./RequestTabs";
 import { RequestTable } from "./RequestTable";
+import type { LiveState } from "./live";
 import { useRequests } from "./useRequests";
 
 export function RequestsPage() {
@@ -36,12 +37,20 @@ export function RequestsPage() {
         <label className="ml-auto flex items-center gap-2 text-[0.8125rem]">
           <input type="checkbox" className="size-4 accent-accent" checked={live && !search.to} disabled={!!search.to} onChange={(event) => setLive(event.target.checked)} />
           Live
+          <LiveDot state={list.live} />
         </label>
         <ExportButton query={query} />
       </div>
       {list.error ? <Failure title="The requests could not be read" error={list.error} retry={list.retry} /> : <RequestTable list={list} filtered={Object.keys(search).length > 0} />}
     </Page>
   );
+}
+
+const liveWords: Record<LiveState, string> = { off: "", told: "The gateway tells new requests as they end", asked: "The gateway is asked every two seconds" };
+
+function LiveDot({ state }: { state: LiveState }) {
+  if (state === "off") return null;
+  return <span role="img" aria-label={liveWords[state]} title={liveWords[state]} className={state === "told" ? "size-2 rounded-full bg-good" : "size-2 rounded-full bg-warning"} />;
 }
 
 interface SearchProps {

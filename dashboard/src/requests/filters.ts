@@ -1,19 +1,17 @@
 import type { RequestRow } from "@/api/types";
+import { filtersOf } from "@/filters/dimensions";
 import type { Tone } from "@/ui/feedback";
 import type { Zone } from "@/lib/format";
 import { readRange } from "@/lib/range";
 
 /** The parameters of /api/requests for an address. */
-export function queryOf(search: Record<string, string | undefined>, zone: Zone) {
+export function queryOf(search: Record<string, string | undefined>, zone: Zone): { from: string } & Record<string, string | undefined> {
   const { from, to } = readRange(search, zone);
   const open = !search.to; // what comes later belongs to it
   return {
     from: from.toISOString(),
     to: open ? undefined : to.toISOString(),
-    model: search.model,
-    backend: search.backend,
-    key: search.key,
-    user: search.user,
+    ...filtersOf(search),
     outcome: search.outcome,
     request_id: search.request_id,
   };
@@ -34,8 +32,15 @@ export function speedOf(r: Pick<RequestRow, "ttft_ms" | "duration_ms" | "complet
   return (r.completion_tokens / (r.duration_ms - r.ttft_ms)) * 1000;
 }
 
-/** Rows of two lists that are newest first, each once. */
-export function mergeRows(fresh: readonly RequestRow[], known: readonly RequestRow[]): RequestRow[] {
+/**
+ * The rows that were read, as they were told last, and those of the told ones that are shown:
+ * newest first, each once.
+ */
+export function mergeRows(known: readonly RequestRow[], told: ReadonlyMap<string, RequestRow>, shown: ReadonlySet<string>): RequestRow[] {
   const ids = new Set(known.map((r) => r.id));
-  return [...fresh.filter((r) => !ids.has(r.id)), ...known];
+  const more = [...told.values()].filter((r) => shown.has(r.id) && !ids.has(r.id));
+  const rows = known.map((r) => told.get(r.id) ?? r);
+  return more.length === 0 ? rows : [...more, ...rows].sort(newestFirst);
 }
+
+const newestFirst = (a: RequestRow, b: RequestRow) => (a.started_at === b.started_at ? (a.id < b.id ? 1 : -1) : a.started_at < b.started_at ? 1 : -1);

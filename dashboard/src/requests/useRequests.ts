@@ -1,12 +1,11 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { getJSON } from "@/api/client";
 import type { RequestPage, RequestRow } from "@/api/types";
 import { mergeRows } from "./filters";
+import { useLive, type LiveState } from "./live";
 
 const pageSize = 100;
-const everyMS = 2000; // between two looks for new requests
-const looked = 50; // of the newest at each of them
 
 export interface RequestList {
   rows: RequestRow[];
@@ -20,6 +19,8 @@ export interface RequestList {
   waiting: number;
   /** Shows them. */
   showNew: () => void;
+  /** How new ones come. */
+  live: LiveState;
 }
 
 /** The requests that filters choose, page by page, and those that come meanwhile. */
@@ -34,19 +35,14 @@ export function useRequests(query: Record<string, string | undefined>, live: boo
     staleTime: Infinity, // what was read does not change under its reader; new rows come by themselves
   });
   const known = useMemo(() => list.data?.pages.flatMap((page) => page.data) ?? [], [list.data]);
-  const [shown, setShown] = useState<RequestRow[]>([]);
-  useEffect(() => setShown([]), [filters]);
-  const newest = useQuery({
-    queryKey: ["newest requests", filters],
-    queryFn: ({ signal }) => getJSON<RequestPage>("/api/requests", { ...filters, limit: looked }, signal),
-    enabled: live && list.isSuccess,
-    refetchInterval: everyMS,
-  });
-  const rows = useMemo(() => mergeRows(shown, known), [shown, known]);
-  const fresh = useMemo(() => {
+  const { told, state } = useLive(filters, live && list.isSuccess);
+  const [shown, setShown] = useState<ReadonlySet<string>>(new Set()); // ids of told ones
+  useEffect(() => setShown(new Set()), [filters]);
+  const rows = useMemo(() => mergeRows(known, told, shown), [known, told, shown]);
+  const waiting = useMemo(() => {
     const ids = new Set(rows.map((r) => r.id));
-    return live ? (newest.data?.data ?? []).filter((r) => !ids.has(r.id)) : [];
-  }, [newest.data, rows, live]);
+    return [...told.keys()].filter((id) => !ids.has(id));
+  }, [told, rows]);
   return {
     rows,
     loading: list.isPending,
@@ -55,8 +51,9 @@ export function useRequests(query: Record<string, string | undefined>, live: boo
     more: () => void (list.hasNextPage && !list.isFetchingNextPage && list.fetchNextPage()),
     hasMore: list.hasNextPage,
     loadingMore: list.isFetchingNextPage,
-    waiting: fresh.length,
-    showNew: () => setShown((before) => mergeRows(fresh, before)),
+    waiting: waiting.length,
+    showNew: () => setShown((before) => new Set([...before, ...waiting])),
+    live: state,
   };
 }
 

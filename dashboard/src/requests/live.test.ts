@@ -1,0 +1,26 @@
+import { expect, test } from "vitest";
+import type { RequestRow } from "@/api/types";
+import { mergeRows } from "./filters";
+import { fits, take } from "./live";
+
+const row = (id: string, change: Partial<RequestRow> = {}) => ({ id, started_at: `2026-01-01T00:00:0${id}Z`, model: "m", backend: "b", key_id: "k", user_id: "u", request_id: "r", outcome: "ok", ...change }) as RequestRow;
+
+test("a row is chosen by all filters", () => {
+  expect(fits(row("1"), { model: "m", backend: "b", key: "k", user: "u", request_id: "r", outcome: "ok", from: "2026-01-01T00:00:00Z" })).toBe(true);
+  for (const filter of [{ model: "x" }, { backend: "x" }, { key: "x" }, { user: "x" }, { request_id: "x" }, { outcome: "failed" }, { from: "2026-01-02T00:00:00Z" }]) expect(fits(row("1"), filter)).toBe(false);
+  expect(fits(row("1", { outcome: "provider_closed" }), { outcome: "failed" })).toBe(true);
+});
+
+test("a row that is told again replaces what was known of it, where it stands", () => {
+  const known = [row("3"), row("1")];
+  const told = take(new Map(), [row("1", { outcome: "unknown" }), row("1", { outcome: "client_closed" }), row("2"), row("4")]);
+  expect(mergeRows(known, told, new Set()).map((r) => [r.id, r.outcome])).toEqual([["3", "ok"], ["1", "client_closed"]]);
+  expect(mergeRows(known, told, new Set(["2", "4"])).map((r) => r.id)).toEqual(["4", "3", "2", "1"]);
+});
+
+test("told rows are bounded", () => {
+  const rows = Array.from({ length: 2500 }, (_, n) => row(String(n)));
+  const told = take(new Map(), rows);
+  expect(told.size).toBe(2000);
+  expect(told.has("2499") && !told.has("0")).toBe(true);
+});
