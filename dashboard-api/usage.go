@@ -70,7 +70,7 @@ type Usage struct {
 	Interval string        `json:"interval"`
 	Buckets  []Bucket      `json:"buckets" nullable:"false"`
 	Series   []Series      `json:"series" nullable:"false" doc:"By falling cost"`
-	Latency  []Percentiles `json:"latency" nullable:"false" doc:"One for each bucket, within five percent; of more than 500000 requests, of a sample"`
+	Latency  []Percentiles `json:"latency" nullable:"false" doc:"One for each bucket, within five percent; of more than 200000 requests, of a sample"`
 	Overall  Percentiles   `json:"overall"`
 	Totals   Sums          `json:"totals" doc:"Of all requests. With group=tag the series overlap: they are not parts of it"`
 	Before   Sums          `json:"before" doc:"Of the equally long time before"`

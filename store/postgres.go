@@ -115,6 +115,8 @@ func (e *postgres) day(moment string) string {
 	return "to_char(" + moment + " AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
 }
 
+func (e *postgres) moment(value string) string { return "CAST(" + value + " AS TIMESTAMPTZ)" }
+
 func (e *postgres) forUpdate() string { return " FOR UPDATE" }
 
 // isBadRow goes by the classes of what is wrong with data.

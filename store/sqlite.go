@@ -267,6 +267,8 @@ func (e *sqlite) bound(context.Context, *sqlx.Conn) (func(), error) { return fun
 
 func (e *sqlite) day(moment string) string { return "substr(" + moment + ", 1, 10)" }
 
+func (e *sqlite) moment(value string) string { return value } // times are texts
+
 func (e *sqlite) forUpdate() string { return "" } // a transaction has the file for itself
 
 func (e *sqlite) isBadRow(err error) bool {

@@ -69,6 +69,8 @@ type engine interface {
 	removable(before time.Time) time.Time
 	// day is the UTC day of a time, as 2026-01-31, in SQL.
 	day(moment string) string
+	// moment is a value, such as a parameter, as a time in SQL.
+	moment(value string) string
 	// forUpdate is what a SELECT ends in whose rows are about to be written.
 	forUpdate() string
 	// isBadRow reports whether an error is about what a row holds, and not about the database.

@@ -30,7 +30,7 @@ export const until = async <T>(what: string | (() => string), look: () => Promis
   }
 };
 
-function ended(child: ChildProcess): Promise<void> {
+export function ended(child: ChildProcess): Promise<void> {
   return child.exitCode !== null || child.signalCode !== null ? Promise.resolve() : new Promise((resolve) => child.once("exit", () => resolve()));
 }
 
@@ -87,7 +87,7 @@ export class Gateway {
   }
 
   async launch() {
-    const env = { PATH: process.env.PATH, TMPDIR: this.folder, PORT: String(this.port), DATABASE_PATH: this.database, ENVOY_PATH: need("ENVOY_PATH"), ...this.env };
+    const env = { PATH: process.env.PATH, TMPDIR: this.folder, PORT: String(this.port), ...(this.env.DATABASE_URL ? { AI_GATEWAY_STATE_DIR: join(this.folder, "state") } : { DATABASE_PATH: this.database }), ENVOY_PATH: need("ENVOY_PATH"), ...this.env };
     const child = spawn(need("GATEWAY_BINARY"), ["run"], { env, stdio: ["ignore", "pipe", "pipe"], cwd: this.folder });
     child.stdout.on("data", (data) => (this.output += data));
     child.stderr.on("data", (data) => (this.output += data));

@@ -26,8 +26,8 @@ export function address(path: string, query: Query = {}): string {
   return text ? `${path}?${text}` : path;
 }
 
-export async function getJSON<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
-  return call<T>(address(path, query), { signal });
+export async function getJSON<T>(path: string, query?: Query, signal?: AbortSignal, headers?: Record<string, string>): Promise<T> {
+  return call<T>(address(path, query), { signal, headers });
 }
 
 export async function sendJSON<T>(method: "POST" | "PATCH" | "PUT" | "DELETE", path: string, body?: unknown): Promise<T> {

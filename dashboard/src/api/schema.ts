@@ -1103,7 +1103,7 @@ export interface components {
             /** Format: date-time */
             from: string;
             interval: string;
-            /** @description One for each bucket, within five percent; of more than 500000 requests, of a sample */
+            /** @description One for each bucket, within five percent; of more than 200000 requests, of a sample */
             latency: components["schemas"]["Percentiles"][];
             overall: components["schemas"]["Percentiles"];
             /** @description By falling cost */

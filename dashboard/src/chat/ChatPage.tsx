@@ -4,6 +4,7 @@ import { shortcuts, useShortcut } from "@/lib/shortcuts";
 import { copyText } from "@/lib/clipboard";
 import { Empty, Skeleton } from "@/ui/feedback";
 import { ask, isBusy, startConversation, stopAll } from "./actions";
+import { draftName } from "./drafts";
 import { ChatHeader } from "./ChatHeader";
 import { Composer } from "./Composer";
 import { readNewSettings } from "./SettingsDialog";
@@ -48,7 +49,7 @@ export function ChatPage({ id }: { id: string | null }) {
       {!id && <Welcome onSuggest={setSuggestion} />}
       <Composer
         key={`composer of ${id ?? "new"}`}
-        draftName={`draft:${id ?? "new"}`}
+        draftName={draftName(id)}
         busy={busy}
         suggestion={suggestion}
         disabledBecause={selection.chosen.length === 0 ? "Choose a model first." : null}

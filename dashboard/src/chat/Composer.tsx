@@ -2,10 +2,10 @@ import { ArrowUp, FileText, Paperclip, Square, X } from "lucide-react";
 import { useEffect, useLayoutEffect, useRef, useState, type ClipboardEvent, type DragEvent, type KeyboardEvent } from "react";
 import { cn } from "@/lib/cn";
 import { formatBytes } from "@/lib/format";
-import { readLocal, writeLocal } from "@/lib/local";
 import { shortcuts, useShortcut } from "@/lib/shortcuts";
 import { Button, IconButton } from "@/ui/button";
 import { readAttachment } from "./attachments";
+import { useDraft } from "./drafts";
 import type { Attachment } from "./types";
 
 interface ComposerProps {
@@ -23,8 +23,8 @@ export function sends(event: Pick<KeyboardEvent["nativeEvent"], "key" | "shiftKe
 }
 
 export function Composer({ draftName, busy, suggestion, disabledBecause, onSend, onStop }: ComposerProps) {
-  const [text, setText] = useDraft(draftName, suggestion);
-  const [attachments, setAttachments] = useState<Attachment[]>([]);
+  const draft = useDraft(draftName, suggestion);
+  const { text, attachments } = draft;
   const [faults, setFaults] = useState<string[]>([]);
   const [dragging, setDragging] = useState(false);
   const box = useGrowingBox(text);
@@ -39,13 +39,12 @@ export function Composer({ draftName, busy, suggestion, disabledBecause, onSend,
   const send = () => {
     if (!ready) return;
     onSend(text.trim(), attachments);
-    setText("");
-    setAttachments([]);
+    draft.clear();
     setFaults([]);
   };
   const add = async (list: Iterable<File>) => {
     const read = await Promise.all([...list].map(readAttachment));
-    setAttachments((before) => [...before, ...read.filter((a) => typeof a !== "string")]);
+    draft.add(read.filter((a) => typeof a !== "string"));
     setFaults(read.filter((a) => typeof a === "string"));
   };
   const onPaste = (event: ClipboardEvent) => {
@@ -73,14 +72,14 @@ export function Composer({ draftName, busy, suggestion, disabledBecause, onSend,
           dragging && "border-accent bg-accent-soft",
         )}
       >
-        <Attachments list={attachments} onRemove={(id) => setAttachments((before) => before.filter((a) => a.id !== id))} />
+        <Attachments list={attachments} onRemove={draft.remove} />
         <textarea
           ref={box}
           aria-label="Message"
           rows={1}
           placeholder="Ask anything"
           value={text}
-          onChange={(event) => setText(event.target.value)}
+          onChange={(event) => draft.setText(event.target.value)}
           onPaste={onPaste}
           onKeyDown={(event) => {
             if (!sends(event.nativeEvent)) return;
@@ -110,21 +109,6 @@ export function Composer({ draftName, busy, suggestion, disabledBecause, onSend,
       </div>
     </div>
   );
-}
-
-/** A text that outlives the page, one for each conversation. */
-function useDraft(name: string, suggestion: string | null): [string, (text: string) => void] {
-  const [text, setText] = useState(() => readLocal(name) ?? "");
-  useEffect(() => {
-    if (suggestion) setText(suggestion);
-  }, [suggestion]);
-  return [
-    text,
-    (next) => {
-      setText(next);
-      writeLocal(name, next || null);
-    },
-  ];
 }
 
 /** A box as high as its text. */

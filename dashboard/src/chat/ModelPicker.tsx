@@ -22,7 +22,7 @@ export function ModelPicker({ label, value, models = [], onChange, className }: 
   const [favourites, toggleFavourite] = useFavourites();
   const list = useRef<HTMLUListElement>(null);
   const open = search !== null;
-  const { found, typed } = searchModels(models, favourites, search ?? "");
+  const { found, more, typed } = searchModels(models, favourites, search ?? "");
   const options = [...found.map((m) => m.id), ...(typed ? [typed] : [])];
 
   useEffect(() => {
@@ -124,7 +124,8 @@ export function ModelPicker({ label, value, models = [], onChange, className }: 
             Use “{typed}”
           </li>
         )}
-        {options.length === 0 && <li className={cn(optionStyle, "text-muted")}>No model is listed: type its name</li>}
+        {more > 0 && <li role="option" aria-disabled aria-selected={false} className={cn(optionStyle, "text-muted")}>{more} more: type a part of the name</li>}
+        {options.length === 0 && <li role="option" aria-disabled aria-selected={false} className={cn(optionStyle, "text-muted")}>No model is listed: type its name</li>}
       </ul>
     </div>
   );

@@ -1,9 +1,11 @@
 import { openDB, type DBSchema, type IDBPDatabase } from "idb";
-import type { Conversation, Summary } from "./types";
+import type { Attachment, Conversation, Summary } from "./types";
 
 interface Schema extends DBSchema {
   conversations: { key: string; value: Conversation };
   summaries: { key: string; value: Summary };
+  /** The files of messages that are not sent yet; their texts are in local storage. */
+  drafts: { key: string; value: Attachment[] };
 }
 
 const searchedText = 4000; // characters of a conversation that the search looks through
@@ -11,10 +13,17 @@ const searchedText = 4000; // characters of a conversation that the search looks
 let opened: Promise<IDBPDatabase<Schema>> | null = null;
 
 function database() {
-  opened ??= openDB<Schema>("chat", 1, {
-    upgrade(db) {
-      db.createObjectStore("conversations", { keyPath: "id" });
-      db.createObjectStore("summaries", { keyPath: "id" });
+  opened ??= openDB<Schema>("chat", 2, {
+    upgrade(db, before) {
+      if (before < 1) {
+        db.createObjectStore("conversations", { keyPath: "id" });
+        db.createObjectStore("summaries", { keyPath: "id" });
+      }
+      db.createObjectStore("drafts");
+    },
+    blocking() {
+      void opened?.then((db) => db.close()); // a newer page in another tab waits
+      opened = null;
     },
     terminated() {
       opened = null;
@@ -45,4 +54,13 @@ export async function writeConversation(c: Conversation): Promise<void> {
 export async function removeConversation(id: string): Promise<void> {
   const tx = (await database()).transaction(["conversations", "summaries"], "readwrite");
   await Promise.all([tx.objectStore("conversations").delete(id), tx.objectStore("summaries").delete(id), tx.done]);
+}
+
+export async function readDraft(name: string): Promise<Attachment[]> {
+  return (await (await database()).get("drafts", name)) ?? [];
+}
+
+export async function writeDraft(name: string, attachments: Attachment[]): Promise<void> {
+  const db = await database();
+  await (attachments.length > 0 ? db.put("drafts", attachments, name) : db.delete("drafts", name));
 }

@@ -1,6 +1,7 @@
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { getJSON } from "@/api/client";
+import { keyHeaders, useChatKey } from "./credentials";
 import { useLocal } from "@/lib/local";
 
 export interface Model {
@@ -8,13 +9,24 @@ export interface Model {
   owned_by: string;
 }
 
+/**
+ * The models that may be asked for: those with a route, and those that the backend lists which
+ * serves all others. A provider lists them for a key, so the chat's own key is sent.
+ */
 export function useModels() {
+  const key = useChatKey();
   return useQuery({
-    queryKey: ["models"],
-    queryFn: async ({ signal }) => (await getJSON<{ data: Model[] }>("/v1/models", {}, signal)).data,
+    queryKey: ["models", key.slice(-4)],
+    queryFn: async ({ signal }) => (await getJSON<{ data: Model[] }>("/v1/models", {}, signal, modelHeaders())).data,
+    placeholderData: keepPreviousData,
     staleTime: 30_000,
     refetchInterval: 60_000,
   });
+}
+
+function modelHeaders(): Record<string, string> {
+  const { key, headers } = keyHeaders();
+  return key ? { ...headers, Authorization: `Bearer ${key}` } : headers;
 }
 
 /** The models that are chosen, in this browser: they stay so across pages and visits. */
@@ -65,12 +77,14 @@ function parseList(text: string | null): string[] {
   }
 }
 
+const shownAtOnce = 100; // of the models that were found
+
 /** The models that a search finds, favourites first; what was typed counts as one if nothing is called so. */
-export function searchModels(models: readonly Model[], favourites: ReadonlySet<string>, search: string): { found: Model[]; typed: string | null } {
+export function searchModels(models: readonly Model[], favourites: ReadonlySet<string>, search: string): { found: Model[]; more: number; typed: string | null } {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   const found = models
     .filter((m) => words.every((w) => m.id.toLowerCase().includes(w) || m.owned_by.toLowerCase().includes(w)))
     .sort((a, b) => Number(favourites.has(b.id)) - Number(favourites.has(a.id)));
   const typed = search.trim();
-  return { found, typed: typed && !models.some((m) => m.id === typed) ? typed : null };
+  return { found: found.slice(0, shownAtOnce), more: Math.max(0, found.length - shownAtOnce), typed: typed && !models.some((m) => m.id === typed) ? typed : null };
 }

@@ -1,7 +1,9 @@
+import "fake-indexeddb/auto";
 import { cleanup, fireEvent, render, screen } from "@testing-library/react";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { readLocal } from "@/lib/local";
 import { Composer, sends } from "./Composer";
+import { readDraft, writeDraft } from "./db";
 import Markdown from "./Markdown";
 import { ModelPicker } from "./ModelPicker";
 
@@ -63,6 +65,14 @@ describe("the message box", () => {
     show({ busy: true });
     expect(screen.getByRole("button", { name: "Stop" })).toBeDefined();
     expect(screen.queryByRole("button", { name: "Send" })).toBeNull();
+  });
+  test("the files of a draft come back, and are gone when they were sent", async () => {
+    await writeDraft("draft:x", [{ id: "f", kind: "text", name: "notes.txt", size: 3, data: "abc" }]);
+    const { onSend, box } = show();
+    await screen.findByText("notes.txt");
+    fireEvent.keyDown(box, { key: "Enter" });
+    expect(onSend).toHaveBeenCalledWith("", [expect.objectContaining({ name: "notes.txt" })]);
+    await vi.waitFor(async () => expect(await readDraft("draft:x")).toEqual([]));
   });
   test("a draft comes back", () => {
     localStorage.setItem("draft:x", "half a thought");

@@ -1,6 +1,7 @@
 import { useEffect, useSyncExternalStore } from "react";
 import { readLocal, writeLocal } from "@/lib/local";
 import { readConversation, readSummaries, removeConversation, summaryOf, writeConversation } from "./db";
+import { forgetDraft } from "./drafts";
 import type { Answer, Conversation, Summary, Turn } from "./types";
 
 const saveEvery = 250; // ms between two writes of a conversation that grows
@@ -90,6 +91,7 @@ class ChatStore {
     this.put(id, null);
     this.set({ summaries: (this.state.summaries ?? []).filter((s) => s.id !== id) });
     await removeConversation(id);
+    await forgetDraft(id);
   }
 
   /** Writes at once what waits to be written: the page may be going away, and no database write outlives it for sure. */

@@ -1,7 +1,7 @@
 import { Failure } from "@/ui/feedback";
 import { Card } from "@/ui/page";
 import { Time } from "@/ui/time";
-import type { AuditEntry, Key } from "./types";
+import type { AuditEntry } from "./types";
 import { useAudit } from "./useKeys";
 
 const actions: Record<string, string> = { "key.create": "made", "key.update": "changed", "key.rotate": "rotated", "key.revoke": "revoked" };
@@ -9,7 +9,7 @@ const actions: Record<string, string> = { "key.create": "made", "key.update": "c
 /** The names of the fields that a change changed. */
 export function changedFields({ before, after }: AuditEntry): string[] {
   if (!before || !after) return [];
-  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])] as (keyof Key)[];
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   return names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name])).map((name) => name.replaceAll("_", " "));
 }
 
@@ -27,7 +27,7 @@ export function AuditLog() {
               <Time at={entry.at} />
             </span>
             <span className="min-w-0 flex-1">
-              <strong className="font-medium">{entry.after?.label ?? entry.before?.label ?? entry.target}</strong> {actions[entry.action] ?? entry.action} by {entry.actor}
+              <strong className="font-medium">{String(entry.after?.label ?? entry.before?.label ?? entry.target)}</strong> {actions[entry.action] ?? entry.action} by {entry.actor}
               {entry.address && ` from ${entry.address}`}
               {entry.action === "key.update" && <span className="text-muted">: {changedFields(entry).join(", ")}</span>}
             </span>

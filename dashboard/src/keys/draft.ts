@@ -15,6 +15,8 @@ export interface Draft {
   providerKeys: boolean;
 }
 
+type NamedLimits = NonNullable<KeyWish["limits"]>;
+
 const unlimited = "unlimited";
 
 export function draftOf(key: Key | undefined, role: Role): Draft {
@@ -40,7 +42,7 @@ function localDay(time: string): string {
 }
 
 /** What a draft wants. A key ends with the day that is named, in the reader's zone. */
-export function wishOf(d: Draft): KeyWish {
+export function wishOf(d: Draft): KeyWish & { limits: NamedLimits } {
   return {
     label: d.label.trim(),
     role: d.role,
@@ -61,8 +63,8 @@ function listOf(text: string): string[] | null {
   return list.length > 0 ? list : null;
 }
 
-function limitsOf(texts: Draft["limits"]): KeyWish["limits"] {
-  const limits: KeyWish["limits"] = {};
+function limitsOf(texts: Draft["limits"]): NamedLimits {
+  const limits: NamedLimits = {};
   for (const name of limitNames) {
     const text = texts[name]?.trim();
     if (text) limits[name] = Number(text);
@@ -82,7 +84,7 @@ function budgetOf(texts: Draft["budget"]): KeyBudget[] | null {
 /** The fields in which a draft differs from what it began with: others stay as they are by now. */
 export function changesOf(before: Draft, after: Draft): Partial<KeyWish> {
   const [old, now] = [wishOf(before), wishOf(after)];
-  for (const name of limitNames) if (name in old.limits && !(name in now.limits)) now.limits[name] = null; // takes it away
+  for (const name of Object.keys(old.limits)) if (!(name in now.limits)) now.limits[name] = null; // takes it away
   const names = (Object.keys(now) as (keyof KeyWish)[]).filter((name) => JSON.stringify(old[name]) !== JSON.stringify(now[name]));
   return Object.fromEntries(names.map((name) => [name, now[name]]));
 }

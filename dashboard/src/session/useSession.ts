@@ -1,14 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { getJSON, sendJSON } from "@/api/client";
+import type { components } from "@/api/schema";
 
 /** Who this page is to the gateway. The key itself stays in a cookie that no script can read. */
-export interface Session {
-  /** Whether everybody is let in, as there are no keys. */
-  open: boolean;
-  role: "admin" | "member" | null;
-  key_id: string | null;
-  label: string | null;
-}
+export type Session = components["schemas"]["Session"];
 
 export function useSession() {
   return useQuery({ queryKey: ["session"], queryFn: ({ signal }) => getJSON<Session>("/api/session", {}, signal), staleTime: 60_000 });

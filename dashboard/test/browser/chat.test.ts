@@ -1,5 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Gateway, Provider, until } from "../gateway";
@@ -37,17 +39,31 @@ const scenarios: Scenario[] = [
 let browser: Browser;
 let gateway: Gateway;
 let provider: Provider;
+let lister: Server;
 const scratch = mkdtempSync("/tmp/chat-");
 
+/** The place of all other models: it lists a hundred and fifty of them, to those with a key. */
+function listModels(): Promise<Server> {
+  const data = Array.from({ length: 150 }, (_, n) => ({ id: `listed-${n}`, object: "model", created: 1, owned_by: "elsewhere" }));
+  const server = createServer((request, response) => {
+    const known = request.headers.authorization === "Bearer sk-of-my-own";
+    response.writeHead(known ? 200 : 401, { "Content-Type": "application/json" }).end(JSON.stringify(known ? { object: "list", data } : { error: { message: "No key." } }));
+  });
+  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
+}
+
 beforeAll(async () => {
+  lister = await listModels();
+  const upstream = `http://127.0.0.1:${(lister.address() as AddressInfo).port}/v1`;
   provider = await Provider.start(scratch, scenarios);
   const routes = scenarios.map((s) => `${s.model}:${provider.url}/v1`).join(",");
-  [browser, gateway] = await Promise.all([launch(), Gateway.start({ AI_GATEWAY_MODEL_ROUTES: routes, AI_GATEWAY_RETRY_ATTEMPTS: "0" })]);
+  [browser, gateway] = await Promise.all([launch(), Gateway.start({ AI_GATEWAY_UPSTREAM: upstream, AI_GATEWAY_MODEL_ROUTES: routes, AI_GATEWAY_RETRY_ATTEMPTS: "0" })]);
 });
 afterAll(async () => {
   await browser?.close();
   await gateway?.remove();
   await provider?.stop();
+  lister?.close();
   rmSync(scratch, { recursive: true, force: true });
 });
 
@@ -200,6 +216,9 @@ test("files go into messages, and the page is worked by keyboard", async () => {
   ]);
   await page.getByRole("list", { name: "Attachments" }).getByText("tiny.png").waitFor();
   await tab.message().fill("What is this?");
+  await page.reload(); // the draft is kept, with its files
+  await page.getByRole("list", { name: "Attachments" }).getByText("notes.txt").waitFor();
+  expect(await tab.message().inputValue()).toBe("What is this?");
   await tab.message().press("Enter");
   await tab.settled();
   const sent = (await provider.books()).calls.at(-1)!.body;
@@ -215,6 +234,28 @@ test("files go into messages, and the page is worked by keyboard", async () => {
   await page.getByRole("button", { name: "Connect" }).click();
   await page.getByRole("dialog", { name: "Connect" }).getByText(`${gateway.url}/v1`).first().waitFor();
   await tab.accessible();
+  await tab.close();
+});
+
+test("the picker also has the models that the upstream lists for one's own key", async () => {
+  const tab = await Tab.open(browser, gateway.url);
+  const { page } = tab;
+  const picker = page.getByRole("combobox", { name: "Model", exact: true });
+  await picker.click();
+  await page.getByRole("option", { name: /^slow,/ }).waitFor();
+  expect(await page.getByRole("option", { name: /^listed-/ }).count()).toBe(0);
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Key, none" }).click();
+  await page.getByRole("textbox", { name: "Key" }).fill("sk-of-my-own");
+  await page.getByRole("button", { name: "Save" }).click();
+  await picker.click();
+  await page.getByRole("option", { name: "listed-7, elsewhere" }).waitFor();
+  await page.getByText(/^\d+ more: type a part of the name$/).waitFor();
+  await tab.accessible();
+  await picker.fill("listed-149");
+  await picker.press("Enter");
+  expect(await picker.inputValue()).toBe("listed-149");
+  expect(await page.evaluate(() => JSON.stringify({ ...localStorage }))).not.toContain("sk-of-my-own");
   await tab.close();
 });
 
