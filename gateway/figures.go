@@ -7,17 +7,17 @@ import (
 	"github.com/google/uuid"
 )
 
-// Sums are what requests used and cost together.
+// Sums are the total usage and cost of requests.
 type Sums struct {
 	Requests         int64
 	PromptTokens     int64 // cached ones included
 	CachedTokens     int64
 	CompletionTokens int64
 	Cost             Money
-	Unpriced         int64 // requests of models without a price; no part of Cost
+	Unpriced         int64 // requests of models without a price, which Cost does not include
 }
 
-// Add adds other requests to them.
+// Add adds the sums of other requests.
 func (s *Sums) Add(t Sums) {
 	s.Requests += t.Requests
 	s.PromptTokens += t.PromptTokens
@@ -27,7 +27,7 @@ func (s *Sums) Add(t Sums) {
 	s.Unpriced += t.Unpriced
 }
 
-// KeyCosts are the sums of a key, and of each model that it was used for.
+// KeyCosts are the sums of a key, and of each model that it used.
 type KeyCosts struct {
 	Key Key
 	Sums
@@ -54,10 +54,10 @@ var ErrNoKey = errors.New("no request was made with this key")
 type PromptFilter struct {
 	RequestFilter        // its times, key and model
 	Status        int    // of the answer
-	Text          string // that prompt or answer hold, in letters of either case
+	Text          string // in the prompt or answer, in any case
 }
 
-// LoggedPrompt is what is kept of one request's prompt and answer.
+// LoggedPrompt has the previews of one request's prompt and answer.
 type LoggedPrompt struct {
 	ID               uuid.UUID
 	StartedAt        time.Time

@@ -1,6 +1,6 @@
 package gateway
 
-// KeyLimits are limits of a single key. Nil leaves what the configuration says; zero lets
+// KeyLimits are limits of a single key. Nil means the limit of the configuration; zero lets
 // nothing through.
 type KeyLimits struct {
 	RequestsPerMinute *int64 `json:"requests_per_minute,omitempty"`
@@ -15,12 +15,12 @@ type KeyLimits struct {
 // MaxKeyLimit is the largest value of a key's limit: limits are counted in 32 bits.
 const MaxKeyLimit = 1<<32 - 1
 
-// KeyLimitNames are the names of all limits of a key.
+// KeyLimitNames returns the names of all limits of a key.
 func KeyLimitNames() []string {
 	return []string{"requests_per_minute", "requests_per_hour", "requests_per_day", "tokens_per_minute", "tokens_per_hour", "tokens_per_day", "in_flight"}
 }
 
-// Named returns the limit of a name, or nil where there is none.
+// Named returns the limit of a name, or nil if there is none of that name.
 func (l *KeyLimits) Named(name string) **int64 {
 	switch name {
 	case "requests_per_minute":

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// LimitBy says whose requests one counter of a limit counts together.
+// LimitBy says which requests share one counter of a limit.
 type LimitBy uint8
 
 // What limits count by.
 const (
-	ByKey      LimitBy = iota + 1 // each gateway key, or each client address where there is none
-	ByUser                        // each key's owner; requests of nobody known are not counted
-	ByModel                       // each model, all clients together
+	ByKey      LimitBy = iota + 1 // each gateway key, or without one each client address
+	ByUser                        // each key's owner; requests without a known user are not counted
+	ByModel                       // each model, for all clients together
 	ByKeyModel                    // each key (or address) at each model
 )
 
@@ -35,8 +35,8 @@ var limitMetricNames = [...]string{Requests: "requests", Tokens: "tokens"}
 // String returns the name used in the configuration.
 func (m LimitMetric) String() string { return nameOf(limitMetricNames[:], m) }
 
-// LimitPeriod is how long a counter counts. Periods begin at whole minutes, hours and days
-// of UTC.
+// LimitPeriod is the time after which a counter starts again. Periods begin at whole minutes,
+// hours and days of UTC.
 type LimitPeriod uint8
 
 // The periods of limits.
@@ -62,7 +62,7 @@ func (p LimitPeriod) Duration() time.Duration {
 	return time.Minute
 }
 
-// LimitRule is a limit without its number. There is one limit for each rule at most.
+// LimitRule is a limit without its number. Each rule has at most one limit.
 type LimitRule struct {
 	By  LimitBy
 	Of  LimitMetric
@@ -75,7 +75,7 @@ func (r LimitRule) String() string { return fmt.Sprintf("%s.%s.%s", r.By, r.Of, 
 // MaxLimit is the largest number that a limit may have.
 const MaxLimit = MaxKeyLimit
 
-// Limit is how much of a rule passes in a period. A rule without a limit is unlimited.
+// Limit is the most that passes by a rule in a period. A rule without a limit is unlimited.
 type Limit struct {
 	LimitRule
 	Max uint32 // zero lets nothing pass
@@ -85,22 +85,22 @@ type Limit struct {
 type Limits struct {
 	Rules    []Limit // each rule once
 	InFlight *int64  // requests of each key (or address) at one time; nil sets no bound
-	Closed   bool    // refuse requests while the limiter cannot be asked; else they pass
+	Closed   bool    // refuse requests while the limiter is unavailable; otherwise they pass
 }
 
-// LimitedRequest is a request as limits see it.
+// LimitedRequest has what limits need to know of a request.
 type LimitedRequest struct {
-	Key    KeyID      // of a gateway key; "" where there is none
+	Key    KeyID      // of a gateway key; "" for none
 	Own    *KeyLimits // of that key; nil for none
-	User   string     // "" for nobody that is known
+	User   string     // "" if unknown
 	Client string     // the client's address
 	Model  Model
-	Tokens int64 // that it may use, estimated
+	Tokens int64 // estimated use
 }
 
-// LimitUsage is what was used of limits by requests that are over.
+// LimitUsage is what finished requests used of limits.
 type LimitUsage struct {
-	Key      KeyID // of the row, also where it is a provider's
+	Key      KeyID // of the row, which may be a provider's
 	User     string
 	Client   string
 	Model    Model
@@ -108,26 +108,25 @@ type LimitUsage struct {
 	Tokens   int64
 }
 
-// LimitState is how a limit stands.
+// LimitState is the state of a limit.
 type LimitState struct {
-	Limit               // the zero Limit where there is none
-	Remaining int64     // before it refuses
+	Limit               // zero if there is none
+	Remaining int64     // until it refuses
 	Reset     time.Time // when its period ends
 }
 
-// LimitStanding is how the limits of a request stand: what its answer tells the client.
+// LimitStanding is the state of a request's limits, which its answer tells the client.
 type LimitStanding struct {
 	At       time.Time
-	Nearest  LimitState // of all limits the one of which the least is left
+	Nearest  LimitState // the limit of which the smallest part is left
 	Requests LimitState // of those that count requests
 	Tokens   LimitState // of those that count tokens
 }
 
-// Reservation is a request that its limits let pass.
+// Reservation is a request that has passed its limits.
 type Reservation interface {
-	// Standing is how the limits stood then.
+	// Standing is the state of the limits at that time.
 	Standing() LimitStanding
-	// Settle charges the tokens that the request has used, and gives back what was held for
-	// it. It is called once.
+	// Settle charges the tokens that the request has used, and ends its hold. It is called once.
 	Settle(tokens int64)
 }

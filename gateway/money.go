@@ -12,8 +12,8 @@ type Money int64
 // USD is one US dollar.
 const USD Money = 1_000_000_000
 
-// String returns the amount in dollars with nine decimals at most and without
-// trailing zeros: "0.00042", "12", "-0.5".
+// String returns the amount in dollars with at most nine decimals, without trailing zeros:
+// "0.00042", "12", "-0.5".
 func (m Money) String() string {
 	sign := ""
 	u := uint64(m)
@@ -37,8 +37,8 @@ const (
 	maxUSD   = 1 << 30 // an amount beyond it is a mistake
 )
 
-// ParseUSD reads a decimal amount of dollars, "0.00042", exactly or not at all: no
-// sign, no exponent, nine decimals at most.
+// ParseUSD reads a decimal amount of dollars, such as "0.00042", exactly: without sign and
+// exponent, and with at most nine decimals.
 func ParseUSD(s string) (Money, error) {
 	whole, fraction, _ := strings.Cut(s, ".")
 	if len(fraction) > decimals {

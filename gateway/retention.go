@@ -6,13 +6,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// Retention is how long rows are kept, by their age; 0 keeps them.
+// Retention says how long rows are kept; 0 keeps them.
 type Retention struct {
 	Prompts  time.Duration
 	Requests time.Duration // with their attempts
 }
 
-// RefusedRow is a row that the store cannot take, whatever it is asked with.
+// RefusedRow is a row that the store can never take.
 type RefusedRow struct {
 	ID  uuid.UUID
 	Err error

@@ -2,11 +2,11 @@ package gateway
 
 import "strings"
 
-// maxServiceTier is longer than any provider's name of a tier, in bytes.
+// maxServiceTier is the longest name of a tier, in bytes: longer than any provider's.
 const maxServiceTier = 32
 
-// ServiceTier writes the name of a service tier, as it stands between a JSON string's quotes, so
-// that names compare: lower case, without blanks and signs.
+// ServiceTier normalises the name of a service tier, given as the bytes between a JSON string's
+// quotes: lower case, with ? for blanks and signs.
 func ServiceTier(raw []byte) string {
 	name := []byte(strings.ToLower(string(raw[:min(len(raw), maxServiceTier)])))
 	for i, c := range name {

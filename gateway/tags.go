@@ -7,19 +7,18 @@ import (
 	"strings"
 )
 
-// TagsHeader is how a request brings tags of its own, "team=a, feature=b". It reaches no
-// provider.
+// TagsHeader is the header with a request's own tags, "team=a, feature=b". It reaches no provider.
 const TagsHeader = "x-gateway-tags"
 
 // Bounds of tags: of a request, and likewise of a key.
 const (
 	MaxTags     = 16
 	MaxTagName  = 63  // characters
-	MaxTagValue = 128 // bytes of a value that a request brings
+	MaxTagValue = 128 // bytes of a value in a request
 	maxTags     = 4096
 )
 
-// ParseTags reads a request's tags. Its error says what the rule is.
+// ParseTags reads a request's tags. Its error states the rule.
 func ParseTags(header string) (map[string]string, error) {
 	if len(header) > maxTags {
 		return nil, fmt.Errorf("must have at most %d bytes", maxTags)
@@ -34,11 +33,11 @@ func ParseTags(header string) (map[string]string, error) {
 		case !IsTagName(name):
 			return nil, fmt.Errorf("must have names of a-z 0-9 _ . - with at most %d characters", MaxTagName)
 		case twice:
-			return nil, fmt.Errorf("has %s twice: each name may come once", name)
+			return nil, fmt.Errorf("has %s twice: each name must be unique", name)
 		case len(value) > MaxTagValue || strings.ContainsFunc(value, notPrintable):
 			return nil, fmt.Errorf("must have values of 1 to %d printable ASCII characters without commas", MaxTagValue)
 		case strings.Contains(value, GatewayKeyPrefix):
-			return nil, errors.New("must not hold a key")
+			return nil, errors.New("must not contain a key")
 		}
 		if tags[name] = value; len(tags) > MaxTags {
 			return nil, fmt.Errorf("must have at most %d pairs", MaxTags)
@@ -58,8 +57,8 @@ func IsTagName(name string) bool {
 
 func isLowerOrDigit(c rune) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
 
-// WithOwnTags is a request's tags and those of its key, which win, as a JSON object. Own is
-// such an object already, or "" for none.
+// WithOwnTags returns a request's tags and those of its key, which take precedence, as a JSON
+// object. Own is such an object already, or "" for none.
 func WithOwnTags(sent map[string]string, own string) string {
 	if len(sent) == 0 {
 		return own
