@@ -37,7 +37,7 @@ SDK_PYTHON := test/sdktest/python/requirements.txt
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
-run: build ## set up what is missing, build and run the gateway
+run: build ## install what is missing, build and run the gateway
 	@envoy=$$(scripts/envoy.sh) && ENVOY_PATH=$$envoy exec bin/ai-gateway run
 
 # Without VCS stamps: a checkout that git does not trust (as in many containers) would
@@ -52,13 +52,13 @@ dashboard/node_modules/.package-lock.json: dashboard/package-lock.json
 	npm ci --prefix dashboard --silent --no-audit --no-fund
 	@touch $@
 
-setup: ## find an Envoy, or install one into .tools
+setup: ## find Envoy, or install it into .tools
 	@scripts/envoy.sh >/dev/null
 
 # Debian's packages that tests need.
 DEBIAN := postgresql redis-server chromium
 
-test-setup: setup $(SDK_NODE)/node_modules/.package-lock.json ## the same, and install what the tests need
+test-setup: setup $(SDK_NODE)/node_modules/.package-lock.json ## also install what the tests need
 	@scripts/debian.sh $(DEBIAN)
 	@scripts/pip-install.sh .tools/python -r $(SDK_PYTHON)
 	@scripts/ratelimit.sh >/dev/null
@@ -79,15 +79,15 @@ test-browser: build ## try the dashboard in a browser, with a real gateway
 	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/fakeprovider ./test/fakeprovider/cmd
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(BROWSER) npm run --prefix dashboard --silent test-browser -- $(BROWSER_TESTS)
 
-screenshots: build ## take a picture of every page of the dashboard, in both themes and three widths
+screenshots: build ## take screenshots of every page of the dashboard, in both themes and three widths
 	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/fakeprovider ./test/fakeprovider/cmd
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(BROWSER) npm run --prefix dashboard --silent screenshots
 
-chaos: test-setup ## kill everything for ten minutes on each database, press serve with 4,000 streams, and hold the tables against the provider's books
+chaos: test-setup ## kill processes for ten minutes on each database, load serve with 4,000 streams, and compare the tables with the provider's own records
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && CHAOS_SECONDS=600 $(GO) test -count 1 -timeout 32m -v \
 	-run 'TestNothingIsUnbilledOrBilledTwiceWhateverIsKilled|TestClientsThatDoNotReadHoldUpNobody|TestAServeThatIsSlowToReadLosesNothing' ./test
 
-# The rooms in which mistakes cost money, or for which there is no other net.
+# The rooms in which mistakes cost money.
 MUTANTS := gateway pricing xds control usage/wal usage/ledger provider extproc store
 
 # In a copy of what is committed: the tool copies the whole folder, installed tools and all.
@@ -96,23 +96,23 @@ mutants: ## make small mistakes in MUTANTS, one at a time, and list those that n
 	for room in $(MUTANTS); do echo "== $$room" && \
 	$(GO) run $(GREMLINS) unleash --workers 1 --timeout-coefficient 10 --output-statuses lct ./$$room; done
 
-bench: build ## measure the gateway beside a bare Envoy: about nine minutes on a quiet machine
+bench: build ## compare speed and memory with a bare Envoy: about nine minutes on an idle machine
 	@$(GO) build -o bin/bench ./bench/cmd
 	@CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags sabotage -o bin/ai-gateway-sabotage ./cmd/ai-gateway
 	@ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && bin/bench bin/ai-gateway bin/ai-gateway-sabotage bench/results
 
-docs: dashboard/node_modules/.package-lock.json ## write the tables and the schemas that are made from the code
+docs: dashboard/node_modules/.package-lock.json ## write the tables and schemas that are made from the code
 	$(GO) run ./cmd/ai-gateway config docs docs
 	npm run --prefix dashboard --silent types
 
-check: ## look for what tests do not show: format, lint, known vulnerabilities, imports between rooms
+check: ## check format, lint, known vulnerabilities and imports between rooms
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted; exit 1; fi
 	$(GO) vet ./...
 	$(GO) test -run TestRoomsMeet ./cmd/ai-gateway
 	$(GO) run $(GOLANGCI_LINT) run
 	$(GO) run $(GOVULNCHECK) ./...
 
-prices: ## make the table of prices anew, from the version that is named above
+prices: ## make the table of prices again, from the pinned version
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest "$$dir" $(PRICES) && \
 	$(GO) run ./pricing/build -from "$$dir"/genai_prices-*.whl -date $(PRICES_DATE) >"$$dir/prices.csv" && \

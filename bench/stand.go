@@ -33,7 +33,7 @@ const (
 	Gateway   Target = "gateway"
 )
 
-// Targets are those that are measured by every figure and shown beside each other.
+// Targets are those that are measured by every figure and shown side by side.
 func Targets() []Target { return []Target{Direct, Bare, NoLedger, Gateway} }
 
 // The parts whose cost is told apart.

@@ -207,10 +207,10 @@ func TestAWholeFileIsReadAsItIsMeant(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	beside := func(name string) string { return filepath.Join(filepath.Dir(path), name) }
+	inFolder := func(name string) string { return filepath.Join(filepath.Dir(path), name) }
 	if c.Bind != "0.0.0.0" || c.Port != 3002 || c.Open || string(c.AdminKey) != adminKey || c.TLS.Certificate == "" || c.TLS.Key == "" || c.Demo || c.PromptLog.Mode != PromptPreviews ||
 		c.MaxBody != 32<<20 || c.MaxInFlight != 512<<20 || len(c.Limits.Rules) != 3 || *c.Limits.InFlight != 100 || c.LimitService.Address != "ratelimit:8081" || c.Retry != (gateway.Retry{Attempts: 3, Delay: time.Second}) ||
-		c.DatabasePath != beside("usage.db") || !slices.Equal(c.CORSOrigins, []string{"https://app.example.com"}) {
+		c.DatabasePath != inFolder("usage.db") || !slices.Equal(c.CORSOrigins, []string{"https://app.example.com"}) {
 		t.Errorf("read as %+v", c)
 	}
 	wantModels := []gateway.Route{
@@ -230,10 +230,10 @@ func TestAWholeFileIsReadAsItIsMeant(t *testing.T) {
 		ollama.Credential != gateway.NoCredential || !strings.Contains(vault.Authorities, "BEGIN CERTIFICATE") {
 		t.Errorf("credentials %v, %v; kind %v; authorities %q", openai.Credential, ollama.Credential, ollama.Kind, vault.Authorities)
 	}
-	if openai.SecretFrom != "OPENAI_API_KEY" || azure.SecretFrom != beside("secrets/azure") || ollama.SecretFrom != "" {
+	if openai.SecretFrom != "OPENAI_API_KEY" || azure.SecretFrom != inFolder("secrets/azure") || ollama.SecretFrom != "" {
 		t.Errorf("keys are from %q, %q and %q", openai.SecretFrom, azure.SecretFrom, ollama.SecretFrom)
 	}
-	wantFiles := []string{path, beside("tls/cert.pem"), beside("tls/key.pem"), beside("secrets/admin"), beside("secrets/azure"), beside("tls/our-authority.pem")}
+	wantFiles := []string{path, inFolder("tls/cert.pem"), inFolder("tls/key.pem"), inFolder("secrets/admin"), inFolder("secrets/azure"), inFolder("tls/our-authority.pem")}
 	slices.Sort(wantFiles)
 	if !slices.Equal(slices.Sorted(maps.Keys(c.Files)), wantFiles) {
 		t.Errorf("read from %v, want %v", c.Files, wantFiles)

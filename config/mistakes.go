@@ -46,9 +46,9 @@ func checkKeyText(text string) error {
 	case isQuoted(text):
 		return errors.New("the key has quotes around it: leave them out")
 	case assignedPattern.MatchString(text):
-		return errors.New("the key has a variable's name and = before it: give the key alone")
+		return errors.New("the key has a variable's name and = before it: give only the key")
 	case bearerPattern.MatchString(text):
-		return errors.New("the key has the header's word Bearer before it: give the key alone")
+		return errors.New("the key has the header's word Bearer before it: give only the key")
 	case templatePattern.MatchString(text), dollarPattern.MatchString(text):
 		return errors.New("the key contains the name of a variable, but variables are not expanded: give the key itself, or the name of the variable that contains it")
 	case strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }):

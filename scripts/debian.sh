@@ -5,7 +5,7 @@
 # usage: scripts/debian.sh PACKAGE…
 set -eu
 
-# present reports whether what a package brings is there, whoever has put it there.
+# present reports whether a package's program exists, from any source.
 present() {
   case $1 in
   postgresql) command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ;;

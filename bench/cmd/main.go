@@ -1,4 +1,4 @@
-// Command cmd measures the gateway beside a bare Envoy and no proxy at all, and is
+// Command cmd compares the gateway with a bare Envoy and no proxy at all, and is
 // the fake provider and the load generator that it needs for it.
 package main
 

@@ -88,8 +88,8 @@ type Ledger struct {
 	early    map[uuid.UUID]earlySettlement
 	caughtUp bool             // the write-ahead log was read to its end once
 	waiting  []wait           // in the order in which they began to wait
-	unheard  []accesslog.Line // read while the write-ahead log could not be
-	lines    []heard
+	buffered  []accesslog.Line // read while the write-ahead log could not be
+	lines    []pendingLine
 	ready    []*entry
 	broken   []uuid.UUID        // requests whose settlement could not be written
 	segments map[int64]*closing // of the write-ahead log
@@ -109,8 +109,8 @@ type Ledger struct {
 	troubles [tasks]string // why each task fails; "" if it does not
 }
 
-// heard is a line of the access log.
-type heard struct {
+// pendingLine is a line of the access log.
+type pendingLine struct {
 	of  *entry // nil for a line without a request
 	end gateway.LogPosition
 }
@@ -222,8 +222,8 @@ func (l *Ledger) refused(err error) {
 // at the piece: an intent is written before its request goes out, so before Envoy's line.
 func (l *Ledger) readOn() (more bool) {
 	var err error
-	if len(l.unheard) == 0 {
-		l.unheard, more, err = l.tail.Next()
+	if len(l.buffered) == 0 {
+		l.buffered, more, err = l.tail.Next()
 	}
 	if err == nil {
 		err = l.readWAL()
@@ -233,10 +233,10 @@ func (l *Ledger) readOn() (more bool) {
 		return false
 	}
 	l.abandon()
-	for _, line := range l.unheard {
+	for _, line := range l.buffered {
 		l.readLine(line)
 	}
-	l.unheard = nil
+	l.buffered = nil
 	return more
 }
 
@@ -301,7 +301,7 @@ func (l *Ledger) readLine(at accesslog.Line) {
 		l.unread(err)
 	}
 	e := l.open[line.ID]
-	l.lines = append(l.lines, heard{e, at.End})
+	l.lines = append(l.lines, pendingLine{e, at.End})
 	if err != nil || e == nil || e.line != nil {
 		return
 	}

@@ -33,7 +33,7 @@ func TestBothWitnessesMakeOneRowWhicheverSpeaksFirst(t *testing.T) {
 		say[0]()
 		time.Sleep(3 * round / 2)
 		say[1]()
-		b.eventually("both are heard", func() bool { return b.requests(1)[0].Witness == "both" })
+		b.eventually("both witnesses have reported", func() bool { return b.requests(1)[0].Witness == "both" })
 		r := b.requests(1)[0]
 		if r.UsageSource != "provider" || r.Outcome != "ok" || r.Attempts != 2 || r.DurationMS != 1234 ||
 			*r.TTFTMS != 100 || r.PromptTokens != 1000 || r.CompletionTokens != 100 || *r.CostNanoUSD != 3_500_000 || *r.PriceVersion != "v1" ||
@@ -116,7 +116,7 @@ func TestALateWordCompletesARow(t *testing.T) {
 		t.Fatalf("row %+v", r)
 	}
 	b.journalize(line(i, "usage", "5 0 5 0"))
-	b.eventually("both are heard", func() bool { return b.requests(1)[0].Witness == "both" })
+	b.eventually("both witnesses have reported", func() bool { return b.requests(1)[0].Witness == "both" })
 	if r := b.requests(1)[0]; r.UsageSource != "provider" || r.PromptTokens != 1000 || r.Attempts != 2 || *r.CostNanoUSD != 3_500_000 {
 		t.Errorf("row %+v", r)
 	}
@@ -209,7 +209,7 @@ func TestATornLineWaitsForItsEnd(t *testing.T) {
 		b.journalize(piece)
 	}
 	b.journalize(text[:10])
-	b.eventually("both are heard", func() bool { return b.requests(1)[0].Witness == "both" })
+	b.eventually("both witnesses have reported", func() bool { return b.requests(1)[0].Witness == "both" })
 }
 
 func TestARotatedOrTruncatedJournalLosesNothing(t *testing.T) {
@@ -260,7 +260,7 @@ func TestAJournalThatWasRemovedIsOpenedAnew(t *testing.T) {
 }
 
 // TestALargeJournalIsRotatedAndBounded has an Envoy that goes on with the old file until
-// it is told to open the journal anew, which fails at first.
+// it is told to open the journal again, which fails at first.
 func TestALargeJournalIsRotatedAndBounded(t *testing.T) {
 	b := newBooks(t)
 	b.stop()
@@ -297,7 +297,7 @@ func TestALargeJournalIsRotatedAndBounded(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	b.requests(rows)
-	b.eventually("both are heard of all", func() bool {
+	b.eventually("both witnesses have reported all", func() bool {
 		for _, r := range b.requests(rows) {
 			if r.Witness != "both" {
 				return false
@@ -314,7 +314,7 @@ func TestALargeJournalIsRotatedAndBounded(t *testing.T) {
 		return len(old) > 0 && sizeOf(old[:len(old)-1]) <= b.rotation.Keep // the newest may be where the store has the log
 	})
 	if asked.Load() < 2 {
-		t.Errorf("Envoy was asked %d times to open the journal anew", asked.Load())
+		t.Errorf("Envoy was asked %d times to open the journal again", asked.Load())
 	}
 }
 

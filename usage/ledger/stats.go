@@ -37,7 +37,7 @@ func (l *Ledger) unread(err error) {
 	defer l.mu.Unlock()
 	l.stats.Unread++
 	if l.stats.Unread == 1 {
-		l.c.Log.Error("a record makes no sense and is left out; more of them are only counted", "error", err)
+		l.c.Log.Error("a record is unreadable and was skipped; further ones are only counted", "error", err)
 	}
 }
 
