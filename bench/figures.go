@@ -136,7 +136,7 @@ func cpuMetrics(unit string, count func(Sample) float64) []Metric {
 		metrics = append(metrics, Metric{Name: "  " + part, Of: of(part)})
 	}
 	for _, part := range []string{fakePart, loadPart} {
-		metrics = append(metrics, Metric{Name: "beside it: " + part, Of: of(part)})
+		metrics = append(metrics, Metric{Name: "not of it: " + part, Of: of(part)})
 	}
 	return metrics
 }
