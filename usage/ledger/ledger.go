@@ -88,7 +88,7 @@ type Ledger struct {
 	early    map[uuid.UUID]earlySettlement
 	caughtUp bool             // the write-ahead log was read to its end once
 	waiting  []wait           // in the order in which they began to wait
-	buffered  []accesslog.Line // read while the write-ahead log could not be
+	buffered []accesslog.Line // read while the write-ahead log could not be
 	lines    []pendingLine
 	ready    []*entry
 	broken   []uuid.UUID        // requests whose settlement could not be written
