@@ -32,7 +32,7 @@ func TestTagsThatBreakARuleAreRefusedWithTheRule(t *testing.T) {
 		strings.Repeat("n", MaxTagName+1) + "=x": "names of a-z",
 		"team=a, team=b":                         "team twice",
 		"team=" + strings.Repeat("v", MaxTagValue+1): "values of 1 to 128",
-		"team=agw_1":                   "not hold a key",
+		"team=agw_1":                   "must not contain a key",
 		"team=ä":                       "printable ASCII",
 		"team=a\x00":                   "printable ASCII",
 		strings.Join(many, ","):        "at most 16 pairs",
