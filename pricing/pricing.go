@@ -1,8 +1,8 @@
-// Package pricing knows what models cost, and what they did at any time. A model that
-// it does not know has no price, which is not the same as being free: names are
-// compared exactly, for a price that is guessed is worse than none.
+// Package pricing knows what models cost, now and at any earlier time. An unknown model has no
+// price, which is not the same as being free. Names are compared exactly, because a guessed
+// price is worse than none.
 //
-// The book is embedded; `make prices` reads it anew from an open list of prices.
+// The price book is embedded; `make prices` makes it from an open list of prices.
 package pricing
 
 import (
@@ -19,21 +19,21 @@ import (
 //go:embed prices.csv
 var prices string
 
-// Book holds the history of every model's price. It is made once and then only read.
+// Book has the history of every model's price. It never changes.
 type Book struct {
 	histories map[gateway.Model][]period
 }
 
-// period is a time in which a model has one price. Of a model's periods in a row the
-// last that includes a time is in force then.
+// period is a time in which a model has one price. Of a model's periods that include a time,
+// the last one is in force.
 type period struct {
 	from  time.Time // zero for all time
 	hours hours
 	price gateway.Price
 }
 
-// hours are the part of each day, in UTC, from one time of day to before another, which
-// may be on the next day. Zero is the whole day.
+// hours are the part of each day, in UTC, from one time of day to before another, which may be
+// on the next day. Zero is the whole day.
 type hours struct{ from, to time.Duration }
 
 // Default is the embedded price book.
@@ -45,8 +45,8 @@ func Default() Book {
 	return book
 }
 
-// Price returns the price of a model that is in force at a time, or of the same model
-// without a version's date. A version that costs something else has a history of its own.
+// Price returns the price of a model at a time, or that of the same model without a version's
+// date. A version with another price has its own history.
 func (b Book) Price(m gateway.Model, at time.Time) (gateway.Price, bool) {
 	for _, p := range slices.Backward(b.history(m)) {
 		if p.includes(at) {
@@ -70,7 +70,7 @@ func (b Book) history(m gateway.Model) []period {
 	return b.histories[undated]
 }
 
-// The ways in which providers write the date of a pinned version.
+// The formats in which providers write the date of a pinned version.
 const (
 	dashed  = "-2006-01-02" // OpenAI's
 	compact = "-20060102"   // Anthropic's
@@ -90,7 +90,7 @@ func Undated(m gateway.Model) (gateway.Model, bool) {
 	return "", false
 }
 
-// otherwise writes a pinned version's date in the other of the two ways.
+// otherwise writes a pinned version's date in the other format.
 func otherwise(date gateway.Model) gateway.Model {
 	if len(date) == len(compact) {
 		return date[:5] + "-" + date[5:7] + "-" + date[7:]
@@ -113,16 +113,16 @@ func (h hours) include(at time.Time) bool {
 	return h.from <= sinceMidnight || sinceMidnight < h.to
 }
 
-// offer is a model as one provider sells it.
+// offer is a model of one provider.
 type offer struct {
 	provider, model string
 	history         []period
 }
 
-// sellers are the providers whose models go by their plain names, "gpt-4o" for
-// "openai/gpt-4o": those who make them, then those who sell them under names of their
-// own. Where two have the same name, the earlier one has it. Everyone else's models are
-// named with their provider alone, as one name stands for many prices there.
+// sellers are the providers whose models have plain names too, "gpt-4o" for "openai/gpt-4o":
+// their makers, then those who sell them under their own names. If two have the same name, the
+// earlier one gets it. Models of other providers only have names with the provider, because the
+// same plain name stands for many prices there.
 var sellers = [...]string{"demo", "openai", "anthropic", "google", "mistral", "deepseek", "x-ai", "cohere", "moonshotai",
 	"zai", "minimax", "meta", "perplexity", "voyageai", "azure", "aws", "groq"}
 
@@ -141,8 +141,8 @@ func newBook(offers []offer) (Book, error) {
 	return book, nil
 }
 
-// plainNames are the offers of a seller by their plain names, without those names that
-// the book has. A name with a slash is never plain: it may be another's full name.
+// plainNames are the offers of a seller by plain name, without names that the book already has.
+// A name with a slash is never plain: it may be another's full name.
 func (b Book) plainNames(seller string, offers []offer) map[gateway.Model][]period {
 	plain := map[gateway.Model][]period{}
 	for _, o := range offers {
@@ -154,7 +154,7 @@ func (b Book) plainNames(seller string, offers []offer) map[gateway.Model][]peri
 	return plain
 }
 
-// fullName is "provider/model", which some models' names are anyway.
+// fullName is "provider/model", which some models' names already are.
 func (o offer) fullName() gateway.Model {
 	if strings.HasPrefix(o.model, o.provider+"/") {
 		return gateway.Model(o.model)
