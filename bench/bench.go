@@ -22,7 +22,7 @@ const (
 	slowRounds = 2
 )
 
-// Run measures all figures, and tells on progress what it does.
+// Run measures all figures, and reports its progress.
 func Run(ctx context.Context, b Binaries, progress io.Writer) (Result, error) {
 	r, err := newResult(ctx, b.Envoy)
 	if err != nil {

@@ -35,7 +35,7 @@ const (
 	tolerance   = 4.0 / 3 // of what was recorded
 )
 
-// Short holds a gateway to its bounds, which takes a quarter of a minute if it keeps
+// Short checks a gateway against its bounds, which takes a quarter of a minute if it keeps
 // them, and returns the best that was measured.
 func (b Bounds) Short(ctx context.Context, programs Binaries) (best Bounds, err error) {
 	err = onStand(ctx, programs, func(s *stand) error {
@@ -45,7 +45,7 @@ func (b Bounds) Short(ctx context.Context, programs Binaries) (best Bounds, err 
 	return best, err
 }
 
-// short measures in a few seconds what bounds hold.
+// short measures the bounded figures in a few seconds.
 func (s *stand) short(ctx context.Context) (Bounds, error) {
 	figures := []Figure{loop("JSON", 16, 0, shortTime, nil), pacedStreams(shortTime)}
 	samples, err := s.measure(ctx, figures, []Target{Bare, Gateway}, shortRounds, io.Discard)

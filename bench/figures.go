@@ -65,7 +65,7 @@ func pacedStreams(d time.Duration) Figure {
 // shortStream is how many chunks the streams have that are not paced.
 const shortStream = 20
 
-// itemized tells what of a request's cost is the ledger's and what is the prompt log's,
+// itemized splits a request's cost into the ledger's and the prompt log's,
 // for which it measures another target, too.
 func itemized(f Figure) Figure {
 	f.Besides = []Target{NoPrompts}

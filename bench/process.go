@@ -113,7 +113,7 @@ func (p *process) stop() error {
 	return p.failure()
 }
 
-// failure tells how the process ended.
+// failure says how the process ended.
 func (p *process) failure() error {
 	return fmt.Errorf("%q ended with %s; it printed:\n%s", p.cmd.Path, p.cmd.ProcessState, p.logs)
 }

@@ -84,7 +84,7 @@ func median(of []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// about tells when and on what kind of machine the run was.
+// about says when and on what kind of machine the run was.
 func (r Result) about() string {
 	return fmt.Sprintf("%s, %d processors, %.0f GiB, Envoy %s", r.Date, r.Processors, r.MemoryGiB, r.Envoy)
 }

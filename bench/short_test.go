@@ -24,7 +24,7 @@ func built(t *testing.T) Binaries {
 	return b
 }
 
-// TestTheGatewayCostsWhatIsRecorded is the short form of the whole measurement.
+// TestTheGatewayCostsWhatIsRecorded is the short form of the measurement.
 func TestTheGatewayCostsWhatIsRecorded(t *testing.T) {
 	bounds, err := Recorded()
 	if err != nil {

@@ -36,7 +36,7 @@ const (
 // Targets are those that are measured by every figure and shown side by side.
 func Targets() []Target { return []Target{Direct, Bare, NoLedger, Gateway} }
 
-// The parts whose cost is told apart.
+// The parts whose costs are measured separately.
 const (
 	envoyPart = "Envoy"
 	servePart = "serve"
@@ -242,7 +242,7 @@ func (s *stand) health(ctx context.Context, of Target) (h health, err error) {
 	return h, err
 }
 
-// checkRows holds the gateways that keep books to what they were measured with: each
+// checkRows checks the rows of the gateways with a ledger: each
 // request is in them, once.
 func (s *stand) checkRows(ctx context.Context) error {
 	for of, gateway := range s.gateways {

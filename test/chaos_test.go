@@ -23,7 +23,7 @@ import (
 	"ai-gateway/test/fakeprovider"
 )
 
-// chaos kills processes of a gateway at random while clients use it, and then holds the
+// chaos kills processes of a gateway at random while clients use it, and then compares the
 // tables against the provider's own books.
 type chaos struct {
 	t        *testing.T
@@ -236,7 +236,7 @@ func (c *chaos) request(body string, leave time.Duration) error {
 	return nil
 }
 
-// compare holds the tables against the provider's books.
+// compare compares the tables with the provider's books.
 func (c *chaos) compare() error {
 	rows, err := c.p.rows()
 	if err != nil {
@@ -354,7 +354,7 @@ func TestNothingIsUnbilledOrBilledTwiceWhateverIsKilledPostgreSQLToo(t *testing.
 	}
 }
 
-// prove runs chaos, and holds the tables against the provider's books and both witnesses.
+// prove runs chaos, and compares the tables with the provider's books and both witnesses.
 func (c *chaos) prove() {
 	t := c.t
 	t.Helper()
@@ -374,7 +374,7 @@ func (c *chaos) prove() {
 	c.reconcile()
 }
 
-// reconcile holds the tables against both witnesses, by the gateway's own command.
+// reconcile compares the tables with both witnesses, by the gateway's own command.
 func (c *chaos) reconcile() {
 	var out bytes.Buffer
 	if err := command(&out, c.env, "reconcile", "--from", "1h", "--to", "0s"); err != nil {

@@ -131,7 +131,7 @@ func (c conversation) model() string {
 	return gjson.Get(body, "model").String()
 }
 
-// runConversations holds conversations, all at once, with a gateway of their own.
+// runConversations runs conversations concurrently with their own gateway.
 func runConversations(t *testing.T, env string, group []conversation) {
 	fake, base := provider(t)
 	place := placesOf(base)
@@ -248,7 +248,7 @@ func (c conversation) compareRow(t *testing.T, p *process, fake *fakeprovider.Pr
 	c.compareBooks(t, found[0], fake)
 }
 
-// compareBooks holds a row that claims to have the provider's figures against the
+// compareBooks compares a row that claims to have the provider's figures with the
 // provider's own books.
 func (c conversation) compareBooks(t *testing.T, r row, fake *fakeprovider.Provider) {
 	calls := fake.Books().Of(c.model())
@@ -269,7 +269,7 @@ var patterns = map[string]string{
 	"any":    `[^\n]*`,
 }
 
-// compare holds a text against what is expected; the order of headers is free.
+// compare compares a text with the expected one; headers may have any order.
 func compare(t *testing.T, what, want, got string) {
 	t.Helper()
 	want = expand(want)

@@ -22,7 +22,7 @@ import (
 	"ai-gateway/test/program"
 )
 
-// Variables by which TestMain tells the tests what it found and built.
+// Variables in which TestMain passes to the tests what it found and built.
 const (
 	binaryVariable    = "E2E_BINARY"
 	sabotagedVariable = "E2E_SABOTAGED_BINARY"
@@ -99,7 +99,7 @@ type process struct {
 	ended       chan struct{} // closed when `run` has ended
 }
 
-// start runs a gateway until the test ends, and then holds it to an orderly end:
+// start runs a gateway until the test ends, and then checks that it ends orderly:
 // within five seconds, without a process or a socket left.
 func start(t *testing.T, env ...string) *process {
 	t.Helper()
@@ -135,7 +135,7 @@ func startBinary(t *testing.T, binary string, env ...string) *process {
 	return p
 }
 
-// freeAddress is one of this machine that nobody listens at.
+// freeAddress is an unused address of this machine.
 func freeAddress(t *testing.T) string { return "127.0.0.1:" + program.FreePort(t) }
 
 // waitReady waits until GET /health says so.

@@ -19,7 +19,7 @@ import (
 	"ai-gateway/test/stock"
 )
 
-// aMinuteWith waits until the current minute has some time left: limits count by whole ones.
+// aMinuteWith waits until the current minute has some time left, because limits count by whole minutes.
 func aMinuteWith(left time.Duration) {
 	if now := time.Now(); now.Truncate(time.Minute).Add(time.Minute).Sub(now) < left {
 		time.Sleep(now.Truncate(time.Minute).Add(time.Minute).Sub(now))
@@ -182,7 +182,7 @@ type tally struct {
 	ahead    int64 // tokens in the tables from before there was a limit
 }
 
-// look makes a request that tells how much was charged before it. It passes in any case.
+// look makes a request whose answer says how much was charged before it. It always passes.
 func (l *tally) look() (charged int64, told bool) {
 	l.t.Helper()
 	a, err := post(l.address, chatPath, `{"model":"gen-chunks=1","max_tokens":1,"messages":[{"role":"user","content":"Hello"}]}`)
@@ -324,7 +324,7 @@ limits: {requests_per_minute: 0, rules: [{by: key, requests: %d, per: hour}]}
 	c.waitStatus(t, "gen-chunks=1", http.StatusTooManyRequests, changesWithin)
 }
 
-// TestStreamsInFlightAreBounded holds as many as there may be, and one more.
+// TestStreamsInFlightAreBounded starts as many as are allowed, and one more.
 func TestStreamsInFlightAreBounded(t *testing.T) {
 	t.Parallel()
 	c := configure(t, `

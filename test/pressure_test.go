@@ -49,7 +49,7 @@ type pressed struct {
 	livez   time.Duration
 }
 
-// watch makes requests, one after another, until it is told to end and has made enough.
+// watch makes requests, one after another, until it has to end and has made enough.
 func (w *pressed) watch(ctx context.Context) error {
 	api, err := w.p.socket("api.sock")
 	if err != nil {
@@ -154,7 +154,7 @@ func (p *process) idle(t *testing.T, n int) (release func()) {
 	})
 }
 
-// checkNoneLost holds Envoy's statistics to what shall not happen while serve is slow.
+// checkNoneLost checks in Envoy's statistics that nothing was lost while serve is slow.
 func (p *process) checkNoneLost(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"cluster.gateway/ext_proc.http2.outbound_flood", "cluster.gateway/ext_proc.http2.outbound_control_flood",

@@ -18,8 +18,8 @@ type child struct {
 	args string
 }
 
-// processesOf finds the living processes that were told a folder: Envoy and serve
-// both are told where their private files are. Zombies have ended and count as such.
+// processesOf finds the living processes that were given a folder: Envoy and serve
+// both get the place of their private files. Zombies count as ended.
 func processesOf(dir string) ([]child, error) {
 	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil || len(paths) == 0 {

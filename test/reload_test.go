@@ -54,7 +54,7 @@ func (c configured) waitStatus(t *testing.T, model string, status int, within ti
 	t.Fatalf("%s is answered with %d, not %d, after %s", model, got, status, within)
 }
 
-// stream starts one that goes on for a while; its end comes through the channel.
+// stream starts one that runs for a while; its end comes through the channel.
 func (c configured) stream(model string, chunks int) <-chan error {
 	ended := make(chan error, 1)
 	go func() {

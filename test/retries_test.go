@@ -101,7 +101,7 @@ func TestAProviderSaysWhetherAndWhenItIsCalledAgain(t *testing.T) {
 	}
 }
 
-// checkSame holds a model's only backend to being called again after so long a time, or not.
+// checkSame checks that a model's only backend is called again after a time, or not at all.
 func checkSame(g configured, model string, refused int, wait time.Duration) error {
 	answer, err := post(g.address, chatPath, chatBody(model, false))
 	if err != nil {
@@ -123,7 +123,7 @@ func checkSame(g configured, model string, refused int, wait time.Duration) erro
 	return nil
 }
 
-// checkNext holds a model with another backend to being answered by that, at once.
+// checkNext checks that a model's other backend answers at once.
 func checkNext(g configured, model string) error {
 	answer, err := post(g.address, chatPath, chatBody(model, false))
 	if err != nil || answer.status != http.StatusOK {

@@ -19,7 +19,7 @@ import (
 	"ai-gateway/test/program"
 )
 
-// apart is a gateway whose roles are processes of their own: an Envoy with an agent beside
+// apart is a gateway whose roles are separate processes: an Envoy with an agent next to
 // it, and the api.
 type apart struct {
 	t       *testing.T
@@ -40,7 +40,7 @@ func startApart(t *testing.T, provider string) *apart {
 	return g
 }
 
-// newApart is a gateway of which nothing runs yet.
+// newApart is a gateway that is not running yet.
 func newApart(t *testing.T, env ...string) *apart {
 	t.Helper()
 	dir := program.Folder(t)

@@ -66,7 +66,7 @@ func (r row) plain() (row, error) {
 	return out, json.Unmarshal(b, &out)
 }
 
-// where are the rows that hold a value.
+// where returns the rows with a value.
 func where(rows []row, column string, value any) []row {
 	var found []row
 	for _, r := range rows {
@@ -92,7 +92,7 @@ func (p *process) waitRows(n int) ([]row, error) {
 	return rows, err
 }
 
-// rowsError tells of missing or surplus rows.
+// rowsError describes missing or surplus rows.
 type rowsError struct{ got, want int }
 
 // Error says how many there are.

@@ -22,7 +22,7 @@ import (
 )
 
 // refusesToStart runs a gateway that shall end by itself, with an exit code and a
-// message that holds all the words.
+// message that contains all the words.
 func refusesToStart(t *testing.T, env []string, words ...string) {
 	t.Helper()
 	p := startBinary(t, os.Getenv(binaryVariable), env...)
@@ -139,7 +139,7 @@ func TestKeysAreNeitherPrintedNorKept(t *testing.T) {
 	}
 }
 
-// fileWith returns a file below a folder that holds a text.
+// fileWith returns a file below a folder that contains a text.
 func fileWith(t *testing.T, dir, text string) string {
 	t.Helper()
 	found := ""
@@ -220,7 +220,7 @@ func TestAnHTTPSProviderIsVerified(t *testing.T) {
 	if err != nil || a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, `"code":"upstream_unreachable"`) {
 		t.Errorf("with another authority the client sees %v, %v", a, err)
 	}
-	// Where localhost is two addresses, the other one refuses the connection, and Envoy tells of the last.
+	// Where localhost is two addresses, the other one refuses the connection, and Envoy reports the last.
 	if !strings.Contains(a.body, "its certificate is not trusted") && !strings.Contains(a.body, "at the last of its addresses where it has several") {
 		t.Errorf("with another authority the client is told %s", a.body)
 	}

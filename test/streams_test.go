@@ -25,7 +25,7 @@ func generated(chunks int, delay time.Duration) string {
 	return fmt.Sprintf("gen-chunks=%d-delay=%s-usage", chunks, delay)
 }
 
-// checkWhole returns an error unless a generated stream came to its end: every chunk
+// checkWhole returns an error unless a generated stream is complete: every chunk
 // once and in order, then [DONE]. It does not mind the usage that nobody asked for,
 // which reaches clients while serve is dead.
 func checkWhole(a answer, chunks int) error {
@@ -152,7 +152,7 @@ func TestABodyOfTwentyMegabytesPassesAndOneOverTheLimitIsRefused(t *testing.T) {
 	}
 }
 
-// tooLarge is a request that tells its length before, or one that does not.
+// tooLarge is a request that states its length, or one that does not.
 func tooLarge(body, header string) []fakeprovider.Piece {
 	if header == "" {
 		return []fakeprovider.Piece{{Bytes: requestBytes(chatPath, body)}}

@@ -12,8 +12,8 @@ import (
 	"ai-gateway/test/fakeprovider"
 )
 
-// proof is what shall hold when a process dies or hangs. It is run against the
-// gateway as it is, and against one that is sabotaged, in which it must not hold:
+// proof is a promise for when a process dies or hangs. It is run against the
+// gateway as it is, and against a sabotaged one, in which it must fail:
 // a proof that nothing can fail proves nothing.
 type proof struct {
 	provider string // base URL
@@ -79,7 +79,7 @@ func (f proof) answersAgain(within time.Duration) error {
 	return fmt.Errorf("%w (%s): %w", errSilent, within, last)
 }
 
-// billed holds the rows to the streams: one row each, with the provider's figures, and
+// billed compares the rows with the streams: one row each, with the provider's figures, and
 // one for the request after.
 func (f proof) billed() error {
 	rows, err := f.p.waitRows(inFlight + 1)

@@ -28,7 +28,7 @@ func newAnswer(r io.Reader, g *generator) *answer {
 	return &answer{g: g, r: bufio.NewReaderSize(r, readBuffer), tail: make([]byte, 0, 2*len(chat.End))}
 }
 
-// read reads one answer and returns an error unless it is whole and right.
+// read reads one answer and returns an error unless it is complete and correct.
 func (a *answer) read() error {
 	a.size, a.tail = 0, a.tail[:0]
 	length, err := a.head()
@@ -56,7 +56,7 @@ func (a *answer) read() error {
 
 var errEndless = errors.New("the body has neither a length nor chunks")
 
-// chunked is the length of a body that tells none but ends by itself.
+// chunked is the length of a body without a stated length.
 const chunked = -1
 
 // head returns the length of the body, or chunked.
@@ -87,7 +87,7 @@ func (a *answer) head() (length int, err error) {
 	}
 }
 
-// line returns the next line without its end; it holds until the next read.
+// line returns the next line without its end; it is valid until the next read.
 func (a *answer) line() ([]byte, error) {
 	line, err := a.r.ReadSlice('\n')
 	return bytes.TrimSuffix(line, []byte("\r\n")), err

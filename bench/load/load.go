@@ -1,5 +1,5 @@
 // Package load is the load generator: it makes chat completions over plain
-// HTTP/1.1, checks every answer and tells what it saw. It writes requests that were
+// HTTP/1.1, checks every answer and reports what it saw. It writes requests that were
 // made before and reads answers only as far as checking them needs, so that little
 // of a machine goes into asking.
 package load
@@ -29,7 +29,7 @@ type Plan struct {
 	For         time.Duration // the measurement itself
 }
 
-// Mark is a moment at which a generator tells how far it is.
+// Mark is a moment at which a generator reports its progress.
 type Mark string
 
 // The marks, in their order.
@@ -46,7 +46,7 @@ type Report struct {
 	Chunks   float64 // arrived since Began; at Began, before
 	Seconds  float64 // the same of time
 
-	// Of the answers between Began and Ended; told at Done.
+	// Of the answers between Began and Ended; reported at Done.
 	Latency    Quantiles // to the last byte
 	FirstChunk Quantiles // to the first byte of the body
 
@@ -106,7 +106,7 @@ func request(p Plan) []byte {
 		"Content-Type: application/json\r\nAccept: application/json\r\nUser-Agent: bench\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }
 
-// measure tells when the measurement begins and ends.
+// measure reports when the measurement begins and ends.
 func (g *generator) measure(ctx context.Context) error {
 	if !sleep(ctx, g.begin) {
 		return ctx.Err()
@@ -121,7 +121,7 @@ func (g *generator) measure(ctx context.Context) error {
 	return g.out.Encode(g.report(Ended, began))
 }
 
-// report tells how far things are, less what was before.
+// report reports the progress since the last report.
 func (g *generator) report(at Mark, before Report) Report {
 	if running := g.streaming.Load(); g.Once && running != int64(g.Connections) {
 		g.note(fmt.Errorf("%d of %d streams run when the measurement %s", running, g.Connections, at))
@@ -134,7 +134,7 @@ func (g *generator) report(at Mark, before Report) Report {
 	}
 }
 
-// done tells what was seen of single answers.
+// done reports the figures of single answers.
 func (g *generator) done() error {
 	r := Report{Mark: Done, Requests: g.requests.Load(), Latency: quantiles(g.latency), FirstChunk: quantiles(g.first), Errors: g.errors}
 	if g.firstErr != nil {

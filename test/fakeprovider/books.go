@@ -109,7 +109,7 @@ func (p *Provider) complaints() []string {
 	return complaints
 }
 
-// Reset empties the books and lets every scenario begin anew.
+// Reset empties the books and starts every scenario again.
 func (p *Provider) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,7 +135,7 @@ func (p *Provider) sent(c *Call, n int) {
 	c.Written += n
 }
 
-// close ends a call's entry; the end of what was written tells the usage.
+// close ends a call's entry; the end of the written bytes has the usage.
 func (p *Provider) close(c *Call, written []byte, left bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -74,7 +74,7 @@ func (g generator) reply(w wanted) Reply {
 	}
 }
 
-// word is a chunk's content: each different, so that a lost or repeated one shows.
+// word is a chunk's content: each is different, so that a lost or repeated one is noticed.
 func word(i int) string { return "w" + strconv.Itoa(i) + " " }
 
 func (g generator) figures() string {

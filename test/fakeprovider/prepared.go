@@ -29,7 +29,7 @@ func NewPrepared(answer func(body []byte) (Prepared, error)) *Provider {
 	return p
 }
 
-// preparedBuffer holds a request's head and body: both are looked at in place.
+// preparedBuffer has space for a request's head and body, which are read in place.
 const preparedBuffer = 8 << 10
 
 func servePrepared(ctx context.Context, c net.Conn, answer func([]byte) (Prepared, error)) {
@@ -67,7 +67,7 @@ func nextPrepared(r *bufio.Reader, answer func([]byte) (Prepared, error)) (a Pre
 	return a, err
 }
 
-// readLength reads a head and returns the length of the body, or -1 if the head tells none.
+// readLength reads a head and returns the length of the body, or -1 if the head has none.
 func readLength(r *bufio.Reader) (length int, err error) {
 	length = -1
 	for {

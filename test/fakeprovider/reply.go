@@ -35,7 +35,7 @@ type Piece struct {
 // Ending says what happens to the connection after a piece.
 type Ending uint8
 
-// The endings of a connection. Zero goes on.
+// The endings of a connection. Zero continues.
 const (
 	GoOn  Ending = iota
 	Reset        // the connection is reset (RST)

@@ -69,7 +69,7 @@ func (p *Provider) serveScenarios(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// readRequest reads a request's head line by line, and its body whole.
+// readRequest reads a request's head line by line, and all of its body.
 func readRequest(reader *bufio.Reader) (request, error) {
 	var r request
 	line, err := readLine(reader)
