@@ -47,6 +47,10 @@ type Store interface {
 	APIKeys(ctx context.Context, before gateway.KeyID, limit int) ([]gateway.APIKey, error) // the newest first, behind one; "" begins
 	Audit(ctx context.Context, before int64, limit int) ([]gateway.AuditEntry, error)       // likewise; 0 begins
 	Ping(context.Context) error
+	// BudgetEvents are those of some spenders, nil being all, the newest first, behind a place.
+	BudgetEvents(ctx context.Context, of []gateway.Spender, after gateway.RequestPlace, limit int) ([]gateway.BudgetEvent, error)
+	SpendingCorrections(ctx context.Context, after gateway.RequestPlace, limit int) ([]gateway.SpendingCorrection, error) // likewise
+	CorrectSpending(context.Context, gateway.Actor, gateway.SpendingCorrection) error                                     // gateway.ErrNoSpending
 
 	Requests(ctx context.Context, f gateway.RequestFilter, after gateway.RequestPlace, limit int) ([]gateway.RecordedRequest, error)
 	Request(context.Context, uuid.UUID) (gateway.RequestRecord, error) // gateway.ErrNoRequest

@@ -110,6 +110,28 @@ func (b books) Audit(_ context.Context, before int64, limit int) ([]gateway.Audi
 	return []gateway.AuditEntry{{ID: before + int64(limit), Actor: "key_1", Action: "key.create"}}, nil
 }
 
+func (b books) BudgetEvents(_ context.Context, of []gateway.Spender, _ gateway.RequestPlace, limit int) ([]gateway.BudgetEvent, error) {
+	events := []gateway.BudgetEvent{{BudgetID: gateway.BudgetID{By: gateway.BudgetByUser, Name: "everybody"}, Amount: gateway.USD}}
+	if of != nil {
+		events = nil
+	}
+	for _, s := range of {
+		events = append(events, gateway.BudgetEvent{BudgetID: gateway.BudgetID{By: s.By, Name: s.Name}})
+	}
+	return events[:min(limit, len(events))], nil
+}
+
+func (b books) SpendingCorrections(context.Context, gateway.RequestPlace, int) ([]gateway.SpendingCorrection, error) {
+	return []gateway.SpendingCorrection{{By: gateway.BudgetByTeam, Name: "research", Amount: -gateway.Dollars(gateway.USD / 2), Day: "2026-01-31", Reason: "=a price"}}, nil
+}
+
+func (b books) CorrectSpending(_ context.Context, _ gateway.Actor, c gateway.SpendingCorrection) error {
+	if c.Name != "ada" {
+		return gateway.ErrNoSpending
+	}
+	return nil
+}
+
 var sums = gateway.Sums{Requests: 2, PromptTokens: 30, CachedTokens: 5, CompletionTokens: 70, Cost: 1_500_000_000, Unpriced: 1}
 
 func api() API {

@@ -101,6 +101,8 @@ func refusalOf(ctx context.Context, log *slog.Logger, path string, err error) *g
 		return notFound("key_not_found", "key", "No request was made with this key. GET /api/costs lists the ids of those that were used.")
 	case errors.Is(err, gateway.ErrNoRequest):
 		return notFound("request_not_found", "id", "No such request is recorded. Rows appear about a second after their request has ended.")
+	case errors.Is(err, gateway.ErrNoSpending):
+		return notFound("no_spending", "name", "Nothing was ever spent under this name, so there is nothing to correct.")
 	case errors.Is(err, gateway.ErrNoAPIKey):
 		return notFound("api_key_not_found", "id", "There is no gateway key of this id. GET /api/keys lists them.")
 	case ctx.Err() != nil: // the client left, or the gateway ends

@@ -60,6 +60,7 @@ func newOperations(a API) *operations {
 	o.addSession()
 	o.addKeys()
 	o.addExplain()
+	o.addBudgets()
 	return o
 }
 
@@ -67,6 +68,7 @@ func newOperations(a API) *operations {
 func (o *operations) nameTypes() {
 	schemas := o.api.OpenAPI().Components.Schemas
 	schemas.RegisterTypeAlias(reflect.TypeFor[gateway.Dollars](), reflect.TypeFor[float64]())
+	schemas.RegisterTypeAlias(reflect.TypeFor[json.Number](), reflect.TypeFor[float64]())
 	schemas.RegisterTypeAlias(reflect.TypeFor[json.RawMessage](), reflect.TypeFor[map[string]any]())
 	schemas.RegisterTypeAlias(reflect.TypeFor[gateway.KeyBudget](), reflect.TypeFor[KeyBudget]())
 }

@@ -26,6 +26,15 @@ var budgetByNames = [...]string{BudgetByKey: "key", BudgetByUser: "user", Budget
 // String returns the name used in the configuration.
 func (b BudgetBy) String() string { return nameOf(budgetByNames[:], b) }
 
+// MarshalText writes the name.
+func (b BudgetBy) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
+
+// UnmarshalText reads a name.
+func (b *BudgetBy) UnmarshalText(text []byte) (err error) {
+	*b, err = ParseBudgetBy(string(text))
+	return err
+}
+
 // ParseBudgetBy reads a name that String has written.
 func ParseBudgetBy(s string) (BudgetBy, error) {
 	for by := BudgetByKey; by <= BudgetByTeam; by++ {
@@ -288,18 +297,14 @@ type BudgetEvent struct {
 	Amount    Money
 	Spent     Money
 	At        time.Time
-	Attempts  int // of telling the webhook
+	Attempts  int        // of telling the webhook
+	Delivered *time.Time // when the webhook took it; nil if it has not
 }
 
-// BudgetEntry corrects what was spent, without touching the rows of requests.
-type BudgetEntry struct {
-	By     BudgetBy
-	Name   string
-	Day    Day   // that it counts for
-	Amount Money // is added; negative takes off
-	Reason string
-	Actor  string
-	At     time.Time
+// Spender is whose spending is counted together.
+type Spender struct {
+	By   BudgetBy
+	Name string
 }
 
 // plenty says when a budget has so much room that a gateway may get more than it needs now.

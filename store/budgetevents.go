@@ -37,7 +37,10 @@ type budgetEventRow struct {
 	Spent     gateway.Money `db:"spent_nanousd"`
 	At        moment        `db:"at"`
 	Attempts  int           `db:"attempts"`
+	Delivered *moment       `db:"delivered_at"`
 }
+
+const budgetEventColumns = `id, scope, name, period, starts, ends, threshold, amount_nanousd, spent_nanousd, at, attempts, delivered_at`
 
 func (r *budgetEventRow) event() (gateway.BudgetEvent, error) {
 	by, err := gateway.ParseBudgetBy(r.Scope)
@@ -46,10 +49,10 @@ func (r *budgetEventRow) event() (gateway.BudgetEvent, error) {
 	}
 	per, err := gateway.ParseBudgetPeriod(r.Period)
 	return gateway.BudgetEvent{BudgetID: gateway.BudgetID{By: by, Name: r.Name, Per: per, Start: r.Starts, End: r.Ends}, Event: r.ID,
-		Threshold: r.Threshold, Amount: r.Amount, Spent: r.Spent, At: time.Time(r.At), Attempts: r.Attempts}, err
+		Threshold: r.Threshold, Amount: r.Amount, Spent: r.Spent, At: time.Time(r.At), Attempts: r.Attempts, Delivered: (*time.Time)(r.Delivered)}, err
 }
 
-const dueEvents = `SELECT id, scope, name, period, starts, ends, threshold, amount_nanousd, spent_nanousd, at, attempts FROM budget_events
+const dueEvents = `SELECT ` + budgetEventColumns + ` FROM budget_events
 WHERE delivered_at IS NULL AND next_at <= ? AND at > ? ORDER BY at, id LIMIT ?`
 
 // ClaimBudgetEvents returns at most limit events that a webhook is to be told of now, and keeps
@@ -86,12 +89,13 @@ func (s *Store) BudgetEventDelivered(ctx context.Context, id uuid.UUID, at time.
 	})
 }
 
-// BudgetEvents returns the newest events.
-func (s *Store) BudgetEvents(ctx context.Context, limit int) ([]gateway.BudgetEvent, error) {
+// BudgetEvents returns at most limit events of some spenders, the newest first, from behind a
+// place on; nil is of all.
+func (s *Store) BudgetEvents(ctx context.Context, of []gateway.Spender, after gateway.RequestPlace, limit int) ([]gateway.BudgetEvent, error) {
+	condition, args := where(append(behindEntry(after), eventsOf(of)...))
 	var rows []budgetEventRow
 	err := s.read(ctx, "reading events of budgets", func(c *sqlx.Conn) error {
-		return c.SelectContext(ctx, &rows, c.Rebind(`SELECT id, scope, name, period, starts, ends, threshold, amount_nanousd, spent_nanousd, at, attempts
-			FROM budget_events ORDER BY at DESC, id DESC LIMIT ?`), limit)
+		return c.SelectContext(ctx, &rows, c.Rebind(`SELECT `+budgetEventColumns+` FROM budget_events`+condition+` ORDER BY at DESC, id DESC LIMIT ?`), append(args, limit)...)
 	})
 	events := []gateway.BudgetEvent{}
 	for i := range rows {
@@ -102,4 +106,18 @@ func (s *Store) BudgetEvents(ctx context.Context, limit int) ([]gateway.BudgetEv
 		events = append(events, e)
 	}
 	return events, err
+}
+
+// eventsOf is the condition that an event is of one of some spenders.
+func eventsOf(of []gateway.Spender) []condition {
+	if of == nil {
+		return nil
+	}
+	any := condition{text: "(1 = 0"}
+	for _, s := range of {
+		any.text += " OR scope = ? AND name = ?"
+		any.args = append(any.args, s.By.String(), text(s.Name))
+	}
+	any.text += ")"
+	return []condition{any}
 }

@@ -157,15 +157,3 @@ func (s *Store) EndLeases(ctx context.Context, writer uuid.UUID, session string)
 		return err
 	})
 }
-
-// CorrectSpending books a correction. No row of a request is touched.
-func (s *Store) CorrectSpending(ctx context.Context, e gateway.BudgetEntry) error {
-	return s.transact(ctx, "correcting what was spent", func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, tx.Rebind(`INSERT INTO budget_entries (id, at, actor, scope, name, day, amount_nanousd, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
-			uuid.NewString(), moment(e.At), text(e.Actor), e.By.String(), text(e.Name), string(e.Day), int64(e.Amount), text(e.Reason))
-		if err != nil {
-			return err
-		}
-		return s.spend(ctx, tx, spendings{spender{e.By, text(e.Name), e.Day}: e.Amount})
-	})
-}

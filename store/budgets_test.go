@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -51,9 +53,27 @@ func whatWasSpentFollowsTheRows(t *testing.T, s *testStore) {
 		return rows
 	}))
 	expect("another price", 2*cost)
-	do(t, s.CorrectSpending(t.Context(), gateway.BudgetEntry{By: gateway.BudgetByUser, Name: r.UserID, Day: gateway.DayOf(r.StartedAt), Amount: -cost,
-		Reason: "a mistyped price", Actor: "command line", At: r.StartedAt}))
+	correction := gateway.SpendingCorrection{ID: uuid.New(), By: gateway.BudgetByUser, Name: r.UserID, Day: gateway.DayOf(r.StartedAt), Amount: gateway.Dollars(-cost),
+		Reason: "a mistyped price", Actor: "command line", At: r.StartedAt}
+	do(t, s.CorrectSpending(t.Context(), gateway.Actor{Name: "command line"}, correction))
 	expect("a correction", cost)
+	mistyped := correction
+	mistyped.ID, mistyped.Name = uuid.New(), r.UserID+"x"
+	if err := s.CorrectSpending(t.Context(), gateway.Actor{}, mistyped); !errors.Is(err, gateway.ErrNoSpending) {
+		t.Errorf("correcting what nobody spent: %v", err)
+	}
+	listed, err := s.SpendingCorrections(t.Context(), gateway.RequestPlace{}, 10)
+	if diff := cmp.Diff([]gateway.SpendingCorrection{correction}, listed); err != nil || diff != "" {
+		t.Errorf("corrections are listed as (-want +got), %v:\n%s", err, diff)
+	}
+	behind, err := s.SpendingCorrections(t.Context(), gateway.RequestPlace{StartedAt: correction.At, ID: correction.ID}, 10)
+	if err != nil || len(behind) != 0 {
+		t.Errorf("behind the last one are %v, %v", behind, err)
+	}
+	trail, err := s.Audit(t.Context(), 0, 10)
+	if err != nil || len(trail) != 1 || trail[0].Action != "spending.correct" || trail[0].Target != "user "+r.UserID || !strings.Contains(string(trail[0].After), "a mistyped price") {
+		t.Errorf("the audit log has %+v, %v", trail, err)
+	}
 	s.db.MustExec(`DELETE FROM requests`)
 	expect("rows that were removed", cost)
 	var requests, entries int
@@ -185,8 +205,22 @@ func anEventIsNotedOnceAndToldUntilItIsTaken(t *testing.T, s *testStore) {
 	if after := claim(now.Add(time.Hour)); after != nil {
 		t.Errorf("it is told again: %+v", after)
 	}
-	events, err := s.BudgetEvents(t.Context(), 10)
-	if err != nil || len(events) != 1 {
-		t.Errorf("%+v, %v", events, err)
+	want.Delivered = &now
+	own := gateway.Spender{By: e.By, Name: e.Name}
+	for _, c := range []struct {
+		of    []gateway.Spender
+		after gateway.RequestPlace
+		want  []gateway.BudgetEvent
+	}{
+		{nil, gateway.RequestPlace{}, []gateway.BudgetEvent{want}},
+		{[]gateway.Spender{{By: gateway.BudgetByTeam, Name: e.Name}, own}, gateway.RequestPlace{}, []gateway.BudgetEvent{want}},
+		{[]gateway.Spender{{By: gateway.BudgetByTeam, Name: e.Name}}, gateway.RequestPlace{}, []gateway.BudgetEvent{}},
+		{[]gateway.Spender{}, gateway.RequestPlace{}, []gateway.BudgetEvent{}},
+		{nil, gateway.RequestPlace{StartedAt: e.At, ID: e.Event}, []gateway.BudgetEvent{}},
+	} {
+		events, err := s.BudgetEvents(t.Context(), c.of, c.after, 10)
+		if diff := cmp.Diff(c.want, events); err != nil || diff != "" {
+			t.Errorf("events of %v behind %v, %v (-want +got):\n%s", c.of, c.after, err, diff)
+		}
 	}
 }

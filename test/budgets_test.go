@@ -228,3 +228,33 @@ func TestAKeysOwnBudgetIsSetShownAndHeldTo(t *testing.T) {
 		t.Errorf("a budget with two amounts: %s, %v", a, err)
 	}
 }
+
+func TestACorrectionLetsAnExhaustedBudgetGoOn(t *testing.T) {
+	t.Parallel()
+	c := configure(t, aCentAToken+"budgets: {rules: [{by: team, per: total, usd: 0.02}]}\n")
+	admin := c.keys(t, "create", "--label", "admin")
+	key := c.keys(t, "create", "--label", "own", "--team", "research")
+	c.waitAnswer(t, 200, "POST", chatPath, bounded("gen-chunks=1", 2, false), key.bearer())
+	c.waitAnswer(t, 429, "POST", chatPath, bounded("gen-chunks=1", 2, false), key.bearer())
+	waitUntil(t, "that it is exhausted is told", func() bool {
+		a, err := c.call("GET", "/api/budget-events", "", key.bearer())
+		return err == nil && strings.Contains(a.body, `"by":"team","name":"research","per":"total"`) && strings.Contains(a.body, `"threshold_percent":100`)
+	})
+	waitUntil(t, "what was spent is booked", func() bool {
+		a, err := c.call("GET", "/api/limits", "", key.bearer())
+		return err == nil && strings.Contains(a.body, `"spent_usd":0.01`)
+	})
+	c.waitAnswer(t, 201, "POST", "/api/spending-corrections", `{"by":"team","name":"research","usd":-0.01,"reason":"a mistyped price"}`, admin.bearer(), "Origin: http://localhost")
+	c.waitAnswer(t, 200, "POST", chatPath, bounded("gen-chunks=1", 2, false), key.bearer())
+	var out bytes.Buffer
+	if err := command(&out, []string{"DATABASE_PATH=" + c.database}, "budgets", "correct", "--by", "team", "--name", "research", "--usd", "0.5", "--reason", "a bill from elsewhere"); err != nil {
+		t.Fatalf("%v: %s", err, out.Bytes())
+	}
+	c.waitAnswer(t, 429, "POST", chatPath, bounded("gen-chunks=1", 1, false), key.bearer())
+	for _, path := range []string{"/api/spending-corrections", "/api/audit"} {
+		a, err := c.call("GET", path, "", admin.bearer())
+		if err != nil || !strings.Contains(a.body, "a bill from elsewhere") || !strings.Contains(a.body, "a mistyped price") || !strings.Contains(a.body, `"actor":"command line"`) {
+			t.Errorf("%s: %s, %v", path, a, err)
+		}
+	}
+}

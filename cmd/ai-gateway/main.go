@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	root.SetErr(stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(w.file, "config", "", "configuration file; else the one that "+config.FileVariable+" names, if any")
-	root.AddCommand(w.runCommand(), w.serveCommand(), w.bootstrapCommand(), w.statusCommand(), w.readyCommand(), w.doctorCommand(), w.configCommand(), w.checkCommand(), w.attachCommand(), w.keysCommand(), w.explainCommand(),
+	root.AddCommand(w.runCommand(), w.serveCommand(), w.bootstrapCommand(), w.statusCommand(), w.readyCommand(), w.doctorCommand(), w.configCommand(), w.checkCommand(), w.attachCommand(), w.keysCommand(), w.budgetsCommand(), w.explainCommand(),
 		w.usageCommand(), w.exportCommand(), w.invoiceCommand(), w.repriceCommand(), w.reconcileCommand(), w.migrateCommand(), w.versionCommand())
 	return root.ExecuteContext(ctx)
 }

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ai-gateway/gateway"
+	"ai-gateway/store"
+)
+
+// budgetsCommand shows what happened to budgets, and corrects what was spent.
+func (w world) budgetsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "budgets",
+		Short: "Correct what was spent, and show corrections and thresholds that were crossed",
+		Long: `Correct what was spent, and show corrections and thresholds that were crossed.
+
+The commands open the store of the configuration, so a gateway need not run. One that does
+counts a correction within a second or two. Where usage is kept in memory there is no store to
+open: use /api/spending-corrections and /api/budget-events of the running gateway.`,
+	}
+	cmd.AddCommand(w.correctCommand(), w.correctionsCommand(), w.budgetEventsCommand())
+	return cmd
+}
+
+func (w world) correctCommand() *cobra.Command {
+	var wish gateway.CorrectionWish
+	var usd string
+	cmd := &cobra.Command{
+		Use:   "correct --by key|user|team --name NAME --usd AMOUNT --reason TEXT",
+		Short: "Add to what was spent, or take off",
+		Long: `Add to what a key, user or team has spent, or take off with a negative amount, as where a
+mistyped price has exhausted a budget. Rows of requests stay as they are: "ai-gateway reprice"
+corrects those, and the sums with them. The audit log has who did it, and why.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			wish.USD = json.Number(usd)
+			correction, refusal := wish.Correction(commandLine(), time.Now())
+			if refusal != nil {
+				return errors.New("--" + refusal.Message)
+			}
+			return w.withTables(cmd.Context(), func(tables *store.Store) error {
+				if err := tables.CorrectSpending(cmd.Context(), commandLine(), correction); err != nil {
+					return err
+				}
+				fmt.Fprintf(w.stdout, "$%s are added to what the %s %q spent on %s.\n", correction.Amount, correction.By, correction.Name, correction.Day)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&wish.By, "by", "", "whose spending: key, user or team")
+	cmd.Flags().StringVar(&wish.Name, "name", "", "the key's id, or the name of the user or team")
+	cmd.Flags().StringVar(&usd, "usd", "", "dollars to add, such as 0.25; negative takes off")
+	cmd.Flags().StringVar(&wish.Day, "day", "", "the day, in UTC, that it counts for; left out, today")
+	cmd.Flags().StringVar(&wish.Reason, "reason", "", "why, for the audit log")
+	return cmd
+}
+
+const listedEntries = 100
+
+func (w world) correctionsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "corrections",
+		Short: "List the last 100 corrections, the newest first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return w.withTables(cmd.Context(), func(tables *store.Store) error {
+				all, err := tables.SpendingCorrections(cmd.Context(), gateway.RequestPlace{}, listedEntries)
+				if err != nil {
+					return err
+				}
+				return table(w.stdout, func(out io.Writer) {
+					fmt.Fprintln(out, "at\tby\tname\tday\tUSD\tactor\treason")
+					for _, c := range all {
+						fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.At.UTC().Format(time.RFC3339), c.By, c.Name, c.Day, c.Amount, c.Actor, c.Reason)
+					}
+				})
+			})
+		},
+	}
+}
+
+func (w world) budgetEventsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "events",
+		Short: "List the last 100 thresholds that were crossed, the newest first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return w.withTables(cmd.Context(), func(tables *store.Store) error {
+				all, err := tables.BudgetEvents(cmd.Context(), nil, gateway.RequestPlace{}, listedEntries)
+				if err != nil {
+					return err
+				}
+				return table(w.stdout, func(out io.Writer) {
+					fmt.Fprintln(out, "at\tby\tname\tper\tfrom\tthreshold\tbudget USD\tspent USD")
+					for _, e := range all {
+						fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%d%%\t%s\t%s\n", e.At.UTC().Format(time.RFC3339), e.By, e.Name, e.Per, e.Start, e.Threshold, e.Amount, e.Spent)
+					}
+				})
+			})
+		},
+	}
+}
+
+// withTables opens the tables that persist, and does something with them.
+func (w world) withTables(ctx context.Context, do func(*store.Store) error) (err error) {
+	_, tables, err := w.openBooks(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tables.Close()) }()
+	return do(tables)
+}

@@ -1,0 +1,82 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+// ErrNoSpending says that nothing was ever spent by whom a correction names.
+var ErrNoSpending = errors.New("nothing was spent under this name, so there is nothing to correct")
+
+// SpendingCorrection changes what was spent, without touching the rows of requests.
+type SpendingCorrection struct {
+	ID     uuid.UUID `json:"id" format:"uuid"`
+	At     time.Time `json:"at"`
+	Actor  string    `json:"actor" doc:"The id of a key, or command line"`
+	By     BudgetBy  `json:"by" enum:"key,user,team"`
+	Name   string    `json:"name" doc:"Of the key (its id), user or team"`
+	Day    Day       `json:"day" format:"date" doc:"Of UTC, that it counts for"`
+	Amount Dollars   `json:"usd" doc:"Is added; negative takes off"`
+	Reason string    `json:"reason"`
+}
+
+// CorrectionWish is what somebody wants corrected.
+type CorrectionWish struct {
+	By     string      `json:"by" enum:"key,user,team"`
+	Name   string      `json:"name" doc:"Of the key (its id, or anonymous), user or team"`
+	USD    json.Number `json:"usd" doc:"A decimal number of dollars that is added, such as 0.25; negative takes off"`
+	Day    string      `json:"day,omitempty" format:"date" doc:"Of UTC, that it counts for; without it today"`
+	Reason string      `json:"reason" maxLength:"500"`
+}
+
+const (
+	maxCorrection = 1_000_000 * USD // so that no sum of them overflows
+	maxReason     = 500             // characters
+)
+
+// Correction is what the wish asks for, or an error that names the parameter at fault.
+func (w CorrectionWish) Correction(actor Actor, now time.Time) (SpendingCorrection, *Error) {
+	c := SpendingCorrection{ID: uuid.New(), At: now.UTC().Truncate(time.Microsecond), Actor: actor.Name, Name: w.Name, Day: Day(w.Day), Reason: strings.TrimSpace(w.Reason)}
+	wrong := func(name, because string) (SpendingCorrection, *Error) {
+		return SpendingCorrection{}, BadRequest("invalid_parameter", name, name+" "+because)
+	}
+	var err error
+	if c.By, err = ParseBudgetBy(w.By); err != nil {
+		return wrong("by", "must be one of key, user, team.")
+	}
+	if c.Name == "" {
+		return wrong("name", "is missing: it is the id of a key, or the name of a user or a team.")
+	}
+	amount, err := parseSignedUSD(w.USD.String())
+	if err != nil || amount == 0 || amount > maxCorrection || amount < -maxCorrection {
+		return wrong("usd", fmt.Sprintf("must be a decimal number of dollars from -%[1]s to %[1]s with at most nine decimals, and not 0, such as -12.50.", maxCorrection))
+	}
+	c.Amount = Dollars(amount)
+	if c.Day == "" {
+		c.Day = DayOf(now)
+	}
+	if at, err := time.Parse(time.DateOnly, string(c.Day)); err != nil || at.After(now) || at.Year() < 2000 {
+		return wrong("day", "must be a day such as 2026-01-31, and not in the future.")
+	}
+	if c.Reason == "" || utf8.RuneCountInString(c.Reason) > maxReason || strings.ContainsFunc(c.Reason, unicode.IsControl) {
+		return wrong("reason", fmt.Sprintf("must be a text of 1 to %d characters without control characters: the audit log keeps it.", maxReason))
+	}
+	return c, nil
+}
+
+// parseSignedUSD reads an amount that may be negative.
+func parseSignedUSD(text string) (Money, error) {
+	positive, negative := strings.CutPrefix(text, "-")
+	amount, err := ParseUSD(positive)
+	if negative {
+		amount = -amount
+	}
+	return amount, err
+}
