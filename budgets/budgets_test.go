@@ -320,7 +320,7 @@ func TestThresholdsAreNotedOnce(t *testing.T) {
 	g := begin(t, openStore(t), uuid.New(), userBudget(10*cent, gateway.BudgetMonth))
 	g.write(t, g.passed(t, 1, 8*cent)[0], 8*cent)
 	thresholds := func() (all []int) {
-		events, err := g.books.BudgetEvents(t.Context(), 10)
+		events, err := g.books.BudgetEvents(t.Context(), nil, gateway.RequestPlace{}, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
