@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -59,8 +60,12 @@ func (k *Keys) CreateFirst(ctx context.Context, by gateway.Actor, label string) 
 }
 
 func (k *Keys) add(ctx context.Context, by gateway.Actor, secret token, draft func(first bool) (gateway.KeyRecord, error)) (gateway.IssuedKey, error) {
-	record, err := k.Store.AddKey(ctx, by, draft)
-	if err != nil {
+	var wrong error // with the wish, which the store's own words would hide
+	record, err := k.Store.AddKey(ctx, by, func(first bool) (r gateway.KeyRecord, err error) {
+		r, wrong = draft(first)
+		return r, wrong
+	})
+	if err = cmp.Or(wrong, err); err != nil {
 		return gateway.IssuedKey{}, err
 	}
 	k.told(&record)
@@ -173,18 +178,22 @@ func (k *Keys) Rotate(ctx context.Context, by gateway.Actor, id gateway.KeyID, b
 
 // change changes a key that is not revoked: revoked it is for good.
 func (k *Keys) change(ctx context.Context, id gateway.KeyID, action string, by gateway.Actor, change func(*gateway.KeyRecord) error) (gateway.KeyRecord, error) {
+	var wrong error
 	record, err := k.Store.ChangeKey(ctx, id, action, by, func(r *gateway.KeyRecord) error {
-		if r.RevokedAt != nil {
-			return &gateway.Error{Status: http.StatusConflict, Type: "invalid_request_error", Code: "key_revoked", Param: "id",
-				Message: "This key was revoked, which cannot be changed. Make another one."}
+		wrong = errKeyRevoked
+		if r.RevokedAt == nil {
+			wrong = change(r)
 		}
-		return change(r)
+		return wrong
 	})
-	if err == nil {
+	if err = cmp.Or(wrong, err); err == nil {
 		k.told(&record)
 	}
 	return record, err
 }
+
+var errKeyRevoked = &gateway.Error{Status: http.StatusConflict, Type: "invalid_request_error", Code: "key_revoked", Param: "id",
+	Message: "This key was revoked, which cannot be changed. Make another one."}
 
 func (k *Keys) told(r *gateway.KeyRecord) {
 	if k.Changed != nil {

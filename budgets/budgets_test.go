@@ -52,7 +52,7 @@ type gate struct {
 	stop      func()
 }
 
-func openStore(t *testing.T) *store.Store {
+func openStore(t testing.TB) *store.Store {
 	t.Helper()
 	tables, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "gateway.db")})
 	if err != nil {
@@ -63,7 +63,7 @@ func openStore(t *testing.T) *store.Store {
 }
 
 // begin starts a gateway's budgets; they are ended with the test at last.
-func begin(t *testing.T, tables *store.Store, writer uuid.UUID, c gateway.Budgets) *gate {
+func begin(t testing.TB, tables *store.Store, writer uuid.UUID, c gateway.Budgets) *gate {
 	t.Helper()
 	g := &gate{books: &books{Store: tables, writer: writer}}
 	g.Budgets = New(Config{Store: g.books, Events: tables, Inherited: g.inherited.Load, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
@@ -336,5 +336,33 @@ func TestThresholdsAreNotedOnce(t *testing.T) {
 	g.write(t, g.passed(t, 1, cent)[0], cent)
 	if all := thresholds(); len(all) != 2 || all[0]+all[1] != 180 {
 		t.Errorf("noted are %v", all)
+	}
+}
+
+// BenchmarkReserve measures what budgets cost a request: to hold the worst, to settle and to give back,
+// out of what is leased.
+func BenchmarkReserve(b *testing.B) {
+	for name, rules := range map[string][]gateway.BudgetRule{
+		"none":  nil,
+		"one":   {{By: gateway.BudgetByUser, Per: gateway.BudgetMonth, Amount: 1_000_000 * gateway.USD}},
+		"three": {{By: gateway.BudgetByUser, Per: gateway.BudgetMonth, Amount: 1_000_000 * gateway.USD}, {By: gateway.BudgetByTeam, Per: gateway.BudgetMonth, Amount: 1_000_000 * gateway.USD}, {By: gateway.BudgetByKey, Per: gateway.BudgetDay, Amount: 1_000_000 * gateway.USD}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			g := begin(b, openStore(b), uuid.New(), gateway.Budgets{Rules: rules})
+			r := &gateway.BudgetedRequest{Caller: &gateway.Caller{Key: gateway.Key{ID: "key_1"}, User: "ada", Team: "research"}, At: time.Now(), Worst: 1000, Priced: true}
+			id := uuid.New()
+			b.ReportAllocs()
+			for b.Loop() {
+				h, refusal := g.Reserve(r)
+				if refusal != nil {
+					b.Fatal(refusal)
+				}
+				if h != nil {
+					h.Planned(id)
+					h.Settle(500)
+					h.Cancel()
+				}
+			}
+		})
 	}
 }

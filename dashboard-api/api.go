@@ -52,10 +52,10 @@ type Store interface {
 	SpendingCorrections(ctx context.Context, after gateway.RequestPlace, limit int) ([]gateway.SpendingCorrection, error) // likewise
 	CorrectSpending(context.Context, gateway.Actor, gateway.SpendingCorrection) error                                     // gateway.ErrNoSpending
 
-	Requests(ctx context.Context, f gateway.RequestFilter, after gateway.RequestPlace, limit int) ([]gateway.RecordedRequest, error)
+	Requests(ctx context.Context, f gateway.RequestFilter, after gateway.RequestPlace, limit int) (gateway.FoundRequests, error)
 	Request(context.Context, uuid.UUID) (gateway.RequestRecord, error) // gateway.ErrNoRequest
 	Usage(context.Context, gateway.UsageQuery) ([]gateway.UsageSum, error)
-	Latencies(ctx context.Context, q gateway.UsageQuery, requests int64, whole bool) ([]gateway.LatencyCount, error)
+	Latencies(ctx context.Context, q gateway.UsageQuery, requests int64) (gateway.Latencies, error)
 }
 
 // Handler answers the API, and serves the dashboard.

@@ -65,8 +65,8 @@ func (b books) Costs(ctx context.Context, f gateway.RequestFilter) ([]gateway.Ke
 	return []gateway.KeyCosts{{Key: gateway.Key{ID: f.Key, Label: "sk-…9f2c"}, Models: []gateway.ModelCosts{{Model: "m", Sums: sums}}, Sums: sums}}, nil
 }
 
-func (b books) Requests(context.Context, gateway.RequestFilter, gateway.RequestPlace, int) ([]gateway.RecordedRequest, error) {
-	return nil, nil
+func (b books) Requests(context.Context, gateway.RequestFilter, gateway.RequestPlace, int) (gateway.FoundRequests, error) {
+	return gateway.FoundRequests{}, nil
 }
 
 func (b books) Request(context.Context, uuid.UUID) (gateway.RequestRecord, error) {
@@ -77,8 +77,8 @@ func (b books) Usage(context.Context, gateway.UsageQuery) ([]gateway.UsageSum, e
 	return []gateway.UsageSum{{Group: "local", Requests: 3, Failed: 1}}, nil
 }
 
-func (b books) Latencies(context.Context, gateway.UsageQuery, int64, bool) ([]gateway.LatencyCount, error) {
-	return nil, nil
+func (b books) Latencies(context.Context, gateway.UsageQuery, int64) (gateway.Latencies, error) {
+	return gateway.Latencies{}, nil
 }
 
 func (b books) Prompts(_ context.Context, f gateway.PromptFilter, _ gateway.RequestPlace, limit int) ([]gateway.LoggedPrompt, error) {

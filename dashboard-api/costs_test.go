@@ -64,17 +64,17 @@ func TestWhatIsWrongWithACostParameterIsSaidWithItsName(t *testing.T) {
 
 func TestTablesAreReadBackWholeAndSayWhenTheyAreCut(t *testing.T) {
 	texts := []string{"plain", "=1+1", "@cmd", "a,b", `say "hi"`, "two\nlines", "\ttab", "+49", "-1.5"}
-	reports := fakeReports{requests: func(f gateway.RequestFilter, _ gateway.RequestPlace, limit int) ([]gateway.RecordedRequest, error) {
-		if f.Model != "m" || limit != len(texts)+1 {
+	reports := fakeReports{requests: func(f gateway.RequestFilter, _ gateway.RequestPlace, limit int) (gateway.FoundRequests, error) {
+		if f.Model != "m" || limit != len(texts) {
 			t.Errorf("%+v, limit %d", f, limit)
 		}
 		var all []gateway.RecordedRequest
-		for i, text := range append(texts, "one more") {
+		for i, text := range texts {
 			r := recordedAt(i)
 			r.RequestID = text
 			all = append(all, r)
 		}
-		return all, nil
+		return gateway.FoundRequests{Requests: all, More: gateway.RequestPlace{StartedAt: all[0].StartedAt}}, nil
 	}}
 	var text string
 	response := askReports(t, reports, fmt.Sprintf("/api/requests?model=m&limit=%d", len(texts)), &text, "Accept", "text/csv")

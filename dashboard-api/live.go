@@ -84,13 +84,13 @@ func (l *live) look(ctx context.Context, s Store) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, liveAskWithin)
 	defer cancel()
-	rows, err := s.Requests(ctx, gateway.RequestFilter{From: now.Add(-liveBack)}, gateway.RequestPlace{}, liveLooked)
+	found, err := s.Requests(ctx, gateway.RequestFilter{From: now.Add(-liveBack)}, gateway.RequestPlace{}, liveLooked)
 	if err != nil {
 		return err
 	}
 	first := now.Sub(l.looked) > liveBack
-	slices.Reverse(rows)
-	for _, r := range rows {
+	slices.Reverse(found.Requests)
+	for _, r := range found.Requests {
 		l.take(r, !first)
 	}
 	l.looked = now
@@ -157,7 +157,8 @@ func (o *operations) addLive() {
 	huma.Register(o.api, huma.Operation{OperationID: "watch-requests", Method: http.MethodGet, Path: livePath,
 		Summary: "Requests as their rows are written",
 		Description: "Server-sent events: `request` with a request as GET /api/requests has it, again when it is better known, and `skipped` with the number of " +
-			"those that a slow client has missed. A stream ends after 25 seconds; an EventSource comes back and goes on. Only requests that started within 15 minutes are told.",
+			"those that a slow client has missed. A stream ends after 25 seconds; an EventSource comes back and goes on. Told are requests that started within 15 minutes and are among the newest 2000: " +
+			"with more than about a hundred a second, some that take long are left out. GET /api/requests has all.",
 		Errors: errorsOf(livePath, gateway.Member), Security: []map[string][]string{{securityScheme: {}}},
 		Responses: map[string]*huma.Response{"200": {Description: "OK",
 			Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}}},

@@ -17,7 +17,8 @@ import (
 
 // growing is a store in which a request a second is recorded, by two keys in turn.
 func growing(began time.Time) fakeReports {
-	return fakeReports{requests: func(f gateway.RequestFilter, _ gateway.RequestPlace, limit int) (rows []gateway.RecordedRequest, err error) {
+	return fakeReports{requests: func(f gateway.RequestFilter, _ gateway.RequestPlace, limit int) (gateway.FoundRequests, error) {
+		var rows []gateway.RecordedRequest
 		for n := int(time.Since(began).Seconds()); n >= 0 && len(rows) < limit; n-- {
 			at := began.Add(time.Duration(n) * time.Second)
 			if at.Before(f.From) {
@@ -26,7 +27,7 @@ func growing(began time.Time) fakeReports {
 			rows = append(rows, gateway.RecordedRequest{ID: uuid.UUID{14: byte(n >> 8), 15: byte(n)}, StartedAt: at, Model: "m", Outcome: "ok",
 				RequestID: fmt.Sprint("r", n), Key: gateway.Key{ID: []gateway.KeyID{"key_1", "key_2"}[n%2]}})
 		}
-		return rows, nil
+		return gateway.FoundRequests{Requests: rows}, nil
 	}}
 }
 
@@ -139,8 +140,8 @@ func TestAStreamEndsWithItsKey(t *testing.T) {
 func TestATableThatIsAwayEndsTheStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := api()
-		a.Store = fakeReports{requests: func(gateway.RequestFilter, gateway.RequestPlace, int) ([]gateway.RecordedRequest, error) {
-			return nil, context.DeadlineExceeded
+		a.Store = fakeReports{requests: func(gateway.RequestFilter, gateway.RequestPlace, int) (gateway.FoundRequests, error) {
+			return gateway.FoundRequests{}, context.DeadlineExceeded
 		}}
 		began := time.Now()
 		watch(Handler(a), livePath)

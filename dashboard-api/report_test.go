@@ -21,13 +21,13 @@ import (
 // fakeReports answer what a test says.
 type fakeReports struct {
 	books
-	requests func(gateway.RequestFilter, gateway.RequestPlace, int) ([]gateway.RecordedRequest, error)
+	requests func(gateway.RequestFilter, gateway.RequestPlace, int) (gateway.FoundRequests, error)
 	request  func(uuid.UUID) (gateway.RequestRecord, error)
 	usage    func(gateway.UsageQuery) ([]gateway.UsageSum, error)
-	latency  func(gateway.UsageQuery, bool) ([]gateway.LatencyCount, error)
+	latency  func(gateway.UsageQuery) (gateway.Latencies, error)
 }
 
-func (f fakeReports) Requests(_ context.Context, filter gateway.RequestFilter, after gateway.RequestPlace, limit int) ([]gateway.RecordedRequest, error) {
+func (f fakeReports) Requests(_ context.Context, filter gateway.RequestFilter, after gateway.RequestPlace, limit int) (gateway.FoundRequests, error) {
 	return f.requests(filter, after, limit)
 }
 func (f fakeReports) Request(_ context.Context, id uuid.UUID) (gateway.RequestRecord, error) {
@@ -36,11 +36,11 @@ func (f fakeReports) Request(_ context.Context, id uuid.UUID) (gateway.RequestRe
 func (f fakeReports) Usage(_ context.Context, q gateway.UsageQuery) ([]gateway.UsageSum, error) {
 	return f.usage(q)
 }
-func (f fakeReports) Latencies(_ context.Context, q gateway.UsageQuery, _ int64, whole bool) ([]gateway.LatencyCount, error) {
+func (f fakeReports) Latencies(_ context.Context, q gateway.UsageQuery, _ int64) (gateway.Latencies, error) {
 	if f.latency == nil {
-		return nil, nil
+		return gateway.Latencies{}, nil
 	}
-	return f.latency(q, whole)
+	return f.latency(q)
 }
 
 // askReports asks for a path and reads the answer into a value.
@@ -71,14 +71,18 @@ func recordedAt(seconds int) gateway.RecordedRequest {
 
 func TestPagesOfRequestsAreReadByCursor(t *testing.T) {
 	all := []gateway.RecordedRequest{recordedAt(5), recordedAt(4), recordedAt(3)}
-	reports := fakeReports{requests: func(_ gateway.RequestFilter, after gateway.RequestPlace, limit int) ([]gateway.RecordedRequest, error) {
+	reports := fakeReports{requests: func(_ gateway.RequestFilter, after gateway.RequestPlace, limit int) (gateway.FoundRequests, error) {
 		rest := all
 		for i, r := range all {
 			if r.ID == after.ID && r.StartedAt.Equal(after.StartedAt) {
 				rest = all[i+1:]
 			}
 		}
-		return rest[:min(limit, len(rest))], nil
+		if len(rest) <= limit {
+			return gateway.FoundRequests{Requests: rest}, nil
+		}
+		last := rest[limit-1]
+		return gateway.FoundRequests{Requests: rest[:limit], More: gateway.RequestPlace{StartedAt: last.StartedAt, ID: last.ID}}, nil
 	}}
 	var got []uuid.UUID
 	path := "/api/requests?limit=2"
@@ -100,14 +104,14 @@ func TestPagesOfRequestsAreReadByCursor(t *testing.T) {
 
 func TestFiltersReachTheTables(t *testing.T) {
 	var got gateway.RequestFilter
-	reports := fakeReports{requests: func(f gateway.RequestFilter, _ gateway.RequestPlace, _ int) ([]gateway.RecordedRequest, error) {
+	reports := fakeReports{requests: func(f gateway.RequestFilter, _ gateway.RequestPlace, _ int) (gateway.FoundRequests, error) {
 		got = f
-		return nil, nil
+		return gateway.FoundRequests{}, nil
 	}}
 	var page RequestPage
-	askReports(t, reports, "/api/requests?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00%2B01:00&model=a/b:c&backend=x&key=k_1&user=u&outcome=failed&request_id=r", &page)
+	askReports(t, reports, "/api/requests?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00%2B01:00&model=a/b:c&backend=x&key=k_1&user=u&team=t&tag=feature%3Da%3Db&outcome=failed&request_id=r", &page)
 	want := gateway.RequestFilter{From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 1, 1, 23, 0, 0, 0, time.UTC),
-		Model: "a/b:c", Backend: "x", Key: "k_1", User: "u", Outcome: "failed", RequestID: "r"}
+		Model: "a/b:c", Backend: "x", Key: "k_1", User: "u", Team: "t", Tag: gateway.Tag{Name: "feature", Value: "a=b"}, Outcome: "failed", RequestID: "r"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -123,6 +127,8 @@ func TestWhatIsWrongWithAParameterIsSaidWithItsName(t *testing.T) {
 		"/api/requests?cursor=nonsense":                                "cursor",
 		"/api/requests?from=yesterday":                                 "from",
 		"/api/requests?outcome=fine":                                   "outcome",
+		"/api/requests?tag=feature":                                    "tag",
+		"/api/usage?tag=Feature%3D1":                                   "tag",
 		"/api/requests?colour=red":                                     "colour",
 		"/api/requests/not-an-id":                                      "id",
 		"/api/usage?group=colour":                                      "group",

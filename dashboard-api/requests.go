@@ -2,6 +2,7 @@ package dashboardapi
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,12 +18,23 @@ type FilterParameters struct {
 	Backend string    `query:"backend"`
 	Key     string    `query:"key" doc:"The id of a key"`
 	User    string    `query:"user"`
+	Team    string    `query:"team"`
+	Tag     string    `query:"tag" doc:"A tag of X-Gateway-Tags or of the key, as name=value"`
 	Outcome string    `query:"outcome" enum:"ok,failed,provider_error,provider_closed,client_closed,gateway_closed,unknown" doc:"failed stands for provider_error and provider_closed"`
 }
 
-func (f FilterParameters) filter() gateway.RequestFilter {
-	return gateway.RequestFilter{From: f.From, To: f.To, Model: gateway.Model(f.Model), Backend: f.Backend, Key: gateway.KeyID(f.Key),
-		User: f.User, Outcome: f.Outcome}
+func (f FilterParameters) filter() (gateway.RequestFilter, error) {
+	filter := gateway.RequestFilter{From: f.From, To: f.To, Model: gateway.Model(f.Model), Backend: f.Backend, Key: gateway.KeyID(f.Key),
+		User: f.User, Team: f.Team, Outcome: f.Outcome}
+	if f.Tag == "" {
+		return filter, nil
+	}
+	name, value, ok := strings.Cut(f.Tag, "=")
+	if !ok || !gateway.IsTagName(name) {
+		return filter, badParameter("tag", "must be a name and a value, such as feature=search.")
+	}
+	filter.Tag = gateway.Tag{Name: name, Value: value}
+	return filter, nil
 }
 
 // Request is a request as it is recorded.
@@ -88,7 +100,7 @@ func decimal(m *gateway.Money) *string {
 // RequestPage is a page of requests.
 type RequestPage struct {
 	Data []Request `json:"data" nullable:"false"`
-	Next *string   `json:"next" doc:"The cursor of the page behind this one; null at the end"`
+	Next *string   `json:"next" doc:"The cursor of the page behind this one; null at the end. A page may have fewer requests than it could, even none, where the search took long: go on with next"`
 }
 
 type requestsInput struct {
@@ -163,16 +175,18 @@ func (o *operations) requests(ctx context.Context, in *requestsInput) (RequestPa
 	if err != nil {
 		return RequestPage{}, err
 	}
-	filter := in.filter()
-	filter.RequestID = in.RequestID
-	found, err := o.a.Store.Requests(ctx, ownOnly(ctx, filter), after, limit+1)
-	page := RequestPage{Data: []Request{}}
-	if len(found) > limit {
-		found = found[:limit]
-		page.Next = nextOf(found[limit-1].StartedAt, found[limit-1].ID)
+	filter, err := in.filter()
+	if err != nil {
+		return RequestPage{}, err
 	}
-	for i := range found {
-		page.Data = append(page.Data, newRequest(&found[i]))
+	filter.RequestID = in.RequestID
+	found, err := o.a.Store.Requests(ctx, ownOnly(ctx, filter), after, limit)
+	page := RequestPage{Data: []Request{}}
+	for i := range found.Requests {
+		page.Data = append(page.Data, newRequest(&found.Requests[i]))
+	}
+	if found.More != (gateway.RequestPlace{}) {
+		page.Next = nextOf(found.More.StartedAt, found.More.ID)
 	}
 	return page, err
 }

@@ -105,8 +105,8 @@ func (a API) backends(ctx context.Context, routes gateway.Routes) []Backend {
 				b.Requests, b.Failed = sum.Requests, sum.Failed
 			}
 		}
-		if last, err := a.Store.Requests(ctx, gateway.RequestFilter{From: now.Add(-recently), Backend: b.Name}, gateway.RequestPlace{}, 1); err == nil && len(last) > 0 {
-			b.LastSeen = &last[0].StartedAt
+		if last, err := a.Store.Requests(ctx, gateway.RequestFilter{From: now.Add(-recently), Backend: b.Name}, gateway.RequestPlace{}, 1); err == nil && len(last.Requests) > 0 {
+			b.LastSeen = &last.Requests[0].StartedAt
 		}
 		all = append(all, b)
 	}

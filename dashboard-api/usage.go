@@ -137,7 +137,8 @@ func (in *usageInput) query(now time.Time) (gateway.UsageQuery, Usage, error) {
 		u.Buckets = append(u.Buckets, Bucket{bounds[i], bounds[i+1], bounds[i+1].Before(now)})
 	}
 	group, _ := gateway.ParseDimension(in.Group) // the document lists the names
-	return gateway.UsageQuery{RequestFilter: in.filter(), Group: group, Bounds: bounds}, u, nil
+	filter, err := in.filter()
+	return gateway.UsageQuery{RequestFilter: filter, Group: group, Bounds: bounds}, u, err
 }
 
 // bucketBounds cuts a time at the hours or days of a zone; nil if that makes too many pieces.
@@ -250,16 +251,12 @@ func average(sum time.Duration, n int64) *int64 {
 
 func (o *operations) addLatency(ctx context.Context, q gateway.UsageQuery, u *Usage) error {
 	q.Group = 0
-	ttft, err := o.a.Store.Latencies(ctx, q, u.Totals.Requests, false)
-	if err != nil {
-		return err
-	}
-	whole, err := o.a.Store.Latencies(ctx, q, u.Totals.Requests, true)
+	l, err := o.a.Store.Latencies(ctx, q, u.Totals.Requests)
 	if err != nil {
 		return err
 	}
 	of := func(bucket int) Percentiles {
-		return Percentiles{percentile(ttft, bucket, 0.5), percentile(ttft, bucket, 0.95), percentile(whole, bucket, 0.5), percentile(whole, bucket, 0.95)}
+		return Percentiles{percentile(l.TTFT, bucket, 0.5), percentile(l.TTFT, bucket, 0.95), percentile(l.Whole, bucket, 0.5), percentile(l.Whole, bucket, 0.95)}
 	}
 	for i := range u.Buckets {
 		u.Latency = append(u.Latency, of(i))

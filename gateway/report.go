@@ -15,11 +15,16 @@ type RequestFilter struct {
 	From, To  time.Time // when it started: From included, To not; a zero To is open
 	Key       KeyID
 	User      string
+	Team      string
 	Model     Model
 	Backend   string
 	Outcome   string // "ok", …, or "failed" for all that providers are at fault for
 	RequestID string // the client's label
+	Tag       Tag    // that a request carries
 }
+
+// Tag is a name and a value that a request may carry.
+type Tag struct{ Name, Value string }
 
 // RequestPlace is where a page of requests begins: behind the request that it names, in
 // the order newest first. Zero is the newest.
@@ -52,6 +57,12 @@ type RecordedRequest struct {
 	Cost          Cost
 	ServiceTier   string // by which the provider bills; "" if nobody named one
 	ErrorCode     string
+}
+
+// FoundRequests are those that a search has found, the newest first.
+type FoundRequests struct {
+	Requests []RecordedRequest
+	More     RequestPlace // where to go on; the zero place at the end. It may be set though none was found
 }
 
 // RecordedAttempt is one call of a backend for it.
@@ -126,6 +137,9 @@ type UsageSum struct {
 	TTFT                                  time.Duration // of Answered, added up
 	Answered                              int64         // requests with a first byte
 }
+
+// Latencies are those of the requests of some buckets, to their first byte and to their end.
+type Latencies struct{ TTFT, Whole []LatencyCount }
 
 // LatencyCount is how many requests of a bucket took about that long.
 type LatencyCount struct {

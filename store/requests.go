@@ -30,6 +30,7 @@ func conditions(f gateway.RequestFilter) []condition {
 	}
 	equal("key_id", string(f.Key))
 	equal("user_id", f.User)
+	equal("team", f.Team)
 	equal("model", string(f.Model))
 	equal("backend", f.Backend)
 	equal("request_id", f.RequestID)
@@ -38,8 +39,19 @@ func conditions(f gateway.RequestFilter) []condition {
 	} else {
 		equal("outcome", f.Outcome)
 	}
+	if f.Outcome != "" && f.Outcome != gateway.OK.String() {
+		all = append(all, condition{unusual, nil})
+	}
+	if f.Tag != (gateway.Tag{}) {
+		all = append(all, condition{tagged, []any{f.Tag.Name, text(f.Tag.Value)}})
+	}
 	return all
 }
+
+// unusual is the condition of an index: few requests end in another way than well.
+const unusual = "r.outcome <> 'ok'"
+
+const tagged = "EXISTS (SELECT 1 FROM request_tags t WHERE t.started_at = r.started_at AND t.id = r.id AND t.tag = ? AND t.value = ?)"
 
 // failedOutcomes is the filter's name for all that providers are at fault for.
 const failedOutcomes = "failed"
@@ -133,20 +145,16 @@ func optionalMS(ms *int64) *time.Duration {
 	return &d
 }
 
-// Requests returns at most limit requests that a filter chooses, newest first, from
-// behind a place on.
-func (s *Store) Requests(ctx context.Context, f gateway.RequestFilter, after gateway.RequestPlace, limit int) ([]gateway.RecordedRequest, error) {
-	all := append(between(f.From, f.To), conditions(f)...)
+// page reads at most limit requests of a stretch of time, newest first, from behind a place on.
+func page(ctx context.Context, c *sqlx.Conn, f gateway.RequestFilter, of stretch, after gateway.RequestPlace, limit int) ([]gateway.RecordedRequest, error) {
+	all := append(between(of.from, of.to), conditions(f)...)
 	if after != (gateway.RequestPlace{}) {
 		all = append(all, behind(after))
 	}
 	text, args := where(all)
 	var rows []recordedRow
 	query := "SELECT " + recordedColumns + recordedTables + text + " ORDER BY r.started_at DESC, r.id DESC LIMIT ?"
-	err := s.read(ctx, "reading requests", func(c *sqlx.Conn) error {
-		return c.SelectContext(ctx, &rows, c.Rebind(query), append(args, limit)...)
-	})
-	if err != nil {
+	if err := c.SelectContext(ctx, &rows, c.Rebind(query), append(args, limit)...); err != nil {
 		return nil, err
 	}
 	requests := make([]gateway.RecordedRequest, len(rows))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
 
 	"ai-gateway/gateway"
 )
@@ -68,30 +69,76 @@ func TestARequestIsReadBackWithAllThatWasWritten(t *testing.T) {
 func TestPagesOfRequestsAreDisjointAndWhole(t *testing.T) {
 	onEach(t, func(t *testing.T, s *testStore) {
 		var rows []*gateway.Row
-		for i := range 25 {
-			rows = append(rows, rowAt(t, noon.Add(time.Duration(i/3)*time.Second), nil)) // several at one time
+		want := map[string]int{"all": 50}
+		for i := range 50 {
+			rows = append(rows, rowAt(t, noon.Add(time.Duration(i/3)*50*time.Minute), func(r *gateway.Row) { // several at one time, hours without any
+				if i%7 == 0 {
+					r.Model, r.Tags = "rare", `{"feature":"rare"}`
+					want["model"]++
+					want["tag"]++
+				}
+				if i%7 == 0 && i >= 20 {
+					want["model and time"]++
+				}
+			}))
 		}
 		write(t, s, rows...)
-		seen := map[uuid.UUID]bool{}
-		var after gateway.RequestPlace
-		for {
-			page, err := s.Requests(t.Context(), gateway.RequestFilter{}, after, 4)
-			do(t, err)
-			if len(page) == 0 {
-				break
+		for name, f := range map[string]gateway.RequestFilter{
+			"all": {}, "model": {Model: "rare"}, "tag": {Tag: gateway.Tag{Name: "feature", Value: "rare"}},
+			"model and time": {Model: "rare", From: rows[20].StartedAt, To: rows[49].StartedAt.Add(time.Microsecond)},
+			"none":           {Model: "none"},
+		} {
+			if seen := onPages(t, s, f, 4); seen != want[name] {
+				t.Errorf("%s: %d of %d requests were on the pages", name, seen, want[name])
 			}
-			for _, r := range page {
-				if seen[r.ID] || !after.StartedAt.IsZero() && r.StartedAt.After(after.StartedAt) {
-					t.Fatalf("%s at %s comes twice or out of order", r.ID, r.StartedAt)
-				}
-				seen[r.ID] = true
-				after = gateway.RequestPlace{StartedAt: r.StartedAt, ID: r.ID}
-			}
-		}
-		if len(seen) != len(rows) {
-			t.Errorf("%d of %d requests were on the pages", len(seen), len(rows))
 		}
 	})
+}
+
+// onPages reads all pages of a filter, and returns how many requests are on them.
+func onPages(t *testing.T, s *testStore, f gateway.RequestFilter, limit int) int {
+	t.Helper()
+	seen := map[uuid.UUID]bool{}
+	var after gateway.RequestPlace
+	for {
+		page, err := s.Requests(t.Context(), f, after, limit)
+		do(t, err)
+		for _, r := range page.Requests {
+			if seen[r.ID] || !after.StartedAt.IsZero() && r.StartedAt.After(after.StartedAt) {
+				t.Fatalf("%s at %s comes twice or out of order", r.ID, r.StartedAt)
+			}
+			seen[r.ID] = true
+		}
+		if page.More == (gateway.RequestPlace{}) {
+			return len(seen)
+		}
+		after = page.More
+	}
+}
+
+func TestASearchThatTakesLongIsGoneOnWith(t *testing.T) {
+	s := newSQLiteStore(t)
+	var rows []*gateway.Row
+	for i := range 10 {
+		rows = append(rows, rowAt(t, noon.Add(time.Duration(i)*48*time.Hour), nil))
+	}
+	write(t, s, rows...)
+	var found []gateway.RecordedRequest
+	var after gateway.RequestPlace
+	for range 2 * len(rows) {
+		q := search{f: gateway.RequestFilter{RequestID: rows[0].RequestID}, after: after, limit: 100} // its time is over
+		do(t, s.read(t.Context(), "searching", func(c *sqlx.Conn) error { return q.run(t.Context(), c) }))
+		if len(q.found) > 1 {
+			t.Fatalf("it goes on for %d requests", len(q.found))
+		}
+		found, after = append(found, q.found...), q.more
+		if after == (gateway.RequestPlace{}) {
+			break
+		}
+	}
+	if len(found) != len(rows) {
+		t.Errorf("%d of %d requests were found", len(found), len(rows))
+	}
 }
 
 func TestFiltersChooseRequests(t *testing.T) {
@@ -101,6 +148,7 @@ func TestFiltersChooseRequests(t *testing.T) {
 			rowAt(t, noon.Add(time.Minute), func(r *gateway.Row) {
 				r.Model, r.Backend, r.KeyID, r.UserID, r.RequestID = "other", "first", "k_f", "", "another-label"
 				r.Outcome = gateway.ProviderClosed
+				r.Team, r.Tags = "research", `{"feature":"rare","other":"1"}`
 			}),
 			rowAt(t, noon.Add(2*time.Minute), func(r *gateway.Row) { r.Outcome = gateway.ClientClosed }),
 		)
@@ -116,12 +164,16 @@ func TestFiltersChooseRequests(t *testing.T) {
 			"outcome":    {gateway.RequestFilter{Outcome: "client_closed"}, 1},
 			"failed":     {gateway.RequestFilter{Outcome: "failed"}, 1},
 			"request id": {gateway.RequestFilter{RequestID: "another-label"}, 1},
+			"team":       {gateway.RequestFilter{Team: "research"}, 1},
+			"tag":        {gateway.RequestFilter{Tag: gateway.Tag{Name: "feature", Value: "rare"}}, 1},
+			"other tag":  {gateway.RequestFilter{Tag: gateway.Tag{Name: "feature", Value: "1"}}, 0},
+			"tag, model": {gateway.RequestFilter{Tag: gateway.Tag{Name: "feature", Value: "rare"}, Model: "gpt-4o"}, 0},
 			"from":       {gateway.RequestFilter{From: noon.Add(time.Minute)}, 2},
 			"to":         {gateway.RequestFilter{To: noon.Add(time.Minute)}, 1},
 			"quotes":     {gateway.RequestFilter{Model: `' OR 1=1 --`}, 0},
 		} {
-			if got, err := s.Requests(t.Context(), c.filter, gateway.RequestPlace{}, 10); err != nil || len(got) != c.want {
-				t.Errorf("%s: %d requests, %v; want %d", name, len(got), err, c.want)
+			if got, err := s.Requests(t.Context(), c.filter, gateway.RequestPlace{}, 10); err != nil || len(got.Requests) != c.want || got.More != (gateway.RequestPlace{}) {
+				t.Errorf("%s: %+v, %v; want %d requests", name, got, err, c.want)
 			}
 		}
 	})
@@ -168,9 +220,19 @@ func TestLatenciesAreCountedNearTheTruth(t *testing.T) {
 			rowAt(t, noon, func(r *gateway.Row) { r.Duration, r.TTFT = 20*time.Second, 100*time.Millisecond }),
 		)
 		q := gateway.UsageQuery{Bounds: []time.Time{noon, noon.Add(time.Hour)}}
-		for whole, want := range map[bool]gateway.LatencyCount{true: {Requests: 2, Duration: 20 * time.Second}, false: {Requests: 1, Duration: 100 * time.Millisecond}} {
-			got, err := s.Latencies(t.Context(), q, 2, whole)
-			do(t, err)
+		all, err := s.Latencies(t.Context(), q, 2)
+		do(t, err)
+		q.Model = "gpt-4o"
+		few, err := s.Latencies(t.Context(), q, 2)
+		do(t, err)
+		if diff := cmp.Diff(all, few); diff != "" {
+			t.Errorf("of all (-) and of each that is found (+):\n%s", diff)
+		}
+		for _, c := range []struct {
+			got  []gateway.LatencyCount
+			want gateway.LatencyCount
+		}{{all.Whole, gateway.LatencyCount{Requests: 2, Duration: 20 * time.Second}}, {all.TTFT, gateway.LatencyCount{Requests: 1, Duration: 100 * time.Millisecond}}} {
+			got, want := c.got, c.want
 			if len(got) != 1 || got[0].Requests != want.Requests {
 				t.Fatalf("%+v, want %+v", got, want)
 			}

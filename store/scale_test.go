@@ -107,7 +107,13 @@ func askLarge(b *testing.B, s *testStore) {
 	})
 	b.Run("latencies of the month", func(b *testing.B) {
 		for b.Loop() {
-			_, err := s.Latencies(b.Context(), gateway.UsageQuery{Bounds: bounds}, int64(*scale), true)
+			_, err := s.Latencies(b.Context(), gateway.UsageQuery{Bounds: bounds}, int64(*scale))
+			do(b, err)
+		}
+	})
+	b.Run("latencies of a model", func(b *testing.B) {
+		for b.Loop() {
+			_, err := s.Latencies(b.Context(), gateway.UsageQuery{RequestFilter: gateway.RequestFilter{Model: "model-3"}, Bounds: bounds}, int64(*scale/8))
 			do(b, err)
 		}
 	})
@@ -119,7 +125,10 @@ func askLarge(b *testing.B, s *testStore) {
 		"first page": {}, "page in the middle": {after: middle}, "page of a key": {filter: gateway.RequestFilter{Key: "key_7"}, after: middle},
 		"page of a model": {filter: gateway.RequestFilter{Model: "model-3"}}, "page of failures": {filter: gateway.RequestFilter{Outcome: "failed"}, after: middle},
 		"page of a model without any": {filter: gateway.RequestFilter{Model: "none"}}, "page of a label without any": {filter: gateway.RequestFilter{RequestID: "none"}},
-		"page of a user": {filter: gateway.RequestFilter{User: "user 7"}},
+		"page of an outcome without any":      {filter: gateway.RequestFilter{Outcome: "unknown"}},
+		"page of a team, outcome without any": {filter: gateway.RequestFilter{Team: "team 1", Outcome: "client_closed"}},
+		"page of a tag without any":           {filter: gateway.RequestFilter{Tag: gateway.Tag{Name: "feature", Value: "none"}}},
+		"page of a user":                      {filter: gateway.RequestFilter{User: "user 7"}},
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

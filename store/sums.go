@@ -48,7 +48,9 @@ func partsOf(bounds []time.Time, hourly bool) (parts []part) {
 }
 
 // hourlyKnows reports whether the hours tell what a filter asks for.
-func hourlyKnows(f gateway.RequestFilter) bool { return f.Outcome == "" && f.RequestID == "" }
+func hourlyKnows(f gateway.RequestFilter) bool {
+	return f.Outcome == "" && f.RequestID == "" && f.Tag == (gateway.Tag{})
+}
 
 // groupColumn is the column that a dimension groups by.
 func groupColumn(d gateway.Dimension) string {

@@ -46,7 +46,11 @@ corrects those, and the sums with them. The audit log has who did it, and why.`,
 				return errors.New("--" + refusal.Message)
 			}
 			return w.withTables(cmd.Context(), func(tables *store.Store) error {
-				if err := tables.CorrectSpending(cmd.Context(), commandLine(), correction); err != nil {
+				err := tables.CorrectSpending(cmd.Context(), commandLine(), correction)
+				switch {
+				case errors.Is(err, gateway.ErrNoSpending):
+					return fmt.Errorf("--by %s --name %q: %w", wish.By, wish.Name, gateway.ErrNoSpending)
+				case err != nil:
 					return err
 				}
 				fmt.Fprintf(w.stdout, "$%s are added to what the %s %q spent on %s.\n", correction.Amount, correction.By, correction.Name, correction.Day)

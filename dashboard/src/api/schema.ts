@@ -236,7 +236,7 @@ export interface paths {
         };
         /**
          * Requests as their rows are written
-         * @description Server-sent events: `request` with a request as GET /api/requests has it, again when it is better known, and `skipped` with the number of those that a slow client has missed. A stream ends after 25 seconds; an EventSource comes back and goes on. Only requests that started within 15 minutes are told.
+         * @description Server-sent events: `request` with a request as GET /api/requests has it, again when it is better known, and `skipped` with the number of those that a slow client has missed. A stream ends after 25 seconds; an EventSource comes back and goes on. Told are requests that started within 15 minutes and are among the newest 2000: with more than about a hundred a second, some that take long are left out. GET /api/requests has all.
          */
         get: operations["watch-requests"];
         put?: never;
@@ -989,7 +989,7 @@ export interface components {
         };
         RequestPage: {
             data: components["schemas"]["Request"][];
-            /** @description The cursor of the page behind this one; null at the end */
+            /** @description The cursor of the page behind this one; null at the end. A page may have fewer requests than it could, even none, where the search took long: go on with next */
             next: string | null;
         };
         Revocation: Record<string, never>;
@@ -2265,6 +2265,9 @@ export interface operations {
                 /** @description The id of a key */
                 key?: string;
                 user?: string;
+                team?: string;
+                /** @description A tag of X-Gateway-Tags or of the key, as name=value */
+                tag?: string;
                 /** @description failed stands for provider_error and provider_closed */
                 outcome?: "ok" | "failed" | "provider_error" | "provider_closed" | "client_closed" | "gateway_closed" | "unknown";
                 /** @description The client's X-Request-Id, or the gateway's */
@@ -2744,6 +2747,9 @@ export interface operations {
                 /** @description The id of a key */
                 key?: string;
                 user?: string;
+                team?: string;
+                /** @description A tag of X-Gateway-Tags or of the key, as name=value */
+                tag?: string;
                 /** @description failed stands for provider_error and provider_closed */
                 outcome?: "ok" | "failed" | "provider_error" | "provider_closed" | "client_closed" | "gateway_closed" | "unknown";
                 /** @description Without it one series has all */
