@@ -202,7 +202,7 @@ func (w world) explain(ctx context.Context, f explainFlags, body []byte) (err er
 	if err != nil {
 		return err
 	}
-	protected := len(keys) > 0 || cfg.AdminKey != "" || !cfg.IsLocal() && !cfg.Open
+	protected := len(keys) > 0 || cfg.NeedsKey()
 	p, err := explainerOf(now, tables, protected, held.Standing).Request(ctx, caller, endpoint, body)
 	if err != nil {
 		return err
