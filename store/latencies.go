@@ -15,7 +15,6 @@ import (
 )
 
 const (
-	sampled        = 200_000 // requests whose latencies are counted; of more, a sample
 	sampled        = 200_000 // requests that are read for latencies; of more, a sample
 	slicesOfBucket = 24      // of a bucket that a sample is taken from
 	fewRequests    = 1000    // all of which are read, wherever they are
@@ -38,18 +37,6 @@ func sampleOf(bounds []time.Time, requests int64) (parts []part) {
 	return parts
 }
 
-// Latencies counts the requests of each bucket by how long they took to their first byte
-// or, if whole, to their end. Of more than two hundred thousand requests, which their number says,
-// it takes a sample: the same share of each twenty-fourth of a bucket. Neither database has
-// percentiles that both understand.
-func (s *Store) Latencies(ctx context.Context, q gateway.UsageQuery, requests int64, whole bool) ([]gateway.LatencyCount, error) {
-	column := "r.ttft_ms"
-	if whole {
-		column = "r.duration_ms"
-	}
-	counts := map[latencyKey]int64{}
-	err := s.read(ctx, "counting latencies", func(c *sqlx.Conn) error {
-		return s.countLatencies(ctx, c, sampleOf(q.Bounds, requests), column, q.RequestFilter, counts)
 // Latencies counts the requests of each bucket by how long they took to their first byte, and to
 // their end. Where more than 200000 requests would have to be read, it takes a sample: the same
 // share of each twenty-fourth of a bucket. Of a filter that chooses few, whose number the caller
@@ -109,10 +96,6 @@ type latencyKey struct{ bucket, step int }
 
 func stepWidth() float64 { return math.Log(gateway.LatencyStep) }
 
-// countLatencies joins the requests to a list of parts. A SELECT for each part would have
-// PostgreSQL plan and read every partition as often as there are parts.
-func (s *Store) countLatencies(ctx context.Context, c *sqlx.Conn, parts []part, column string, f gateway.RequestFilter, into map[latencyKey]int64) error {
-	var list []string
 func stepOf(d time.Duration) int {
 	return int(math.Floor(math.Log(float64(d.Milliseconds())+1) / stepWidth()))
 }
@@ -122,24 +105,18 @@ func countLatencies(ctx context.Context, c *sqlx.Conn, parts []part, f gateway.R
 	var args []any
 	step := func(column string) string { return fmt.Sprintf("FLOOR(LN(%s + 1) / %.6f)", column, stepWidth()) }
 	for _, p := range parts {
-		list = append(list, fmt.Sprintf("(%d, %[2]s, %[2]s)", p.bucket, s.engine.moment("?")))
-		args = append(args, moment(p.from), moment(p.to))
 		condition, of := where(append(between(p.from, p.to), conditions(f)...))
 		texts = append(texts, fmt.Sprintf("SELECT %d AS bucket, %s AS ttft, %s AS whole, COUNT(*) AS requests FROM requests r%s GROUP BY 2, 3",
 			p.bucket, step("r.ttft_ms"), step("r.duration_ms"), condition))
 		args = append(args, of...)
 	}
-	within := condition{"r.started_at >= p.starts AND r.started_at < p.ends AND " + column + " IS NOT NULL", nil}
-	chosen, of := where(append([]condition{within}, conditions(f)...))
-	query := fmt.Sprintf("WITH p(bucket, starts, ends) AS (VALUES %s) SELECT p.bucket, FLOOR(LN(%[2]s + 1) / %.6[3]f) AS step, COUNT(*) AS requests FROM p CROSS JOIN requests r%[4]s GROUP BY 1, 2",
-		strings.Join(list, ", "), column, stepWidth(), chosen)
 	var rows []struct {
 		Bucket   int      `db:"bucket"`
 		TTFT     *float64 `db:"ttft"`
 		Whole    float64  `db:"whole"`
 		Requests int64    `db:"requests"`
 	}
-	err := c.SelectContext(ctx, &rows, c.Rebind(query), append(args, of...)...)
+	err := c.SelectContext(ctx, &rows, c.Rebind(strings.Join(texts, " UNION ALL ")), args...)
 	for _, r := range rows {
 		whole[latencyKey{r.Bucket, int(r.Whole)}] += r.Requests
 		if r.TTFT != nil {
