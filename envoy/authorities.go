@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// authorityFiles are where systems keep the bundle of authorities that they trust.
+// authorityFiles are the paths of systems' bundles of trusted authorities.
 // Source: https://go.dev/src/crypto/x509/root_linux.go
 var authorityFiles = []string{
 	"/etc/ssl/certs/ca-certificates.crt", // Debian, Ubuntu, Arch
@@ -21,9 +21,9 @@ var authorityFiles = []string{
 var ErrNoAuthorities = errors.New("no bundle of trusted certificate authorities: looked at " + strings.Join(authorityFiles, ", ") +
 	"; install your system's ca-certificates or set SSL_CERT_FILE")
 
-// Authorities is the path of the bundle that providers' certificates are checked with; ErrNoAuthorities
-// if there is none. SSL_CERT_FILE names another one, as for OpenSSL and Go. Their SSL_CERT_DIR is
-// not looked at: Envoy reads one file.
+// Authorities returns the path of the bundle with which providers' certificates are checked, or
+// ErrNoAuthorities. SSL_CERT_FILE names another one, as for OpenSSL and Go. Their SSL_CERT_DIR is
+// ignored, because Envoy reads one file.
 func Authorities(getenv func(string) string) (string, error) {
 	if path := getenv("SSL_CERT_FILE"); path != "" {
 		if err := checkBundle(path); err != nil {

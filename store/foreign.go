@@ -18,9 +18,9 @@ type conn interface {
 // versions is the table in which goose keeps which migrations were made.
 const versions = "goose_db_version"
 
-// refuseForeign returns an error if the tables are another program's. A SQLite file is for the
-// gateway alone; in a PostgreSQL database others may have tables, but not under our names, and
-// none that goose made.
+// refuseForeign returns an error if the tables belong to another program. A SQLite file must only
+// have the gateway's; in a PostgreSQL database others may have tables, but not with our names or
+// goose's.
 func refuseForeign(ctx context.Context, q conn, d goose.Dialect) error {
 	tables, err := tablesIn(ctx, q, d)
 	if err != nil {
@@ -47,10 +47,10 @@ func refuseForeign(ctx context.Context, q conn, d goose.Dialect) error {
 }
 
 func foreign(table string) error {
-	return fmt.Errorf("it has the table %q of another program, and none of the gateway's: give the gateway a database of its own", table)
+	return fmt.Errorf("it has the table %q of another program, and none of the gateway's: give the gateway its own database", table)
 }
 
-// tablesIn are the tables that would be in the way.
+// tablesIn returns the tables that would be in the way.
 func tablesIn(ctx context.Context, q conn, d goose.Dialect) (map[string]bool, error) {
 	query := `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`
 	if d == goose.DialectPostgres {

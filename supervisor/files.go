@@ -2,13 +2,13 @@ package supervisor
 
 import "syscall"
 
-// MakeFilesPrivate keeps others than this user out of the files that this process, and those that
-// it starts, make from now on, whatever modes they ask for.
+// MakeFilesPrivate makes files that this process and its children create from now on readable
+// for this user only, with any mode.
 func MakeFilesPrivate() { syscall.Umask(0o077) }
 
-// RaiseFileLimit raises how many files and connections this process and those that it starts from
-// now on may have open, as far as the system lets it, and returns how many that are. Without it,
-// children begin with the limit that this process began with, however much more they may have.
+// RaiseFileLimit raises the limit on open files of this process and its later children as far as
+// the system allows, and returns it. Without it, children would start with the limit that this
+// process started with.
 // Source: https://go.dev/issue/46279
 func RaiseFileLimit() (files uint64, err error) {
 	var limit syscall.Rlimit

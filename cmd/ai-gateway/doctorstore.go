@@ -17,14 +17,14 @@ import (
 )
 
 const (
-	// probeSize is the room that a start takes: of the write-ahead log, a segment and its spare.
+	// probeSize is the disk space that a start needs: a segment of the write-ahead log and its spare.
 	probeSize = 16 << 20
-	// databaseAnswersWithin is how long a database may take.
+	// databaseAnswersWithin is how long a database may take to answer.
 	databaseAnswersWithin = 10 * time.Second
 )
 
-// checkStore passes if a gateway could open its tables and write to them, and if its state folder
-// has room and no other user, unless a gateway answers, which uses it.
+// checkStore passes if a gateway can open its tables and write to them, and if its state folder
+// has space and is not in use, except by a gateway that answers.
 func (w world) checkStore(ctx context.Context, cfg config.Config, answers bool) finding {
 	f := finding{about: "store", good: cfg.Storage()}
 	switch {
@@ -66,7 +66,7 @@ func checkSQLite(ctx context.Context, cfg config.Config) (hint string, err error
 	return "", nil
 }
 
-// tryFolder finds a folder that takes no file, or no more of it, as where its disk is full.
+// tryFolder finds a folder in which no file can be created or filled, for example on a full disk.
 func tryFolder(dir, setting string) (hint string, err error) {
 	probe, err := os.CreateTemp(dir, ".ai-gateway-doctor-*")
 	switch {
@@ -80,14 +80,14 @@ func tryFolder(dir, setting string) (hint string, err error) {
 		err = fill(probe)
 	}
 	if err != nil {
-		return "make room on that disk, or set " + setting + " to a place on another one", fmt.Errorf("taking the %d MiB that a gateway needs: %w", probeSize>>20, err)
+		return "free some space on that disk, or set " + setting + " to a place on another one", fmt.Errorf("reserving the %d MiB that a gateway needs: %w", probeSize>>20, err)
 	}
 	return "", nil
 }
 
 func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
-// fill finds a full disk: there, empty files may be made all the same.
+// fill finds a full disk, on which empty files can still be created.
 func fill(probe *os.File) error {
 	_, err := probe.Write(make([]byte, probeSize))
 	return errors.Join(err, probe.Close())
@@ -124,7 +124,7 @@ func (w world) checkState(cfg config.Config, answers bool) (hint string, err err
 	return stateFree(state)
 }
 
-// parentThatIs is the nearest folder above a path that is there.
+// parentThatIs returns the nearest existing folder above a path.
 func parentThatIs(path string) string {
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
 		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
@@ -133,7 +133,7 @@ func parentThatIs(path string) string {
 	}
 }
 
-// stateFree returns an error, and what helps, if a process has locked the state.
+// stateFree returns an error and a hint if a process has locked the state folder.
 func stateFree(state stateFiles) (hint string, err error) {
 	holder, err := supervisor.StateHolder(string(state))
 	if err != nil || holder == "" {
@@ -142,8 +142,8 @@ func stateFree(state stateFiles) (hint string, err error) {
 	return "end it, or set DATABASE_PATH or AI_GATEWAY_STATE_DIR to another place", fmt.Errorf("process %s uses the state folder %q", holder, state)
 }
 
-// isDatabase returns an error, and what helps, if there is something at a path that is no
-// SQLite database. An empty file becomes one.
+// isDatabase returns an error and a hint if the file at a path is not a SQLite database. An
+// empty file becomes one.
 // Source: https://www.sqlite.org/fileformat2.html#magic_header_string
 func isDatabase(path string) (hint string, err error) {
 	const magic = "SQLite format 3\x00"
@@ -162,7 +162,7 @@ func isDatabase(path string) (hint string, err error) {
 	case errors.Is(err, io.EOF), string(begins) == magic:
 		return "", nil
 	case n > 0:
-		return hint, fmt.Errorf("%q is no SQLite database: it begins with %q", path, begins[:n])
+		return hint, fmt.Errorf("%q is not a SQLite database: it begins with %q", path, begins[:n])
 	}
 	return hint, err
 }

@@ -7,8 +7,8 @@ import (
 	"ai-gateway/supervisor"
 )
 
-// connections is how many clients may be connected, by how many files may be open. Envoy, which is
-// started later, gets the raised limit, too.
+// connections returns how many clients may be connected, given the limit on open files. Envoy,
+// which is started later, inherits the raised limit.
 func (w world) connections() (int, error) {
 	files, err := supervisor.RaiseFileLimit()
 	if err != nil {

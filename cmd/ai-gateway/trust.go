@@ -10,8 +10,8 @@ import (
 	"ai-gateway/gateway"
 )
 
-// trustFor returns an error if a configuration has backends whose certificates nothing is there to
-// check with. While nothing real is configured, nothing real need be called.
+// trustFor returns an error if a configuration has backends whose certificates cannot be checked
+// for want of authorities. While only the demo model is configured, no backend need be called.
 func (w world) trustFor(cfg config.Config) error {
 	_, err := envoy.Authorities(w.getenv)
 	needy := needAuthorities(cfg.Routes.Backends)
@@ -24,7 +24,7 @@ func (w world) trustFor(cfg config.Config) error {
 	return fmt.Errorf("%w, or name the authority of %s as ca_file", err, strings.Join(needy, ", "))
 }
 
-// checkTrust is trustFor at the start, where what is not called is told once.
+// checkTrust is trustFor at the start, which warns once if no backend is called.
 func (w world) checkTrust(cfg config.Config) error {
 	_, err := envoy.Authorities(w.getenv)
 	if errors.Is(err, envoy.ErrNoAuthorities) && cfg.Demo {
@@ -33,8 +33,7 @@ func (w world) checkTrust(cfg config.Config) error {
 	return w.trustFor(cfg)
 }
 
-// needAuthorities are the names of backends that are called by HTTPS and have no authorities of
-// their own.
+// needAuthorities returns the names of backends that are called by HTTPS and have no ca_file.
 func needAuthorities(backends []gateway.Backend) (names []string) {
 	for _, b := range backends {
 		if b.BaseURL.Scheme == "https" && b.Authorities == "" {
