@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
-	"time"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -18,7 +16,6 @@ import (
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	xdsserver "github.com/envoyproxy/go-control-plane/pkg/server/v3"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -65,33 +62,11 @@ func (p *publisher) publish(ctx context.Context, sets ...*Set) error {
 	return nil
 }
 
-const (
-	stopTimeout = time.Second
-	pingTime    = 30 * time.Second
-)
-
-// Serve sends the configuration of limits to services of envoyproxy/ratelimit that connect to l
-// (CONFIG_TYPE=GRPC_XDS_SOTW), until ctx ends. It is for limiters with a service.
-func (l *Limiter) Serve(ctx context.Context, listener net.Listener) error {
-	g := grpc.NewServer(grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingTime}))
-	streams, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
+// Register adds the service that sends the configuration of limits to services of
+// envoyproxy/ratelimit (CONFIG_TYPE=GRPC_XDS_SOTW). Its streams end with the context. It is for
+// limiters with a service.
+func (l *Limiter) Register(streams context.Context, g *grpc.Server) {
 	discovery.RegisterAggregatedDiscoveryServiceServer(g, xdsserver.NewServer(streams, l.publisher.cache, l.publisher.callbacks()))
-	done := make(chan error, 1)
-	go func() { done <- g.Serve(listener) }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-	}
-	cancel()
-	hard := time.AfterFunc(stopTimeout, g.Stop)
-	g.GracefulStop()
-	hard.Stop()
-	if err := <-done; !errors.Is(err, grpc.ErrServerStopped) {
-		return err
-	}
-	return nil
 }
 
 // errOtherType refuses types that only Envoy would ask for.

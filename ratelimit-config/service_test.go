@@ -14,6 +14,7 @@ import (
 
 	"ai-gateway/gateway"
 	"ai-gateway/test/stock"
+	"ai-gateway/xds"
 )
 
 // remoteLimiter asks a stock service, which gets its configuration from it.
@@ -35,7 +36,7 @@ func limiterOn(t *testing.T, redis *stock.Redis, limits gateway.Limits) (*Limite
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, func(ctx context.Context) error { return l.Serve(ctx, listener) })
+	run(t, func(ctx context.Context) error { return xds.Serve(ctx, listener, l.Register) })
 	run(t, l.Run)
 	use(t, l, limits)
 	service.Listening()

@@ -123,15 +123,22 @@ func (s *Server) Status() gateway.EnvoyStatus {
 
 // Serve answers Envoys on l until ctx ends.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	g := grpc.NewServer(
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingTime}),
-		grpc.MaxSendMsgSize(maxSnapshotMB<<20),
-	)
-	streams, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
+	return Serve(ctx, l, s.register, grpc.MaxSendMsgSize(maxSnapshotMB<<20))
+}
+
+func (s *Server) register(streams context.Context, g *grpc.Server) {
 	resources := xdsserver.NewServer(streams, s.cache, s.callbacks())
 	discovery.RegisterAggregatedDiscoveryServiceServer(g, resources)
 	secret.RegisterSecretDiscoveryServiceServer(g, resources) // for an Envoy that gets all else from another server
+}
+
+// Serve answers on l until ctx ends, with the discovery services that register adds. Their
+// streams have to end with the context that register gets.
+func Serve(ctx context.Context, l net.Listener, register func(streams context.Context, g *grpc.Server), options ...grpc.ServerOption) error {
+	g := grpc.NewServer(append(options, grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingTime}))...)
+	streams, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	register(streams, g)
 	done := make(chan error, 1)
 	go func() { done <- g.Serve(l) }()
 	select {

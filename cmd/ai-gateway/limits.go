@@ -16,6 +16,7 @@ import (
 	ratelimitconfig "ai-gateway/ratelimit-config"
 	"ai-gateway/store"
 	"ai-gateway/usage/ledger"
+	"ai-gateway/xds"
 )
 
 // limits applies the configuration's limits, and keeps the limiter's counters in line with the
@@ -103,7 +104,7 @@ func (l *limits) serveConfig(ctx context.Context) error {
 	for failed := false; ; failed = true {
 		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.listen)
 		if err == nil {
-			return l.Serve(ctx, listener)
+			return xds.Serve(ctx, listener, l.Register)
 		}
 		if !failed {
 			l.log.Error("the rate limit service cannot get its configuration here, at RATE_LIMIT_CONFIG_LISTEN (limits.service_config); that is tried again", "error", err)

@@ -29,7 +29,7 @@ var rooms = map[string][]string{
 }
 
 // testsMayImport are the rooms that tests of others may import as well: real parts before fakes.
-var testsMayImport = map[string][]string{"budgets": {"store"}, "ratelimit-config": {"test"}, "usage/ledger": {"store"}}
+var testsMayImport = map[string][]string{"budgets": {"store"}, "ratelimit-config": {"test", "xds"}, "usage/ledger": {"store"}}
 
 // mayImportAll are the rooms that wire the others, and that test them together.
 var mayImportAll = []string{"cmd", "test"}
