@@ -51,12 +51,7 @@ func (s *Store) Latencies(ctx context.Context, q gateway.UsageQuery, requests in
 	}
 	ttft, whole := map[latencyKey]int64{}, map[latencyKey]int64{}
 	err = s.read(ctx, "counting latencies", func(c *sqlx.Conn) error {
-		for some := range slices.Chunk(sampleOf(q.Bounds, read), partsAtOnce) {
-			if err := countLatencies(ctx, c, some, q.RequestFilter, ttft, whole); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.countLatencies(ctx, c, sampleOf(q.Bounds, read), q.RequestFilter, ttft, whole)
 	})
 	return gateway.Latencies{TTFT: latencyCounts(ttft), Whole: latencyCounts(whole)}, err
 }
@@ -100,23 +95,26 @@ func stepOf(d time.Duration) int {
 	return int(math.Floor(math.Log(float64(d.Milliseconds())+1) / stepWidth()))
 }
 
-func countLatencies(ctx context.Context, c *sqlx.Conn, parts []part, f gateway.RequestFilter, ttft, whole map[latencyKey]int64) error {
-	var texts []string
+// countLatencies joins the requests to a list of parts. A SELECT for each part would have
+// PostgreSQL plan and read every partition as often as there are parts.
+func (s *Store) countLatencies(ctx context.Context, c *sqlx.Conn, parts []part, f gateway.RequestFilter, ttft, whole map[latencyKey]int64) error {
+	var list []string
 	var args []any
-	step := func(column string) string { return fmt.Sprintf("FLOOR(LN(%s + 1) / %.6f)", column, stepWidth()) }
 	for _, p := range parts {
-		condition, of := where(append(between(p.from, p.to), conditions(f)...))
-		texts = append(texts, fmt.Sprintf("SELECT %d AS bucket, %s AS ttft, %s AS whole, COUNT(*) AS requests FROM requests r%s GROUP BY 2, 3",
-			p.bucket, step("r.ttft_ms"), step("r.duration_ms"), condition))
-		args = append(args, of...)
+		list = append(list, fmt.Sprintf("(%d, %[2]s, %[2]s)", p.bucket, s.engine.moment("?")))
+		args = append(args, moment(p.from), moment(p.to))
 	}
+	step := func(column string) string { return fmt.Sprintf("FLOOR(LN(%s + 1) / %.6f)", column, stepWidth()) }
+	chosen, of := where(append([]condition{{"r.started_at >= p.starts AND r.started_at < p.ends", nil}}, conditions(f)...))
+	query := fmt.Sprintf("WITH p(bucket, starts, ends) AS (VALUES %s) SELECT p.bucket, %s AS ttft, %s AS whole, COUNT(*) AS requests FROM p CROSS JOIN requests r%s GROUP BY 1, 2, 3",
+		strings.Join(list, ", "), step("r.ttft_ms"), step("r.duration_ms"), chosen)
 	var rows []struct {
 		Bucket   int      `db:"bucket"`
 		TTFT     *float64 `db:"ttft"`
 		Whole    float64  `db:"whole"`
 		Requests int64    `db:"requests"`
 	}
-	err := c.SelectContext(ctx, &rows, c.Rebind(strings.Join(texts, " UNION ALL ")), args...)
+	err := c.SelectContext(ctx, &rows, c.Rebind(query), append(args, of...)...)
 	for _, r := range rows {
 		whole[latencyKey{r.Bucket, int(r.Whole)}] += r.Requests
 		if r.TTFT != nil {

@@ -21,6 +21,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/budget-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Thresholds that budgets have crossed, the newest first */
+        get: operations["list-budget-events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/checks": {
         parameters: {
             query?: never;
@@ -283,6 +300,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/spending-corrections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Corrections of what was spent, the newest first */
+        get: operations["list-spending-corrections"];
+        put?: never;
+        /** Correct what was spent, without touching requests */
+        post: operations["correct-spending"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/system": {
         parameters: {
             query?: never;
@@ -448,6 +483,52 @@ export interface components {
             /** Format: double */
             usd: number;
         };
+        BudgetEvent: {
+            /** Format: date-time */
+            at: string;
+            /** Format: double */
+            budget_usd: number;
+            /** @enum {string} */
+            by: "key" | "user" | "team";
+            /**
+             * Format: date-time
+             * @description When the webhook took it; null if it has not, or there is none
+             */
+            delivered_at: string | null;
+            /**
+             * Format: date
+             * @description The first day of the period
+             */
+            from: string;
+            /**
+             * Format: uuid
+             * @description The webhook-id
+             */
+            id: string;
+            name: string;
+            /** @enum {string} */
+            per: "day" | "week" | "month" | "total";
+            /**
+             * Format: double
+             * @description When it was noticed
+             */
+            spent_usd: number;
+            /**
+             * Format: int64
+             * @description 80, or 100 where the budget is exhausted
+             */
+            threshold_percent: number;
+            /**
+             * Format: date
+             * @description The first day behind it
+             */
+            to: string;
+        };
+        BudgetEventPage: {
+            data: components["schemas"]["BudgetEvent"][];
+            /** @description The cursor of the page behind this one; null at the end */
+            next: string | null;
+        };
         BudgetHealth: {
             /** Format: int64 */
             accounts: number;
@@ -461,6 +542,28 @@ export interface components {
             file?: string;
             /** Format: date-time */
             since: string;
+        };
+        CorrectionPage: {
+            data: components["schemas"]["SpendingCorrection"][];
+            /** @description The cursor of the page behind this one; null at the end */
+            next: string | null;
+        };
+        CorrectionWish: {
+            /** @enum {string} */
+            by: "key" | "user" | "team";
+            /**
+             * Format: date
+             * @description Of UTC, that it counts for; without it today
+             */
+            day?: string;
+            /** @description Of the key (its id, or anonymous), user or team */
+            name: string;
+            reason: string;
+            /**
+             * Format: double
+             * @description A decimal number of dollars that is added, such as 0.25; negative takes off
+             */
+            usd: number;
         };
         Costs: {
             /** Format: int64 */
@@ -1028,6 +1131,29 @@ export interface components {
             key: string;
         };
         SignOut: Record<string, never>;
+        SpendingCorrection: {
+            /** @description The id of a key, or command line */
+            actor: string;
+            /** Format: date-time */
+            at: string;
+            /** @enum {string} */
+            by: "key" | "user" | "team";
+            /**
+             * Format: date
+             * @description Of UTC, that it counts for
+             */
+            day: string;
+            /** Format: uuid */
+            id: string;
+            /** @description Of the key (its id), user or team */
+            name: string;
+            reason: string;
+            /**
+             * Format: double
+             * @description Is added; negative takes off
+             */
+            usd: number;
+        };
         Sums: {
             /**
              * Format: int64
@@ -1170,6 +1296,90 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "list-budget-events": {
+        parameters: {
+            query?: {
+                /** @description Of the page before */
+                cursor?: string;
+                /** @description How many entries. JSON: 100, and 1000 at most. CSV: 10000 */
+                limit?: number;
+            };
+            header?: {
+                /** @description text/csv for a table */
+                Accept?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Next-Cursor"?: string;
+                    "X-Truncated"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetEventPage"];
                 };
             };
             /** @description Bad Request */
@@ -2643,6 +2853,159 @@ export interface operations {
             };
             /** @description Bad Request */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "list-spending-corrections": {
+        parameters: {
+            query?: {
+                /** @description Of the page before */
+                cursor?: string;
+                /** @description How many entries. JSON: 100, and 1000 at most. CSV: 10000 */
+                limit?: number;
+            };
+            header?: {
+                /** @description text/csv for a table */
+                Accept?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Next-Cursor"?: string;
+                    "X-Truncated"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorrectionPage"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "correct-spending": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CorrectionWish"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendingCorrection"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
