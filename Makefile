@@ -8,6 +8,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GREMLINS      := github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
+ACTIONLINT    := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # Where the price book comes from, and the day on which its newest version was looked for.
@@ -17,6 +18,9 @@ PRICES_DATE := 2026-11-24
 # The packages whose tests run the built gateway with a real Envoy. They measure time,
 # so they run one after another and without the race detector.
 E2E := ./cmd/ai-gateway ./test ./test/sdktest ./bench
+
+# The tests that need a Docker Engine: `make test-deploy` alone runs them.
+DEPLOY := ./test/deploy
 
 # The race detector needs a C compiler.
 RACE := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
@@ -32,7 +36,7 @@ SDK_NODE := test/sdktest/node
 SDK_PYTHON := test/sdktest/python/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run build setup test-setup test test-browser screenshots chaos mutants bench docs check prices clean
+.PHONY: help run build setup test-setup test test-browser test-deploy screenshots chaos mutants bench docs check prices clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -69,8 +73,9 @@ $(SDK_NODE)/node_modules/.package-lock.json: $(SDK_NODE)/package-lock.json
 
 test: test-setup build ## run all tests
 	$(GO) vet ./...
+	$(GO) run $(ACTIONLINT)
 	$(if $(RACE),,@echo 'No C compiler: testing without the race detector.')
-	$(GO) test $(RACE) -timeout 5m $$($(GO) list ./... | grep -v -x $(foreach p,$(E2E),-e ai-gateway$(p:.%=%)))
+	$(GO) test $(RACE) -timeout 5m $$($(GO) list ./... | grep -v -x $(foreach p,$(E2E) $(DEPLOY),-e ai-gateway$(p:.%=%)))
 	npm run --prefix dashboard --silent test
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(GO) test -p 1 -count 1 -timeout 20m $(E2E)
 	$(MAKE) test-browser BROWSER_TESTS=first-run
@@ -82,6 +87,15 @@ test-browser: build ## try the dashboard in a browser, with a real gateway
 screenshots: build ## take screenshots of every page of the dashboard, in both themes and three widths
 	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/fakeprovider ./test/fakeprovider/cmd
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(BROWSER) npm run --prefix dashboard --silent screenshots
+
+# Debian's packages that a Docker Engine needs.
+ENGINE := docker.io iptables
+
+test-deploy: test-setup build ## build the images and run the compose file on a Docker Engine of its own, as root: half an hour on a slow machine
+	@scripts/debian.sh $(ENGINE)
+	@scripts/postgres18.sh >/dev/null
+	@scripts/compose.sh >/dev/null
+	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(GO) test -count 1 -timeout 90m -v $(DEPLOY)
 
 chaos: test-setup ## kill processes for ten minutes on each database, load serve with 4,000 streams, and compare the tables with the provider's own records
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && CHAOS_SECONDS=600 $(GO) test -count 1 -timeout 32m -v \

@@ -9,14 +9,15 @@ const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const web = path("../dashboard-api/web");
 const gateway = process.env.GATEWAY_URL ?? "http://localhost:3002";
 
-export default defineConfig(({ command }) => {
-  if (command === "build") {
+export default defineConfig(({ command, mode }) => {
+  const hosted = mode === "hosted"; // by somebody else than the gateway: plain files, in dist
+  if (command === "build" && !hosted) {
     rmSync(`${web}/assets`, { recursive: true, force: true }); // the folder's .gitignore stays
   }
   return {
-    plugins: [react(), tailwind(), compressed(web)],
+    plugins: [react(), tailwind(), hosted ? null : compressed(web)],
     resolve: { alias: { "@": path("./src") } },
-    build: { outDir: web, emptyOutDir: false, assetsInlineLimit: 0, manifest: "assets/manifest.json", chunkSizeWarningLimit: 900 },
+    build: { outDir: hosted ? path("dist") : web, emptyOutDir: hosted, assetsInlineLimit: 0, manifest: "assets/manifest.json", chunkSizeWarningLimit: 900 },
     server: {
       port: 5173,
       strictPort: true,
@@ -29,6 +30,7 @@ export default defineConfig(({ command }) => {
           extends: true,
           test: { name: "screenshots", environment: "node", include: ["test/screenshots.ts"], testTimeout: 300_000, hookTimeout: 60_000 },
         },
+        { extends: true, test: { name: "deployed", environment: "node", include: ["test/deployed.ts"], testTimeout: 90_000, hookTimeout: 60_000 } },
         {
           extends: true,
           test: { name: "browser", environment: "node", include: ["test/browser/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false },

@@ -8,6 +8,8 @@ set -eu
 # present reports whether a package's program exists, from any source.
 present() {
   case $1 in
+  docker.io) command -v dockerd >/dev/null ;;
+  iptables) command -v iptables-save >/dev/null ;;
   postgresql) command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ;;
   *) command -v "$1" >/dev/null ;;
   esac
