@@ -80,21 +80,11 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 		return err
 	}
 	begun := live.Settings().Config
-	mine := s.tables
-	mine.Exclusive = true
-	tables, err := store.New(mine)
+	tables, err := s.openTables(ctx, who)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, tables.Close()) }()
-	if err := shareSecret(ctx, config.DatabaseURL(s.tables.URL), s.state, tables); err != nil {
-		return err
-	}
-	identifier, err := auth.LoadIdentifier(secretOf(config.DatabaseURL(s.tables.URL), s.state))
-	if err != nil {
-		return err
-	}
-	who.identifier.Store(identifier)
 	if err := requestLimits.start(ctx, begun, tables); err != nil {
 		return err
 	}
@@ -107,18 +97,10 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	reaching := s.newReach(func() []gateway.Backend { return live.Settings().Routes.Backends }, s.log)
 	allowed := spending.start(budgets.Config{Store: budgetBooks{tables, log.ID()}, Events: tables, Inherited: func() bool { return rows.Inherited() }, Now: p.now, Log: s.log},
 		live.Settings().Config.Budgets)
-	rows = ledger.New(ledger.Config{
-		Store: paying{announced{tables, s.state}, allowed},
-		WAL:   log, AccessLog: p.accessLog, MaxBytes: begun.Spool.MaxBytes, MaxAge: begun.Spool.MaxAge,
-		Grace: witnessGrace, OrphanGrace: begun.OrphanGrace, Log: s.log,
-		Rotation: accesslog.Rotation{At: accessLogSize, Keep: accessLogsKept, Reopen: admin.ReopenLogs},
-		Keep: func() gateway.Retention {
-			now := live.Settings().Config
-			return gateway.Retention{Prompts: now.PromptLog.Keep, Requests: now.KeepRequests}
-		},
-		Used:      requestLimits.used,
-		Unreached: reaching.look,
-	})
+	c := s.ledgerConfig(live, log, p.accessLog)
+	c.Store, c.Rotation.Reopen = paying{announced{tables, s.state}, allowed}, admin.ReopenLogs
+	c.Used, c.Unreached = requestLimits.used, reaching.look
+	rows = ledger.New(c)
 	recorded := s.sabotageBooks(books{rows.Begin, log.AppendSettlement})
 	exchanges := extproc.New(extproc.Config{
 		Rules: rules.Load, Admit: s.admitWith(who.gate.Admit), Reserve: requestLimits.Admit, ReserveBlocks: requestLimits.Blocks(),
@@ -136,7 +118,42 @@ func (s *service) admin() (envoy.Admin, error) {
 	return envoy.AdminAt(s.envoyAdmin)
 }
 
-// admitWith lets in nobody while the gateway drains.
+// openTables opens the store, which no other gateway may share if it is a file, and loads the
+// secret that ids of clients' own keys are made with.
+func (s *service) openTables(ctx context.Context, who *entry) (*store.Store, error) {
+	mine := s.tables
+	mine.Exclusive = true
+	tables, err := store.New(mine)
+	if err != nil {
+		return nil, err
+	}
+	url := config.DatabaseURL(s.tables.URL)
+	if err := shareSecret(ctx, url, s.state, tables); err != nil {
+		return nil, errors.Join(err, tables.Close())
+	}
+	identifier, err := auth.LoadIdentifier(secretOf(url, s.state))
+	if err != nil {
+		return nil, errors.Join(err, tables.Close())
+	}
+	who.identifier.Store(identifier)
+	return tables, nil
+}
+
+// ledgerConfig is the part of the ledger's that comes from settings.
+func (s *service) ledgerConfig(live *control.Control, log *wal.Log, accessLog string) ledger.Config {
+	begun := live.Settings().Config
+	return ledger.Config{
+		WAL: log, AccessLog: accessLog, MaxBytes: begun.Spool.MaxBytes, MaxAge: begun.Spool.MaxAge,
+		Grace: witnessGrace, OrphanGrace: begun.OrphanGrace, Log: s.log,
+		Rotation: accesslog.Rotation{At: accessLogSize, Keep: accessLogsKept},
+		Keep: func() gateway.Retention {
+			now := live.Settings().Config
+			return gateway.Retention{Prompts: now.PromptLog.Keep, Requests: now.KeepRequests}
+		},
+	}
+}
+
+// admitWith refuses everybody while the gateway drains.
 func (s *service) admitWith(admit func(gateway.Credentials) (gateway.Admission, *gateway.Error)) func(gateway.Credentials) (gateway.Admission, *gateway.Error) {
 	return func(c gateway.Credentials) (gateway.Admission, *gateway.Error) {
 		if s.draining.Load() {
