@@ -15,7 +15,7 @@ interface TurnViewProps {
   last: boolean;
 }
 
-/** A prompt and its answers, side by side if there are two. Drawn anew only when it changes. */
+/** A prompt and its answers, side by side if there are two. Only rendered again when it changes. */
 export const TurnView = memo(function TurnView({ conversationID, turn, last }: TurnViewProps) {
   const two = turn.answers.length > 1;
   return (

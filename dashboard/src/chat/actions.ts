@@ -38,7 +38,7 @@ export function retry(id: string, turnID: string, column: number, model?: string
   begin(id, turnID, column, answer);
 }
 
-/** Replaces a prompt, forgets what followed it, and asks anew. */
+/** Replaces a prompt, drops what followed it, and asks again. */
 export function resend(id: string, turnID: string, text: string) {
   const conversation = chats.get(id);
   const at = conversation?.turns.findIndex((t) => t.id === turnID) ?? -1;

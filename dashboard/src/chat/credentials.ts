@@ -9,7 +9,7 @@ const stored = "chat-key";
 let key = readLocal(stored) ?? "";
 const listeners = new Set<() => void>();
 
-/** Whether the browser has signed in: its cookie says who asks, and a key beside it is a provider's. */
+/** Whether the browser has signed in: its cookie identifies the caller, and an additional key is a provider's. */
 let signedIn = false;
 export const setSignedIn = (value: boolean) => void (signedIn = value);
 

@@ -31,7 +31,7 @@ const connectionLost: Words = { title: "The connection was lost in the middle", 
 
 const byCode: Record<string, Words> = {
   model_not_found: { title: "This model is not served here", advice: "Choose another model, or give it a route in the configuration." },
-  insufficient_quota: { title: "The budget is used up", advice: "Wait until it begins anew, or ask for a higher one. The Keys page shows what is left." },
+  insufficient_quota: { title: "The budget is used up", advice: "Wait until it starts again, or ask for a higher one. The Keys page shows what is left." },
   context_length_exceeded: { title: "The conversation is too long for this model", advice: "Start a new chat, or choose a model with a larger context." },
   upstream_unreachable: { title: "The provider could not be reached", advice: "Try again in a moment. The System page shows the backends." },
   upstream_timeout: { title: "The provider did not answer in time", advice: "Try again, or choose another model." },

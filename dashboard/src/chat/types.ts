@@ -33,7 +33,7 @@ export interface Recorded {
 
 export interface ChatError {
   title: string;
-  /** The words of whoever refused. */
+  /** The message of the refusal. */
   detail: string;
   /** What to do about it. */
   advice: string;

@@ -14,7 +14,7 @@ import { Sidebar } from "./Sidebar";
 
 const wide = () => matchMedia("(min-width: 64rem)");
 
-/** Whether there is room for the sidebar beside the page. */
+/** Whether there is room for the sidebar next to the page. */
 function useWide() {
   const [isWide, setWide] = useState(() => wide().matches);
   useEffect(() => {
@@ -76,7 +76,7 @@ export function Shell() {
 
 export function NotFound() {
   return (
-    <Empty title="There is no such page">
+    <Empty title="This page does not exist">
       <Link to="/" className="text-accent-strong underline">
         To the chat
       </Link>

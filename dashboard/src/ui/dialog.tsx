@@ -11,7 +11,7 @@ interface DialogProps {
   children: ReactNode;
   side?: "center" | "left" | "right";
   className?: string;
-  /** Whether Escape and a click beside it close it; off while it shows what is shown once. */
+  /** Whether Escape and a click outside close it; off while it shows something that is only shown once. */
   dismissable?: boolean;
 }
 
