@@ -31,9 +31,9 @@ const insufficientQuota = "insufficient_quota"
 // Exhausted is the answer to a request for which a budget has no room.
 func Exhausted(s *gateway.BudgetState, amount gateway.Money, now time.Time) *gateway.Error {
 	e := &gateway.Error{Status: http.StatusTooManyRequests, Type: insufficientQuota, Code: insufficientQuota, Never: true}
-	resets := "It never begins anew."
+	resets := "It never starts again."
 	if at := s.Resets(); !at.IsZero() {
-		resets = fmt.Sprintf("It begins anew at %s.", at.Format(time.RFC3339))
+		resets = fmt.Sprintf("It starts again at %s.", at.Format(time.RFC3339))
 		e.Wait = max(at.Sub(now), time.Second)
 	}
 	if s.Amount == 0 {

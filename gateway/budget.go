@@ -45,7 +45,7 @@ func ParseBudgetBy(s string) (BudgetBy, error) {
 	return 0, fmt.Errorf("%q must be one of key, user, team", s)
 }
 
-// BudgetPeriod is the time after which a budget begins anew, all of them in UTC.
+// BudgetPeriod is the time after which a budget starts again, all of them in UTC.
 type BudgetPeriod uint8
 
 // The periods of budgets.
@@ -53,7 +53,7 @@ const (
 	BudgetDay   BudgetPeriod = iota + 1
 	BudgetWeek               // from Monday
 	BudgetMonth              // of the calendar
-	BudgetTotal              // it never begins anew
+	BudgetTotal              // it never starts again
 )
 
 var budgetPeriodNames = [...]string{BudgetDay: "day", BudgetWeek: "week", BudgetMonth: "month", BudgetTotal: "total"}
@@ -93,7 +93,7 @@ func (d Day) Time() time.Time {
 	return t
 }
 
-// The days between which a budget that never begins anew counts.
+// The days between which a budget that never starts again counts.
 const (
 	firstDay Day = "0001-01-01"
 	lastDay  Day = "9999-12-31"
@@ -207,7 +207,7 @@ type BudgetID struct {
 	End   Day // the first behind it
 }
 
-// Resets is when the budget begins anew; zero where it never does.
+// Resets is when the budget starts again; zero where it never does.
 func (id BudgetID) Resets() time.Time {
 	if id.Per == BudgetTotal {
 		return time.Time{}

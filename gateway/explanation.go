@@ -63,7 +63,7 @@ type BudgetAllowance struct {
 	Spent  Dollars    `json:"spent_usd"`
 	Held   Dollars    `json:"held_usd" doc:"For running requests"`
 	Left   Dollars    `json:"left_usd"`
-	Resets *time.Time `json:"resets_at" doc:"Null where it never begins anew"`
+	Resets *time.Time `json:"resets_at" doc:"Null where it never starts again"`
 }
 
 // ExpectedRefusal is why a request would be refused.

@@ -198,7 +198,7 @@ func (l *Limiter) Charge(r *gateway.LimitedRequest, tokens int64) error {
 	return nil
 }
 
-// Counts reports whether this process counts, so that its counters begin anew with it.
+// Counts reports whether this process counts, so that its counters start again with it.
 func (l *Limiter) Counts() bool { return l.memory != nil }
 
 // Since is when the longest of the periods began that are counted now. What began before

@@ -128,7 +128,7 @@ func TestTwoGatewaysOnOnePostgreSQLShareABudget(t *testing.T) {
 	db := sqlx.MustOpen("postgres", url)
 	t.Cleanup(func() { db.Close() })
 	passed, refusal := spend(t, 100, one.process, other.process)
-	if passed > 100 || passed < 80 || !strings.Contains(refusal.body, "It begins anew at ") || refusal.get("retry-after") == "" {
+	if passed > 100 || passed < 80 || !strings.Contains(refusal.body, "It starts again at ") || refusal.get("retry-after") == "" {
 		t.Errorf("%d passed of 200 where there is money for 100; refused with %s", passed, refusal)
 	}
 	waitUntil(t, "what one does not need the other gets", func() bool {

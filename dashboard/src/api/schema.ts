@@ -475,7 +475,7 @@ export interface components {
             per: "day" | "week" | "month" | "total";
             /**
              * Format: date-time
-             * @description Null where it never begins anew
+             * @description Null where it never starts again
              */
             resets_at: string | null;
             /** Format: double */

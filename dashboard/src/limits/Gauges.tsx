@@ -8,7 +8,7 @@ import { budgetWords, nearest, ruleWords, shareOfBudget, shareOfLimit } from "./
 
 const usd = (dollars: number) => formatMoney(Math.round(dollars * 1e9));
 
-/** Each limit and budget with what is left of it and when it begins anew. */
+/** Each limit and budget with what is left of it and when it starts again. */
 export function Gauges({ left }: { left: Pick<Left, "limits" | "budgets"> }) {
   const binds = nearest(left);
   return (
@@ -36,7 +36,7 @@ function BudgetGauge({ budget: b, first }: { budget: Budget; first: boolean }) {
   return (
     <Gauge {...budgetWords(b)} first={first} used={shareOfBudget(b)} held={b.usd === 0 ? 0 : b.held_usd / b.usd} left={`${usd(b.left_usd)} left`} of={`of ${usd(b.usd)}`}>
       {usd(b.spent_usd)} spent{b.held_usd > 0 && <>, {usd(b.held_usd)} held for running requests</>}
-      {b.resets_at ? <Resets at={b.resets_at} after="; " /> : "; never begins anew"}
+      {b.resets_at ? <Resets at={b.resets_at} after="; " /> : "; never starts again"}
     </Gauge>
   );
 }
@@ -45,7 +45,7 @@ function Resets({ at, after = "", untouched }: { at: string; after?: string; unt
   if (untouched) return <>untouched</>;
   return (
     <>
-      {after}begins anew <Time at={at} ago />
+      {after}starts again <Time at={at} ago />
     </>
   );
 }

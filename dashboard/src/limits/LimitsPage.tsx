@@ -31,7 +31,7 @@ export function LimitsPage() {
           </Card>
         )}
         <p className="text-[0.8125rem] text-muted">
-          Every limit and every budget must have room for a request; the one that refuses first is marked. Limits begin anew at whole minutes, hours and days, budgets at days, weeks and months, all in UTC. Limits of single models are
+          Every limit and every budget must have room for a request; the one that refuses first is marked. Limits start again at whole minutes, hours and days, budgets at days, weeks and months, all in UTC. Limits of single models are
           shown where a request is explained, on the System page.
         </p>
       </div>
