@@ -11,8 +11,8 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// Check returns an error if a gateway could not open these tables now and write to them. It
-// leaves nothing there. A SQLite file that is not there yet, or empty, is no error.
+// Check returns an error if a gateway could not open these tables and write to them. It leaves no
+// changes. A missing or empty SQLite file is not an error.
 func Check(ctx context.Context, c Config) error {
 	if c.URL != "" {
 		return checkPostgres(ctx, c.URL)
@@ -51,8 +51,8 @@ func checkPostgres(ctx context.Context, url string) error {
 // checkRows are about a megabyte: a full disk may take a table without any.
 const checkRows = 100_000
 
-// checkTables looks whose tables there are, and of which version, and makes one with rows in a
-// transaction that is rolled back: the gateway makes tables, too.
+// checkTables checks the owner and version of existing tables, and makes a table with rows in a
+// transaction that is rolled back, because the gateway has to make tables.
 func checkTables(ctx context.Context, db *sql.DB, d goose.Dialect) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
@@ -97,5 +97,5 @@ func checkVersion(ctx context.Context, tx *sql.Tx, d goose.Dialect) error {
 }
 
 func newerTables(current, target int64) error {
-	return fmt.Errorf("its tables are of version %d, this gateway knows %d at most: %w", current, target, errNewer)
+	return fmt.Errorf("its tables are of version %d, but this gateway only knows versions up to %d: %w", current, target, errNewer)
 }

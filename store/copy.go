@@ -14,23 +14,23 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// Copied says how much of a table was copied.
+// Copied is the result of copying a table.
 type Copied struct {
 	Table string
-	Rows  int64 // in the file, each of which is in the database as well
-	New   int64 // of them, those that this run has looked at
+	Rows  int64 // in the file, all of which are in the database too
+	New   int64 // those of them that this run has copied
 }
 
 // copyAtOnce is how many rows are copied in one transaction.
 const copyAtOnce = 1000
 
-// CopyFrom copies what a SQLite file has into a PostgreSQL database. Rows that are there stay as
-// they are. It goes on where a run before ended, and counts each batch in the database before it
-// goes on to the next. Nobody may write to the file meanwhile.
+// CopyFrom copies the tables of a SQLite file into a PostgreSQL database. Existing rows stay as
+// they are. It continues where an earlier run ended, and counts each batch in the database before
+// the next. Nobody may write to the file meanwhile.
 func (s *Store) CopyFrom(ctx context.Context, file string, done func(Copied)) error {
 	to, ok := s.engine.(*postgres)
 	if !ok {
-		return errors.New("rows are copied into a PostgreSQL database only")
+		return errors.New("rows can only be copied into a PostgreSQL database")
 	}
 	from, err := Open(ctx, Config{Path: file, Exclusive: true})
 	if err != nil {
@@ -63,10 +63,10 @@ func (c *copying) all(ctx context.Context, to *postgres, done func(Copied)) erro
 type copying struct {
 	from, to *Store
 	source   string
-	offset   int64 // what is added to the versions of the file's changes
+	offset   int64 // added to the versions of the file's changes
 }
 
-// tables are those of the file, but for what a database keeps of its own.
+// tables are those of the file that are copied.
 func (c *copying) tables(ctx context.Context) (names []string, err error) {
 	err = c.from.read(ctx, "reading which tables there are", func(conn *sqlx.Conn) error {
 		return conn.SelectContext(ctx, &names, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT IN (?, 'changes')
@@ -75,7 +75,7 @@ func (c *copying) tables(ctx context.Context) (names []string, err error) {
 	return names, err
 }
 
-// makeDays makes the partitions of all days that the file has rows of.
+// makeDays makes the partitions of all days with rows in the file.
 func (c *copying) makeDays(ctx context.Context, to *postgres) error {
 	for _, table := range partitioned() {
 		var days []string
@@ -104,10 +104,10 @@ type column struct {
 	Place int    `db:"pk"`
 }
 
-// progress is how far a table is copied, kept in the database.
+// progress is the progress of copying a table, kept in the database.
 type progress struct {
 	Last []string // the key of the last row that was copied; none before the first
-	Rows int64    // up to it
+	Rows int64    // up to that row
 }
 
 func (c *copying) table(ctx context.Context, table string) (Copied, error) {
@@ -133,7 +133,7 @@ func (c *copying) table(ctx context.Context, table string) (Copied, error) {
 		return conn.GetContext(ctx, &copied.Rows, "SELECT COUNT(*) FROM "+table)
 	})
 	if err == nil && copied.Rows != at.Rows {
-		err = fmt.Errorf("%s has %d rows in the file, %d were copied: rows were added or removed meanwhile; empty the database and begin again", table, copied.Rows, at.Rows)
+		err = fmt.Errorf("%s has %d rows in the file, but %d were copied: rows were added or removed meanwhile; empty the database and start again", table, copied.Rows, at.Rows)
 	}
 	return copied, err
 }
@@ -158,7 +158,7 @@ func (c *copying) columns(ctx context.Context, table string) (names, keys []stri
 	return names, keys, err
 }
 
-// batch reads the rows that follow a key.
+// batch reads the rows after a key.
 func (c *copying) batch(ctx context.Context, table string, columns, keys, after []string) (rows [][]any, err error) {
 	key, where, args := strings.Join(keys, ", "), "", []any(nil)
 	if len(after) > 0 {
@@ -193,7 +193,7 @@ func keyOf(row []any, columns, keys []string) (key []string) {
 	return key
 }
 
-// write writes rows, finds as many in the database, and notes how far it is.
+// write writes rows, checks that the database has as many, and notes the progress.
 func (c *copying) write(ctx context.Context, table string, columns, keys []string, rows [][]any, at progress) error {
 	b := &batch{table: table, columns: columns, key: strings.Join(keys, ", "), conflict: "ON CONFLICT (" + strings.Join(keys, ", ") + ") DO NOTHING"}
 	var wanted []any
@@ -224,7 +224,7 @@ func (c *copying) write(ctx context.Context, table string, columns, keys []strin
 			return err
 		}
 		if n != len(rows) {
-			return fmt.Errorf("of %d rows of %s, %d are in the database", len(rows), table, n)
+			return fmt.Errorf("of %d rows of %s, only %d are in the database", len(rows), table, n)
 		}
 		return c.saveProgress(ctx, tx, table, at)
 	})
@@ -235,8 +235,8 @@ func isVersion(table, column string) bool {
 	return table == "gateway_keys" && column == "version" || table == "audit" && column == "id"
 }
 
-// reserveVersions takes versions of the database for the changes that the file knows, once: those
-// of the file may be others' there.
+// reserveVersions reserves, once, versions in the database for the changes in the file, because the
+// file's versions may belong to other changes there.
 func (c *copying) reserveVersions(ctx context.Context) error {
 	_, changes, err := c.from.KeysVersion(ctx)
 	if err != nil || changes == 0 {
@@ -259,8 +259,8 @@ func (c *copying) reserveVersions(ctx context.Context) error {
 	})
 }
 
-// announce has gateways that use the database read all keys anew: by their versions, those that
-// were copied may be older than what they know.
+// announce makes gateways that use the database read all keys again, because copied keys may have
+// versions that these gateways have already seen.
 func (c *copying) announce(ctx context.Context) error {
 	return c.to.transact(ctx, "telling that keys were copied", func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE changes SET store = ?`), uuid.NewString())

@@ -46,7 +46,7 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect) error {
 	return nil
 }
 
-// migrationsFor are the migrations as one dialect has them.
+// migrationsFor returns the migrations in one dialect.
 func migrationsFor(d goose.Dialect) ([]*goose.Migration, error) {
 	files, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {

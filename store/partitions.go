@@ -11,15 +11,15 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// In PostgreSQL the tables that grow have a partition for each day, in UTC. They are made ahead,
-// each in a transaction of its own, and so are old ones dropped. A row of a day that has none
-// goes to the default partition, from where it is moved when its day's is made.
+// In PostgreSQL growing tables have a partition for each day, in UTC. Partitions are made in
+// advance, each in its own transaction, and old ones are dropped likewise. A row of a day without
+// one goes to the default partition, and is moved when the day's partition is made.
 
 const (
 	daysAhead = 7
-	// lockWithin bounds the wait for readers of a table. Whoever writes there waits as long.
+	// lockWithin bounds the wait for readers of a table, for which writers wait too.
 	lockWithin = 2 * time.Second
-	// partitionLock is the key of the lock that one process at a time makes or drops partitions under.
+	// partitionLock is the key of the lock for making and dropping partitions.
 	partitionLock = migrationLock + 1
 	dayFormat     = "20060102"
 )
@@ -36,7 +36,7 @@ func dayOf(table, partition string) (time.Time, bool) {
 	return day, ok && err == nil
 }
 
-// makePartitions makes those that are missing, from yesterday to a week ahead.
+// makePartitions makes missing partitions, from yesterday to a week ahead.
 func (e *postgres) makePartitions(ctx context.Context, s transactor, now time.Time) error {
 	today := now.UTC().Truncate(24 * time.Hour)
 	var errs []error
@@ -46,7 +46,7 @@ func (e *postgres) makePartitions(ctx context.Context, s transactor, now time.Ti
 	return errors.Join(errs...)
 }
 
-// makePartitionsOf stops at the first that it cannot make: the others would wait for the same.
+// makePartitionsOf stops at the first failure, because the others would wait for the same lock.
 func makePartitionsOf(ctx context.Context, s transactor, table string, today time.Time) error {
 	there, err := partitionsOf(ctx, s, table)
 	for n := -1; err == nil && n <= daysAhead; n++ {
@@ -70,15 +70,15 @@ func partitionsOf(ctx context.Context, s transactor, table string) (names []stri
 	return names, err
 }
 
-// makePartition makes a table, moves what the default partition has of the day into it, and
-// attaches it: to make it attached would lock the whole table.
+// makePartition makes a table, moves the day's rows of the default partition into it, and attaches
+// it. Making it as a partition would lock all of the partitioned table.
 func makePartition(ctx context.Context, s transactor, table string, day time.Time) error {
 	name, from, to := partitionOf(table, day), day.Format(time.RFC3339), day.AddDate(0, 0, 1).Format(time.RFC3339)
 	return s.transact(ctx, "making partition "+name, func(tx *sqlx.Tx) error {
 		if mine, err := lockPartitions(ctx, tx); err != nil || !mine {
 			return err
 		}
-		var there bool // made by another process since this one looked
+		var there bool // made by another process meanwhile
 		if err := tx.GetContext(ctx, &there, `SELECT to_regclass($1) IS NOT NULL`, name); err != nil || there {
 			return err
 		}
@@ -92,7 +92,7 @@ func makePartition(ctx context.Context, s transactor, table string, day time.Tim
 	})
 }
 
-// lockPartitions reports whether this process is the one that changes partitions now.
+// lockPartitions reports whether this process may change partitions now.
 func lockPartitions(ctx context.Context, tx *sqlx.Tx) (mine bool, err error) {
 	if _, err := tx.ExecContext(ctx, fmt.Sprintf("SET LOCAL lock_timeout = '%dms'", lockWithin.Milliseconds())); err != nil {
 		return false, err
@@ -101,7 +101,7 @@ func lockPartitions(ctx context.Context, tx *sqlx.Tx) (mine bool, err error) {
 	return mine, err
 }
 
-// dropPartitions drops the partitions of days that were over at a time.
+// dropPartitions drops the partitions of days that had ended at a time.
 func (e *postgres) dropPartitions(ctx context.Context, s transactor, table string, before time.Time) error {
 	there, err := partitionsOf(ctx, s, table)
 	if err != nil {

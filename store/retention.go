@@ -11,12 +11,11 @@ import (
 	"ai-gateway/gateway"
 )
 
-// removeAtOnce is how many rows are removed with one statement, so that others can write
-// in between.
+// removeAtOnce is how many rows one statement removes, so that others can write in between.
 const removeAtOnce = 1000
 
-// Maintain does what has to be done now and then: it makes room for the days to come, and
-// removes what is older than it is to be kept.
+// Maintain makes the partitions of coming days, and removes rows that are older than they are to
+// be kept.
 func (s *Store) Maintain(ctx context.Context, now time.Time, keep gateway.Retention) error {
 	errs := []error{s.engine.makePartitions(ctx, s, now)}
 	if keep.Prompts > 0 {

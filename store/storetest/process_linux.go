@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-// dieWithUs has the kernel end a process when the test does.
+// dieWithUs makes the kernel end a process when the test ends.
 func dieWithUs(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGQUIT }
 
-// childrenOf are the processes that a process has started.
+// childrenOf returns the processes that a process has started.
 func childrenOf(pid int) ([]int, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	if err != nil {

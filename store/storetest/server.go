@@ -1,5 +1,5 @@
-// Package storetest starts real PostgreSQL servers for tests. They are ours alone: in a
-// folder that is gone afterwards, on a Unix socket, without care for power cuts.
+// Package storetest starts real PostgreSQL servers for tests, each in a temporary folder, on a
+// Unix socket, and without safety against power cuts.
 package storetest
 
 import (
@@ -21,7 +21,7 @@ import (
 // Server is a PostgreSQL server.
 type Server struct {
 	bin, dir string
-	port     int // on the loopback; 0 for the socket alone
+	port     int // on loopback; 0 for only the socket
 	settings []string
 	cmd      *exec.Cmd
 	ended    chan error
@@ -49,8 +49,7 @@ func NewServer(settings ...string) (_ *Server, err error) {
 	return s, nil
 }
 
-// NewStandby makes a server that follows another one, and starts it. The other one commits
-// nothing from then on that the standby has not.
+// NewStandby makes a server that follows another one synchronously, and starts it.
 func (s *Server) NewStandby() (_ *Server, err error) {
 	dir, err := os.MkdirTemp("", "standby-")
 	if err != nil {
@@ -86,7 +85,7 @@ func (s *Server) URLOfBoth(other *Server, database string) string {
 	return (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/" + database, RawQuery: query.Encode()}).String()
 }
 
-// ListenTCP makes a server listen on a free port of the loopback as well, from its next start on.
+// ListenTCP makes a server also listen on a free port of loopback, from its next start on.
 func (s *Server) ListenTCP() error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -96,7 +95,7 @@ func (s *Server) ListenTCP() error {
 	return l.Close()
 }
 
-// findPostgres finds the newest PostgreSQL that Debian's package, or another one, has put there.
+// findPostgres finds the newest installed PostgreSQL.
 func findPostgres() (string, error) {
 	folders, err := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if err != nil {
@@ -138,7 +137,7 @@ func (s *Server) command(name string, args ...string) (*exec.Cmd, error) {
 	return s.asOwner(exec.Command(filepath.Join(s.bin, name), args...))
 }
 
-// asOwner has a command run as another user where we are root: PostgreSQL refuses root.
+// asOwner runs a command as another user if the test is root, because PostgreSQL refuses root.
 func (s *Server) asOwner(cmd *exec.Cmd) (*exec.Cmd, error) {
 	cmd.Dir = s.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
@@ -206,7 +205,7 @@ func (s *Server) waitReady() error {
 	return fmt.Errorf("PostgreSQL was not ready within %s", readyWithin)
 }
 
-// URL is that of one of its databases.
+// URL returns the URL of one of its databases.
 func (s *Server) URL(database string) string {
 	query := url.Values{"host": {s.dir}, "sslmode": {"disable"}}
 	if s.port != 0 {
@@ -215,7 +214,7 @@ func (s *Server) URL(database string) string {
 	return (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/" + database, RawQuery: query.Encode()}).String()
 }
 
-// Exec runs statements in one of its databases, each of its own.
+// Exec runs statements in one of its databases, each in its own transaction.
 func (s *Server) Exec(database string, statements ...string) error {
 	db, err := open(s.URL(database))
 	if err != nil {
@@ -230,12 +229,12 @@ func (s *Server) Exec(database string, statements ...string) error {
 	return nil
 }
 
-// Kill ends all of it at once, as when its machine loses its power.
+// Kill ends all its processes at once, as when its machine loses power.
 func (s *Server) Kill() error {
-	return s.end(syscall.SIGQUIT) // ends the children at once; SIGKILL would leave them to find out
+	return s.end(syscall.SIGQUIT) // ends the children at once; with SIGKILL they would notice later
 }
 
-// Stop ends it in good order, whoever is connected.
+// Stop ends it orderly, even with clients connected.
 func (s *Server) Stop() error { return s.end(syscall.SIGINT) }
 
 func (s *Server) end(signal syscall.Signal) error {
@@ -254,22 +253,22 @@ func (s *Server) end(signal syscall.Signal) error {
 	return nil
 }
 
-// Hang stops all of its processes where they are, until Resume.
+// Hang stops all its processes until Resume.
 func (s *Server) Hang() error { return s.signalAll(syscall.SIGSTOP) }
 
-// Resume lets them run on.
+// Resume continues them.
 func (s *Server) Resume() error { return s.signalAll(syscall.SIGCONT) }
 
-// fullAt is how large a file may become on a full disk. A segment of PostgreSQL's own log fits,
-// or the server would end. The last page of a table fits by half, which PostgreSQL takes for a
-// disk without room: a page that does not fit at all it would call a file too large.
+// fullAt is the largest size of a file on a "full disk". A segment of PostgreSQL's own log fits, or
+// the server would end. Half of a table's last page fits, which PostgreSQL reports as a full disk;
+// if no part of it did, PostgreSQL would report a file that is too large.
 const fullAt = 16<<20 + 4096
 
-// FillDisk takes the room from the server: its files do not become larger than 16 MiB, until
-// FreeDisk. It needs no right to mount a small disk.
+// FillDisk limits the server's files to 16 MiB until FreeDisk, like a full disk. Unlike a small
+// disk, this needs no right to mount.
 func (s *Server) FillDisk() error { return s.limitFiles(strconv.Itoa(fullAt)) }
 
-// FreeDisk gives it room again.
+// FreeDisk ends FillDisk.
 func (s *Server) FreeDisk() error { return s.limitFiles("unlimited") }
 
 // limitFiles sets the soft limit of the server's processes, the one that starts others first.
@@ -290,7 +289,7 @@ func (s *Server) limitFiles(size string) error {
 	return nil
 }
 
-// limitFilesOf has the owner of a process do it, who needs no privilege.
+// limitFilesOf does it as the owner of the process, who needs no privilege.
 func (s *Server) limitFilesOf(pid int, size string) error {
 	cmd, err := s.asOwner(exec.Command("prlimit", "--pid", strconv.Itoa(pid), "--fsize="+size+":"))
 	if err != nil {
@@ -316,7 +315,7 @@ func (s *Server) signalAll(signal syscall.Signal) error {
 	return errors.Join(errs...)
 }
 
-// Remove ends the server and removes all of it.
+// Remove ends the server and removes its folder.
 func (s *Server) Remove() error {
 	return errors.Join(s.end(syscall.SIGQUIT), os.RemoveAll(s.dir))
 }

@@ -76,7 +76,7 @@ func execute(ctx context.Context, at, statement string) error {
 
 func open(at string) (*sql.DB, error) { return sql.Open("postgres", at) }
 
-// Start starts a server of the test's own, with an empty database, and returns its URL.
+// Start starts a server for this test, with an empty database, and returns its URL.
 func Start(t testing.TB, settings ...string) (*Server, string) {
 	t.Helper()
 	server, err := NewServer(settings...)
