@@ -150,7 +150,7 @@ func (a Attachment) attachedRoutes(e *encoder) []*route.Route {
 	for _, endpoint := range gateway.Endpoints() {
 		routes = append(routes, a.endpointRoutes(e, endpoint)...)
 	}
-	routes = append(routes, a.toAgent()...)
+	routes = append(routes, a.toAgent(e)...)
 	if a.Prefix != "" {
 		below := &route.RouteMatch{PathSpecifier: &route.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: a.Prefix}}
 		routes = append(routes, refusal("all others", below, unknownPath))
@@ -181,14 +181,15 @@ func (a Attachment) endpointRoutes(e *encoder, endpoint gateway.Endpoint) []*rou
 	return append(routes, awaiting, refusal("not POST "+endpoint.Path(), &route.RouteMatch{PathSpecifier: path}, notPost))
 }
 
-// toAgent are the routes of what clients of models ask the agent. Its health has a place only below
+// toAgent are the routes of what clients of models ask the agent. It is told their address as well: by
+// that it counts wrong keys, and one without is taken for the machine's own. Its health has a place only below
 // a prefix: elsewhere it is the virtual host's own.
-func (a Attachment) toAgent() []*route.Route {
+func (a Attachment) toAgent(e *encoder) []*route.Route {
 	to := func(match *route.RouteMatch, path string) *route.Route {
 		return &route.Route{Name: agentRoute, Match: match, Action: &route.Route_Route{Route: &route.RouteAction{
 			ClusterSpecifier: &route.RouteAction_Cluster{Cluster: agentCluster},
 			Timeout:          durationpb.New(apiTimeout), PrefixRewrite: path,
-		}}}
+		}}, TypedPerFilterConfig: map[string]*anypb.Any{addressFilter: on(e)}}
 	}
 	models := gateway.BasePath + "/models"
 	routes := []*route.Route{
