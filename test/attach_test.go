@@ -73,7 +73,9 @@ func (a *attached) shop(t *testing.T) []byte {
 	a.write("key.pem", pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: key}))
 	_, port, _ := net.SplitHostPort(a.address)
 	_, plain, _ := net.SplitHostPort(freeAddress(t))
-	return []byte(strings.NewReplacer("TLS_CERT", a.apart.path("cert.pem"), "TLS_KEY", a.apart.path("key.pem"), "SHOP_LOG", a.apart.path("shop.log"),
+	// A route that leads wherever a client says must not lead to a backend of the gateway's.
+	byHeader := "              - match: {prefix: \"/by-header/\"}\n                route: {cluster_header: x-cluster}\n"
+	return []byte(strings.NewReplacer("              - name: the rest\n", byHeader+"              - name: the rest\n", "TLS_CERT", a.apart.path("cert.pem"), "TLS_KEY", a.apart.path("key.pem"), "SHOP_LOG", a.apart.path("shop.log"),
 		"8443", port, "8080", plain, "18081", service(t, "catalogue"), "18082", service(t, "orders"),
 		"socket_address: {address: 127.0.0.1, port_value: 9901}", "pipe: {path: "+a.apart.path("admin.sock")+"}").Replace(string(text)))
 }
@@ -253,6 +255,7 @@ func attachTo(t *testing.T, binary string, args ...string) {
 	if got := a.ask("POST", chatPath, chatBody("gen-chunks=1", false)); got.status != http.StatusUnauthorized || !strings.Contains(got.get("content-type"), "json") {
 		t.Errorf("without a key a request is answered with %v", got)
 	}
+	a.isCalledByPlanAlone(t)
 	a.survives(t, key, same)
 	a.servesAddedBackend(t, key, args)
 	a.isMetered(t)
@@ -278,6 +281,16 @@ func (a *attached) key(t *testing.T) string {
 		t.Error(err)
 	}
 	return key
+}
+
+// isCalledByPlanAlone calls a backend by a route of the shop's, with nobody asking the agent.
+func (a *attached) isCalledByPlanAlone(t *testing.T) {
+	t.Helper()
+	calls := a.fake.Books().Calls
+	got := a.ask("POST", "/by-header"+chatPath, chatBody("gen-chunks=1", false), "X-Cluster: gateway/backend/first")
+	if more := len(a.fake.Books().Calls) - len(calls); got.status != http.StatusForbidden || more != 0 {
+		t.Errorf("by a route of somebody else the backend is called %d times, and the client sees %v", more, got)
+	}
 }
 
 // survives kills the agent in the middle of a stream.

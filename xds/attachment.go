@@ -303,7 +303,7 @@ func (a Attachment) ownClusters(e *encoder) []*cluster.Cluster {
 // backendClusters are the clusters of the backends as they are now, with keys that are asked for.
 func (a Attachment) backendClusters() ([]*cluster.Cluster, error) {
 	c := a.Config
-	c.apart = true
+	c.apart, c.Shared = true, true
 	e := &encoder{apart: true}
 	var clusters []*cluster.Cluster
 	for _, b := range c.Routes.Backends {

@@ -62,6 +62,9 @@ local function calls_in(seen)
 end
 
 function envoy_on_request(handle)
+  if SHARED and not handle:streamInfo():dynamicMetadata():get(PLAN_NAMESPACE) then -- by a route of somebody else
+    return handle:respond({[":status"] = "403"}, "This backend is called by way of the gateway alone.\n")
+  end
   local seen = note(handle, "|" .. BACKEND)
   if seen and seen["usage"] then -- of an attempt that failed
     handle:streamInfo():dynamicMetadata():set(SEEN_NAMESPACE, "usage", "-")

@@ -48,6 +48,10 @@ type Config struct {
 	Journal       string // path of the access log; "" writes none, and no script watches for it
 	CAFile        string // PEM bundle that providers' certificates are checked with; "" is none, and then who needs it is not called
 
+	// Shared says that the Envoy has routes of somebody else, which may lead to any cluster: calls
+	// of a backend without a plan are refused there.
+	Shared bool
+
 	static bool // for Static
 	apart  bool // for Attachment.Backends
 }

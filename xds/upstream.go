@@ -131,7 +131,7 @@ func (c Config) attemptSource(b gateway.Backend) *core.DataSource {
 	return inline(strings.NewReplacer("BASE_PATH", luaString(b.BasePath()), "API_VERSION", luaString(b.APIVersion),
 		"DEPLOYMENT", luaString(b.Deployment), "BACKEND", luaString(b.Name), "UPGRADE_TYPE", gateway.UpgradeType,
 		"PLAN_NAMESPACE", luaString(gateway.PlanNamespace), "ROUTE_NAMESPACE", luaString(gateway.RouteNamespace),
-		"SEEN_NAMESPACE", luaString(gateway.SeenNamespace), "REWRITES", strconv.FormatBool(c.rewrites()),
+		"SEEN_NAMESPACE", luaString(gateway.SeenNamespace), "REWRITES", strconv.FormatBool(c.rewrites()), "SHARED", strconv.FormatBool(c.Shared),
 		"RETRIED_STATUSES", retriedSet(), "RETRY_HEADER", retryHeader, "WAIT_HEADER", waitHeader,
 		"DELAY", luaNumber(c.Retry.Delay.Seconds()), "LONGEST_WAIT", luaNumber(longestRetryAfter.Seconds()),
 	).Replace(answerScript + "\n" + attemptScript))

@@ -61,7 +61,7 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	p := s.sabotageAgent(parts{
 		frame: func() (xds.Config, error) {
 			c, err := frame(s.getenv, s.files, s.state)
-			c.ID = id
+			c.ID, c.Shared = id, s.attached
 			return c, err
 		},
 		now: time.Now, accessLog: s.state.accessLog(),
