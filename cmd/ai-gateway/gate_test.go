@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"ai-gateway/gateway"
 	"ai-gateway/store"
 	"ai-gateway/store/storetest"
+	"ai-gateway/test/program"
 )
 
 // gateOn is the gate of a process of its own on a store, which it follows until the test ends.
@@ -91,25 +93,21 @@ func TestSeveralProcessesFollowTheKeysOfOneStore(t *testing.T) {
 			if err := server.Stop(); err != nil {
 				t.Fatal(err)
 			}
-			for deadline := time.Now().Add(10 * time.Second); gates[0].Fault() == nil; time.Sleep(10 * time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatal("a gate follows a server that is away")
+			program.Await(t, 10*time.Second, func() error {
+				if gates[0].Fault() == nil {
+					return errors.New("a gate follows a server that is away")
 				}
-			}
+				return nil
+			})
 			wait(t, gates[0], admin.Secret, 200, 0)
 			wait(t, gates[0], member.Secret, 401, 0)
 			if err := server.Start(); err != nil {
 				t.Fatal(err)
 			}
-			for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			program.Await(t, 10*time.Second, func() error { // a connection from before may have to be met first
 				_, err := keys.Revoke(t.Context(), by, admin.ID, []byte(`{}`))
-				if err == nil {
-					break
-				}
-				if time.Now().After(deadline) { // a connection from before may have to be met first
-					t.Fatalf("after the server is back: %v", err)
-				}
-			}
+				return err
+			})
 			for _, g := range gates {
 				wait(t, g, admin.Secret, 401, 10*time.Second)
 			}
