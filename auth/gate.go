@@ -144,7 +144,7 @@ func (g *Gate) admitKey(key string, c gateway.Credentials) (gateway.Admission, *
 	if refusal := allowed(&now.caller, c); refusal != nil {
 		return gateway.Admission{}, refusal
 	}
-	return gateway.Admission{Caller: &now.caller, Authorization: bearerOf(c.ProviderKey), Ended: h.ended(secret)}, nil
+	return gateway.Admission{Caller: &now.caller, Authorization: bearerOf(c.ProviderKey), APIKey: providerKey(c), Ended: h.ended(secret)}, nil
 }
 
 // allowed decides on a request with a key that works.
@@ -177,22 +177,29 @@ func (g *Gate) admitGiven(key string, c gateway.Credentials) (gateway.Admission,
 		return gateway.Admission{}, false
 	}
 	ended := func(time.Time) bool { return g.c.Rules().AdminKey != given }
-	return gateway.Admission{Caller: g.given, Authorization: bearerOf(c.ProviderKey), Ended: ended}, true
+	return gateway.Admission{Caller: g.given, Authorization: bearerOf(c.ProviderKey), APIKey: providerKey(c), Ended: ended}, true
 }
 
 // admitAnybody lets a request into an open gateway. The client's own key of a provider is
 // told apart, and may go to backends that take it.
 func (g *Gate) admitAnybody(c gateway.Credentials) gateway.Admission {
-	authorization := c.Authorization
+	authorization, apiKey := c.Authorization, strings.Trim(c.XAPIKey, space)
 	if c.ProviderKey != "" {
-		authorization = bearerOf(c.ProviderKey)
+		authorization, apiKey = bearerOf(c.ProviderKey), providerKey(c)
 	}
 	key := g.c.Identify(authorization)
-	a := gateway.Admission{Caller: &gateway.Caller{Key: key}}
+	a := gateway.Admission{Caller: &gateway.Caller{Key: key}, APIKey: apiKey}
 	if key.ID != gateway.AnonymousKey { // a bare "Bearer" is no key
 		a.Authorization = authorization
+	} else if apiKey != "" {
+		a.Caller.Key = g.c.Identify(apiKey)
 	}
 	return a
+}
+
+// providerKey is the key of a provider that a client sends beside one of the gateway's; "" for none.
+func providerKey(c gateway.Credentials) string {
+	return withoutBearer(strings.Trim(c.ProviderKey, space))
 }
 
 // bearerOf is a provider's key as the value of an Authorization header; "" for none.

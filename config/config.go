@@ -13,6 +13,9 @@ import (
 // DefaultUpstream serves models without a route when there is no file.
 const DefaultUpstream = "https://api.openai.com/v1"
 
+// DefaultAnthropic is where Anthropic's own models are served.
+const DefaultAnthropic = "https://api.anthropic.com/v1"
+
 // Config is the effective configuration. Printing it shows no secret: its backends and
 // its TLS hide theirs.
 type Config struct {
@@ -136,6 +139,7 @@ func (r *reader) load() *document {
 	r.override(d.fields())
 	r.addAdminKey(d)
 	r.addUpstream(d)
+	r.addAnthropic(d)
 	r.addRoutes(d)
 	r.complete(d.fields())
 	r.check(d)

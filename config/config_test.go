@@ -55,7 +55,7 @@ func TestNothingSetGivesTheDefaultsAndTheDemoModel(t *testing.T) {
 // servedBy is the backend of a model that has one.
 func servedBy(t *testing.T, routes gateway.Routes, m gateway.Model) gateway.Backend {
 	t.Helper()
-	p, ok := routes.Table().Plan(m)
+	p, ok := routes.Table().Plan(gateway.OpenAIAPI, m)
 	if !ok || len(p.Steps) != 1 || p.Steps[0].UpstreamModel != m {
 		t.Fatalf("plan of %q: %+v, %v", m, p, ok)
 	}

@@ -83,6 +83,9 @@ func variableTable() string {
 		upstreamVariable, DefaultUpstream, UpstreamBackend)
 	fmt.Fprintf(&b, "| `%s` | | | key for the upstream, used for clients that send none |\n", keyVariable)
 	fmt.Fprintf(&b, "| `%s` | | | the same, if `%s` is not set |\n", otherKeyVariable, keyVariable)
+	fmt.Fprintf(&b, "| `%s` | | | base URL of the backend `%s`, of that kind, which serves every model without a route at `/v1/messages`; without a file, and with the key below, `%s` |\n",
+		anthropicVariable, AnthropicBackend, DefaultAnthropic)
+	fmt.Fprintf(&b, "| `%s` | | | key for it, used for clients that send none |\n", anthropicKeyVariable)
 	fmt.Fprintf(&b, "| `%s` | | | `modelId:baseUrl,modelId2:baseUrl2`: models that are served elsewhere. A route to the upstream's own "+
 		"scheme, host and port is called with the upstream's keys, every other one without a key; ids may hold colons (`llama3:8b:http://localhost:11434/v1`) |\n", routesVariable)
 	fmt.Fprintf(&b, "| `%s` | | `admin_key` | an admin's gateway key that is made elsewhere: `agw_` and the output of `openssl rand -hex 32`; with it everybody needs a gateway key |\n", adminKeyVariable)

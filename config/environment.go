@@ -22,13 +22,17 @@ const (
 	keyVariable      = "OPENAI_API_KEY"
 	otherKeyVariable = "AI_GATEWAY_API_KEY"
 	routesVariable   = "AI_GATEWAY_MODEL_ROUTES"
+
+	anthropicVariable    = "AI_GATEWAY_ANTHROPIC_UPSTREAM"
+	anthropicKeyVariable = "ANTHROPIC_API_KEY"
+
 	adminKeyVariable = "AI_GATEWAY_ADMIN_KEY"
 )
 
 // Misspelt lists the process's variables that look like one of the gateway's but are not. They
 // are not refused, because Kubernetes also sets variables that begin with a service's name.
 func Misspelt(environ []string) []string {
-	known := variables(new(document).fields(), []string{FileVariable, upstreamVariable, otherKeyVariable, routesVariable, adminKeyVariable})
+	known := variables(new(document).fields(), []string{FileVariable, upstreamVariable, otherKeyVariable, routesVariable, anthropicVariable, adminKeyVariable})
 	var all []string
 	for _, v := range environ {
 		name, _, _ := strings.Cut(v, "=")
@@ -155,6 +159,30 @@ func (r *reader) addUpstream(d *document) {
 	say(r, &d.defaultBackend, UpstreamBackend, UpstreamBackend, at)
 }
 
+// addAnthropic makes Anthropic's API, as the environment names it, a backend. With a file, its key
+// alone does not: the file may name it for a backend of its own.
+func (r *reader) addAnthropic(d *document) {
+	url, key := r.variable(anthropicVariable), r.variable(anthropicKeyVariable)
+	at := inEnvironment(anthropicVariable)
+	switch {
+	case url == "" && (key == "" || r.file != ""):
+		return
+	case url == "":
+		url, at = DefaultAnthropic, inEnvironment(anthropicKeyVariable)
+	}
+	b := new(backend)
+	r.said[b] = mention{place: at}
+	say(r, &b.Name, AnthropicBackend, AnthropicBackend, at)
+	say(r, &b.passClientKey, true, "true", at)
+	r.sayURL(b, url, at)
+	say(r, &b.Kind, gateway.Anthropic, gateway.Anthropic.String(), at)
+	if key != "" {
+		say(r, &b.apiKey.env, anthropicKeyVariable, anthropicKeyVariable, inEnvironment(anthropicKeyVariable))
+	}
+	d.backends = slices.DeleteFunc(d.backends, func(b *backend) bool { return b.Name == AnthropicBackend })
+	d.backends = append(d.backends, b)
+}
+
 // sayURL gives a backend of the environment its URL, and its kind by that: plain HTTP is
 // local, because only a trusted server may be called without TLS.
 func (r *reader) sayURL(b *backend, text string, at place) {
@@ -174,7 +202,7 @@ func (r *reader) sayURL(b *backend, text string, at place) {
 func (r *reader) addRoutes(d *document) {
 	at := inEnvironment(routesVariable)
 	routes := r.modelRoutes()
-	taken := map[string]bool{DemoBackend: true, UpstreamBackend: true}
+	taken := map[string]bool{DemoBackend: true, UpstreamBackend: true, AnthropicBackend: true}
 	for _, b := range d.backends {
 		taken[b.Name] = true
 	}

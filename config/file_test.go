@@ -192,7 +192,7 @@ models:
 - name: unpriced
 `)
 	all := func(input, cached, write, output, reasoning gateway.Money) gateway.Rates {
-		return gateway.Rates{Input: input, CachedInput: cached, CacheWrite: write, Output: output, Reasoning: reasoning}
+		return gateway.Rates{Input: input, CachedInput: cached, CacheWrite: write, CacheWriteHour: write, Output: output, Reasoning: reasoning}
 	}
 	want := []gateway.Override{
 		{Model: "exact", Rates: all(1, 0, 100_000_000, 1_000_000*gateway.USD, 3_123_456_789)},
@@ -212,7 +212,7 @@ models:
 
 func TestModelsWithoutBackendsGoToTheDefaultOne(t *testing.T) {
 	c := loaded(t, "backends: [{name: b, base_url: \"https://example.com\"}]\ndefault_backend: b\nmodels: [{name: m, aliases: [a]}]\n")
-	if p, ok := c.Routes.Table().Plan("a"); !ok || p.Model != "m" || !slices.Equal(p.Steps, []gateway.Step{{Backend: "b", UpstreamModel: "m"}}) {
+	if p, ok := c.Routes.Table().Plan(gateway.OpenAIAPI, "a"); !ok || p.Model != "m" || !slices.Equal(p.Steps, []gateway.Step{{Backend: "b", UpstreamModel: "m"}}) {
 		t.Errorf("plan %+v, %v", p, ok)
 	}
 }
@@ -234,7 +234,7 @@ models:
 - {name: *id, backends: *where}
 `)
 	for _, name := range []gateway.Model{"one", "two", "upstream"} {
-		if p, ok := c.Routes.Table().Plan(name); !ok || p.Steps[0].UpstreamModel != "upstream" {
+		if p, ok := c.Routes.Table().Plan(gateway.OpenAIAPI, name); !ok || p.Steps[0].UpstreamModel != "upstream" {
 			t.Errorf("plan of %s: %+v, %v", name, p, ok)
 		}
 	}
@@ -324,7 +324,7 @@ default_backend: b
 		}
 		table := got.RoutesWithDemo("/demo.sock").Table()
 		for model, want := range c.plans {
-			if p, ok := table.Plan(model); ok != (want != "") || ok && p.Steps[0].Backend != want {
+			if p, ok := table.Plan(gateway.OpenAIAPI, model); ok != (want != "") || ok && p.Steps[0].Backend != want {
 				t.Errorf("%s: %q is planned as %+v, want %q", c.name, model, p, want)
 			}
 		}

@@ -13,8 +13,9 @@ import (
 
 // Names of the backends that are not in the file or a route.
 const (
-	UpstreamBackend = "upstream" // AI_GATEWAY_UPSTREAM
-	DemoBackend     = "demo"     // the built-in fake provider
+	UpstreamBackend  = "upstream"  // AI_GATEWAY_UPSTREAM
+	AnthropicBackend = "anthropic" // AI_GATEWAY_ANTHROPIC_UPSTREAM
+	DemoBackend      = "demo"      // the built-in fake provider
 )
 
 // DemoModel is the id of the built-in model.
@@ -103,8 +104,9 @@ func (r *reader) rates(said *gateway.Rates) gateway.Rates {
 		}
 		return other
 	}
+	written := or(&said.CacheWrite, said.Input)
 	return gateway.Rates{
-		Input: said.Input, CachedInput: or(&said.CachedInput, said.Input), CacheWrite: or(&said.CacheWrite, said.Input),
+		Input: said.Input, CachedInput: or(&said.CachedInput, said.Input), CacheWrite: written, CacheWriteHour: or(&said.CacheWriteHour, written),
 		Output: said.Output, Reasoning: or(&said.Reasoning, said.Output),
 	}
 }

@@ -88,8 +88,8 @@ func backendName() kind[string] {
 func (b *backend) group() group {
 	return group{at: b, fields: []field{
 		{name: "name", into: value(&b.Name, backendName()), required: true, doc: "its name here, in usage and in Envoy"},
-		{name: "kind", into: value(&b.Kind, choice(gateway.OpenAI, gateway.Azure, gateway.Local)), unset: "openai",
-			doc: "its API: `openai` and `azure`, or `local`, which is OpenAI's API and may be called by plain HTTP on other machines too"},
+		{name: "kind", into: value(&b.Kind, choice(gateway.OpenAI, gateway.Azure, gateway.Local, gateway.Anthropic)), unset: "openai",
+			doc: "its API: `openai`, `azure` or `anthropic`, or `local`, which is OpenAI's API (and Anthropic's, where the server has it) and may be called by plain HTTP on other machines too"},
 		{name: "base_url", into: value(&b.BaseURL, baseURL()), required: true,
 			doc: "the URL that its API's paths are appended to; for `azure` only the resource, without a path"},
 		{name: "api_key", into: b.apiKey.group(), doc: "the backend's own key"},
@@ -246,6 +246,7 @@ func rates(r *gateway.Rates) []field {
 		{name: "input", into: value(&r.Input, dollars(maxUSD)), required: true, doc: "prompt tokens"},
 		{name: "cached_input", into: value(&r.CachedInput, dollars(maxUSD)), doc: "prompt tokens read from the provider's cache; by default as `input`"},
 		{name: "cache_write", into: value(&r.CacheWrite, dollars(maxUSD)), doc: "prompt tokens written to the provider's cache; by default as `input`"},
+		{name: "cache_write_1h", into: value(&r.CacheWriteHour, dollars(maxUSD)), doc: "prompt tokens written to it for an hour; by default as `cache_write`"},
 		{name: "output", into: value(&r.Output, dollars(maxUSD)), required: true, doc: "completion tokens"},
 		{name: "reasoning", into: value(&r.Reasoning, dollars(maxUSD)), doc: "completion tokens spent on reasoning; by default as `output`"},
 	}

@@ -59,6 +59,8 @@ type Request struct {
 	PromptTokens     int64     `json:"prompt_tokens"`
 	CachedTokens     int64     `json:"cached_tokens" doc:"Part of prompt_tokens"`
 	CacheWriteTokens int64     `json:"cache_write_tokens" doc:"Part of prompt_tokens"`
+	CacheWrite1h     int64     `json:"cache_write_1h_tokens" doc:"Part of cache_write_tokens: what the cache keeps for an hour"`
+	ServerToolCalls  int64     `json:"server_tool_calls" doc:"Calls of tools that the provider ran itself, such as web searches"`
 	CompletionTokens int64     `json:"completion_tokens"`
 	ReasoningTokens  int64     `json:"reasoning_tokens" doc:"Part of completion_tokens"`
 	UsageSource      string    `json:"usage_source" enum:"provider,envoy,counted,estimated"`
@@ -75,8 +77,9 @@ func newRequest(r *gateway.RecordedRequest) Request {
 		ID: r.ID, StartedAt: r.StartedAt, RequestID: r.RequestID, DurationMS: r.Duration.Milliseconds(), TTFTMS: milliseconds(r.TTFT),
 		KeyID: string(r.Key.ID), KeyLabel: r.Key.Label, UserID: r.UserID, ClientIP: r.ClientIP, Endpoint: r.Endpoint, Model: string(r.Model),
 		Backend: r.Backend, UpstreamModel: string(r.UpstreamModel), Stream: r.Stream, Status: r.Status, Outcome: r.Outcome, Attempts: r.Attempts,
-		PromptTokens: r.Usage.Prompt, CachedTokens: r.Usage.Cached, CacheWriteTokens: r.Usage.CacheWrite, CompletionTokens: r.Usage.Completion,
-		ReasoningTokens: r.Usage.Reasoning, UsageSource: r.Source, Witness: r.Witness, CostNanoUSD: (*int64)(r.Cost.Amount),
+		PromptTokens: r.Usage.Prompt, CachedTokens: r.Usage.Cached, CacheWriteTokens: r.Usage.CacheWrite, CacheWrite1h: r.Usage.CacheWriteHour, ServerToolCalls: r.Usage.ServerTools,
+		CompletionTokens: r.Usage.Completion,
+		ReasoningTokens:  r.Usage.Reasoning, UsageSource: r.Source, Witness: r.Witness, CostNanoUSD: (*int64)(r.Cost.Amount),
 		CostUSD: decimal(r.Cost.Amount), PriceVersion: r.Cost.Version, ServiceTier: r.ServiceTier, ErrorCode: r.ErrorCode,
 	}
 }
@@ -123,7 +126,7 @@ type Attempt struct {
 
 // PriceLine is one kind of tokens and what it cost.
 type PriceLine struct {
-	Kind           string `json:"kind" enum:"input,cached_input,cache_write,output,reasoning"`
+	Kind           string `json:"kind" enum:"input,cached_input,cache_write,cache_write_1h,output,reasoning"`
 	Tokens         int64  `json:"tokens"`
 	NanoPerMillion int64  `json:"nanousd_per_million_tokens"`
 	CostNanoUSD    int64  `json:"cost_nanousd"`

@@ -46,7 +46,7 @@ func (c Config) Request(ctx context.Context, caller *gateway.Caller, e gateway.E
 	if refusal != nil {
 		p.refuse(refusal)
 	}
-	plan, ok := c.Routes.Table().Plan(request.Model)
+	plan, ok := c.Routes.Table().Plan(e.API(), request.Model)
 	switch {
 	case !caller.MayUse(request.Model) && !(ok && caller.MayUse(plan.Model)):
 		p.refuse(&gateway.Error{Status: http.StatusForbidden, Code: "model_not_allowed", Message: "The key may not use this model."})
@@ -72,7 +72,7 @@ func (c Config) begin(caller *gateway.Caller, r *gateway.Request, e gateway.Endp
 		Model: r.Model, Endpoint: e.Path(), Stream: r.Stream, Key: caller.Key.ID, User: caller.User, Team: caller.Team, PromptTokens: r.PromptTokens,
 		Attempts: []gateway.PlannedAttempt{}, Limits: []gateway.LimitAllowance{}, Budgets: []gateway.BudgetAllowance{}, Refusals: []gateway.ExpectedRefusal{},
 	}}
-	if e != gateway.Embeddings {
+	if e != gateway.Embeddings && !e.IsFree() {
 		p.AnswerTokens = max(r.Answers, 1) * cmp.Or(r.MaxTokens, c.Budgets.AnswerTokens)
 	}
 	return p
@@ -118,7 +118,7 @@ func (p *explanation) addPrice(c Config, r gateway.Request) (priced bool) {
 	}
 	p.Price = &gateway.TokenPrices{
 		Version: price.Version, Input: gateway.Dollars(price.Input), CachedInput: gateway.Dollars(price.CachedInput),
-		CacheWrite: gateway.Dollars(price.CacheWrite), Output: gateway.Dollars(price.Output), Reasoning: gateway.Dollars(price.Reasoning),
+		CacheWrite: gateway.Dollars(price.CacheWrite), CacheWriteHour: gateway.Dollars(price.CacheWriteHour), Output: gateway.Dollars(price.Output), Reasoning: gateway.Dollars(price.Reasoning),
 	}
 	worst, known := price.Worst(p.PromptTokens, p.AnswerTokens, r.ServiceTier)
 	if known {

@@ -15,7 +15,7 @@ func quietConfig() Config {
 	}
 	d.newStream = func(gateway.PromptText, bool) Stream { return &fakeStream{} }
 	config.Rules().Dialect = d
-	config.Rules().Plan = func(m gateway.Model) (gateway.Plan, bool) {
+	config.Rules().Plan = func(_ gateway.API, m gateway.Model) (gateway.Plan, bool) {
 		return gateway.Plan{Model: m, Steps: []gateway.Step{{Backend: "openai", UpstreamModel: m}}, ClientKey: true}, true
 	}
 	config.Settle = func(*gateway.Settlement) {}

@@ -9,7 +9,7 @@ import (
 // holdBudget holds the worst that a request may cost in the budgets of its caller, as the last
 // that may refuse it.
 func (x *exchange) holdBudget(r *readRequest) (refusal *gateway.Error) {
-	if !x.budgeted {
+	if !x.budgeted || x.head.endpoint.IsFree() {
 		return nil
 	}
 	answer := max(r.Answers, 1) * cmp.Or(r.MaxTokens, x.rules.Answer)

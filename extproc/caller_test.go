@@ -90,7 +90,7 @@ func TestAnAliasIsAllowedWhereItsModelIs(t *testing.T) {
 		var b books
 		c := fakeConfig(&b)
 		rules := *c.Rules()
-		rules.Plan = func(gateway.Model) (gateway.Plan, bool) {
+		rules.Plan = func(gateway.API, gateway.Model) (gateway.Plan, bool) {
 			return gateway.Plan{Model: "gpt", Steps: []gateway.Step{{Backend: "openai", UpstreamModel: "gpt"}}}, true
 		}
 		c.Rules = func() *Rules { return &rules }

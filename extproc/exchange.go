@@ -89,7 +89,7 @@ type head struct {
 	endpoint          gateway.Endpoint
 	requestID, client string
 	keys              [4]string // that the client sent, with their schemes
-	query             bool      // there is one
+	query             string    // of the URL, without the question mark
 	tags              string    // of the request and of its key, as a JSON object; "" for none
 }
 
@@ -254,7 +254,11 @@ func (x *exchange) readHead(m message) *gateway.Error {
 	h := m.headers
 	path, query, _ := bytes.Cut(h.path, []byte("?"))
 	x.head.endpoint = gateway.EndpointOf(string(path))
-	x.head.query = len(query) > 0
+	x.head.requestID = string(h.requestID)
+	if !validRequestID(x.head.requestID) {
+		x.head.requestID = uuid.NewString()
+	}
+	x.head.query = string(query)
 	switch {
 	case x.head.endpoint == 0:
 		return errUnknownURL
@@ -279,10 +283,6 @@ func (x *exchange) readHead(m message) *gateway.Error {
 	}
 	if refusal := x.readTags(h.tags); refusal != nil {
 		return refusal
-	}
-	x.head.requestID = string(h.requestID)
-	if !validRequestID(x.head.requestID) {
-		x.head.requestID = uuid.NewString()
 	}
 	return nil
 }
@@ -375,14 +375,25 @@ func (x *exchange) readRequest(m message) *readRequest {
 	if err != nil {
 		return &readRequest{refusal: asRefusal(err)}
 	}
-	p, ok := x.rules.Plan(request.Model)
+	p, ok := x.rules.Plan(x.api(), request.Model)
 	switch {
 	case !x.mayUse(request.Model, p, ok):
 		return &readRequest{refusal: errModel}
 	case !ok:
-		return &readRequest{refusal: gateway.NoModel(request.Model)}
+		return &readRequest{refusal: x.notServed(request.Model)}
 	}
 	return &readRequest{Request: request, plan: p}
+}
+
+// api is the one that the client speaks.
+func (x *exchange) api() gateway.API { return x.head.endpoint.API() }
+
+// notServed says why a model has no plan: nothing serves it, or only in another API.
+func (x *exchange) notServed(m gateway.Model) *gateway.Error {
+	if _, elsewhere := x.rules.Plan(gateway.AnthropicAPI-x.api(), m); elsewhere {
+		return gateway.NotServedAt(m, x.head.endpoint)
+	}
+	return gateway.NoModel(m)
 }
 
 // mayUse reports whether the caller may use a model, by the name that was asked for or by the
@@ -468,11 +479,13 @@ func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Reques
 		c.body = metadata.body.Body
 		c.headers = []setHeader{identityOnly[0], {"content-length", strconv.AppendInt(nil, int64(len(c.body)), 10)}}
 	}
-	if x.head.query { // no endpoint has parameters, and what clients send as such may be a key
-		c.headers = append(c.headers[:len(c.headers):len(c.headers)], setHeader{":path", []byte(x.head.endpoint.Path())})
+	if x.head.query != "" { // what else clients send there may be a key
+		metadata.query = x.head.endpoint.Query(x.head.query)
+		path := strings.TrimSuffix(x.head.endpoint.Path()+"?"+metadata.query, "?")
+		c.headers = append(c.headers[:len(c.headers):len(c.headers)], setHeader{":path", []byte(path)})
 	}
 	if p.ClientKey {
-		metadata.authorization = x.admission.Authorization
+		metadata.authorization, metadata.apiKey = x.admission.Authorization, x.admission.APIKey
 	}
 	return appendPlan(appendChange(reply, m.kind, c), metadata)
 }
@@ -483,7 +496,7 @@ var identityOnly = []setHeader{{"accept-encoding", []byte("identity")}}
 
 func (x *exchange) refuse(reply []byte, because *gateway.Error) []byte {
 	x.state = awaitNothing
-	return appendRefusal(reply, because)
+	return appendRefusal(reply, because, x.api(), x.head.requestID)
 }
 
 // newID mints a UUID of version 7 whose time is the request's own.

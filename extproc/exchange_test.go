@@ -222,7 +222,7 @@ func TestARequestThatCannotBeRecordedDoesNotGoOut(t *testing.T) {
 func TestTheClientsKeyStaysWhereTheBackendMayNotHaveIt(t *testing.T) {
 	for _, may := range []bool{false, true} {
 		config := fakeConfig(&books{})
-		config.Rules().Plan = func(m gateway.Model) (gateway.Plan, bool) {
+		config.Rules().Plan = func(_ gateway.API, m gateway.Model) (gateway.Plan, bool) {
 			return gateway.Plan{Model: m, Steps: []gateway.Step{{Backend: "b", UpstreamModel: m}}, ClientKey: may}, true
 		}
 		for _, authorization := range []string{"", "Bearer sk-1"} {

@@ -196,7 +196,7 @@ func fakeConfig(b *books) Config {
 	now, mu := start, sync.Mutex{}
 	rules := &Rules{
 		Dialect: wordDialect(),
-		Plan: func(m gateway.Model) (gateway.Plan, bool) {
+		Plan: func(_ gateway.API, m gateway.Model) (gateway.Plan, bool) {
 			steps := []gateway.Step{{Backend: "openai", UpstreamModel: m}}
 			if m == "fallback" {
 				steps = []gateway.Step{{Backend: "azure", UpstreamModel: "first"}, {Backend: "openai", UpstreamModel: "second"}}

@@ -1,6 +1,7 @@
 package extproc
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -30,14 +31,14 @@ func (x *exchange) askLimits(r *readRequest) (refusal *gateway.Error) {
 	if x.c.Reserve == nil {
 		return nil
 	}
-	answer := min(r.MaxTokens, longestAnswer)
+	tokens := r.PromptTokens + min(cmp.Or(r.MaxTokens, likelyAnswer), longestAnswer)
 	switch {
 	case x.head.endpoint == gateway.Embeddings:
-		answer = 0
-	case answer == 0:
-		answer = likelyAnswer
+		tokens = r.PromptTokens
+	case x.head.endpoint.IsFree():
+		tokens = 0
 	}
-	limited := gateway.LimitedRequest{Client: x.head.client, Model: r.plan.Model, Tokens: r.PromptTokens + answer, User: x.admission.Caller.User}
+	limited := gateway.LimitedRequest{Client: x.head.client, Model: r.plan.Model, Tokens: tokens, User: x.admission.Caller.User}
 	if caller := x.admission.Caller; caller.Grant != nil {
 		limited.Key, limited.Own = caller.Key.ID, &caller.Grant.Limits
 	}

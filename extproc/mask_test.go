@@ -81,8 +81,8 @@ func FuzzNoSplitShowsAKey(f *testing.F) {
 func secretive(b *books) Config {
 	config := fakeConfig(b)
 	plan := config.Rules().Plan
-	config.Rules().Plan = func(m gateway.Model) (gateway.Plan, bool) {
-		p, ok := plan(m)
+	config.Rules().Plan = func(a gateway.API, m gateway.Model) (gateway.Plan, bool) {
+		p, ok := plan(a, m)
 		p.Secrets = []gateway.Secret{ownKey}
 		return p, ok
 	}

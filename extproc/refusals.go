@@ -10,7 +10,7 @@ import (
 
 var (
 	errUnknownURL = &gateway.Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
-		Message: "Unknown URL. This gateway serves POST /v1/chat/completions, /v1/completions and /v1/embeddings."}
+		Message: "Unknown URL. This gateway serves POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages and /v1/messages/count_tokens."}
 	errNotASCII = gateway.BadRequest("invalid_header", "",
 		"The URL and the headers with keys may hold printable ASCII characters only: percent-encode the URL's others.")
 	errModel = &gateway.Error{Status: http.StatusForbidden, Type: "invalid_request_error", Code: "model_not_allowed", Param: "model",

@@ -130,8 +130,8 @@ func appendBody(b, body []byte) []byte {
 	return b
 }
 
-// appendRefusal appends an ImmediateResponse with OpenAI's error envelope.
-func appendRefusal(b []byte, e *gateway.Error) []byte {
+// appendRefusal appends an ImmediateResponse with the error envelope of an API.
+func appendRefusal(b []byte, e *gateway.Error, a gateway.API, requestID string) []byte {
 	b, reply := open(b, responseImmediate)
 	b, status := open(b, immediateStatus)
 	b = appendVarint(b, httpStatusCode, uint64(e.Status))
@@ -149,8 +149,11 @@ func appendRefusal(b []byte, e *gateway.Error) []byte {
 	if e.Status == http.StatusUnauthorized { // Source: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.2
 		set = append(set, setHeader{"www-authenticate", []byte("Bearer")})
 	}
+	if a == gateway.AnthropicAPI && requestID != "" { // where its SDKs look for it
+		set = append(set, setHeader{"request-id", []byte(requestID)})
+	}
 	b = appendHeaders(b, immediateHeaders, "", set...)
-	b = appendBytes(b, immediateBody, e.JSON())
+	b = appendBytes(b, immediateBody, e.In(a))
 	b = appendBytes(b, immediateDetails, gateway.RefusalDetails)
 	reply.close(b)
 	return b
@@ -209,7 +212,9 @@ type plan struct {
 	body          gateway.Rewritten // as it is sent to the first backend
 	renamed       bool              // Envoy has to know the model's name at each backend
 	silent        []string          // backends that are not asked for the usage, while others are
+	query         string            // that goes to the backend
 	authorization string            // the client's own, where a backend may have it
+	apiKey        string            // likewise
 	firstByte     time.Duration     // until an answer begins; 0 sets no bound
 	clusters      bool              // Envoy has to be told the backends' clusters
 }
@@ -224,6 +229,9 @@ func appendPlan(b []byte, p plan) []byte {
 		b = appendString(b, gateway.PlanID, p.intent.ID.String())
 		b = appendString(b, gateway.PlanRequestID, p.intent.RequestID)
 		b = appendString(b, gateway.PlanPath, p.intent.Endpoint.String())
+		if p.query != "" {
+			b = appendString(b, gateway.PlanQuery, p.query)
+		}
 		if len(p.intent.Steps) > 1 {
 			b = appendString(b, gateway.PlanSeveral, "true")
 		}
@@ -244,13 +252,25 @@ func appendPlan(b []byte, p plan) []byte {
 		}
 		return appendGroups(b, p.intent.Steps, p.clusters)
 	})
-	if len(p.authorization) > 0 {
-		b = appendStruct(b, gateway.ClientNamespace, func(b []byte) []byte {
-			return appendString(b, gateway.ClientKey, p.authorization)
-		})
+	if p.authorization != "" || p.apiKey != "" {
+		b = appendStruct(b, gateway.ClientNamespace, func(b []byte) []byte { return appendClientKeys(b, p) })
 	}
 	metadata.close(b)
 	return b
+}
+
+// appendClientKeys appends the client's own key, for each way in which backends take it.
+func appendClientKeys(b []byte, p plan) []byte {
+	if p.authorization != "" {
+		b = appendString(b, gateway.ClientKey, p.authorization)
+	}
+	switch {
+	case p.intent.Endpoint.API() != gateway.AnthropicAPI:
+		return b
+	case p.apiKey != "":
+		return appendString(b, gateway.ClientAPIKey, p.apiKey)
+	}
+	return appendString(b, gateway.ClientToken, p.authorization)
 }
 
 // appendNames appends which model is where in the body, the body's length, and the

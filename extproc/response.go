@@ -177,11 +177,11 @@ func (x *exchange) withoutUsage(m message) (out []byte, same bool) {
 func (x *exchange) onEvents(m message, reply []byte, c changes) []byte {
 	if ended := x.admission.Ended; ended != nil && !m.end && ended(x.c.Now()) {
 		x.state, x.stopped = awaitCut, true
-		return appendChange(reply, m.kind, changes{newBody: true, body: errorEvent(errKeyEnded)})
+		return appendChange(reply, m.kind, changes{newBody: true, body: errorEvent(errKeyEnded, x.head.endpoint)})
 	}
 	if !m.end && x.overruns() {
 		x.state, x.stopped = awaitCut, true
-		return appendChange(reply, m.kind, changes{newBody: true, body: errorEvent(x.over)})
+		return appendChange(reply, m.kind, changes{newBody: true, body: errorEvent(x.over, x.head.endpoint)})
 	}
 	if out, same := x.stream.Next(m.body, m.end); !same {
 		c.newBody, c.body = true, out
@@ -191,8 +191,12 @@ func (x *exchange) onEvents(m message, reply []byte, c changes) []byte {
 
 // errorEvent is an error as an event of a stream. What came before it may be half an event,
 // which the empty line ends.
-func errorEvent(e *gateway.Error) []byte {
-	return fmt.Appendf(nil, "\n\ndata: %s\n\n", e.JSON())
+func errorEvent(e *gateway.Error, of gateway.Endpoint) []byte {
+	name := ""
+	if of == gateway.Responses || of.API() == gateway.AnthropicAPI {
+		name = "event: error\n"
+	}
+	return fmt.Appendf(nil, "\n\n%sdata: %s\n\n", name, e.EventFor(of))
 }
 
 // elapsed is the time since the request's headers came.

@@ -60,7 +60,7 @@ type Stream interface {
 // were in force when it began.
 type Rules struct {
 	Dialect     Dialect
-	Plan        func(gateway.Model) (gateway.Plan, bool)
+	Plan        func(gateway.API, gateway.Model) (gateway.Plan, bool)
 	Price       func(m gateway.Model, started time.Time) (gateway.Price, bool)
 	Clean       func(string) string // makes a prompt or an answer fit to be kept; nil keeps it as it is
 	MaxBody     int64               // bytes of one request's body

@@ -105,8 +105,8 @@ func TestABackendIsNotAskedWhereTheConfigurationSaysSo(t *testing.T) {
 	for _, silent := range [][]string{{"azure"}, {"azure", "openai"}} {
 		config := fakeConfig(&books{})
 		plan := config.Rules().Plan
-		config.Rules().Plan = func(m gateway.Model) (gateway.Plan, bool) {
-			p, ok := plan(m)
+		config.Rules().Plan = func(a gateway.API, m gateway.Model) (gateway.Plan, bool) {
+			p, ok := plan(a, m)
 			p.NoStreamUsage = silent
 			return p, ok
 		}

@@ -165,7 +165,7 @@ func FuzzRefusal(f *testing.F) {
 			return
 		}
 		e := &gateway.Error{Status: status, Message: text, RetryAfter: retryAfter}
-		r := decode(t, appendRefusal(nil, e)).GetImmediateResponse()
+		r := decode(t, appendRefusal(nil, e, gateway.API(retryAfter&1), "a label")).GetImmediateResponse()
 		if int(r.GetStatus().GetCode()) != status || !json.Valid(r.GetBody()) || r.GetDetails() != gateway.RefusalDetails {
 			t.Errorf("refusal %v", r)
 		}

@@ -47,5 +47,6 @@ func (c *Caller) Role() Role {
 type Admission struct {
 	Caller        *Caller
 	Authorization string                   // with the client's own key of a provider, for backends that take it; "" for none
+	APIKey        string                   // such a key that goes into the header x-api-key instead; "" for none
 	Ended         func(now time.Time) bool // whether the key was revoked or has expired since; nil: it cannot
 }

@@ -8,16 +8,28 @@ const Untold int64 = -1
 type Figures struct {
 	Prompt, Completion, Total     int64
 	Cached, CacheWrite, Reasoning int64 // details: parts of a whole, or beside it
+
+	CacheWriteHour int64 // part of CacheWrite
+	ServerTools    int64 // calls of tools that the provider ran itself
 }
 
 // NoFigures returns figures of which all are untold.
-func NoFigures() Figures { return Figures{Untold, Untold, Untold, Untold, Untold, Untold} }
+func NoFigures() Figures {
+	return Figures{Prompt: Untold, Completion: Untold, Total: Untold, Cached: Untold, CacheWrite: Untold, Reasoning: Untold,
+		CacheWriteHour: Untold, ServerTools: Untold}
+}
 
 // Of returns the figures as an endpoint means them. Where two of prompt, completion and total
-// are told, so is the third. The prompt of embeddings is their total. It reports whether they can
+// are told, so is the third. The prompt of embeddings is their total. A prompt of messages is told
+// without what a cache gave and took. It reports whether they can
 // be believed: a prompt without tokens comes from servers that do not count.
 func (f Figures) Of(e Endpoint) (of Figures, believed bool) {
 	switch {
+	case e.API() == AnthropicAPI:
+		if f.Prompt != Untold {
+			f.Prompt += max(f.Cached, 0) + max(f.CacheWrite, 0)
+		}
+		f.Total = Untold
 	case e == Embeddings:
 		if f.Prompt <= 0 {
 			f.Prompt = f.Total
@@ -42,10 +54,23 @@ func (f Figures) Over(earlier Figures) Figures {
 	or(&f.Cached, earlier.Cached)
 	or(&f.CacheWrite, earlier.CacheWrite)
 	or(&f.Reasoning, earlier.Reasoning)
+	or(&f.CacheWriteHour, earlier.CacheWriteHour)
+	or(&f.ServerTools, earlier.ServerTools)
 	if f.Prompt == earlier.Prompt && f.Completion == earlier.Completion {
 		or(&f.Total, earlier.Total)
 	}
 	return f
+}
+
+// Grown returns the figures of a message so far, of which a later usage object has told more:
+// its counts are of all until then, and none of them gets smaller.
+// Source: https://docs.anthropic.com/en/docs/build-with-claude/streaming
+func (f Figures) Grown(later Figures) Figures {
+	return Figures{
+		Prompt: max(f.Prompt, later.Prompt), Completion: max(f.Completion, later.Completion), Total: Untold,
+		Cached: max(f.Cached, later.Cached), CacheWrite: max(f.CacheWrite, later.CacheWrite), Reasoning: max(f.Reasoning, later.Reasoning),
+		CacheWriteHour: max(f.CacheWriteHour, later.CacheWriteHour), ServerTools: max(f.ServerTools, later.ServerTools),
+	}
 }
 
 // Usage returns what is billed. Tokens that only the total shows are reasoning, unless they are
@@ -54,7 +79,8 @@ func (f Figures) Over(earlier Figures) Figures {
 // Sources: https://docs.x.ai/docs/key-information/consumption-and-rate-limits,
 // https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance
 func (f Figures) Usage() Usage {
-	u := Usage{max(f.Prompt, 0), max(f.Cached, 0), max(f.CacheWrite, 0), max(f.Completion, 0), max(f.Reasoning, 0)}
+	u := Usage{Prompt: max(f.Prompt, 0), Cached: max(f.Cached, 0), CacheWrite: max(f.CacheWrite, 0), Completion: max(f.Completion, 0),
+		Reasoning: max(f.Reasoning, 0), CacheWriteHour: max(f.CacheWriteHour, 0), ServerTools: max(f.ServerTools, 0)}
 	cache := u.Cached + u.CacheWrite
 	switch rest := f.Total - u.Prompt - u.Completion; {
 	case f.Total == Untold || rest <= 0:
@@ -80,6 +106,9 @@ func (u Usage) withoutExcess() Usage {
 	}
 	if u.CacheWrite > u.Prompt-u.Cached {
 		u.CacheWrite = 0
+	}
+	if u.CacheWriteHour > u.CacheWrite {
+		u.CacheWriteHour = 0
 	}
 	if u.Reasoning > u.Completion {
 		u.Reasoning = 0

@@ -46,6 +46,70 @@ func (e *Error) JSON() []byte {
 	return b
 }
 
+// In returns the envelope of an API.
+func (e *Error) In(a API) []byte {
+	if a == AnthropicAPI {
+		return e.anthropicJSON()
+	}
+	return e.JSON()
+}
+
+// EventFor returns the data of an event that ends a stream of an endpoint. One of responses has a
+// type, and the error in an envelope, where the official SDKs look for it.
+func (e *Error) EventFor(of Endpoint) []byte {
+	if of != Responses {
+		return e.In(of.API())
+	}
+	return append([]byte(`{"type":"error",`), e.JSON()[1:]...)
+}
+
+// anthropicJSON returns the envelope {"type":"error","error":{"type","message"}}. It has no
+// place for a code or a field, so the message says all.
+// Source: https://docs.anthropic.com/en/api/errors
+func (e *Error) anthropicJSON() []byte {
+	type fields struct {
+		Type    string `json:"type"`
+		Message string `json:"message"`
+	}
+	b, err := json.Marshal(struct {
+		Type  string `json:"type"`
+		Error fields `json:"error"`
+	}{"error", fields{AnthropicType(uint32(e.Status)), e.Message}})
+	if err != nil {
+		panic(err) // strings alone always marshal
+	}
+	return b
+}
+
+// statusOverloaded is what Anthropic answers while it has too much to do.
+const statusOverloaded = 529
+
+// AnthropicType is the type that errors with a status have in Anthropic's API.
+func AnthropicType(status uint32) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return "authentication_error"
+	case http.StatusPaymentRequired:
+		return "billing_error"
+	case http.StatusForbidden:
+		return "permission_error"
+	case http.StatusNotFound:
+		return "not_found_error"
+	case http.StatusRequestEntityTooLarge:
+		return "request_too_large"
+	case http.StatusTooManyRequests:
+		return "rate_limit_error"
+	case http.StatusGatewayTimeout:
+		return "timeout_error"
+	case http.StatusServiceUnavailable, statusOverloaded:
+		return "overloaded_error"
+	}
+	if status < http.StatusInternalServerError {
+		return "invalid_request_error"
+	}
+	return "api_error"
+}
+
 // Codes of errors of which the provider told none.
 const (
 	CodeNoAnswer      = "upstream_no_answer" // a status of success, and no answer
@@ -81,4 +145,14 @@ func ShuttingDown() *Error {
 func NoModel(m Model) *Error {
 	return &Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "model_not_found", Param: "model",
 		Message: fmt.Sprintf("The model `%s` does not exist or you do not have access to it.", string(m))}
+}
+
+// NotServedAt is the answer to a model whose backends do not speak an endpoint's API.
+func NotServedAt(m Model, e Endpoint) *Error {
+	speaks, at := "OpenAI's", ChatCompletions.Path()+" and "+Responses.Path()
+	if e.API() == OpenAIAPI {
+		speaks, at = "Anthropic's", Messages.Path()
+	}
+	return &Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "model_not_served_here", Param: "model",
+		Message: fmt.Sprintf("The model `%s` is not served at %s: its backends speak %s API. Ask for it at %s.", string(m), e.Path(), speaks, at)}
 }

@@ -42,8 +42,11 @@ type TokenPrices struct {
 	Input       Dollars  `json:"input"`
 	CachedInput Dollars  `json:"cached_input"`
 	CacheWrite  Dollars  `json:"cache_write"`
-	Output      Dollars  `json:"output"`
-	Reasoning   Dollars  `json:"reasoning"`
+
+	CacheWriteHour Dollars `json:"cache_write_1h"`
+
+	Output    Dollars `json:"output"`
+	Reasoning Dollars `json:"reasoning"`
 }
 
 // LimitAllowance is how a limit stands.

@@ -23,7 +23,16 @@ type Key struct {
 	Label string // for people: of a gateway key, what its maker says; else the key's first three and last four characters, "sk-…9f2c"
 }
 
-// Endpoint is an OpenAI endpoint that is planned and metered.
+// API is a provider's API: the words that requests, answers and errors are written in.
+type API uint8
+
+// The APIs that clients may speak. Zero is OpenAI's.
+const (
+	OpenAIAPI API = iota
+	AnthropicAPI
+)
+
+// Endpoint is an endpoint of a provider's API that is planned and metered.
 type Endpoint uint8
 
 // The metered endpoints. Zero is no endpoint.
@@ -31,10 +40,26 @@ const (
 	ChatCompletions Endpoint = iota + 1
 	Completions
 	Embeddings
+	Responses
+	Messages
+	CountTokens // of a message that is not sent: it costs nothing
 )
 
 // Endpoints lists every metered endpoint.
-func Endpoints() []Endpoint { return []Endpoint{ChatCompletions, Completions, Embeddings} }
+func Endpoints() []Endpoint {
+	return []Endpoint{ChatCompletions, Completions, Embeddings, Responses, Messages, CountTokens}
+}
+
+// API is the one that an endpoint belongs to.
+func (e Endpoint) API() API {
+	if e == Messages || e == CountTokens {
+		return AnthropicAPI
+	}
+	return OpenAIAPI
+}
+
+// IsFree reports whether providers answer an endpoint for nothing.
+func (e Endpoint) IsFree() bool { return e == CountTokens }
 
 // String returns the path below the API's base, "/chat/completions".
 func (e Endpoint) String() string {
@@ -45,6 +70,12 @@ func (e Endpoint) String() string {
 		return "/completions"
 	case Embeddings:
 		return "/embeddings"
+	case Responses:
+		return "/responses"
+	case Messages:
+		return "/messages"
+	case CountTokens:
+		return "/messages/count_tokens"
 	}
 	return "none"
 }
@@ -52,7 +83,7 @@ func (e Endpoint) String() string {
 // Path is the endpoint's path at the gateway, "/v1/chat/completions".
 func (e Endpoint) Path() string { return BasePath + e.String() }
 
-// BasePath is the base of the OpenAI API at the gateway.
+// BasePath is the base of all APIs at the gateway.
 const BasePath = "/v1"
 
 // EndpointOf returns the endpoint that a path without query names, or 0.

@@ -26,6 +26,7 @@ const (
 	PlanID         = "id"         // the request's, minted by the agent
 	PlanRequestID  = "request_id" // the client's label
 	PlanPath       = "path"       // below a backend's base, "/chat/completions"
+	PlanQuery      = "query"      // what of the client's query goes there, without the question mark; absent for none
 	PlanSeveral    = "several"    // "true" where the plan has several backends
 	PlanFirstByte  = "first_byte" // how long until an answer begins, in milliseconds, where that is bound
 	PlanModel      = "model"      // the name that stands in the body
@@ -39,11 +40,17 @@ const (
 	PlanSilentAt   = "silent@"    // followed by a backend's name: it is not asked
 	RouteGroups    = "priority_groups"
 	RouteGroupName = "name"
-	RouteClusters  = "clusters"      // of a group, where Envoy has no list of the backends
-	RouteCluster   = "cluster_name"  // of an element of it
-	RouteWeight    = "weight"        // likewise, a number
-	RouteBackend   = "backend"       // the plan's first, likewise: an Envoy older than 1.40 chooses the cluster by it
-	ClientKey      = "authorization" // with its scheme, "Bearer sk-…"
+	RouteClusters  = "clusters"     // of a group, where Envoy has no list of the backends
+	RouteCluster   = "cluster_name" // of an element of it
+	RouteWeight    = "weight"       // likewise, a number
+	RouteBackend   = "backend"      // the plan's first, likewise: an Envoy older than 1.40 chooses the cluster by it
+)
+
+// Keys of ClientNamespace.
+const (
+	ClientKey    = "authorization" // with its scheme, "Bearer sk-…"
+	ClientAPIKey = "x-api-key"     // for backends that have keys there
+	ClientToken  = "token"         // as ClientKey, for the same backends, where the client has no key
 )
 
 // clusterPrefix keeps the names of backends apart from those of other clusters: an Envoy that the

@@ -17,7 +17,7 @@ func BenchmarkPlan(b *testing.B) {
 			last := r.Models[models-1].Model
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, ok := table.Plan(last); !ok {
+				if _, ok := table.Plan(OpenAIAPI, last); !ok {
 					b.Fatal("no plan")
 				}
 			}

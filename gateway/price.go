@@ -14,6 +14,8 @@ type Rates struct {
 	CacheWrite  Money // prompt tokens that were written into one
 	Output      Money // completion tokens without reasoning
 	Reasoning   Money // completion tokens of reasoning
+
+	CacheWriteHour Money // prompt tokens that were written into one which keeps them for an hour
 }
 
 // Price is what a model costs. A model whose price is not known has no Price at all.
@@ -57,6 +59,7 @@ func (p *Price) Cost(u Usage, serviceTier string) (cost Money, known bool) {
 	prompt, completion := max(u.Prompt, 0), max(u.Completion, 0)
 	cached := part(u.Cached, prompt)
 	written := part(u.CacheWrite, prompt-cached)
+	hour := part(u.CacheWriteHour, written)
 	reasoning := part(u.Reasoning, completion)
 	r := p.ratesFor(prompt, serviceTier)
 	if r == nil {
@@ -65,7 +68,8 @@ func (p *Price) Cost(u Usage, serviceTier string) (cost Money, known bool) {
 	return wide{}.
 		plus(prompt-cached-written, r.Input).
 		plus(cached, r.CachedInput).
-		plus(written, r.CacheWrite).
+		plus(written-hour, r.CacheWrite).
+		plus(hour, r.CacheWriteHour).
 		plus(completion-reasoning, r.Output).
 		plus(reasoning, r.Reasoning).
 		perMillion(), true
@@ -87,7 +91,7 @@ func (p *Price) Worst(prompt, completion int64, serviceTier string) (cost Money,
 			return 0, false
 		}
 		cost = max(cost, wide{}.
-			plus(max(prompt, 0), max(r.Input, r.CachedInput, r.CacheWrite)).
+			plus(max(prompt, 0), max(r.Input, r.CachedInput, r.CacheWrite, r.CacheWriteHour)).
 			plus(max(completion, 0), max(r.Output, r.Reasoning)).
 			perMillion())
 	}
@@ -96,7 +100,7 @@ func (p *Price) Worst(prompt, completion int64, serviceTier string) (cost Money,
 
 // PriceLine is one kind of tokens of a usage, and what it costs.
 type PriceLine struct {
-	Kind   string // "input", "cached_input", "cache_write", "output", "reasoning"
+	Kind   string // "input", "cached_input", "cache_write", "cache_write_1h", "output", "reasoning"
 	Tokens int64
 	Rate   Money // per million tokens
 	Cost   Money // rounded by itself: the lines' sum may differ from Cost by some nano-dollars
@@ -108,13 +112,15 @@ func (p Price) Lines(u Usage, serviceTier string) []PriceLine {
 	prompt, completion := max(u.Prompt, 0), max(u.Completion, 0)
 	cached := part(u.Cached, prompt)
 	written := part(u.CacheWrite, prompt-cached)
+	hour := part(u.CacheWriteHour, written)
 	reasoning := part(u.Reasoning, completion)
 	r := p.ratesFor(prompt, serviceTier)
 	if r == nil {
 		return nil
 	}
 	all := []PriceLine{
-		{"input", prompt - cached - written, r.Input, 0}, {"cached_input", cached, r.CachedInput, 0}, {"cache_write", written, r.CacheWrite, 0},
+		{"input", prompt - cached - written, r.Input, 0}, {"cached_input", cached, r.CachedInput, 0}, {"cache_write", written - hour, r.CacheWrite, 0},
+		{"cache_write_1h", hour, r.CacheWriteHour, 0},
 		{"output", completion - reasoning, r.Output, 0}, {"reasoning", reasoning, r.Reasoning, 0},
 	}
 	var lines []PriceLine

@@ -9,9 +9,9 @@ import (
 )
 
 var tieredPrice = Price{
-	Rates: Rates{Input: 2 * USD, CachedInput: USD / 2, CacheWrite: 3 * USD, Output: 10 * USD, Reasoning: 12 * USD},
+	Rates: Rates{Input: 2 * USD, CachedInput: USD / 2, CacheWrite: 3 * USD, Output: 10 * USD, Reasoning: 12 * USD, CacheWriteHour: 5 * USD},
 	Tiers: []Tier{
-		{Above: 1000, Rates: Rates{Input: 4 * USD, CachedInput: USD, CacheWrite: 6 * USD, Output: 15 * USD, Reasoning: 18 * USD}},
+		{Above: 1000, Rates: Rates{Input: 4 * USD, CachedInput: USD, CacheWrite: 6 * USD, Output: 15 * USD, Reasoning: 18 * USD, CacheWriteHour: 7 * USD}},
 		{Above: 2000, Rates: Rates{Input: 8 * USD}},
 	},
 }
@@ -25,6 +25,8 @@ func TestEachPartOfAUsageHasItsOwnRate(t *testing.T) {
 		{Usage{Prompt: 100}, 200_000},
 		{Usage{Prompt: 100, Cached: 100}, 50_000},
 		{Usage{Prompt: 100, CacheWrite: 100}, 300_000},
+		{Usage{Prompt: 100, CacheWrite: 100, CacheWriteHour: 40}, 180_000 + 200_000},
+		{Usage{Prompt: 100, ServerTools: 3}, 200_000},
 		{Usage{Prompt: 100, Cached: 30, CacheWrite: 20}, 100_000 + 15_000 + 60_000},
 		{Usage{Completion: 100}, 1_000_000},
 		{Usage{Completion: 100, Reasoning: 40}, 600_000 + 480_000},
@@ -42,6 +44,7 @@ func TestNoPartIsBilledBeyondItsWhole(t *testing.T) {
 	}{
 		{Usage{Prompt: 1, Cached: 5}, 500},
 		{Usage{Prompt: 10, Cached: 6, CacheWrite: 6}, 3_000 + 12_000},
+		{Usage{Prompt: 10, CacheWrite: 4, CacheWriteHour: 9}, 12_000 + 20_000},
 		{Usage{Completion: 1, Reasoning: 5}, 12_000},
 		{Usage{Prompt: -1, Cached: -1, CacheWrite: -1, Completion: -1, Reasoning: -1}, 0},
 		{Usage{Prompt: 1, Cached: -5}, 2_000},
@@ -132,9 +135,10 @@ func TestAServiceTierHasItsOwnRatesOrNoKnownCost(t *testing.T) {
 }
 
 func TestACostIsSplitIntoALineForEachKindOfTokens(t *testing.T) {
-	usage := Usage{Prompt: 1500, Cached: 400, CacheWrite: 300, Completion: 70, Reasoning: 20}
+	usage := Usage{Prompt: 1500, Cached: 400, CacheWrite: 300, CacheWriteHour: 100, Completion: 70, Reasoning: 20}
 	want := []PriceLine{
-		{"input", 800, 4 * USD, 3_200_000}, {"cached_input", 400, USD, 400_000}, {"cache_write", 300, 6 * USD, 1_800_000},
+		{"input", 800, 4 * USD, 3_200_000}, {"cached_input", 400, USD, 400_000}, {"cache_write", 200, 6 * USD, 1_200_000},
+		{"cache_write_1h", 100, 7 * USD, 700_000},
 		{"output", 50, 15 * USD, 750_000}, {"reasoning", 20, 18 * USD, 360_000},
 	}
 	got := tieredPrice.Lines(usage, "")

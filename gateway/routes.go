@@ -21,15 +21,27 @@ type Kind uint8
 
 // The kinds of backends.
 const (
-	OpenAI Kind = iota // OpenAI's API below BaseURL
-	Azure              // Azure OpenAI: deployments in the path, or its v1 surface
-	Local              // OpenAI's API at a server of one's own
+	OpenAI    Kind = iota // OpenAI's API below BaseURL
+	Azure                 // Azure OpenAI: deployments in the path, or its v1 surface
+	Local                 // OpenAI's API, and Anthropic's too if it has it, at a server of one's own
+	Anthropic             // Anthropic's API below BaseURL
 )
 
-var kindNames = [...]string{OpenAI: "openai", Azure: "azure", Local: "local"}
+var kindNames = [...]string{OpenAI: "openai", Azure: "azure", Local: "local", Anthropic: "anthropic"}
 
 // String returns the name used in the configuration.
 func (k Kind) String() string { return nameOf(kindNames[:], k) }
+
+// Speaks reports whether backends of the kind serve an API. Servers of one's own often serve both.
+func (k Kind) Speaks(a API) bool {
+	switch k {
+	case Local:
+		return true
+	case Anthropic:
+		return a == AnthropicAPI
+	}
+	return a == OpenAIAPI
+}
 
 // Backend is a place where models are served.
 type Backend struct {
@@ -95,7 +107,7 @@ func (b Backend) BasePath() string {
 
 // PathOf is the path of an endpoint at the backend, for people: Envoy makes it of the same parts.
 func (b *Backend) PathOf(e Endpoint, m Model) string {
-	if b.Kind != Azure || b.APIVersion == "" {
+	if b.Kind != Azure || b.APIVersion == "" || e == Responses { // which has its model in the body alone
 		return b.BasePath() + e.String()
 	}
 	return b.BasePath() + "/deployments/" + cmp.Or(b.Deployment, string(m)) + e.String()
@@ -107,8 +119,11 @@ const AzureKeyHeader = "api-key"
 // KeyHeader is the header that carries the backend's own key, and what stands before the
 // key in it.
 func (b Backend) KeyHeader() (name, prefix string) {
-	if b.Kind == Azure {
+	switch b.Kind {
+	case Azure:
 		return AzureKeyHeader, ""
+	case Anthropic:
+		return XAPIKeyHeader, ""
 	}
 	return "authorization", "Bearer "
 }
@@ -160,8 +175,8 @@ func (Secret) GoString() string { return "hidden" }
 
 // Table finds plans. It is made once a change of routes and then only read.
 type Table struct {
-	plans    map[Model]*Plan
-	fallback *Plan // without a model; nil refuses
+	plans    [2]map[Model]*Plan // by API
+	fallback [2]*Plan           // by API, without a model; nil refuses
 }
 
 // Table indexes the routes. Steps at unknown backends are left out: config refuses
@@ -171,28 +186,51 @@ func (r Routes) Table() *Table {
 	for i, b := range r.Backends {
 		backends[b.Name] = &r.Backends[i]
 	}
-	t := &Table{plans: make(map[Model]*Plan, len(r.Models))}
-	for _, route := range r.Models {
-		plan := newPlan(route.Model, route.Steps, backends)
-		plan.FirstByte = route.FirstByte
-		if len(plan.Steps) == 0 {
-			continue
+	t := &Table{}
+	for api := range t.plans {
+		t.plans[api] = make(map[Model]*Plan, len(r.Models))
+		for _, route := range r.Models {
+			t.add(API(api), route, backends)
 		}
-		for _, name := range append([]Model{route.Model}, route.Aliases...) {
-			t.plans[name] = plan
+		if fallback := newPlan(API(api), "", []Step{{Backend: r.defaultFor(API(api))}}, backends); len(fallback.Steps) > 0 {
+			t.fallback[api] = fallback
 		}
-	}
-	if fallback := newPlan("", []Step{{Backend: r.Default}}, backends); len(fallback.Steps) > 0 {
-		t.fallback = fallback
 	}
 	return t
 }
 
-func newPlan(m Model, steps []Step, backends map[string]*Backend) *Plan {
+// add adds a route's plan, if any of its backends speaks an API.
+func (t *Table) add(a API, route Route, backends map[string]*Backend) {
+	plan := newPlan(a, route.Model, route.Steps, backends)
+	plan.FirstByte = route.FirstByte
+	if len(plan.Steps) == 0 {
+		return
+	}
+	for _, name := range append([]Model{route.Model}, route.Aliases...) {
+		t.plans[a][name] = plan
+	}
+}
+
+// defaultFor is the backend of models without a route: in Anthropic's API the first of that kind,
+// else the default one. Without a default there is none.
+func (r Routes) defaultFor(a API) string {
+	if a != AnthropicAPI || r.Default == "" {
+		return r.Default
+	}
+	for _, b := range r.Backends {
+		if b.Kind == Anthropic {
+			return b.Name
+		}
+	}
+	return r.Default
+}
+
+// newPlan is a plan of the steps whose backends speak an API.
+func newPlan(a API, m Model, steps []Step, backends map[string]*Backend) *Plan {
 	p := &Plan{Model: m}
 	for _, step := range steps {
 		b, ok := backends[step.Backend]
-		if !ok {
+		if !ok || !b.Kind.Speaks(a) {
 			continue
 		}
 		p.Steps = append(p.Steps, step)
@@ -218,18 +256,28 @@ func (b *Backend) hasModelInPath() bool {
 	return b.Kind == Azure && b.APIVersion != "" && b.Deployment == ""
 }
 
-// Plan returns the plan of a model, or false where nothing serves it.
-func (t *Table) Plan(m Model) (Plan, bool) {
-	if p, ok := t.plans[m]; ok {
+// Plan returns the plan of a model in an API, or false where nothing serves it.
+func (t *Table) Plan(a API, m Model) (Plan, bool) {
+	if p, ok := t.plans[a][m]; ok {
 		return *p, true
 	}
-	if t.fallback == nil {
+	if t.fallback[a] == nil || t.hasRoute(m) {
 		return Plan{}, false
 	}
-	p := *t.fallback
+	p := *t.fallback[a]
 	p.Model = m
 	p.Steps = []Step{{Backend: p.Steps[0].Backend, UpstreamModel: m}}
 	return p, true
+}
+
+// hasRoute reports whether a model is served in any API by a route of its own.
+func (t *Table) hasRoute(m Model) bool {
+	for _, plans := range t.plans {
+		if plans[m] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // Retry says how often and when a failed call is repeated.

@@ -26,7 +26,7 @@ func routes() Routes {
 func TestAPlanNamesTheStepsOfAModelAndOfItsAliases(t *testing.T) {
 	table := routes().Table()
 	for _, name := range []Model{"gpt", "fast", "cheap"} {
-		p, ok := table.Plan(name)
+		p, ok := table.Plan(OpenAIAPI, name)
 		if !ok || p.Model != "gpt" || !slices.Equal(p.Steps, []Step{{"local", "g"}, {"openai", "g"}}) || !p.ClientKey || p.Renamed {
 			t.Errorf("plan of %q: %+v, %v", name, p, ok)
 		}
@@ -36,7 +36,7 @@ func TestAPlanNamesTheStepsOfAModelAndOfItsAliases(t *testing.T) {
 func TestAPlanSaysWhereEnvoyHasToKnowTheModelsName(t *testing.T) {
 	table := routes().Table()
 	for model, want := range map[Model]bool{"gpt": false, "two": true, "path": true, "fixed": false, "surface": false, "half": false} {
-		if p, ok := table.Plan(model); !ok || p.Renamed != want {
+		if p, ok := table.Plan(OpenAIAPI, model); !ok || p.Renamed != want {
 			t.Errorf("plan of %q: %+v, %v", model, p, ok)
 		}
 	}
@@ -45,16 +45,16 @@ func TestAPlanSaysWhereEnvoyHasToKnowTheModelsName(t *testing.T) {
 func TestAModelThatNobodyServesHasNoPlan(t *testing.T) {
 	r := routes()
 	for _, model := range []Model{"unknown", "gone", "", "GPT"} {
-		if p, ok := r.Table().Plan(model); ok {
+		if p, ok := r.Table().Plan(OpenAIAPI, model); ok {
 			t.Errorf("plan of %q: %+v", model, p)
 		}
 	}
 	r.Default = "openai"
-	if p, ok := r.Table().Plan("unknown"); !ok || p.Model != "unknown" || !slices.Equal(p.Steps, []Step{{"openai", "unknown"}}) || !p.ClientKey {
+	if p, ok := r.Table().Plan(OpenAIAPI, "unknown"); !ok || p.Model != "unknown" || !slices.Equal(p.Steps, []Step{{"openai", "unknown"}}) || !p.ClientKey {
 		t.Errorf("plan by default: %+v, %v", p, ok)
 	}
 	r.Default = "azure"
-	if p, ok := r.Table().Plan("unknown"); !ok || !p.Renamed || p.ClientKey {
+	if p, ok := r.Table().Plan(OpenAIAPI, "unknown"); !ok || !p.Renamed || p.ClientKey {
 		t.Errorf("plan by default: %+v, %v", p, ok)
 	}
 }
@@ -63,7 +63,7 @@ func TestAPlanHoldsTheKeysOfItsBackendsAndPrintsNone(t *testing.T) {
 	r := Routes{Backends: []Backend{{Name: "a", Credential: OwnCredential, Secret: "sk-first"}, {Name: "b", Secret: "sk-unused"},
 		{Name: "c", Credential: ClientFirst, Secret: "sk-third"}, {Name: "d", Credential: OwnCredential, Secret: "sk-of-another-model"}},
 		Models: []Route{{Model: "m", Steps: []Step{{Backend: "a"}, {Backend: "b"}, {Backend: "c"}}}}}
-	p, _ := r.Table().Plan("m")
+	p, _ := r.Table().Plan(OpenAIAPI, "m")
 	if want := []Secret{"sk-first", "sk-third"}; !slices.Equal(p.Secrets, want) {
 		t.Errorf("%d secrets, want %d", len(p.Secrets), len(want))
 	}

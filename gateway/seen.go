@@ -17,7 +17,8 @@ type Seen struct {
 
 // ReadSeen reads the script's note: counts, "prompt cached completion reasoning total written",
 // "-" or "null" for what the provider did not tell, and then marks: "none" for no answer,
-// "error=CODE", "text" for an answer before the error, "done", "tier=NAME". Older gateways noted no
+// "error=CODE", "text" for an answer before the error, "done", "tier=NAME", "hour=N" cache writes
+// for an hour, "tools=N" calls of the provider's own tools. Older gateways noted no
 // marks, no cache writes and no total.
 func ReadSeen(note string) Seen {
 	var s Seen
@@ -29,6 +30,14 @@ func ReadSeen(note string) Seen {
 	s.Figures = readFigures(words[:counts])
 	s.readMarks(words[counts:])
 	return s
+}
+
+// readDetail reads a count that a mark tells.
+func (s *Seen) readDetail(of func(*Figures) *int64, text string) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err == nil && n >= 0 && n <= MaxTokens && s.Figures != nil {
+		*of(s.Figures) = n
+	}
 }
 
 func isCount(word string) bool {
@@ -70,6 +79,10 @@ func (s *Seen) readMarks(words []string) {
 			s.Complete = true
 		case "tier":
 			s.ServiceTier = value
+		case "hour":
+			s.readDetail(func(f *Figures) *int64 { return &f.CacheWriteHour }, value)
+		case "tools":
+			s.readDetail(func(f *Figures) *int64 { return &f.ServerTools }, value)
 		case "error":
 			s.Failed, s.ErrorCode = true, value
 		}

@@ -8,7 +8,8 @@ import (
 
 func TestANoteOfTheScriptIsReadInEveryForm(t *testing.T) {
 	figures := func(prompt, completion, total, cached, written, reasoning int64) *Figures {
-		return &Figures{prompt, completion, total, cached, written, reasoning}
+		f := figuresOf(prompt, completion, total, cached, written, reasoning)
+		return &f
 	}
 	for note, want := range map[string]Seen{
 		"":                                {},

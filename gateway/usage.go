@@ -7,6 +7,9 @@ import "fmt"
 // Completion, as in OpenAI's usage object.
 type Usage struct {
 	Prompt, Cached, CacheWrite, Completion, Reasoning int64
+
+	CacheWriteHour int64 // part of CacheWrite that the cache keeps for an hour, at a price of its own
+	ServerTools    int64 // calls of tools that the provider ran itself, such as searches; no tokens
 }
 
 // MaxTokens is the largest count that is believed: beyond it a provider's usage

@@ -111,7 +111,7 @@ func (o override) rateFaults(prefix string, r gateway.Rates) []error {
 		name string
 		rate gateway.Money
 	}{
-		{"input", r.Input}, {"cached_input", r.CachedInput}, {"cache_write", r.CacheWrite},
+		{"input", r.Input}, {"cached_input", r.CachedInput}, {"cache_write", r.CacheWrite}, {"cache_write_1h", r.CacheWriteHour},
 		{"output", r.Output}, {"reasoning", r.Reasoning},
 	} {
 		if err := believable(f.rate); err != nil {

@@ -11,7 +11,7 @@ import (
 
 func overridden(t *testing.T, overrides ...gateway.Override) Book {
 	t.Helper()
-	book, err := mustParse(t, "openai,a,,,,,1,,,1,\nopenai,a,2026-01-01,,,,2,,,2,\nopenai,a,2026-03-01,,,,3,,,3,\n").With(overrides)
+	book, err := mustParse(t, "openai,a,,,,,1,,,,1,\nopenai,a,2026-01-01,,,,2,,,,2,\nopenai,a,2026-03-01,,,,3,,,,3,\n").With(overrides)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestBeforeAnOverrideAnUnknownModelIsUnknown(t *testing.T) {
 }
 
 func TestABookIsNotChangedByItsOverrides(t *testing.T) {
-	book := mustParse(t, "openai,a,,,,,1,,,1,\n")
+	book := mustParse(t, "openai,a,,,,,1,,,,1,\n")
 	if _, err := book.With([]gateway.Override{{Model: "a", Rates: flat(7*usd, 0)}}); err != nil {
 		t.Fatal(err)
 	}

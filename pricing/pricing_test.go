@@ -24,16 +24,16 @@ func at(s string) time.Time {
 
 // flat are the rates of a model without prices of its own for caches and reasoning.
 func flat(input, output gateway.Money) gateway.Rates {
-	return gateway.Rates{Input: input, CachedInput: input, CacheWrite: input, Output: output, Reasoning: output}
+	return gateway.Rates{Input: input, CachedInput: input, CacheWrite: input, CacheWriteHour: input, Output: output, Reasoning: output}
 }
 
 func TestPricesAreExactNanoDollars(t *testing.T) {
 	for model, want := range map[gateway.Model]gateway.Rates{
-		"gpt-4o":                 {Input: 2_500_000_000, CachedInput: 1_250_000_000, CacheWrite: 2_500_000_000, Output: 10 * usd, Reasoning: 10 * usd},
+		"gpt-4o":                 {Input: 2_500_000_000, CachedInput: 1_250_000_000, CacheWrite: 2_500_000_000, CacheWriteHour: 2_500_000_000, Output: 10 * usd, Reasoning: 10 * usd},
 		"gpt-4o-2024-05-13":      flat(5*usd, 15*usd),
-		"gpt-5-nano":             {Input: 50_000_000, CachedInput: 5_000_000, CacheWrite: 50_000_000, Output: 400_000_000, Reasoning: 400_000_000},
+		"gpt-5-nano":             {Input: 50_000_000, CachedInput: 5_000_000, CacheWrite: 50_000_000, CacheWriteHour: 50_000_000, Output: 400_000_000, Reasoning: 400_000_000},
 		"gpt-35-turbo":           flat(500_000_000, 1_500_000_000),
-		"claude-haiku-4-5":       {Input: usd, CachedInput: 100_000_000, CacheWrite: 1_250_000_000, Output: 5 * usd, Reasoning: 5 * usd},
+		"claude-haiku-4-5":       {Input: usd, CachedInput: 100_000_000, CacheWrite: 1_250_000_000, CacheWriteHour: 2 * usd, Output: 5 * usd, Reasoning: 5 * usd},
 		"command-r7b":            flat(37_500_000, 150_000_000),
 		"text-embedding-3-small": flat(20_000_000, 0),
 		"demo":                   {},
@@ -70,7 +70,7 @@ func TestAServiceTierHasItsOwnPriceFromTheDayOnWhichItIsKnown(t *testing.T) {
 func TestALongContextHasATier(t *testing.T) {
 	got, ok := Default().Price("gemini-2.5-pro", now)
 	want := []gateway.Tier{{Above: 200_000, Rates: gateway.Rates{
-		Input: 2_500_000_000, CachedInput: 250_000_000, CacheWrite: 2_500_000_000, Output: 15 * usd, Reasoning: 15 * usd}}}
+		Input: 2_500_000_000, CachedInput: 250_000_000, CacheWrite: 2_500_000_000, CacheWriteHour: 2_500_000_000, Output: 15 * usd, Reasoning: 15 * usd}}}
 	if !ok || !reflect.DeepEqual(got.Tiers, want) {
 		t.Errorf("tiers %+v, %v, want %+v", got.Tiers, ok, want)
 	}
@@ -88,7 +88,7 @@ func TestAnUnknownModelHasNoPrice(t *testing.T) {
 }
 
 func TestAPinnedVersionCostsWhatItsModelDoesUnlessItHasItsOwnPrice(t *testing.T) {
-	book := mustParse(t, "openai,a,,,,,1,,,2,\nopenai,a-2024-05-13,,,,,3,,,4,\nopenai,b-20240513,,,,,5,,,6,\n")
+	book := mustParse(t, "openai,a,,,,,1,,,,2,\nopenai,a-2024-05-13,,,,,3,,,,4,\nopenai,b-20240513,,,,,5,,,,6,\n")
 	for model, want := range map[gateway.Model]gateway.Money{
 		"a": 1, "a-2024-08-06": 1, "a-20240806": 1, "a-2024-05-13": 3, "a-20240513": 3, "b-20240513": 5, "b-2024-05-13": 5,
 		"openai/a-2024-08-06": 1, "openai/a-20240513": 3,
@@ -103,8 +103,8 @@ func TestAPinnedVersionCostsWhatItsModelDoesUnlessItHasItsOwnPrice(t *testing.T)
 }
 
 func TestAPlainNameIsItsMakersAndAFullNameIsEveryones(t *testing.T) {
-	book := mustParse(t, "azure,a,,,,,1,,,1,\nazure,a-2024-05-13,,,,,2,,,2,\nazure,mine,,,,,3,,,3,\n"+
-		"groq,other/b,,,,,4,,,4,\nopenai,a,,,,,5,,,5,\ntogether,c,,,,,6,,,6,\ntogether,together/d,,,,,7,,,7,\n")
+	book := mustParse(t, "azure,a,,,,,1,,,,1,\nazure,a-2024-05-13,,,,,2,,,,2,\nazure,mine,,,,,3,,,,3,\n"+
+		"groq,other/b,,,,,4,,,,4,\nopenai,a,,,,,5,,,,5,\ntogether,c,,,,,6,,,,6,\ntogether,together/d,,,,,7,,,,7,\n")
 	for model, want := range map[gateway.Model]gateway.Money{
 		"a": 5, "openai/a": 5, "azure/a": 1, "a-2024-05-13": 5, "azure/a-2024-05-13": 2, "mine": 3, "groq/other/b": 4,
 		"together/c": 6, "together/d": 7,
@@ -121,7 +121,7 @@ func TestAPlainNameIsItsMakersAndAFullNameIsEveryones(t *testing.T) {
 }
 
 func TestAPriceHoldsFromTheMidnightOfItsDayOn(t *testing.T) {
-	book := mustParse(t, "openai,a,,,,,1,,,1,\nopenai,a,2026-01-05,,,,2,,,2,\nopenai,a,2026-03-01,,,,3,,,3,\n")
+	book := mustParse(t, "openai,a,,,,,1,,,,1,\nopenai,a,2026-01-05,,,,2,,,,2,\nopenai,a,2026-03-01,,,,3,,,,3,\n")
 	midnight := at("2026-01-05 00:00")
 	for _, c := range []struct {
 		at   time.Time
@@ -142,8 +142,8 @@ func TestAPriceHoldsFromTheMidnightOfItsDayOn(t *testing.T) {
 }
 
 func TestAPriceCanHoldForSomeHoursOfEachDay(t *testing.T) {
-	book := mustParse(t, "openai,a,,,,,1,,,1,\nopenai,a,2026-01-05,,,,2,,,2,\nopenai,a,2026-01-05,01:00-04:00,,,3,,,3,\n"+
-		"openai,a,2026-01-05,22:30-00:30,,,4,,,4,\n")
+	book := mustParse(t, "openai,a,,,,,1,,,,1,\nopenai,a,2026-01-05,,,,2,,,,2,\nopenai,a,2026-01-05,01:00-04:00,,,3,,,,3,\n"+
+		"openai,a,2026-01-05,22:30-00:30,,,4,,,,4,\n")
 	for time, want := range map[string]gateway.Money{
 		"2026-01-04 02:00": 1, "2026-01-05 00:00": 4, "2026-01-05 00:29": 4, "2026-01-05 00:30": 2, "2026-01-05 01:00": 3,
 		"2026-01-05 03:59": 3, "2026-01-05 04:00": 2, "2026-01-05 22:29": 2, "2026-01-05 22:30": 4, "2026-06-01 02:00": 3,

@@ -20,7 +20,8 @@ const maxRate = 10_000 * gateway.USD
 
 // Columns returns the names of the table's columns, as its first row has them. All rates
 // are in US dollars per million tokens. An empty rate of cached input or of cache writes
-// is that of input, an empty one of reasoning is that of output.
+// is that of input, an empty one of cache writes for an hour that of cache writes, an empty one of
+// reasoning that of output.
 func Columns() []string {
 	return []string{
 		"provider", "model",
@@ -28,7 +29,7 @@ func Columns() []string {
 		"hours",        // of each day, in UTC, "22:30-06:00"; empty for the whole day
 		"service tier", // by which the provider bills, "flex"; empty for the standard one
 		"above",        // prompt tokens that a request must exceed for a tier; empty for none
-		"input", "cached input", "cache write", "output", "reasoning",
+		"input", "cached input", "cache write", "cache write 1h", "output", "reasoning",
 	}
 }
 
@@ -200,12 +201,13 @@ func parseAbove(s string) (int64, error) {
 }
 
 func parseRates(columns []string) (r gateway.Rates, err error) {
-	input, cached, written, output, reasoning := columns[0], columns[1], columns[2], columns[3], columns[4]
+	input, cached, written, hour, output, reasoning := columns[0], columns[1], columns[2], columns[3], columns[4], columns[5]
 	for _, c := range []struct {
 		rate *gateway.Money
 		text string
 	}{
 		{&r.Input, input}, {&r.CachedInput, cmp.Or(cached, input)}, {&r.CacheWrite, cmp.Or(written, input)},
+		{&r.CacheWriteHour, cmp.Or(hour, written, input)},
 		{&r.Output, output}, {&r.Reasoning, cmp.Or(reasoning, output)},
 	} {
 		if *c.rate, err = gateway.ParseUSD(c.text); err != nil {

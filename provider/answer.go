@@ -76,35 +76,57 @@ func (t *tally) read(data []byte) (isJSON bool) {
 		return false
 	}
 	var envelope errorReader
+	var e typedEvent
 	for c.enter(); c.more('}'); {
 		switch name := c.name(); string(name) {
-		case "choices":
-			t.inChoice = false
-			t.readChoices(&c)
-			believed = t.inChoice || believed
-		case "data":
-			t.readData(&c)
 		case "usage":
 			believed = t.readUsage(&c) || believed
-		case "x_groq":
-			believed = t.readGroq(&c) || believed
 		case "service_tier":
 			t.readServiceTier(&c)
 		case "error":
 			t.readError(&c)
 		default:
-			envelope.readTopMember(&c, name)
+			if !t.readMember(&c, name, &e) {
+				envelope.readTopMember(&c, name)
+			}
 		}
 	}
 	if envelope.is {
 		t.fail(envelope)
 	}
 	c.end()
-	if believed { // of the whole event, wherever in it
+	t.addEvent(&e)
+	if believed || e.believed { // of the whole event, wherever in it
 		t.delivered.drop()
 	}
 	t.keep(c.said)
 	return c.fault == ""
+}
+
+// readMember reads a member that only answers of some endpoints have, and reports whether it is one.
+func (t *tally) readMember(c *cursor, name []byte, e *typedEvent) bool {
+	switch t.intent.Endpoint {
+	case gateway.Responses:
+		return t.readResponseMember(c, name, e)
+	case gateway.Messages:
+		return t.readMessageMember(c, name, e)
+	case gateway.CountTokens:
+		t.answered = t.answered || string(name) == "input_tokens"
+		return false
+	}
+	switch string(name) {
+	case "choices":
+		t.inChoice = false
+		t.readChoices(c)
+		e.believed = t.inChoice || e.believed
+	case "data":
+		t.readData(c)
+	case "x_groq":
+		e.believed = t.readGroq(c) || e.believed
+	default:
+		return false
+	}
+	return true
 }
 
 // maxSaid is how many texts of an event memory is kept for.
@@ -138,8 +160,10 @@ func (t *tally) answer(haste bool) gateway.Answer {
 	e, certain := encodingOf(t.intent)
 	count := counter{e, haste}
 	switch {
+	case t.intent.Endpoint.IsFree():
+		a.Source = gateway.FromProvider
 	case t.believed:
-		a.Usage, a.Source = t.figures.Usage(), gateway.FromProvider
+		a.Usage, a.Source = t.usage(), gateway.FromProvider
 		if t.delivered.any() { // since then
 			a.Stale = true
 			a.Usage.Completion = min(a.Usage.Completion+t.delivered.count(count), gateway.MaxTokens)
@@ -205,7 +229,10 @@ func (t *tally) readServiceTier(c *cursor) {
 
 // count is the usage where the provider gave no figures.
 func (t *tally) count(c counter) (u gateway.Usage) {
-	u.Prompt = min(c.countPrompt(t.prompt), gateway.MaxTokens)
+	u = t.usage() // a message tells its prompt when it begins
+	if u.Prompt == 0 {
+		u.Prompt = min(c.countPrompt(t.prompt), gateway.MaxTokens)
+	}
 	if t.intent.Endpoint != gateway.Embeddings {
 		u.Completion = min(t.output(t.delivered.count(c), u.Prompt), gateway.MaxTokens)
 	}

@@ -204,9 +204,19 @@ func (p *preview) addFunction(c *cursor) {
 			c.skip()
 		}
 	}
+	p.addCall(name, arguments)
+}
+
+// addCall appends a call on a line of its own, as name(arguments). The arguments are an object, or
+// a string that holds one.
+func (p *preview) addCall(name, arguments []byte) {
 	p.newLine()
 	p.addContent(name)
 	p.addRune('(')
-	p.addContent(arguments)
+	if isObject(arguments) {
+		p.add(arguments)
+	} else {
+		p.addContent(arguments)
+	}
 	p.addRune(')')
 }

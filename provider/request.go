@@ -21,7 +21,7 @@ const maxModel = 256
 // wrong and where.
 func (d OpenAI) ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, error) {
 	var first [8]said
-	r := requestReader{cursor: cursor{data: body, strict: true, said: first[:0]}, prompt: promptName(e)}
+	r := requestReader{cursor: cursor{data: body, strict: true, said: first[:0]}, endpoint: e, prompt: promptName(e)}
 	r.read()
 	if err := r.refused(); err != nil {
 		return gateway.Request{}, err
@@ -34,6 +34,7 @@ func (d OpenAI) ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, e
 	p.addContent(r.preview)
 	r.request.Prompt = p.String()
 	r.request.Text = r.text()
+	r.request.UsageWanted = r.request.UsageWanted || r.isTyped() // whose streams tell it unasked
 	return r.request, nil
 }
 
@@ -47,12 +48,17 @@ func (r *requestReader) text() gateway.PromptText {
 	return text
 }
 
+// isTyped reports whether the request is for an endpoint whose streams have events of many types.
+func (r *requestReader) isTyped() bool {
+	return r.endpoint == gateway.Responses || r.endpoint.API() == gateway.AnthropicAPI
+}
+
 // promptName returns the name of the member that holds an endpoint's prompt.
 func promptName(e gateway.Endpoint) string {
 	switch e {
 	case gateway.Completions:
 		return "prompt"
-	case gateway.Embeddings:
+	case gateway.Embeddings, gateway.Responses:
 		return "input"
 	}
 	return "messages"
@@ -61,10 +67,11 @@ func promptName(e gateway.Endpoint) string {
 // requestReader reads one request.
 type requestReader struct {
 	cursor
-	prompt  string // the name of the prompt's member
-	request gateway.Request
-	seen    struct{ model, stream, options, usage bool }
-	refusal *gateway.Error // of a body that is JSON but not acceptable
+	endpoint gateway.Endpoint
+	prompt   string // the name of the prompt's member
+	request  gateway.Request
+	seen     struct{ model, stream, options, usage bool }
+	refusal  *gateway.Error // of a body that is JSON but not acceptable
 
 	textBytes int64  // of the prompt's text
 	tokens    int64  // of a prompt that is given as token numbers
@@ -149,12 +156,14 @@ func (r *requestReader) member() {
 		r.request.Stream = r.boolean("stream")
 	case r.isMember(name, "stream_options", at, &r.seen.options):
 		r.readStreamOptions()
-	case r.prompt == "messages" && (string(name) == "tools" || string(name) == "functions"):
+	case (r.prompt == "messages" || r.endpoint == gateway.Responses) && (string(name) == "tools" || string(name) == "functions"):
 		r.readTools()
+	case r.isTyped() && (string(name) == "system" || string(name) == "instructions"):
+		r.textBytes += r.texts([]byte("content"))
 	case string(name) == "service_tier":
 		r.request.ServiceTier = r.serviceTier()
 	case r.prompt == "prompt" && r.readEcho(name):
-	case string(name) == "max_tokens" || string(name) == "max_completion_tokens":
+	case string(name) == "max_tokens" || string(name) == "max_completion_tokens" || string(name) == "max_output_tokens":
 		n, _ := r.count()
 		r.boundAnswer(n)
 	case string(name) == "n":
@@ -162,7 +171,7 @@ func (r *requestReader) member() {
 		r.answers = max(r.answers, n)
 	case string(name) != r.prompt:
 		r.skip()
-	case r.prompt == "messages":
+	case r.prompt == "messages" || r.endpoint == gateway.Responses && r.kind() == '[':
 		r.readMessages()
 	default:
 		r.readPrompt()
@@ -325,14 +334,22 @@ func (r *requestReader) readMessage() {
 		case string(name) == "name":
 			r.format += tokensPerName
 		}
+		if r.isTyped() && string(name) == "output" { // of a tool
+			name = []byte("content")
+		}
 		r.textBytes += r.texts(name)
 		if string(name) == "content" {
 			content = r.data[from:r.pos]
 		}
 	}
-	if string(role) == "user" {
+	if string(role) == "user" && (!r.isTyped() || holdsText(content)) {
 		r.preview = content
 	}
+}
+
+// holdsText reports whether a message has a text of its own, and not only what tools have found.
+func holdsText(content []byte) bool {
+	return len(content) > 0 && (content[0] == '"' || bytes.Contains(content, []byte(`"text"`)))
 }
 
 // readPrompt reads a prompt or an input: a string, an array of strings, or one or

@@ -96,7 +96,7 @@ const bytesPerTokenAtLeast = 3
 func (s *Stream) Delivered() int64 {
 	tokens := (s.tally.delivered.size + bytesPerTokenAtLeast - 1) / bytesPerTokenAtLeast
 	if s.tally.believed {
-		tokens += s.tally.figures.Usage().Completion
+		tokens += s.tally.usage().Completion
 	}
 	return tokens
 }

@@ -29,6 +29,11 @@ func (c *cursor) texts(name []byte) (bytes int64) {
 		return size
 	case '{':
 		c.other = c.other || namesOther(name)
+		if string(name) == "input" { // of a tool
+			raw := c.value()
+			c.said = append(c.said, said{raw: raw, kind: c.saying})
+			return int64(len(raw))
+		}
 		for c.enter(); c.more('}'); {
 			bytes += c.texts(c.name())
 		}
@@ -45,7 +50,7 @@ func (c *cursor) texts(name []byte) (bytes int64) {
 // namesOther reports whether a member of that name holds what is no text.
 func namesOther(name []byte) bool {
 	switch string(name) {
-	case "image_url", "input_audio", "audio", "file", "video_url":
+	case "image_url", "input_audio", "audio", "file", "video_url", "source":
 		return true
 	}
 	return false

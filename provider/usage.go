@@ -20,11 +20,33 @@ func (t *tally) readUsage(c *cursor) (believed bool) {
 	if u.tier != "" && !t.tierOnTop {
 		t.serviceTier = u.tier
 	}
+	if t.intent.Endpoint.API() == gateway.AnthropicAPI {
+		return t.grow(u.Figures, c.fault == "")
+	}
 	f, believed := u.Of(t.intent.Endpoint)
 	if believed = believed && c.fault == ""; believed {
 		t.figures, t.believed, t.prompt = f.Over(t.figures), true, gateway.PromptText{}
 	}
 	return believed
+}
+
+// grow adds what a message's usage tells. It is believed once that says how long the answer is.
+func (t *tally) grow(f gateway.Figures, isJSON bool) (believed bool) {
+	if !isJSON {
+		return false
+	}
+	t.figures = t.figures.Grown(f)
+	_, whole := t.figures.Of(t.intent.Endpoint)
+	if believed = whole && f.Completion != gateway.Untold; believed {
+		t.believed, t.prompt = true, gateway.PromptText{}
+	}
+	return believed
+}
+
+// usage is what the provider's figures come to.
+func (t *tally) usage() gateway.Usage {
+	f, _ := t.figures.Of(t.intent.Endpoint)
+	return f.Usage()
 }
 
 // usageReader reads one usage object. The script in Envoy reads the same names.
@@ -42,8 +64,16 @@ func (u *usageReader) read(c *cursor) {
 			c.count(&u.Completion)
 		case "total_tokens":
 			c.count(&u.Total)
+		case "input_tokens": // in responses and messages
+			c.larger(&u.Prompt)
+		case "output_tokens":
+			c.larger(&u.Completion)
 		case "prompt_tokens_details", "completion_tokens_details", "input_tokens_details", "output_tokens_details":
 			u.details(c)
+		case "cache_creation":
+			u.cacheTimes(c)
+		case "server_tool_use":
+			u.serverTools(c)
 		case "service_tier": // Anthropic has it here
 			u.tier = c.serviceTier()
 		default:
@@ -63,17 +93,53 @@ func (u *usageReader) details(c *cursor) {
 	}
 }
 
+// cacheTimes reads for how long caches keep what was written into them.
+// Source: https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#1-hour-cache-duration
+func (u *usageReader) cacheTimes(c *cursor) {
+	if c.kind() != '{' {
+		c.skip()
+		return
+	}
+	for c.enter(); c.more('}'); {
+		if string(c.name()) == "ephemeral_1h_input_tokens" {
+			c.count(&u.CacheWriteHour)
+			continue
+		}
+		c.skip()
+	}
+}
+
+// serverTools adds up the calls of the provider's own tools, whatever they are called.
+func (u *usageReader) serverTools(c *cursor) {
+	if c.kind() != '{' {
+		c.skip()
+		return
+	}
+	for c.enter(); c.more('}'); {
+		n := gateway.Untold
+		c.name()
+		if c.count(&n); n != gateway.Untold {
+			u.ServerTools = min(max(u.ServerTools, 0)+n, gateway.MaxTokens)
+		}
+	}
+}
+
 // detail reads a count that goes by many names. Of two that say the same in one object, the
 // larger one counts: the other is a name that a provider keeps filled with 0.
 func (u *usageReader) detail(c *cursor, name []byte) {
-	n := gateway.Untold
 	of := u.detailNamed(name)
 	if of == nil {
 		c.skip()
 		return
 	}
+	c.larger(of)
+}
+
+// larger passes any value and takes it over if it is a larger count.
+func (c *cursor) larger(count *int64) {
+	n := gateway.Untold
 	c.count(&n)
-	*of = max(*of, n)
+	*count = max(*count, n)
 }
 
 // detailNamed returns the count that a name stands for, in the details or beside them.

@@ -16,7 +16,7 @@ import (
 const recostBatch = 1000
 
 const selectCosted = `
-SELECT started_at, id, key_id, COALESCE(user_id, '') AS user_id, COALESCE(team, '') AS team, model, prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, service_tier, cost_nanousd, price_version
+SELECT started_at, id, key_id, COALESCE(user_id, '') AS user_id, COALESCE(team, '') AS team, model, prompt_tokens, cached_tokens, cache_write_tokens, cache_write_1h_tokens, completion_tokens, reasoning_tokens, service_tier, cost_nanousd, price_version
 FROM requests WHERE started_at >= ? AND started_at < ? AND (started_at > ? OR started_at = ? AND id > ?)
 ORDER BY started_at, id LIMIT ?`
 
@@ -31,6 +31,7 @@ type costed struct {
 	Prompt       int64          `db:"prompt_tokens"`
 	Cached       int64          `db:"cached_tokens"`
 	CacheWrite   int64          `db:"cache_write_tokens"`
+	WriteHour    int64          `db:"cache_write_1h_tokens"`
 	Completion   int64          `db:"completion_tokens"`
 	Reasoning    int64          `db:"reasoning_tokens"`
 	ServiceTier  *string        `db:"service_tier"`
@@ -90,7 +91,7 @@ func (s *Store) recost(ctx context.Context, tx *sqlx.Tx, read []costed, write bo
 
 func (c *costed) row() gateway.CostedRow {
 	r := gateway.CostedRow{StartedAt: time.Time(c.StartedAt), ID: c.ID, Model: c.Model, Cost: gateway.Cost{Amount: c.CostNanoUSD},
-		Usage: gateway.Usage{Prompt: c.Prompt, Cached: c.Cached, CacheWrite: c.CacheWrite, Completion: c.Completion, Reasoning: c.Reasoning}}
+		Usage: gateway.Usage{Prompt: c.Prompt, Cached: c.Cached, CacheWrite: c.CacheWrite, CacheWriteHour: c.WriteHour, Completion: c.Completion, Reasoning: c.Reasoning}}
 	if c.PriceVersion != nil {
 		r.Cost.Version = *c.PriceVersion
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // ExportColumns are the columns of an export, those of the table requests.
-func ExportColumns() []string { return append(requests().columns, "cache_write_1h_tokens") }
+func ExportColumns() []string { return requests().columns }
 
 // Export returns at most limit requests that started in [from, to), the oldest first, from
 // behind a place on, and the place of the last one. A value is nil, a bool, an int64 or a text.

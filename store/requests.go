@@ -87,7 +87,7 @@ func where(all []condition) (text string, args []any) {
 
 const recordedColumns = `r.id, r.started_at, r.request_id, r.duration_ms, r.ttft_ms, r.key_id, COALESCE(k.label, '') AS label,
 	COALESCE(r.user_id, '') AS user_id, r.client_ip, r.endpoint, r.model, r.backend, r.upstream_model, r.stream, r.status, r.outcome, r.attempts,
-	r.prompt_tokens, r.cached_tokens, r.cache_write_tokens, r.completion_tokens, r.reasoning_tokens, r.usage_source, r.witness, r.cost_nanousd,
+	r.prompt_tokens, r.cached_tokens, r.cache_write_tokens, r.cache_write_1h_tokens, r.server_tool_calls, r.completion_tokens, r.reasoning_tokens, r.usage_source, r.witness, r.cost_nanousd,
 	COALESCE(r.price_version, '') AS price_version, COALESCE(r.service_tier, '') AS service_tier, COALESCE(r.error_code, '') AS error_code`
 
 const recordedTables = ` FROM requests r LEFT JOIN keys k ON k.key_id = r.key_id`
@@ -114,6 +114,8 @@ type recordedRow struct {
 	Prompt        int64          `db:"prompt_tokens"`
 	Cached        int64          `db:"cached_tokens"`
 	CacheWrite    int64          `db:"cache_write_tokens"`
+	WriteHour     int64          `db:"cache_write_1h_tokens"`
+	ServerTools   int64          `db:"server_tool_calls"`
 	Completion    int64          `db:"completion_tokens"`
 	Reasoning     int64          `db:"reasoning_tokens"`
 	Source        string         `db:"usage_source"`
@@ -129,7 +131,8 @@ func (r *recordedRow) request() gateway.RecordedRequest {
 		ID: r.ID, StartedAt: time.Time(r.StartedAt), RequestID: r.RequestID, Duration: inMS(r.DurationMS), TTFT: optionalMS(r.TTFTMS),
 		Key: gateway.Key{ID: r.KeyID, Label: r.Label}, UserID: r.UserID, ClientIP: r.ClientIP, Endpoint: r.Endpoint, Model: r.Model,
 		Backend: r.Backend, UpstreamModel: r.UpstreamModel, Stream: r.Stream, Status: r.Status, Outcome: r.Outcome, Attempts: r.Attempts,
-		Usage:  gateway.Usage{Prompt: r.Prompt, Cached: r.Cached, CacheWrite: r.CacheWrite, Completion: r.Completion, Reasoning: r.Reasoning},
+		Usage: gateway.Usage{Prompt: r.Prompt, Cached: r.Cached, CacheWrite: r.CacheWrite, Completion: r.Completion, Reasoning: r.Reasoning,
+			CacheWriteHour: r.WriteHour, ServerTools: r.ServerTools},
 		Source: r.Source, Witness: r.Witness, Cost: gateway.Cost{Amount: r.Cost, Version: r.PriceVersion}, ServiceTier: r.ServiceTier,
 		ErrorCode: r.ErrorCode,
 	}

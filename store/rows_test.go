@@ -66,7 +66,7 @@ func row() *gateway.Row {
 		StartedAt: time.Now().UTC().Truncate(time.Microsecond), ID: uuid.Must(uuid.NewV7()), RequestID: "label-of-the-client", Duration: 3456 * time.Millisecond,
 		TTFT: 789 * time.Millisecond, KeyID: "k_0123456789abcdef", KeyLabel: "sk-…wxyz", UserID: "someone", Team: "some-team", Tags: `{"feature":"search"}`, ClientIP: "192.0.2.7", Endpoint: gateway.ChatCompletions,
 		Model: "gpt-4o", Backend: "second", UpstreamModel: "gpt-4o-2026-01-01", Stream: true, Status: 200, Outcome: gateway.OK, Attempts: 2,
-		Usage:  gateway.Usage{Prompt: 50_001, Cached: 3_002, CacheWrite: 403, Completion: 6_004, Reasoning: 705},
+		Usage:  gateway.Usage{Prompt: 50_001, Cached: 3_002, CacheWrite: 403, Completion: 6_004, Reasoning: 705, CacheWriteHour: 104, ServerTools: 6},
 		Source: gateway.FromProvider, Witness: gateway.ByBoth, Cost: gateway.Cost{Amount: &amount, Version: "genai-prices-7"}, Prompt: "asked", Answer: "answered",
 		Tries: []gateway.AttemptRow{
 			{Try: gateway.Try{Backend: "first", Status: 503, Duration: 150 * time.Millisecond}},

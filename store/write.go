@@ -28,7 +28,7 @@ func requests() *batch {
 	return &batch{table: "requests", key: "started_at, id", conflict: onConflict(completeRequest()), columns: []string{"started_at", "id", "request_id",
 		"duration_ms", "ttft_ms", "key_id", "user_id", "client_ip", "endpoint", "model", "backend", "upstream_model", "stream", "status", "outcome",
 		"attempts", "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "usage_source", "witness", "cost_nanousd", "error_code",
-		"cache_write_tokens", "price_version", "gateway", "service_tier", "team", "tags"}}
+		"cache_write_tokens", "price_version", "gateway", "service_tier", "team", "tags", "cache_write_1h_tokens", "server_tool_calls"}}
 }
 
 func attempts() *batch {
@@ -55,7 +55,7 @@ func addRequest(b *batch, r *gateway.Row, writer uuid.UUID) {
 	b.add(moment(r.StartedAt), recordedID(r.ID), text(r.RequestID), r.Duration.Milliseconds(), milliseconds(r.TTFT), text(r.KeyID), optional(r.UserID),
 		text(r.ClientIP), r.Endpoint.Path(), text(r.Model), text(r.Backend), text(r.UpstreamModel), r.Stream, r.Status, r.Outcome.String(), r.Attempts,
 		u.Prompt, u.Cached, u.Completion, u.Reasoning, r.Source.String(), r.Witness.String(), r.Cost.Amount, optional(r.ErrorCode), u.CacheWrite,
-		optional(r.Cost.Version), writer.String(), optional(r.ServiceTier), optional(r.Team), optional(r.Tags))
+		optional(r.Cost.Version), writer.String(), optional(r.ServiceTier), optional(r.Team), optional(r.Tags), u.CacheWriteHour, u.ServerTools)
 }
 
 // addRows adds a row to each table that it belongs to.
@@ -79,7 +79,7 @@ func addRows(into []*batch, r *gateway.Row, writer uuid.UUID, known map[gateway.
 // The better informed one of each stands, whichever came first; of two usages that are known
 // equally well, the one of who saw the end better.
 func usageColumns() []string {
-	return []string{"prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens", "reasoning_tokens", "usage_source",
+	return []string{"prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens", "reasoning_tokens", "cache_write_1h_tokens", "server_tool_calls", "usage_source",
 		"cost_nanousd", "price_version", "service_tier"}
 }
 

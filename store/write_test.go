@@ -57,7 +57,7 @@ func aRowIsWrittenWithAllThatItHas(t *testing.T, s *testStore) {
 		"backend": "second", "upstream_model": "gpt-4o-2026-01-01", "stream": true, "status": int64(200), "outcome": "ok", "attempts": int64(2),
 		"prompt_tokens": int64(50_001), "cached_tokens": int64(3_002), "completion_tokens": int64(6_004), "reasoning_tokens": int64(705),
 		"usage_source": "provider", "witness": "both", "cost_nanousd": int64(1_234_567), "error_code": nil, "cache_write_tokens": int64(403),
-		"price_version": "genai-prices-7", "service_tier": nil, "cache_write_1h_tokens": int64(0), "team": "some-team", "tags": `{"feature":"search"}`, "gateway": writer.String(),
+		"price_version": "genai-prices-7", "service_tier": nil, "cache_write_1h_tokens": int64(104), "server_tool_calls": int64(6), "team": "some-team", "tags": `{"feature":"search"}`, "gateway": writer.String(),
 	}
 	if diff := cmp.Diff(want, plain(t, got)); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)

@@ -1,6 +1,6 @@
 -- Reading an answer as it passes: the usage that the provider gave, the service tier, and
--- whether it is an answer at all. provider/usage.go, answer.go and fault.go read the same names
--- in the same places. Nothing is kept but what may be the beginning of a token or an event.
+-- whether it is an answer at all. provider/usage.go, answer.go, responses.go, messages.go and
+-- fault.go read the same names in the same places. Nothing is kept but what may be the beginning of a token or an event.
 
 -- What is looked at is bounded, whatever a provider writes: the bytes that are kept, and the
 -- brackets and strings of all that is read.
@@ -11,16 +11,26 @@ local QUOTE, BACKSLASH, COLON, BRACE, BRACKET, CR, LF = 34, 92, 58, 123, 91, 13,
 local byte = string.byte -- loops over bytes are compiled, those over string.find are not
 
 -- Where a value stands, by the names that lead to it. What is not here is passed over.
-local DETAILS = {}
+local DETAILS, TIMES, TOOLS = {}, {}, {}
 local USAGE = {prompt_tokens_details = DETAILS, completion_tokens_details = DETAILS,
-  input_tokens_details = DETAILS, output_tokens_details = DETAILS}
+  input_tokens_details = DETAILS, output_tokens_details = DETAILS, cache_creation = TIMES, server_tool_use = TOOLS}
 local ERROR = {}
 local CHOICE = {usage = USAGE, error = ERROR}
-local CHOICES, DATA = {element = CHOICE}, {element = {}}
-local TOP = {usage = USAGE, error = ERROR, choices = CHOICES, data = DATA, x_groq = {usage = USAGE, error = ERROR}}
+local CHOICES, CONTENT = {element = CHOICE}, {element = {}}
+local ANSWER = {} -- an object that is a part of an answer
+
+-- The outermost object, by the endpoint: each is of another shape.
+local CHAT = {usage = USAGE, error = ERROR, choices = CHOICES, data = CONTENT, x_groq = {usage = USAGE, error = ERROR}}
+local RESPONSE = {usage = USAGE, error = ERROR, output = CONTENT}
+local RESPONSES = {usage = USAGE, error = ERROR, output = CONTENT, item = ANSWER, response = RESPONSE}
+local START = {usage = USAGE} -- the message that a stream begins with
+local MESSAGES = {usage = USAGE, error = ERROR, content = CONTENT, content_block = ANSWER, delta = ANSWER, message = START}
+local COUNT = {usage = USAGE, error = ERROR}
+local TOPS = {["/responses"] = RESPONSES, ["/messages"] = MESSAGES, ["/messages/count_tokens"] = COUNT}
 
 -- The counts of a usage object by their names. Of those with several the largest counts.
 local COUNTS = {prompt_tokens = "prompt", completion_tokens = "completion", total_tokens = "total"}
+local LARGER = {input_tokens = "prompt", output_tokens = "completion"}
 local PARTS = {
   cached_tokens = "cached", prompt_cache_hit_tokens = "cached", cache_read_input_tokens = "cached",
   cache_read_tokens = "cached", num_cached_tokens = "cached",
@@ -30,8 +40,10 @@ local PARTS = {
 }
 
 -- The names of values that are wanted and no object.
-local WANTED = {service_tier = true, error = true, code = true, type = true, object = true, finish_reason = true}
+local WANTED = {service_tier = true, error = true, code = true, type = true, object = true, finish_reason = true, status = true,
+  ephemeral_1h_input_tokens = true, input_tokens = true}
 for name in pairs(COUNTS) do WANTED[name] = true end
+for name in pairs(LARGER) do WANTED[name] = true end
 for name in pairs(PARTS) do WANTED[name] = true end
 
 local function unquoted(text)
@@ -66,16 +78,49 @@ local function fail(r)
   r.failed, r.news = true, true
 end
 
+-- Types of events, and states of a whole response, that tell how far an answer is.
+local ENDS = {
+  [RESPONSES] = {['"response.completed"'] = true, ['"response.incomplete"'] = true, ['"response.failed"'] = true},
+  [MESSAGES] = {['"message_stop"'] = true}, [COUNT] = {}, [CHAT] = {},
+}
+local STATES = {['"completed"'] = true, ['"incomplete"'] = true, ['"cancelled"'] = true, ['"in_progress"'] = true, ['"queued"'] = true}
+
+-- larger takes over a count that is larger than what is known of a part.
+local function larger(r, part, text)
+  local number = whole(text)
+  if number and number > (r.figures[part] or -1) then r.figures[part] = number end
+end
+
+-- take_typed takes over a value of the outermost object that only answers with typed events have.
+local function take_typed(r, name, text)
+  if name == "type" and ENDS[r.top][text] then
+    r.ended, r.news = true, true
+    if text == '"response.failed"' then fail(r) end
+  elseif name == "status" and r.top == RESPONSES then
+    r.answered = r.answered or STATES[text] or false
+  elseif name == "input_tokens" and r.top == COUNT then
+    r.answered = true
+  end
+end
+
 -- take takes over a value that is no object or array, by its place and name.
 local function take(r, place, name, text)
+  local top = place == r.top
+  if top then take_typed(r, name, text) end
   if place == USAGE and COUNTS[name] then
     r.figures[COUNTS[name]] = whole(text) or r.figures[COUNTS[name]]
+  elseif place == USAGE and LARGER[name] then
+    larger(r, LARGER[name], text)
   elseif (place == USAGE or place == DETAILS) and PARTS[name] then
-    local number, part = whole(text), PARTS[name]
-    if number and number > (r.figures[part] or -1) then r.figures[part] = number end
-  elseif name == "service_tier" and (place == TOP or place == USAGE) then
+    larger(r, PARTS[name], text)
+  elseif place == TIMES and name == "ephemeral_1h_input_tokens" then
+    r.figures.hour = whole(text) or r.figures.hour
+  elseif place == TOOLS then
+    local number = whole(text)
+    if number then r.figures.tools = math.min((r.figures.tools or 0) + number, MAX_TOKENS) end
+  elseif name == "service_tier" and (top or place == RESPONSE or place == USAGE) then
     local tier = tierOf(text)
-    if tier and (place == TOP or not r.tierOnTop) then r.tier, r.tierOnTop = tier, place == TOP end
+    if tier and (place ~= USAGE or not r.tierOnTop) then r.tier, r.tierOnTop = tier, place ~= USAGE end
   elseif name == "error" and place.error then
     if not NO_ERROR[text] then fail(r) end
   elseif place == ERROR then
@@ -83,18 +128,31 @@ local function take(r, place, name, text)
     if name == "type" then r.kind = codeOf(text) end
   elseif place == CHOICE and name == "finish_reason" and text == '"error"' then
     fail(r)
-  elseif place == TOP and name == "code" then
+  elseif top and name == "code" then
     r.topCode = codeOf(text)
-  elseif place == TOP and text == '"error"' then -- its object or its type
+  elseif top and text == '"error"' and (name == "type" or name == "object") then
     fail(r)
     r.bare = true
   end
+end
+
+-- grow takes over the figures of a message so far, none of which gets smaller. Those with which it
+-- begins tell its prompt alone: how long the answer gets, nobody knows yet.
+local function grow(r)
+  local now, all = r.figures, r.believed or {}
+  if r.starting then now.completion = nil end
+  for _, part in ipairs({"prompt", "completion", "cached", "written", "reasoning", "hour", "tools"}) do
+    if now[part] and now[part] > (all[part] or -1) then all[part] = now[part] end
+  end
+  r.believed, r.news = all, true
+  r.full = r.full or now.completion and all.prompt and all.prompt + (all.cached or 0) + (all.written or 0) > 0
 end
 
 -- believe takes over the figures of a usage object that is over, with the details of earlier
 -- ones that it does not tell itself, as gateway.Figures does. One without prompt or completion
 -- stands for want of a better.
 local function believe(r)
+  if r.top == MESSAGES or r.top == COUNT then return grow(r) end
   local now, before = r.figures, r.believed
   local prompt, completion, total = now.prompt or 0, now.completion, now.total or 0
   local full
@@ -103,7 +161,7 @@ local function believe(r)
   if before and r.full == full then
     if now.prompt == before.prompt and now.completion == before.completion then now.total = now.total or before.total end
     now.cached, now.written = now.cached or before.cached, now.written or before.written
-    now.reasoning = now.reasoning or before.reasoning
+    now.reasoning, now.hour, now.tools = now.reasoning or before.reasoning, now.hour or before.hour, now.tools or before.tools
   end
   r.believed, r.full, r.news = now, full, true
 end
@@ -117,14 +175,15 @@ end
 local function open(r, array)
   local outer, place = r.places[r.depth], r.next
   if r.depth == 0 then
-    place = not array and TOP
+    place = not array and r.top
   elseif outer and outer.element then
     place = not array and outer.element
     r.answered = r.answered or not array
   elseif place and array ~= (place.element ~= nil) then
     place = nil
   end
-  if place == USAGE then r.figures = {} end
+  if place == USAGE then r.figures, r.starting = {}, outer == START end
+  r.answered = r.answered or place == ANSWER
   r.depth, r.next = r.depth + 1, nil
   r.places[r.depth] = place or false
 end
@@ -132,9 +191,10 @@ end
 local function close(r)
   local place = r.places[r.depth]
   if place == USAGE then believe(r) end
-  if place == TOP and r.bare then r.code = r.code or r.topCode end
+  if place == r.top and r.bare then r.code = r.code or r.topCode end
   r.depth = math.max(r.depth - 1, 0)
   r.over = r.depth == 0
+  r.done = r.done or r.over and r.ended
 end
 
 -- stringEnd is where a string's closing quote is from at on, nil if it has not come.
@@ -181,7 +241,7 @@ local function member(r, s, place, at, last)
     r.next = place[name]
     return value
   end
-  if not WANTED[name] then
+  if not WANTED[name] and place ~= TOOLS then
     r.value = first == QUOTE
     return value
   end
@@ -266,6 +326,7 @@ end
 -- needless reports whether there is nothing new in some events, as in most that bring text.
 local function needless(r, events)
   return r.answered and alike(events, '"usage"', '"usage":null') and not string.find(events, '"error"', 1, true)
+    and (r.top == CHAT or not string.find(events, '"message_stop"', 1, true) and not string.find(events, '"response"', 1, true))
     and alike(events, '"service_tier"', r.tierText or '"service_tier":null')
 end
 
@@ -351,9 +412,9 @@ local function finish(r)
   if r.reads == events then events(r, "\n\n") end
 end
 
--- answer begins to read one.
-local function answer()
-  local r = {head = "", line = "", places = {}, tokens = 0}
+-- answer begins to read one of an endpoint.
+local function answer(path)
+  local r = {head = "", line = "", places = {}, tokens = 0, top = TOPS[path] or CHAT}
   begin(r)
   return r
 end
@@ -363,6 +424,8 @@ local function noted(r, over)
   local f = r.believed or {}
   local note = (f.prompt or "-") .. " " .. (f.cached or "-") .. " " .. (f.completion or "-") .. " " .. (f.reasoning or "-")
     .. " " .. (f.total or "-") .. " " .. (f.written or "-")
+  if f.hour then note = note .. " hour=" .. f.hour end
+  if f.tools then note = note .. " tools=" .. f.tools end
   if r.tier then note = note .. " tier=" .. r.tier end
   if r.failed then note = note .. " error=" .. (r.code or r.kind or "") .. (r.answered and " text" or "") end
   if over and not r.answered and not r.full and r.tokens < MOST then note = note .. " none" end

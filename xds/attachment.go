@@ -3,7 +3,9 @@ package xds
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	accesslog "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
@@ -153,7 +155,7 @@ func (a Attachment) attachedRoutes(e *encoder) []*route.Route {
 	routes = append(routes, a.toAgent(e)...)
 	if a.Prefix != "" {
 		below := &route.RouteMatch{PathSpecifier: &route.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: a.Prefix}}
-		routes = append(routes, refusal("all others", below, unknownPath))
+		routes = append(routes, refusal("all others", below, unknownPath, gateway.OpenAIAPI))
 	}
 	for _, r := range routes {
 		a.adapt(e, r)
@@ -168,17 +170,19 @@ func (a Attachment) endpointRoutes(e *encoder, endpoint gateway.Endpoint) []*rou
 	awaiting := &route.Route{
 		Name:                 unplannedName + endpoint.Path(),
 		Match:                &route.RouteMatch{PathSpecifier: path, Headers: []*route.HeaderMatcher{method(http.MethodPost)}},
-		Action:               direct(restarting),
+		Action:               direct(restarting, endpoint.API()),
 		TypedPerFilterConfig: a.filtersOn(e),
 		ResponseHeadersToAdd: []*core.HeaderValueOption{setHeader("retry-after", strconv.Itoa(restarting.RetryAfter))},
 	}
 	awaiting.RequestBodyBufferLimit = a.bodyLimit()
-	routes := a.comesBack()
+	routes := slices.DeleteFunc(a.comesBack(), func(r *route.Route) bool {
+		return strings.HasSuffix(r.Name, inMessages) != (endpoint.API() == gateway.AnthropicAPI)
+	})
 	for _, r := range routes {
 		r.Name += " " + endpoint.Path()
 		r.Match.PathSpecifier = path
 	}
-	return append(routes, awaiting, refusal("not POST "+endpoint.Path(), &route.RouteMatch{PathSpecifier: path}, notPost))
+	return append(routes, awaiting, refusal("not POST "+endpoint.Path(), &route.RouteMatch{PathSpecifier: path}, notPost, endpoint.API()))
 }
 
 // toAgent are the routes of what clients of models ask the agent. It is told their address as well: by
@@ -268,16 +272,16 @@ func (a Attachment) matchedByBackend(e *encoder) []*route.Route {
 	return routes
 }
 
-// attachedReplies are Envoy's own answers to our requests, in OpenAI's form; those that the
+// attachedReplies are Envoy's own answers to our requests, in the form of their API; those that the
 // other's filters give stay theirs.
 func attachedReplies(e *encoder) []*hcm.ResponseMapper {
 	mappers := []*hcm.ResponseMapper{
 		{Filter: satisfying(e, ownDetails), BodyFormatOverride: jsonText("%LOCAL_REPLY_BODY%")},
-		away(e, "xds.route_name == '"+attachedName+agentRoute+"'", restarting),
+		away(e, "xds.route_name == '"+attachedName+agentRoute+"'", restarting, gateway.OpenAIAPI),
 	}
 	for _, reply := range envoyReplies {
 		if reply.flags != nil || reply.status == http.StatusRequestEntityTooLarge {
-			mappers = append(mappers, reply.mapper(e))
+			mappers = append(mappers, reply.mapper(e, gateway.AnthropicAPI), reply.mapper(e, gateway.OpenAIAPI))
 		}
 	}
 	ours := satisfying(e, "xds.route_name.startsWith('"+attachedName+"')")

@@ -6,11 +6,14 @@ local function escaped(name)
   return (string.gsub(name, "[^%w%-%._~]", function(c) return string.format("%%%02X", string.byte(c)) end))
 end
 
-local function path(below, model)
-  if API_VERSION == "" then return BASE_PATH .. below end
+local function path(below, query, model)
+  query = query or ""
+  if API_VERSION == "" then return BASE_PATH .. below .. (query == "" and "" or "?" .. query) end
+  query = "?api-version=" .. escaped(API_VERSION) .. (query == "" and "" or "&" .. query)
+  if string.sub(below, 1, 10) == "/responses" then return BASE_PATH .. below .. query end -- they have their model in the body alone
   local deployment = DEPLOYMENT
   if deployment == "" then deployment = model end
-  return BASE_PATH .. "/deployments/" .. escaped(deployment) .. below .. "?api-version=" .. escaped(API_VERSION)
+  return BASE_PATH .. "/deployments/" .. escaped(deployment) .. below .. query
 end
 
 -- rewrite makes the body that the plan has for its first backend this one's: the model by its
@@ -73,7 +76,7 @@ function envoy_on_request(handle)
   local metadata = handle:streamInfo():dynamicMetadata()
   local plan = metadata:get(PLAN_NAMESPACE)
   local model = plan["model@" .. step_of(metadata:get(ROUTE_NAMESPACE)["priority_groups"], calls_in(seen))]
-  handle:headers():replace(":path", path(plan["path"], model))
+  handle:headers():replace(":path", path(plan["path"], plan["query"], model))
   if model ~= nil then rewrite(handle, plan, model) end
 end
 
@@ -148,9 +151,14 @@ local function told_wait(handle)
   return decimal(after)
 end
 
+-- path_of is the path of a request below a backend's base.
+local function path_of(handle)
+  return handle:streamInfo():dynamicMetadata():get(PLAN_NAMESPACE)["path"]
+end
+
 -- read_whole reads the body of a refusal before the router sees it, and returns its reading.
 local function read_whole(handle)
-  local body, r = handle:body(), answer()
+  local body, r = handle:body(), answer(path_of(handle))
   if body then read(r, body:getBytes(0, body:length())) end
   finish(r)
   return r
@@ -193,7 +201,7 @@ end
 
 -- tell_all reads an answer as it passes, and tells what it finds.
 local function tell_all(handle)
-  local r = answer()
+  local r = answer(path_of(handle))
   for chunk in handle:bodyChunks() do
     read(r, chunk:getBytes(0, chunk:length()))
     if r.news then tell(handle, r, false) end

@@ -33,7 +33,7 @@ func grpcRefused(e *encoder) *route.Route {
 		Name: "content-type", HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{StringMatch: &matcher.StringMatcher{
 			MatchPattern: &matcher.StringMatcher_Prefix{Prefix: "application/grpc"}, IgnoreCase: true,
 		}},
-	}}}, gateway.NotJSON())
+	}}}, gateway.NotJSON(), gateway.OpenAIAPI)
 	r.TypedPerFilterConfig = map[string]*anypb.Any{grpcFilter: e.any(&route.FilterConfig{Config: e.any(&lua.LuaPerRoute{})})}
 	return r
 }

@@ -19,13 +19,16 @@ import (
 type allowList []string
 
 // toProviders are the request headers that reach a provider: what the official
-// SDKs send and providers read. Credentials are not among them; each backend's
+// SDKs, Codex and Claude Code send and providers read. Credentials are not among them; each backend's
 // cluster adds its own. ownRequestHeaders pass here and end at the cluster.
 var toProviders = allowList{
 	":*", // pseudo-headers
 	"accept",
 	"accept-encoding", // set to identity with the plan
 	"accept-language",
+	"anthropic-beta",
+	"anthropic-dangerous-direct-browser-access",
+	"anthropic-version",
 	"content-length",
 	"content-type",
 	"http-referer", // OpenRouter, with x-title
@@ -33,16 +36,31 @@ var toProviders = allowList{
 	"openai-beta",
 	"openai-organization",
 	"openai-project",
+	"originator", // Codex, with the other names of its sessions
+	"session-id",
+	"thread-id",
 	"traceparent", // W3C Trace Context, with tracestate
 	"tracestate",
 	"user-agent",
 	hopsHeader,
+	"x-anthropic-additional-protection",
+	"x-app", // Claude Code
+	"x-claude-code-agent-id",
+	"x-claude-code-parent-agent-id",
+	"x-claude-code-session-id",
 	"x-client-request-id", // OpenAI's own field for a client's id
+	"x-codex-beta-features",
+	"x-codex-parent-thread-id",
+	"x-codex-turn-metadata",
+	"x-codex-turn-state",
+	"x-codex-window-id",
 	"x-forwarded-proto",
+	"x-openai-subagent",
 	"x-request-id",
 	"x-stainless-arch",
 	"x-stainless-async",
 	"x-stainless-custom-poll-interval",
+	"x-stainless-helper",
 	"x-stainless-helper-method",
 	"x-stainless-lang",
 	"x-stainless-os",
@@ -53,6 +71,7 @@ var toProviders = allowList{
 	"x-stainless-retry-count",
 	"x-stainless-runtime",
 	"x-stainless-runtime-version",
+	"x-stainless-stream-helper",
 	"x-stainless-timeout",
 	"x-title",
 }
@@ -68,6 +87,7 @@ var ownRequestHeaders = []string{"x-forwarded-proto", "x-request-id"}
 var toClients = allowList{
 	":*",
 	"allow",
+	"anthropic-organization-id",
 	"cache-control",
 	"content-encoding",
 	"content-length",
@@ -78,11 +98,13 @@ var toClients = allowList{
 	"openai-processing-ms",
 	"openai-project",
 	"openai-version",
+	"request-id", // Anthropic's
 	"retry-after",
 	"retry-after-ms",
 	"server", // always replaced by the gateway's; the gateway process reads a backend's name in it
 	"www-authenticate",
-	"x-ratelimit-*", // ours alone: no attempt's answer brings any
+	"x-codex-turn-state", // by which Codex keeps to a server
+	"x-ratelimit-*",      // ours alone: no attempt's answer brings any
 	"x-request-id",
 	"x-should-retry",
 }

@@ -17,16 +17,16 @@ const fewHops = `[0-9a-f]{16}(, ?[0-9a-f]{16}){0,15}`
 // comesBack are the routes of requests that have passed here before, or through too many gateways.
 // Their refusals end a circle at its first turn, without the agent.
 func (c Config) comesBack() []*route.Route {
-	hops := func(name string, pattern *matcher.StringMatcher, otherwise bool) *route.Route {
-		return refusal(name, &route.RouteMatch{PathSpecifier: prefix("/"), Headers: []*route.HeaderMatcher{{
+	hops := func(name string, pattern *matcher.StringMatcher, otherwise bool) []*route.Route {
+		return refusals(name, comeBack, &route.HeaderMatcher{
 			Name: hopsHeader, HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{StringMatch: pattern}, InvertMatch: otherwise,
-		}, present(hopsHeader)}}, comeBack)
+		}, present(hopsHeader))
 	}
-	routes := []*route.Route{hops("too many hops", &matcher.StringMatcher{
+	routes := hops("too many hops", &matcher.StringMatcher{
 		MatchPattern: &matcher.StringMatcher_SafeRegex{SafeRegex: &matcher.RegexMatcher{Regex: fewHops}},
-	}, true)}
+	}, true)
 	if c.ID != "" {
-		routes = append(routes, hops("come back", &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Contains{Contains: c.ID}}, false))
+		routes = append(routes, hops("come back", &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Contains{Contains: c.ID}}, false)...)
 	}
 	return routes
 }

@@ -3,6 +3,7 @@ package xds
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	accesslog "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -74,24 +75,29 @@ var envoyReplies = []localReply{
 	{kind: "server_error", code: "gateway_error", text: "The gateway could not answer: %RESPONSE_CODE_DETAILS%"},
 }
 
-// localReplies turns every answer that Envoy makes itself into OpenAI's envelope.
+// ofMessages tells requests in Anthropic's API, also when their path is a backend's.
+const ofMessages = "(request.url_path.endsWith('/messages') || request.url_path.endsWith('/messages/count_tokens'))"
+
+// localReplies turns every answer that Envoy makes itself into the envelope of the API in which
+// it was asked. The first mapper that fits is taken.
 func localReplies(e *encoder) *hcm.LocalReplyConfig {
 	config := &hcm.LocalReplyConfig{Mappers: []*hcm.ResponseMapper{
 		{Filter: satisfying(e, ownDetails), BodyFormatOverride: jsonText("%LOCAL_REPLY_BODY%")},
-		away(e, "xds.route_name.startsWith('"+unplannedName+"') || xds.route_name == '"+agentRoute+"'", restarting),
-		away(e, "xds.route_name == '"+apiRoute+"'", apiAway),
+		away(e, "xds.route_name.startsWith('"+unplannedName+gateway.Messages.Path()+"')", restarting, gateway.AnthropicAPI),
+		away(e, "xds.route_name.startsWith('"+unplannedName+"') || xds.route_name == '"+agentRoute+"'", restarting, gateway.OpenAIAPI),
+		away(e, "xds.route_name == '"+apiRoute+"'", apiAway, gateway.OpenAIAPI),
 	}}
 	for _, reply := range envoyReplies {
-		config.Mappers = append(config.Mappers, reply.mapper(e))
+		config.Mappers = append(config.Mappers, reply.mapper(e, gateway.AnthropicAPI), reply.mapper(e, gateway.OpenAIAPI))
 	}
 	return config
 }
 
 // away says of routes that the service of ours behind them does not answer.
-func away(e *encoder, routes string, because *gateway.Error) *hcm.ResponseMapper {
+func away(e *encoder, routes string, because *gateway.Error, in gateway.API) *hcm.ResponseMapper {
 	return &hcm.ResponseMapper{
 		Filter:             satisfying(e, "("+routes+") && response.code >= 500"),
-		BodyFormatOverride: jsonText(string(because.JSON())),
+		BodyFormatOverride: jsonText(string(because.In(in))),
 		HeadersToAdd:       []*core.HeaderValueOption{setHeader("retry-after", strconv.Itoa(because.RetryAfter))},
 	}
 }
@@ -113,11 +119,15 @@ func jsonText(format string) *core.SubstitutionFormatString {
 	}
 }
 
-func (r localReply) mapper(e *encoder) *hcm.ResponseMapper {
+func (r localReply) mapper(e *encoder, in gateway.API) *hcm.ResponseMapper {
+	envelope, filter := r.envelope(), r.filter(e)
+	if in == gateway.AnthropicAPI {
+		envelope, filter = r.messagesEnvelope(), both(satisfying(e, ofMessages), filter)
+	}
 	m := &hcm.ResponseMapper{
-		Filter: r.filter(e),
+		Filter: filter,
 		BodyFormatOverride: &core.SubstitutionFormatString{
-			Format: &core.SubstitutionFormatString_JsonFormat{JsonFormat: r.envelope()},
+			Format: &core.SubstitutionFormatString_JsonFormat{JsonFormat: envelope},
 		},
 		// Once a plan exists the request has lost the header that Envoy would echo.
 		HeadersToAdd: []*core.HeaderValueOption{setHeader("x-request-id", plannedRequestID)},
@@ -137,6 +147,30 @@ func (r localReply) envelope() *structpb.Struct {
 	}))})
 }
 
+// messagesEnvelope is that of Anthropic's API.
+func (r localReply) messagesEnvelope() *structpb.Struct {
+	return object(map[string]*structpb.Value{
+		"type": structpb.NewStringValue("error"),
+		"error": structpb.NewStructValue(object(map[string]*structpb.Value{
+			"type":    structpb.NewStringValue(gateway.AnthropicType(r.likelyStatus())),
+			"message": structpb.NewStringValue(r.text),
+		})),
+	})
+}
+
+// likelyStatus is the status of the situation, or one that says the same.
+func (r localReply) likelyStatus() uint32 {
+	switch {
+	case r.status != 0:
+		return r.status
+	case r.code == "upstream_timeout" || r.code == "idle_timeout":
+		return http.StatusGatewayTimeout
+	case strings.HasSuffix(r.code, "overloaded"):
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
 func object(fields map[string]*structpb.Value) *structpb.Struct {
 	return &structpb.Struct{Fields: fields}
 }
@@ -144,9 +178,7 @@ func object(fields map[string]*structpb.Value) *structpb.Struct {
 func (r localReply) filter(e *encoder) *accesslog.AccessLogFilter {
 	switch {
 	case r.details != "":
-		return &accesslog.AccessLogFilter{FilterSpecifier: &accesslog.AccessLogFilter_AndFilter{AndFilter: &accesslog.AndFilter{
-			Filters: []*accesslog.AccessLogFilter{r.flagged(), satisfying(e, "response.code_details.contains('"+r.details+"')")},
-		}}}
+		return both(r.flagged(), satisfying(e, "response.code_details.contains('"+r.details+"')"))
 	case r.flags != nil:
 		return r.flagged()
 	}
@@ -162,16 +194,22 @@ func (r localReply) filter(e *encoder) *accesslog.AccessLogFilter {
 	}}
 }
 
+func both(a, b *accesslog.AccessLogFilter) *accesslog.AccessLogFilter {
+	return &accesslog.AccessLogFilter{FilterSpecifier: &accesslog.AccessLogFilter_AndFilter{
+		AndFilter: &accesslog.AndFilter{Filters: []*accesslog.AccessLogFilter{a, b}},
+	}}
+}
+
 func (r localReply) flagged() *accesslog.AccessLogFilter {
 	return &accesslog.AccessLogFilter{FilterSpecifier: &accesslog.AccessLogFilter_ResponseFlagFilter{
 		ResponseFlagFilter: &accesslog.ResponseFlagFilter{Flags: r.flags},
 	}}
 }
 
-// direct is a route's action that answers by itself, in the envelope.
-func direct(refusal *gateway.Error) *route.Route_DirectResponse {
+// direct is a route's action that answers by itself, in the envelope of an API.
+func direct(refusal *gateway.Error, in gateway.API) *route.Route_DirectResponse {
 	return &route.Route_DirectResponse{DirectResponse: &route.DirectResponseAction{
-		Status: uint32(refusal.Status), Body: inline(string(refusal.JSON())),
+		Status: uint32(refusal.Status), Body: inline(string(refusal.In(in))),
 	}}
 }
 

@@ -49,7 +49,7 @@ func (c Config) routes() (*route.RouteConfiguration, error) {
 	}
 	hosts := []*route.VirtualHost{served}
 	if !c.AnyHost {
-		hosts = append(hosts, &route.VirtualHost{Name: "elsewhere", Domains: []string{"*"}, Routes: []*route.Route{grpcRefused(&e), refuseAll(wrongHost)}})
+		hosts = append(hosts, &route.VirtualHost{Name: "elsewhere", Domains: []string{"*"}, Routes: append([]*route.Route{grpcRefused(&e)}, refuseAll(wrongHost)...)})
 	}
 	return &route.RouteConfiguration{
 		Name:                           routeConfigName,
@@ -78,23 +78,19 @@ func (c Config) hostNames() []string {
 }
 
 func (c Config) table(e *encoder) []*route.Route {
-	routes := []*route.Route{
-		grpcRefused(e),
-		refusal("two hosts", &route.RouteMatch{
-			PathSpecifier: prefix("/"),
-			Headers: []*route.HeaderMatcher{{Name: ":authority", HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{
-				StringMatch: &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Contains{Contains: ","}},
-			}}},
-		}, twoHosts),
-	}
+	routes := append([]*route.Route{grpcRefused(e)}, refusals("two hosts", twoHosts, &route.HeaderMatcher{
+		Name: ":authority", HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{
+			StringMatch: &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Contains{Contains: ","}},
+		},
+	})...)
 	routes = append(append(routes, c.planned(e)...), c.comesBack()...) // a plan has our own mark
 	routes = append(routes, c.preflights(e)...)
 	for _, endpoint := range gateway.Endpoints() {
 		match := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path())}
 		post := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path()), Headers: []*route.HeaderMatcher{method(http.MethodPost)}}
-		routes = append(routes, unplanned(e, endpoint, post), refusal("not POST "+endpoint.Path(), match, notPost))
+		routes = append(routes, unplanned(e, endpoint, post), refusal("not POST "+endpoint.Path(), match, notPost, endpoint.API()))
 	}
-	return append(append(routes, ownRoutes(e)...), refuseAll(unknownPath))
+	return append(append(routes, ownRoutes(e)...), refuseAll(unknownPath)...)
 }
 
 // unplannedName is what the names of the unplanned routes begin with.
@@ -216,13 +212,23 @@ func ownRoutes(e *encoder) []*route.Route {
 	return routes
 }
 
-func refuseAll(because *gateway.Error) *route.Route {
-	return refusal("all others", &route.RouteMatch{PathSpecifier: prefix("/")}, because)
+func refuseAll(because *gateway.Error) []*route.Route { return refusals("all others", because) }
+
+// inMessages is behind the name of a route that refuses in the words of Anthropic's API.
+const inMessages = " of messages"
+
+// refusals are the routes that refuse whatever has some headers, in the words of each API.
+func refusals(name string, because *gateway.Error, headers ...*route.HeaderMatcher) []*route.Route {
+	messages := &route.RouteMatch{PathSpecifier: prefix(gateway.Messages.Path()), Headers: headers}
+	return []*route.Route{
+		refusal(name+inMessages, messages, because, gateway.AnthropicAPI),
+		refusal(name, &route.RouteMatch{PathSpecifier: prefix("/"), Headers: headers}, because, gateway.OpenAIAPI),
+	}
 }
 
-func refusal(name string, match *route.RouteMatch, because *gateway.Error) *route.Route {
+func refusal(name string, match *route.RouteMatch, because *gateway.Error, in gateway.API) *route.Route {
 	r := &route.Route{
-		Name: name, Match: match, Action: direct(because),
+		Name: name, Match: match, Action: direct(because, in),
 		ResponseHeadersToAdd: []*core.HeaderValueOption{setHeader("x-should-retry", "false")},
 	}
 	if because == notPost {

@@ -21,9 +21,23 @@ import (
 	"ai-gateway/gateway"
 )
 
-// clientCredential is the client's own Authorization, there only with plans for
-// backends that may have it.
-const clientCredential = "%DYNAMIC_METADATA(" + gateway.ClientNamespace + ":" + gateway.ClientKey + ")%"
+// clientKeys set the client's own key, which is there only with plans for backends that may have it.
+func clientKeys(b gateway.Backend) []*mutationrules.HeaderMutation {
+	if b.Kind != gateway.Anthropic {
+		return []*mutationrules.HeaderMutation{set("authorization", metadata(gateway.ClientNamespace, gateway.ClientKey))}
+	}
+	return []*mutationrules.HeaderMutation{
+		set(gateway.XAPIKeyHeader, metadata(gateway.ClientNamespace, gateway.ClientAPIKey)),
+		set("authorization", metadata(gateway.ClientNamespace, gateway.ClientToken)),
+	}
+}
+
+// oneKeyScript takes a backend's own key away again where the client has sent a token, which
+// goes into another header.
+const oneKeyScript = `function envoy_on_request(handle)
+  local headers = handle:headers()
+  if headers:get("authorization") then headers:remove("` + gateway.XAPIKeyHeader + `") end
+end`
 
 // The script of an attempt: what reads an answer, and what uses it.
 var (
@@ -51,7 +65,7 @@ func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter
 		}
 	}
 	if b.Credential == gateway.ClientFirst {
-		headers = append(headers, set("authorization", clientCredential))
+		headers = append(headers, clientKeys(b)...)
 	}
 	filters := []*hcm.HttpFilter{e.filter("gateway.headers", &headermutation.HeaderMutation{
 		Mutations: &headermutation.Mutations{RequestMutations: headers, ResponseMutations: []*mutationrules.HeaderMutation{withoutLimits()}},
@@ -61,6 +75,9 @@ func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter
 		filters = append(filters, e.filter("gateway.own_key", &injector.CredentialInjector{
 			Credential: e.extension("envoy.http.injected_credentials.generic", ownKey(e, b)),
 		}))
+	}
+	if hasKey(b) && b.Credential == gateway.ClientFirst && b.Kind == gateway.Anthropic {
+		filters = append(filters, e.filter("gateway.one_key", &lua.Lua{DefaultSourceCode: inline(oneKeyScript)}))
 	}
 	for i, h := range b.Headers {
 		if h.Secret != "" {

@@ -230,8 +230,8 @@ func (s *service) rulesOf(now *control.Settings, memory *provider.Memory, state 
 	cfg, table := now.Config, now.Routes.Table()
 	return &extproc.Rules{
 		Dialect: dialect{provider.OpenAI{Preview: cfg.PromptLog.Look(), Memory: memory}},
-		Plan: func(m gateway.Model) (gateway.Plan, bool) {
-			p, ok := table.Plan(m)
+		Plan: func(a gateway.API, m gateway.Model) (gateway.Plan, bool) {
+			p, ok := table.Plan(a, m)
 			p = p.Around(state).On(envoys())
 			p.NamesClusters = s.attached
 			return p, ok

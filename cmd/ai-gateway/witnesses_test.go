@@ -169,7 +169,7 @@ var tellings = []told{
 
 func TestBothWitnessesReadTheSameInEveryAnswer(t *testing.T) {
 	script := newScript(t)
-	for _, c := range tellings {
+	for _, c := range append(typedTellings(), tellings...) {
 		t.Run(c.name, func(t *testing.T) {
 			ends := []string{"\n"}
 			if isStream(c.body) {
@@ -211,7 +211,7 @@ func readByGateway(e gateway.Endpoint, body string, size int) heard {
 	}
 	s.Next(nil, true)
 	heard := heardOf(s.Answer(false))
-	heard.Ended = strings.Contains(body, "data: [DONE]")
+	heard.Ended = strings.Contains(body, "data: [DONE]") || endsTyped(e, body)
 	return heard
 }
 
@@ -235,7 +235,7 @@ func newScript(t testing.TB) script {
 	}
 	state := lua.NewState()
 	t.Cleanup(state.Close)
-	if err := state.DoString(string(source) + "\nfunction begun() return answer() end function add(r, piece) read(r, piece) end function over(r) finish(r) return noted(r, true) end"); err != nil {
+	if err := state.DoString(string(source) + "\nfunction begun(path) return answer(path) end function add(r, piece) read(r, piece) end function over(r) finish(r) return noted(r, true) end"); err != nil {
 		t.Fatal(err)
 	}
 	return script{state}
@@ -256,7 +256,7 @@ func (s script) call(t testing.TB, name string, results int, args ...lua.LValue)
 // read reads an answer in pieces of a size.
 func (s script) read(t testing.TB, e gateway.Endpoint, body string, size int) heard {
 	t.Helper()
-	r := s.call(t, "begun", 1)
+	r := s.call(t, "begun", 1, lua.LString(e.String()))
 	for at := 0; at < len(body); at += size {
 		s.call(t, "add", 0, r, lua.LString(body[at:min(at+size, len(body))]))
 	}
@@ -281,9 +281,10 @@ func FuzzBothWitnessesAgree(f *testing.F) {
 	script := newScript(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d := dice{data}
+		e := []gateway.Endpoint{gateway.ChatCompletions, gateway.Responses, gateway.Messages, gateway.CountTokens}[d.roll(4)]
 		body := d.body()
 		size := 1 + d.roll(len(body)+1)
-		got, want := script.read(t, 0, body, size), readByGateway(0, body, size)
+		got, want := script.read(t, e, body, size), readByGateway(e, body, size)
 		want.Ended = got.Ended
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q, %d bytes at a time (- the gateway, + the script):\n%s", body, size, diff)
@@ -328,7 +329,8 @@ func (d *dice) object() string {
 }
 
 func (d *dice) member() string {
-	name := d.pick("usage", "choices", "x_groq", "service_tier", "error", "echo", "object", "type", "data", "note")
+	name := d.pick("usage", "choices", "x_groq", "service_tier", "error", "echo", "object", "type", "data", "note",
+		"response", "message", "item", "content_block", "delta", "output", "content", "status", "input_tokens", "start")
 	switch name {
 	case "usage":
 		return `"usage":` + d.usage()
@@ -344,7 +346,15 @@ func (d *dice) member() string {
 	case "echo":
 		return `"echo":` + d.pick(`{"usage":`+d.usage()+`}`, `[{"usage":`+d.usage()+`}]`, `{"error":{"code":1}}`)
 	case "object", "type":
-		return `"` + name + `":` + d.pick(`"error"`, `"list"`, "null", `{"error":1}`)
+		return `"` + name + `":` + d.pick(`"error"`, `"list"`, "null", `{"error":1}`, `"response.output_text.delta"`, `"content_block_delta"`,
+			`"response.failed"`, `"message"`, `"response.created"`)
+	case "response", "message", "start":
+		return `"` + name + `":` + d.pick("null", "[]", `{"usage":`+d.usage()+`}`, `{"usage":null,"error":null}`, `{"error":{"code":"x"}}`,
+			`{"service_tier":"flex","output":[{}]}`, `{"output":[],"usage":`+d.usage()+`,"service_tier":"a"}`, `[{"usage":`+d.usage()+`}]`)
+	case "item", "content_block", "delta", "output", "content":
+		return `"` + name + `":` + d.pick("null", `"text"`, "{}", "[]", "[{}]", `{"usage":`+d.usage()+`}`, `[{"usage":`+d.usage()+`}]`, "7")
+	case "status", "input_tokens":
+		return `"` + name + `":` + d.pick(`"queued"`, `"completed"`, `"failed"`, "7", "null", "{}")
 	case "data":
 		return `"data":` + d.pick(`[]`, `[{}]`, `[1]`, `null`, `{}`)
 	}
@@ -361,11 +371,16 @@ func (d *dice) usage() string {
 
 func (d *dice) usageMember() string {
 	counts := []string{"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens", "completion_tokens", "cached_tokens",
-		"prompt_cache_hit_tokens", "cache_creation_input_tokens", "cache_write_tokens", "reasoning_tokens"}
-	switch n := d.roll(14); {
+		"prompt_cache_hit_tokens", "cache_creation_input_tokens", "cache_write_tokens", "reasoning_tokens", "input_tokens", "output_tokens",
+		"input_tokens", "output_tokens", "cache_read_input_tokens"}
+	switch n := d.roll(len(counts) + 6); {
 	case n < len(counts):
 		return fmt.Sprintf("%q:%s", counts[n], d.count())
-	case n == 10:
+	case n == len(counts):
+		return `"cache_creation":` + d.pick("null", "[]", "{}", fmt.Sprintf(`{"ephemeral_5m_input_tokens":%s,"ephemeral_1h_input_tokens":%s}`, d.count(), d.count()))
+	case n == len(counts)+1:
+		return `"server_tool_use":` + d.pick("null", "[]", "{}", fmt.Sprintf(`{"web_search_requests":%s,"web_fetch_requests":%s}`, d.count(), d.count()), `{"a":{"b":1},"c":2}`)
+	case n == len(counts)+2:
 		return `"service_tier":` + d.pick(`"flex"`, "null")
 	}
 	return fmt.Sprintf(`%q:%s`, d.pick("prompt_tokens_details", "completion_tokens_details", "output_tokens_details"),
@@ -382,7 +397,7 @@ func (d *dice) count() string {
 func TestTheScriptReadsRunsOfBackslashesAsFastAsOtherTexts(t *testing.T) {
 	const chunk = 64 << 10
 	s := newScript(t)
-	r := s.call(t, "begun", 1)
+	r := s.call(t, "begun", 1, lua.LString("/chat/completions"))
 	s.call(t, "add", 0, r, lua.LString(`{"x":"`))
 	began := time.Now()
 	for range 4 {

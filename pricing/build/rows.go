@@ -47,13 +47,13 @@ var exceptions = [...]struct{ pattern, why string }{
 }
 
 // The units that a row has rates of, in its order.
-var units = [...]string{"input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok", "output_reasoning_mtok"}
+var units = [...]string{"input_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok", "output_mtok", "output_reasoning_mtok"}
 
 // beside are units that do not keep a model from being priced by its text tokens: parts
-// of a prompt that are no text, tools that a request must ask for, longer cache times.
+// of a prompt that are no text, tools that a request must ask for.
 var beside = [...]string{
 	"input_audio_mtok", "input_image_mtok", "input_video_mtok", "cache_audio_read_mtok", "cache_image_read_mtok",
-	"web_searches_kcount", "storage_searches_kcount", "social_searches_kcount", "cache_write_1h_mtok",
+	"web_searches_kcount", "storage_searches_kcount", "social_searches_kcount",
 }
 
 // row is one line of the table.
@@ -69,7 +69,7 @@ func (r row) compare(s row) int {
 }
 
 // demo is the built-in model that costs nothing.
-var demo = row{provider: "demo", model: "demo", rates: [...]string{"0", "", "", "0", ""}}
+var demo = row{provider: "demo", model: "demo", rates: [...]string{"0", "", "", "", "0", ""}}
 
 // offers are the models of one provider by name: their rows, which name neither.
 type offers map[string][]row

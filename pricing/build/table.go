@@ -25,6 +25,7 @@ const preface = `# version %[1]s-%[2]s
 # service tier by which the provider bills; empty for the standard one
 # above        prompt tokens beyond which a request costs this as a whole
 # cached input and cache write: empty where they cost what other input does
+# cache write 1h: into a cache that keeps it for an hour; empty where that costs what other writes do
 # reasoning    empty where it costs what other output does
 #
 # Its licence:

@@ -123,7 +123,7 @@ func (p *Provider) Reset() {
 func (p *Provider) open(r request) *Call {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := &Call{At: time.Now(), Method: r.method, Target: r.target, Header: r.header, Body: string(r.body), Model: r.wanted.Model}
+	c := &Call{At: time.Now(), Method: r.method, Target: r.target, Header: r.header, Body: string(r.body), Model: p.model(r)}
 	p.calls = append(p.calls, c)
 	return c
 }
@@ -142,18 +142,49 @@ func (p *Provider) close(c *Call, written []byte, left bool) {
 	c.Usage, c.Left, c.EndedAt, c.Done = lastUsage(written), left, time.Now(), true
 }
 
-// lastUsage is the last usage object in the bytes of an answer.
+// told is a usage object in the words of any API. What a message's cache gives and takes stands
+// beside its input.
+type told struct {
+	Usage
+	Input   int64  `json:"input_tokens"`
+	Output  int64  `json:"output_tokens"`
+	Read    int64  `json:"cache_read_input_tokens"`
+	Written int64  `json:"cache_creation_input_tokens"`
+	Total   *int64 `json:"total_tokens"`
+}
+
+// lastUsage is the last usage object in the bytes of an answer. Those of a message are of all
+// that came before, and each may leave out what an earlier one has told.
 func lastUsage(b []byte) *Usage {
+	var all *told
 	for {
 		at := bytes.LastIndex(b, []byte(`"usage":`))
 		if at < 0 {
-			return nil
+			return all.usage()
 		}
-		u := &Usage{}
+		var u told
 		value := b[at+len(`"usage":`):]
-		if bytes.HasPrefix(bytes.TrimLeft(value, " "), []byte("{")) && json.NewDecoder(bytes.NewReader(value)).Decode(u) == nil {
-			return u
-		}
 		b = b[:at]
+		if !bytes.HasPrefix(bytes.TrimLeft(value, " "), []byte("{")) || json.NewDecoder(bytes.NewReader(value)).Decode(&u) != nil {
+			continue
+		}
+		if u.Total != nil || u.Input == 0 && u.Output == 0 {
+			return u.usage()
+		}
+		if all == nil {
+			all = &told{}
+		}
+		all.Input, all.Output = max(all.Input, u.Input), max(all.Output, u.Output)
+		all.Read, all.Written = max(all.Read, u.Read), max(all.Written, u.Written)
 	}
+}
+
+func (u *told) usage() *Usage {
+	switch {
+	case u == nil:
+		return nil
+	case u.Prompt > 0 || u.Completion > 0:
+		return &u.Usage
+	}
+	return &Usage{u.Input + u.Read + u.Written, u.Output}
 }

@@ -71,11 +71,11 @@ func (p *Provider) Run(ctx context.Context, l net.Listener) error {
 // next returns the reply to a call.
 func (p *Provider) next(r request) Reply {
 	if g, ok := parseGenerator(r.wanted.Model); ok {
-		return g.reply(r.wanted)
+		return g.answer(r)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	model := r.wanted.Model
+	model := p.model(r)
 	s := p.scenarios[model]
 	switch {
 	case s == nil:

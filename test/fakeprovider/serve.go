@@ -42,6 +42,16 @@ type wanted struct {
 	} `json:"stream_options"`
 }
 
+// model is the model that a request asks for. One without a body may have a scenario by its
+// method and path.
+func (p *Provider) model(r request) string {
+	path, _, _ := strings.Cut(r.target, "?")
+	if name := r.method + " " + path; r.wanted.Model == "" && p.scenarios[name] != nil {
+		return name
+	}
+	return r.wanted.Model
+}
+
 // connection is one client's.
 type connection struct {
 	net.Conn

@@ -1,4 +1,4 @@
-// Package sdktest_test holds the gateway to what users of the official OpenAI SDKs
+// Package sdktest_test holds the gateway to what users of the official OpenAI and Anthropic SDKs
 // see: with the same calls, an SDK that is pointed at the gateway shows what it
 // shows pointed at the provider itself, and the provider gets the same calls.
 package sdktest_test
@@ -64,7 +64,7 @@ func TestTheOfficialSDKsShowTheSameThroughTheGateway(t *testing.T) {
 			t.Parallel()
 			s.requireInstalled(t)
 			provider := startProvider(t)
-			gateway := startGateway(t, binary, provider.url)
+			gateway := startGateway(t, binary, provider.url, "AI_GATEWAY_ANTHROPIC_UPSTREAM="+provider.url)
 			direct := provider.watch(t, s, provider.url, input)
 			through := provider.watch(t, s, gateway, input)
 			compare(t, cases, direct, through)
@@ -82,8 +82,8 @@ func sdks(t *testing.T) map[string]sdk {
 		t.Fatal(err)
 	}
 	return map[string]sdk{
-		"Python": {filepath.Join(packages, "openai"), []string{python, "-B", "python/show.py"}, []string{"PYTHONPATH=" + packages}},
-		"Node":   {"node/node_modules/openai", []string{"node", "node/show.js"}, nil},
+		"Python": {filepath.Join(packages, "anthropic"), []string{python, "-B", "python/show.py"}, []string{"PYTHONPATH=" + packages}},
+		"Node":   {"node/node_modules/@anthropic-ai/sdk", []string{"node", "node/show.js"}, nil},
 	}
 }
 

@@ -216,6 +216,8 @@ func addBackend(r *gateway.Row, i *gateway.Intent, l *gateway.JournalLine) {
 func resolveUsage(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) (gateway.Usage, gateway.Source) {
 	seen, whole := usageSeen(i.Endpoint, l)
 	switch {
+	case i.Endpoint.IsFree():
+		return gateway.Usage{}, gateway.FromProvider
 	case whole && envoyKnows(i, s, seen):
 		return seen, gateway.FromEnvoy
 	case s == nil:

@@ -57,7 +57,7 @@ func TestRecordsComeBackAsTheyWereWritten(t *testing.T) {
 	full := intent()
 	full.UserID, full.Team, full.Tags = "u", "t", `{"a":"b"}`
 	full.Steps = append(full.Steps, gateway.Step{Backend: "b", UpstreamModel: "m"})
-	full.Price = &gateway.Price{Rates: gateway.Rates{Input: 1, CachedInput: 2, CacheWrite: 3, Output: 4, Reasoning: 5}, Version: "v",
+	full.Price = &gateway.Price{Rates: gateway.Rates{Input: 1, CachedInput: 2, CacheWrite: 3, Output: 4, Reasoning: 5, CacheWriteHour: 6}, Version: "v",
 		Tiers: []gateway.Tier{{Above: 7, Rates: gateway.Rates{Output: 9}}, {Above: 8}}}
 	for _, want := range []gateway.Intent{full, intent()} {
 		got, err := readIntent(appendIntent(nil, &want))
@@ -66,7 +66,7 @@ func TestRecordsComeBackAsTheyWereWritten(t *testing.T) {
 		}
 	}
 	want := settlement(full)
-	want.Answer.Usage = gateway.Usage{Prompt: 10, Cached: 2, CacheWrite: 3, Completion: 5, Reasoning: 1}
+	want.Answer.Usage = gateway.Usage{Prompt: 10, Cached: 2, CacheWrite: 3, Completion: 5, Reasoning: 1, CacheWriteHour: 2, ServerTools: 4}
 	want.Answer.ErrorCode = "e"
 	want.Answer.Stale, want.Unsent, want.EnvoyGone, want.Stopped = true, true, true, true
 	got, err := readSettlement(appendSettlement(nil, &want))

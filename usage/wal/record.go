@@ -32,6 +32,10 @@ const (
 	fieldPrice        = 13 // message: 1 rates, 2 tier, 3 version, 4 service tier: 1 rates, 2 tier, 3 name
 	fieldAskedTier    = 14
 
+	// of rates, which are numbered from 1 on
+	fieldRateAbove = 6
+	fieldRateHour  = 7 // one more than the rate, as 0 is free
+
 	fieldTeam = 30
 	fieldTags = 31
 
@@ -40,7 +44,7 @@ const (
 	fieldTTFT      = 3
 	fieldStatus    = 4
 	fieldFinished  = 5
-	fieldUsage     = 6 // message: 1 prompt, 2 cached, 3 cache write, 4 completion, 5 reasoning
+	fieldUsage     = 6 // message: 1 prompt, 2 cached, 3 cache write, 4 completion, 5 reasoning, 6 cache write for an hour, 7 server tools
 	fieldSource    = 7
 	fieldText      = 8
 	fieldErrorCode = 9
@@ -130,7 +134,7 @@ func appendPrice(b []byte, p *gateway.Price) []byte {
 func appendTiered(b []byte, r *gateway.Rates, tiers []gateway.Tier) []byte {
 	b = appendMessage(b, 1, func(b []byte) []byte { return appendRates(b, r) })
 	for _, tier := range tiers {
-		b = appendMessage(b, 2, func(b []byte) []byte { return appendRates(appendCount(b, 6, tier.Above), &tier.Rates) })
+		b = appendMessage(b, 2, func(b []byte) []byte { return appendRates(appendCount(b, fieldRateAbove, tier.Above), &tier.Rates) })
 	}
 	return b
 }
@@ -139,7 +143,7 @@ func appendRates(b []byte, r *gateway.Rates) []byte {
 	for n, rate := range [...]gateway.Money{r.Input, r.CachedInput, r.CacheWrite, r.Output, r.Reasoning} {
 		b = appendCount(b, protowire.Number(n+1), int64(rate))
 	}
-	return b
+	return appendCount(b, fieldRateHour, int64(r.CacheWriteHour)+1)
 }
 
 // appendSettlement appends the payload of a settlement.
@@ -151,7 +155,7 @@ func appendSettlement(b []byte, s *gateway.Settlement) []byte {
 	b = appendFlag(b, fieldFinished, s.Finished)
 	b = appendMessage(b, fieldUsage, func(b []byte) []byte {
 		u := s.Answer.Usage
-		for n, count := range [...]int64{u.Prompt, u.Cached, u.CacheWrite, u.Completion, u.Reasoning} {
+		for n, count := range [...]int64{u.Prompt, u.Cached, u.CacheWrite, u.Completion, u.Reasoning, u.CacheWriteHour, u.ServerTools} {
 			b = appendCount(b, protowire.Number(n+1), count)
 		}
 		return b
@@ -315,15 +319,22 @@ func readTiered(field protowire.Number, r *gateway.Rates, tiers *[]gateway.Tier,
 
 func readRates(tier *gateway.Tier, r *gateway.Rates, b []byte) error {
 	rates := [...]*gateway.Money{&r.Input, &r.CachedInput, &r.CacheWrite, &r.Output, &r.Reasoning}
-	return each(b, func(field protowire.Number, _ []byte, n int64) error {
+	hour := false
+	err := each(b, func(field protowire.Number, _ []byte, n int64) error {
 		switch {
-		case field == 6:
+		case field == fieldRateAbove:
 			tier.Above = n
+		case field == fieldRateHour:
+			r.CacheWriteHour, hour = gateway.Money(n-1), true
 		case int(field) <= len(rates):
 			*rates[field-1] = gateway.Money(n)
 		}
 		return nil
 	})
+	if !hour { // an older gateway knew one price of all that is written
+		r.CacheWriteHour = r.CacheWrite
+	}
+	return err
 }
 
 func readSettlement(b []byte) (*gateway.Settlement, error) {
@@ -378,7 +389,7 @@ func readSettlement(b []byte) (*gateway.Settlement, error) {
 }
 
 func readUsage(u *gateway.Usage, b []byte) error {
-	counts := [...]*int64{&u.Prompt, &u.Cached, &u.CacheWrite, &u.Completion, &u.Reasoning}
+	counts := [...]*int64{&u.Prompt, &u.Cached, &u.CacheWrite, &u.Completion, &u.Reasoning, &u.CacheWriteHour, &u.ServerTools}
 	return each(b, func(field protowire.Number, _ []byte, n int64) error {
 		if int(field) <= len(counts) {
 			*counts[field-1] = n

@@ -35,13 +35,13 @@ func do(t testing.TB, err error) {
 }
 
 func TestARecordGivesBackAllThatBillingNeeds(t *testing.T) {
-	tiers := []gateway.Tier{{Above: 200_001, Rates: gateway.Rates{Input: 17, CachedInput: 18, CacheWrite: 19, Output: 20, Reasoning: 21}}}
+	tiers := []gateway.Tier{{Above: 200_001, Rates: gateway.Rates{Input: 17, CachedInput: 18, CacheWrite: 19, Output: 20, Reasoning: 21, CacheWriteHour: 22}}}
 	i := intent()
 	i.ServiceTier = "priority"
 	i.Price.Tiers = tiers
 	i.Price.ServiceTiers = []gateway.ServicePrice{
-		{Name: "flex", Rates: gateway.Rates{Input: 1, CachedInput: 2, CacheWrite: 3, Output: 4, Reasoning: 5}},
-		{Name: "priority", Rates: gateway.Rates{Input: 11, CachedInput: 12, CacheWrite: 13, Output: 14, Reasoning: 15}, Tiers: tiers},
+		{Name: "flex", Rates: gateway.Rates{Input: 1, CachedInput: 2, CacheWrite: 3, Output: 4, Reasoning: 5, CacheWriteHour: 6}},
+		{Name: "priority", Rates: gateway.Rates{Input: 11, CachedInput: 12, CacheWrite: 13, Output: 14, Reasoning: 15, CacheWriteHour: 16}, Tiers: tiers},
 	}
 	got, err := readIntent(appendIntent(nil, &i))
 	do(t, err)
@@ -49,7 +49,7 @@ func TestARecordGivesBackAllThatBillingNeeds(t *testing.T) {
 		t.Errorf("the intent (- written, + read):\n%s", diff)
 	}
 	s := settlement(i)
-	s.Answer = gateway.Answer{Usage: gateway.Usage{Prompt: 9001, Cached: 702, CacheWrite: 303, Completion: 404, Reasoning: 205}, Source: gateway.FromProvider,
+	s.Answer = gateway.Answer{Usage: gateway.Usage{Prompt: 9001, Cached: 702, CacheWrite: 303, Completion: 404, Reasoning: 205, CacheWriteHour: 106, ServerTools: 7}, Source: gateway.FromProvider,
 		ErrorCode: "c", ServiceTier: "flex", Stale: true, Complete: true, Failed: true, Missing: true, Partial: true}
 	read, err := readSettlement(appendSettlement(nil, &s))
 	do(t, err)

@@ -909,7 +909,7 @@ export interface components {
             /** Format: int64 */
             cost_nanousd: number;
             /** @enum {string} */
-            kind: "input" | "cached_input" | "cache_write" | "output" | "reasoning";
+            kind: "input" | "cached_input" | "cache_write" | "cache_write_1h" | "output" | "reasoning";
             /** Format: int64 */
             nanousd_per_million_tokens: number;
             /** Format: int64 */
@@ -955,6 +955,11 @@ export interface components {
             backend: string;
             /**
              * Format: int64
+             * @description Part of cache_write_tokens: what the cache keeps for an hour
+             */
+            cache_write_1h_tokens: number;
+            /**
+             * Format: int64
              * @description Part of prompt_tokens
              */
             cache_write_tokens: number;
@@ -994,6 +999,11 @@ export interface components {
             reasoning_tokens: number;
             /** @description The client's X-Request-Id, or the gateway's */
             request_id: string;
+            /**
+             * Format: int64
+             * @description Calls of tools that the provider ran itself, such as web searches
+             */
+            server_tool_calls: number;
             /** @description By which the provider bills; empty if none was named */
             service_tier: string;
             /** Format: date-time */
@@ -1020,6 +1030,11 @@ export interface components {
             /** Format: int64 */
             attempts: number;
             backend: string;
+            /**
+             * Format: int64
+             * @description Part of cache_write_tokens: what the cache keeps for an hour
+             */
+            cache_write_1h_tokens: number;
             /**
              * Format: int64
              * @description Part of prompt_tokens
@@ -1067,6 +1082,11 @@ export interface components {
             reasoning_tokens: number;
             /** @description The client's X-Request-Id, or the gateway's */
             request_id: string;
+            /**
+             * Format: int64
+             * @description Calls of tools that the provider ran itself, such as web searches
+             */
+            server_tool_calls: number;
             /** @description By which the provider bills; empty if none was named */
             service_tier: string;
             /** Format: date-time */
@@ -1212,6 +1232,8 @@ export interface components {
         TokenPrices: {
             /** Format: double */
             cache_write: number;
+            /** Format: double */
+            cache_write_1h: number;
             /** Format: double */
             cached_input: number;
             /** Format: double */

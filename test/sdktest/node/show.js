@@ -1,4 +1,4 @@
-// Makes calls with the official SDK and prints all that it shows of the answers.
+// Makes calls with the official SDKs and prints all that it shows of the answers.
 //
 // Usage: node show.js BASE_URL < cases.json
 //
@@ -6,9 +6,11 @@
 // for each stream that was left before its end, by model, when (in Unix milliseconds).
 
 import { text } from 'node:stream/consumers';
+import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 
 const client = new OpenAI({ baseURL: process.argv[2], apiKey: 'sk-of-the-client', timeout: 20_000 });
+const claude = new Anthropic({ baseURL: process.argv[2].replace(/\/v1$/, ''), apiKey: 'sk-ant-of-the-client', timeout: 20_000 });
 const leftAt = {};
 const shown = [];
 for (const oneCase of JSON.parse(await text(process.stdin))) {
@@ -20,12 +22,17 @@ process.stdout.write(JSON.stringify({ shown, left_at: leftAt }));
 async function see(oneCase) {
   const seen = [];
   try {
-    for await (const answer of call(oneCase)) seen.push({ value: answer });
+    for await (const answer of call(oneCase)) seen.push({ value: answer, request_id: isOfMessages(oneCase) ? answer._request_id : undefined });
   } catch (error) {
-    if (!(error instanceof OpenAI.APIError) && !isBrokenOff(error)) throw error;
-    seen.push(fieldsOf(error));
+    if (!(error instanceof OpenAI.APIError) && !(error instanceof Anthropic.APIError) && !isBrokenOff(error)) throw error;
+    seen.push({ ...fieldsOf(error), request_id: isOfMessages(oneCase) ? error.requestID : undefined });
   }
   return seen;
+}
+
+// isOfMessages tells the calls whose ids are Anthropic's. OpenAI's are in a header that the gateway has for its own.
+function isOfMessages({ api }) {
+  return api.endsWith('messages') || api === 'count_tokens';
 }
 
 // isBrokenOff tells fetch's error for a body that ends before its time.
@@ -41,10 +48,17 @@ function fieldsOf(error) {
 // call yields the answer, or each chunk of it.
 async function* call({ api, params, helper, leave_after: leaveAfter }) {
   if (helper) {
-    yield await client.chat.completions.stream(params).finalChatCompletion();
+    yield await final(api, params);
     return;
   }
-  const apis = { chat: client.chat.completions, completions: client.completions, embeddings: client.embeddings };
+  if (api === 'count_tokens') {
+    yield await claude.messages.countTokens(params);
+    return;
+  }
+  const apis = {
+    chat: client.chat.completions, completions: client.completions, embeddings: client.embeddings,
+    responses: client.responses, messages: claude.messages, beta_messages: claude.beta.messages,
+  };
   const answer = await apis[api].create(params);
   if (!params.stream) {
     yield answer;
@@ -58,4 +72,15 @@ async function* call({ api, params, helper, leave_after: leaveAfter }) {
       break;
     }
   }
+}
+
+// final returns what the SDK puts together of a stream.
+function final(api, params) {
+  switch (api) {
+    case 'responses':
+      return client.responses.stream(params).finalResponse();
+    case 'messages':
+      return claude.messages.stream(params).finalMessage();
+  }
+  return client.chat.completions.stream(params).finalChatCompletion();
 }

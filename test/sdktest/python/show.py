@@ -1,4 +1,4 @@
-"""Makes calls with the official SDK and prints all that it shows of the answers.
+"""Makes calls with the official SDKs and prints all that it shows of the answers.
 
 Usage: show.py BASE_URL < cases.json
 
@@ -10,26 +10,28 @@ import json
 import sys
 import time
 
+import anthropic
 import httpx
 import openai
 
 
 def main():
     client = openai.OpenAI(base_url=sys.argv[1], api_key="sk-of-the-client", timeout=20)
+    claude = anthropic.Anthropic(base_url=sys.argv[1].removesuffix("/v1"), api_key="sk-ant-of-the-client", timeout=20)
     left_at = {}
     shown = [
-        {"model": case["params"]["model"], "shown": list(see(client, case, left_at))}
+        {"model": case["params"]["model"], "shown": list(see(client, claude, case, left_at))}
         for case in json.load(sys.stdin)
     ]
     json.dump({"shown": shown, "left_at": left_at}, sys.stdout)
 
 
-def see(client, case, left_at):
+def see(client, claude, case, left_at):
     """Yields what a case's call returns or raises; a fault of this script is not caught."""
     try:
-        for answer in call(client, case, left_at):
-            yield {"class": type(answer).__name__, "value": answer.to_dict(mode="python")}
-    except openai.APIError as error:
+        for answer in call(client, claude, case, left_at):
+            yield {"class": type(answer).__name__, "value": answer.to_dict(mode="python"), **own_id(answer)}
+    except (openai.APIError, anthropic.APIError) as error:
         yield {"class": type(error).__name__, **fields_of(error)}
     except httpx.HTTPError as error:
         yield {"class": type(error).__name__, "message": str(error)}
@@ -37,17 +39,41 @@ def see(client, case, left_at):
 
 def fields_of(error):
     names = ("status_code", "message", "code", "type", "param", "body")
-    return {name: getattr(error, name, None) for name in names}
+    return {name: getattr(error, name, None) for name in names} | own_id(error)
 
 
-def call(client, case, left_at):
+def own_id(of):
+    """Returns the id that Anthropic gave a request. OpenAI's is in a header that the gateway has for its own."""
+    if not type(of).__module__.startswith("anthropic."):
+        return {}
+    return {"request_id": getattr(of, "_request_id", None) or getattr(of, "request_id", None)}
+
+
+def final(client, claude, case):
+    """Returns what the SDK puts together of a stream."""
+    helpers = {
+        "chat": (client.chat.completions, lambda stream: stream.get_final_completion()),
+        "responses": (client.responses, lambda stream: stream.get_final_response()),
+        "messages": (claude.messages, lambda stream: stream.get_final_message()),
+    }
+    api, end = helpers[case["api"]]
+    with api.stream(**case["params"]) as stream:
+        return end(stream)
+
+
+def call(client, claude, case, left_at):
     """Yields the answer, or each chunk of it."""
     params = case["params"]
     if case.get("helper"):
-        with client.chat.completions.stream(**params) as stream:
-            yield stream.get_final_completion()
+        yield final(client, claude, case)
         return
-    apis = {"chat": client.chat.completions, "completions": client.completions, "embeddings": client.embeddings}
+    if case["api"] == "count_tokens":
+        yield claude.messages.count_tokens(**params)
+        return
+    apis = {
+        "chat": client.chat.completions, "completions": client.completions, "embeddings": client.embeddings,
+        "responses": client.responses, "messages": claude.messages, "beta_messages": claude.beta.messages,
+    }
     answer = apis[case["api"]].create(**params)
     if not params.get("stream"):
         yield answer

@@ -1,0 +1,187 @@
+package provider_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ai-gateway/gateway"
+	"ai-gateway/provider"
+)
+
+// typedEvent is an event that names its type.
+func typedEvent(kind, members string) string {
+	return "event: " + kind + "\ndata: {\"type\":\"" + kind + "\"" + members + "}\n\n"
+}
+
+// responseStream is a response of text, reasoning and a call of a tool.
+func responseStream() string {
+	return typedEvent("response.created", `,"response":{"id":"resp_1","status":"in_progress","output":[],"usage":null}`) +
+		typedEvent("response.output_item.added", `,"output_index":0,"item":{"type":"reasoning","summary":[]}`) +
+		typedEvent("response.reasoning_summary_text.delta", `,"output_index":0,"delta":"one two"`) +
+		typedEvent("response.output_item.added", `,"output_index":1,"item":{"type":"message","content":[]}`) +
+		typedEvent("response.output_text.delta", `,"output_index":1,"delta":"three \ud83d\ude00"`) +
+		typedEvent("response.output_text.delta", `,"output_index":1,"delta":" four"`) +
+		typedEvent("response.output_item.added", `,"output_index":2,"item":{"type":"function_call","name":"five","arguments":""}`) +
+		typedEvent("response.function_call_arguments.delta", `,"output_index":2,"delta":"{}"`) +
+		typedEvent("response.output_text.done", `,"output_index":1,"text":"three four"`)
+}
+
+func responseEnd() string {
+	return typedEvent("response.completed", `,"response":{"id":"resp_1","status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"three four"}]}],`+
+		`"usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":2},"output_tokens":30,"output_tokens_details":{"reasoning_tokens":1},"total_tokens":39}}`)
+}
+
+// messageStream is a message of text, thinking and a call of a tool.
+func messageStream() string {
+	return typedEvent("message_start", `,"message":{"id":"msg_1","content":[],"usage":{"input_tokens":5,"cache_read_input_tokens":2,"cache_creation_input_tokens":2,"cache_creation":{"ephemeral_1h_input_tokens":1},"output_tokens":1}}`) +
+		typedEvent("content_block_start", `,"index":0,"content_block":{"type":"thinking","thinking":""}`) +
+		typedEvent("content_block_delta", `,"index":0,"delta":{"type":"thinking_delta","thinking":"one two"}`) +
+		typedEvent("content_block_delta", `,"index":0,"delta":{"type":"signature_delta","signature":"c2lnbmF0dXJl"}`) +
+		typedEvent("ping", "") + typedEvent("content_block_start", `,"index":1,"content_block":{"type":"text","text":"three"}`) +
+		typedEvent("content_block_delta", `,"index":1,"delta":{"type":"text_delta","text":" \ud83d\ude00 four"}`) +
+		typedEvent("content_block_start", `,"index":2,"content_block":{"type":"tool_use","id":"t","name":"five","input":{}}`) +
+		typedEvent("content_block_delta", `,"index":2,"delta":{"type":"input_json_delta","partial_json":"{}"}`) +
+		typedEvent("content_block_start", `,"index":3,"content_block":{"type":"web_search_tool_result","content":[{"title":"not counted","text":"not counted"}]}`)
+}
+
+func messageEnd() string {
+	return typedEvent("message_delta", `,"delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":30}`) + typedEvent("message_stop", "")
+}
+
+// readTyped feeds a stream in pieces that end at the cuts, and holds that all of it passes as it is.
+func readTyped(t *testing.T, e gateway.Endpoint, stream string, cuts ...int) gateway.Answer {
+	t.Helper()
+	s := provider.OpenAI{Preview: 20}.NewStream(asked(e), gateway.PromptText{}, false)
+	defer s.Close()
+	from := 0
+	for _, to := range append(cuts, len(stream)) {
+		to = min(max(from, to), len(stream))
+		piece := []byte(stream[from:to])
+		if _, same := s.Next(piece, false); !same {
+			t.Errorf("the piece %q is changed", piece)
+		}
+		clear(piece) // it belongs to the caller again
+		from = to
+	}
+	s.Next(nil, true)
+	return s.Answer(false)
+}
+
+func TestATypedStreamCostsWhatItsLastEventSaysHoweverItIsCut(t *testing.T) {
+	for e, c := range map[gateway.Endpoint]struct {
+		stream string
+		want   gateway.Usage
+	}{
+		gateway.Responses: {responseStream() + responseEnd(), gateway.Usage{Prompt: 9, Cached: 2, Completion: 30, Reasoning: 1}},
+		gateway.Messages:  {messageStream() + messageEnd(), gateway.Usage{Prompt: 9, Cached: 2, CacheWrite: 2, CacheWriteHour: 1, Completion: 30}},
+	} {
+		want := gateway.Answer{Usage: c.want, Source: gateway.FromProvider, Text: "three 😀 four", Complete: true}
+		for cut := range len(c.stream) {
+			if diff := cmp.Diff(want, readTyped(t, e, c.stream, cut, cut+1)); diff != "" {
+				t.Fatalf("%s, cut at %d (- expected, + read):\n%s", e, cut, diff)
+			}
+		}
+	}
+}
+
+func TestATypedStreamThatBreaksOffCostsWhatWasDelivered(t *testing.T) {
+	for e, c := range map[gateway.Endpoint]struct {
+		stream string
+		prompt gateway.Usage
+	}{
+		gateway.Responses: {responseStream(), gateway.Usage{}},
+		gateway.Messages:  {messageStream(), gateway.Usage{Prompt: 9, Cached: 2, CacheWrite: 2, CacheWriteHour: 1}},
+	} {
+		want := c.prompt
+		want.Completion = completionOf(t, "gpt-4o", "one two", "three 😀 four", "five", "{}")
+		whole := readTyped(t, e, c.stream)
+		if diff := cmp.Diff(want, whole.Usage); diff != "" || whole.Source == gateway.FromProvider {
+			t.Errorf("%s is %s (- expected, + read):\n%s", e, whole.Source, diff)
+		}
+		for cut := range len(c.stream) {
+			if diff := cmp.Diff(whole, readTyped(t, e, c.stream, cut, cut+7)); diff != "" {
+				t.Fatalf("%s, cut at %d (- whole, + cut):\n%s", e, cut, diff)
+			}
+		}
+	}
+}
+
+func TestAnAnswerWithoutAUsageIsCountedByItsTexts(t *testing.T) {
+	for e, body := range map[gateway.Endpoint]string{
+		gateway.Responses: `{"object":"response","status":"completed","output":[{"type":"reasoning","summary":[{"type":"summary_text","text":"one two"}],"encrypted_content":"bm90IGNvdW50ZWQ="},` +
+			`{"type":"message","role":"assistant","content":[{"type":"output_text","text":"three four","annotations":[]}]},{"type":"function_call","name":"five","arguments":"{}","call_id":"c"}]}`,
+		gateway.Messages: `{"type":"message","role":"assistant","content":[{"type":"thinking","thinking":"one two","signature":"bm90IGNvdW50ZWQ="},{"type":"text","text":"three four"},` +
+			`{"type":"tool_use","id":"t","name":"five","input":{}},{"type":"web_search_tool_result","content":[{"text":"not counted"}]}]}`,
+	} {
+		got := provider.OpenAI{Preview: 20}.ReadAnswer(asked(e), gateway.PromptText{}, 200, []byte(body))
+		want := completionOf(t, "gpt-4o", "one two", "three four", "five", "{}")
+		if got.Usage.Completion != want || got.Text != "three four" || got.Missing || got.Source == gateway.FromProvider {
+			t.Errorf("%s: %+v, want %d tokens", e, got, want)
+		}
+	}
+}
+
+func TestACallStandsInThePlaceOfAText(t *testing.T) {
+	for e, body := range map[gateway.Endpoint]string{
+		gateway.Responses: `{"status":"completed","output":[{"type":"function_call","name":"f","arguments":"{\"a\":1}"}]}`,
+		gateway.Messages:  `{"type":"message","content":[{"type":"tool_use","name":"f","input":{"a":1}}]}`,
+	} {
+		if got := (provider.OpenAI{Preview: 20}).ReadAnswer(asked(e), gateway.PromptText{}, 200, []byte(body)); got.Text != `f({"a":1})` {
+			t.Errorf("%s is shown as %q", e, got.Text)
+		}
+	}
+}
+
+func TestATypedRequestIsReadForWhatItAsks(t *testing.T) {
+	for _, c := range []struct {
+		of        gateway.Endpoint
+		body      string
+		prompt    string
+		maxTokens int64
+		atLeast   int64 // tokens of the prompt
+		stream    bool
+	}{
+		{gateway.Responses, `{"model":"m","input":"Hello","instructions":"Be as brief as can be, please."}`, "Hello", 0, 8, false},
+		{gateway.Responses, `{"model":"m","stream":true,"max_output_tokens":7,"input":[{"role":"user","content":[{"type":"input_text","text":"Hello"},{"type":"input_image","image_url":"data:AAAA"}]},
+			{"type":"function_call_output","call_id":"c","output":"the weather in Oslo is what it always is"}]}`, "Hello", 7, 10, true},
+		{gateway.Messages, `{"model":"m","max_tokens":9,"system":"Be as brief as can be, please.","messages":[{"role":"user","content":"Hello"}]}`, "Hello", 9, 8, false},
+		{gateway.Messages, `{"model":"m","max_tokens":9,"stream":true,"system":[{"type":"text","text":"Be brief."}],"tools":[{"name":"weather","description":"tells the weather of a place","input_schema":{"type":"object"}}],
+			"messages":[{"role":"user","content":[{"type":"text","text":"Hello"}]},{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"weather","input":{"city":"Oslo"}}]},
+			{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"the weather in Oslo is what it always is"}]}]}`, "Hello", 9, 18, true},
+		{gateway.CountTokens, `{"model":"m","messages":[{"role":"user","content":"Hello"}]}`, "Hello", 0, 1, false},
+	} {
+		r, err := provider.OpenAI{Preview: 20}.ReadRequest(c.of, []byte(c.body))
+		if err != nil {
+			t.Errorf("%s: %v", c.body, err)
+			continue
+		}
+		if r.Model != "m" || r.Prompt != c.prompt || r.MaxTokens != c.maxTokens || r.Stream != c.stream || !r.UsageWanted || r.PromptTokens < c.atLeast {
+			t.Errorf("%s: %+v", c.body, r)
+		}
+	}
+}
+
+func FuzzATypedStreamIsReadTheSameHoweverItIsCut(f *testing.F) {
+	f.Add([]byte(responseStream()+responseEnd()), 7, 300, true)
+	f.Add([]byte(messageStream()+messageEnd()), 7, 300, false)
+	f.Add([]byte(strings.ReplaceAll(messageStream(), "\n", "\r\n")), 40, 41, false)
+	f.Fuzz(func(t *testing.T, stream []byte, a, b int, ofResponse bool) {
+		e := gateway.Messages
+		if ofResponse {
+			e = gateway.Responses
+		}
+		if trimmed := bytes.TrimLeft(stream, " \t\r\n\xEF\xBB\xBF"); a < 0 || b < a || b > len(stream) || len(trimmed) == 0 || trimmed[0] == '{' || trimmed[0] == '[' {
+			return
+		}
+		whole := readTyped(t, e, string(stream))
+		if diff := cmp.Diff(whole, readTyped(t, e, string(stream), a, b)); diff != "" {
+			t.Errorf("cut at %d and %d (- whole, + cut):\n%s", a, b, diff)
+		}
+		if whole.Source == gateway.FromProvider && !plausible(whole.Usage) {
+			t.Errorf("usage %+v", whole.Usage)
+		}
+	})
+}
