@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 	"math"
 	"slices"
@@ -50,8 +51,11 @@ func (s *Store) Latencies(ctx context.Context, q gateway.UsageQuery, requests in
 		return gateway.Latencies{}, err
 	}
 	ttft, whole := map[latencyKey]int64{}, map[latencyKey]int64{}
-	err = s.read(ctx, "counting latencies", func(c *sqlx.Conn) error {
-		return s.countLatencies(ctx, c, sampleOf(q.Bounds, read), q.RequestFilter, ttft, whole)
+	err = s.transactWith(ctx, "counting latencies", sql.TxOptions{ReadOnly: true}, func(tx *sqlx.Tx) error {
+		if _, err := tx.ExecContext(ctx, s.engine.withoutCompiler()); err != nil {
+			return err
+		}
+		return s.countLatencies(ctx, tx, sampleOf(q.Bounds, read), q.RequestFilter, ttft, whole)
 	})
 	return gateway.Latencies{TTFT: latencyCounts(ttft), Whole: latencyCounts(whole)}, err
 }
@@ -97,7 +101,7 @@ func stepOf(d time.Duration) int {
 
 // countLatencies joins the requests to a list of parts. A SELECT for each part would have
 // PostgreSQL plan and read every partition as often as there are parts.
-func (s *Store) countLatencies(ctx context.Context, c *sqlx.Conn, parts []part, f gateway.RequestFilter, ttft, whole map[latencyKey]int64) error {
+func (s *Store) countLatencies(ctx context.Context, tx *sqlx.Tx, parts []part, f gateway.RequestFilter, ttft, whole map[latencyKey]int64) error {
 	var list []string
 	var args []any
 	for _, p := range parts {
@@ -114,7 +118,7 @@ func (s *Store) countLatencies(ctx context.Context, c *sqlx.Conn, parts []part, 
 		Whole    float64  `db:"whole"`
 		Requests int64    `db:"requests"`
 	}
-	err := c.SelectContext(ctx, &rows, c.Rebind(query), append(args, of...)...)
+	err := tx.SelectContext(ctx, &rows, tx.Rebind(query), append(args, of...)...)
 	for _, r := range rows {
 		whole[latencyKey{r.Bucket, int(r.Whole)}] += r.Requests
 		if r.TTFT != nil {

@@ -117,6 +117,8 @@ func (e *postgres) day(moment string) string {
 
 func (e *postgres) moment(value string) string { return "CAST(" + value + " AS TIMESTAMPTZ)" }
 
+func (e *postgres) withoutCompiler() string { return "SET LOCAL jit = off" }
+
 func (e *postgres) forUpdate() string { return " FOR UPDATE" }
 
 // isBadRow goes by the classes of what is wrong with data.

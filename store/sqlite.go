@@ -269,6 +269,8 @@ func (e *sqlite) day(moment string) string { return "substr(" + moment + ", 1, 1
 
 func (e *sqlite) moment(value string) string { return value } // times are texts
 
+func (e *sqlite) withoutCompiler() string { return "SELECT 1" } // it has none
+
 func (e *sqlite) forUpdate() string { return "" } // a transaction has the file for itself
 
 func (e *sqlite) isBadRow(err error) bool {

@@ -71,6 +71,9 @@ type engine interface {
 	day(moment string) string
 	// moment is a value, such as a parameter, as a time in SQL.
 	moment(value string) string
+	// withoutCompiler is a statement that has the queries of a transaction run without being
+	// compiled to machine code: of a query over many partitions that takes far longer than the query.
+	withoutCompiler() string
 	// forUpdate is what a SELECT ends in whose rows are about to be written.
 	forUpdate() string
 	// isBadRow reports whether an error is about what a row holds, and not about the database.

@@ -43,7 +43,7 @@ export const conversationScenarios: readonly Scenario[] = [
 ];
 
 /** Fills a gateway's tables with two months of requests, as usage looks in a small team. */
-export async function fill(gateway: Gateway) {
+export async function fill(gateway: Gateway, keys: readonly string[] = ["k_00000000000000a1", "k_00000000000000b2"]) {
   const models = [
     ["gpt-4o-mini", 150, 600, 55],
     ["gpt-4o", 2500, 10_000, 25],
@@ -59,7 +59,7 @@ export async function fill(gateway: Gateway) {
     const at = new Date(now - hour * 3_600_000);
     const busy = [0, 6].includes(at.getDay()) ? 0.2 : at.getHours() > 7 && at.getHours() < 19 ? 1 : 0.15;
     for (const [model, input, output, weight] of models) {
-      for (let n = Math.round((weight / 12) * busy * (0.5 + random())); n > 0; n--) rows.push(row(model, input, output, new Date(at.getTime() + random() * 3_599_000), random));
+      for (let n = Math.round((weight / 12) * busy * (0.5 + random())); n > 0; n--) rows.push(row(model, input, output, new Date(at.getTime() + random() * 3_599_000), keys, random));
     }
   }
   const text = `BEGIN;\n${rows.join("\n")}\nINSERT OR IGNORE INTO keys (key_id, label, first_seen) VALUES ('k_00000000000000a1', 'sk-…a1f0', '2026-01-01T00:00:00.000000Z'), ('k_00000000000000b2', 'sk-…b27c', '2026-01-01T00:00:00.000000Z');\nCOMMIT;\n`;
@@ -74,7 +74,7 @@ const people = [
 ] as const;
 const features = ["search", "summaries", "triage", "drafts"];
 
-function row(model: string, input: number, output: number, at: Date, random: () => number): string {
+function row(model: string, input: number, output: number, at: Date, keys: readonly string[], random: () => number): string {
   const prompt = Math.round(200 + random() * 3000);
   const completion = output === 0 ? 0 : Math.round(40 + random() * 700);
   const ttft = Math.round(180 + random() * 500);
@@ -83,7 +83,7 @@ function row(model: string, input: number, output: number, at: Date, random: () 
   const hex = (n: number) => Math.floor(random() * 2 ** n).toString(16).padStart(n / 4, "0");
   const ms = at.getTime().toString(16).padStart(12, "0");
   const id = `${ms.slice(0, 8)}-${ms.slice(8)}-7${hex(12)}-8${hex(12)}-${hex(24)}${hex(24)}`;
-  const key = random() < 0.6 ? "k_00000000000000a1" : "k_00000000000000b2";
+  const key = keys[Math.floor(random() ** 1.5 * keys.length)]!;
   const [user, team] = people[Math.floor(random() ** 2 * people.length)]!;
   const tags = random() < 0.7 ? `'{"feature":"${features[Math.floor(random() * features.length)]}"${random() < 0.4 ? ',"stage":"production"' : ""}}'` : "NULL";
   const values = [

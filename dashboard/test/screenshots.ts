@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { afterAll, beforeAll, test } from "vitest";
 import type { Browser } from "playwright-core";
@@ -14,13 +15,41 @@ let gateway: Gateway;
 let provider: Provider;
 const scratch = mkdtempSync("/tmp/shots-");
 
+const admin = `agw_${randomBytes(24).toString("hex")}`;
+
+const config = (url: string) => `
+backends:
+- {name: openai, kind: local, base_url: "${url}/v1"}
+- {name: fallback, kind: local, base_url: "${url}/v1"}
+models:
+${conversationScenarios.map((s) => `- {name: ${s.model}, backends: [openai, fallback]}`).join("\n")}
+default_backend: none
+limits:
+  requests_per_minute: 600
+  rules:
+  - {by: user, tokens: 4000000, per: day}
+budgets:
+  rules:
+  - {by: team, name: research, usd: 250, per: month}
+  - {by: user, usd: 25, per: week}
+`;
+
+const keys = [
+  { label: "Ada's laptop", owner: "ada@example.com", team: "research", budget: [{ per: "month", usd: 40 }], limits: { requests_per_day: 2000 } },
+  { label: "nightly evaluation", owner: "dana@example.com", team: "research", models: ["gpt-4o*"], tags: { feature: "evals" } },
+  { label: "search service", team: "platform", networks: ["10.0.0.0/8"], expires_at: new Date(Date.now() + 90 * 86_400_000).toISOString() },
+  { label: "old prototype", owner: "chi@example.com", team: "support" },
+];
+
 beforeAll(async () => {
   mkdirSync(folder, { recursive: true });
   provider = await Provider.start(scratch, conversationScenarios);
-  const routes = conversationScenarios.map((s) => `${s.model}:${provider.url}/v1`).join(",");
-  [browser, gateway] = await Promise.all([launch(), Gateway.start({ AI_GATEWAY_UPSTREAM: `${provider.url}/v1`, AI_GATEWAY_MODEL_ROUTES: routes, AI_GATEWAY_RETRY_ATTEMPTS: "0" })]);
-  await fill(gateway);
-});
+  [browser, gateway] = await Promise.all([launch(), Gateway.start({ AI_GATEWAY_ADMIN_KEY: admin, AI_GATEWAY_RETRY_ATTEMPTS: "0" }, config(provider.url))]);
+  const made: { id: string; key: string }[] = [];
+  for (const key of keys) made.push(await gateway.post<{ id: string; key: string }>("/api/keys", key, admin));
+  await gateway.post(`/api/keys/${made[3]!.id}/revoke`, {}, admin);
+  await fill(gateway, made.slice(0, 3).map((k) => k.id));
+}, 120_000);
 afterAll(async () => {
   await browser?.close();
   await gateway?.remove();
@@ -28,13 +57,36 @@ afterAll(async () => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
+const pages = {
+  prompts: "requests/prompts",
+  usage: "usage?range=30d",
+  "usage-teams": "usage?range=30d&group=team&show=requests",
+  "usage-tags": "usage?range=30d&group=tag",
+  latency: "usage?show=ttft",
+  limits: "usage/limits",
+  keys: "keys",
+  system: "system",
+  checks: "system/checks",
+  explain: "system/explain",
+};
+
+/** Waits until a page has what it asked for; a stream never ends. */
+async function settle(tab: Tab) {
+  await tab.page.waitForLoadState("networkidle");
+  await tab.page.waitForTimeout(500); // charts measure their place
+}
+
 for (const theme of ["light", "dark"] as const) {
   for (const [name, width] of Object.entries(widths)) {
     test(`${theme}, ${name}`, async () => {
       const tab = await Tab.open(browser, gateway.url, { theme, width, height: name === "phone" ? 844 : 900 });
       const shot = (page: string) => tab.page.screenshot({ path: `${folder}/${page}-${theme}-${name}.png` });
+      await tab.page.getByRole("textbox", { name: "Gateway key" }).waitFor();
+      await shot("sign-in");
+      await tab.page.getByRole("textbox", { name: "Gateway key" }).fill(admin);
+      await tab.page.getByRole("button", { name: "Go on" }).click();
       await tab.message().waitFor();
-      await tab.page.waitForLoadState("networkidle");
+      await settle(tab);
       await shot("welcome");
       await tab.page.evaluate(() => localStorage.setItem("model", "gpt-4o-mini"));
       await tab.page.reload();
@@ -57,14 +109,20 @@ for (const theme of ["light", "dark"] as const) {
       await shot("requests");
       await tab.page.getByRole("table", { name: "Requests" }).getByRole("link").first().click();
       await tab.page.getByRole("heading", { level: 2 }).first().waitFor();
-      await tab.page.waitForLoadState("networkidle");
+      await settle(tab);
       await shot("request");
-      for (const page of ["requests/prompts", "usage?range=30d", "keys", "system"]) {
-        await tab.page.goto(`${gateway.url}/${page}`);
-        await tab.page.waitForLoadState("networkidle");
-        await tab.page.waitForTimeout(400); // charts measure their place
-        await shot(page.split(/[?/]/).at(page.includes("/") ? -1 : 0)!);
+      for (const [page, path] of Object.entries(pages)) {
+        await tab.page.goto(`${gateway.url}/${path}`);
+        await settle(tab);
+        await shot(page);
       }
+      await tab.page.getByRole("button", { name: "Explain" }).click();
+      await tab.page.getByText("would pass").waitFor();
+      await shot("explain");
+      await tab.page.goto(`${gateway.url}/keys`);
+      await tab.page.getByRole("button", { name: "New key" }).click();
+      await tab.page.getByRole("textbox", { name: "Label" }).waitFor();
+      await shot("key-form");
       await tab.context.close();
     });
   }
