@@ -43,7 +43,7 @@ export const conversationScenarios: readonly Scenario[] = [
 ];
 
 /** Fills a gateway's tables with two months of requests, as usage looks in a small team. */
-export async function fill(gateway: Gateway, keys: readonly string[] = ["k_00000000000000a1", "k_00000000000000b2"]) {
+export async function fill(gateway: Gateway, keys: readonly { id: string; label: string }[] = [{ id: "k_00000000000000a1", label: "sk-…a1f0" }, { id: "k_00000000000000b2", label: "sk-…b27c" }]) {
   const models = [
     ["gpt-4o-mini", 150, 600, 55],
     ["gpt-4o", 2500, 10_000, 25],
@@ -59,10 +59,10 @@ export async function fill(gateway: Gateway, keys: readonly string[] = ["k_00000
     const at = new Date(now - hour * 3_600_000);
     const busy = [0, 6].includes(at.getDay()) ? 0.2 : at.getHours() > 7 && at.getHours() < 19 ? 1 : 0.15;
     for (const [model, input, output, weight] of models) {
-      for (let n = Math.round((weight / 12) * busy * (0.5 + random())); n > 0; n--) rows.push(row(model, input, output, new Date(at.getTime() + random() * 3_599_000), keys, random));
+      for (let n = Math.round((weight / 12) * busy * (0.5 + random())); n > 0; n--) rows.push(row(model, input, output, new Date(at.getTime() + random() * 3_599_000), keys.map((k) => k.id), random));
     }
   }
-  const text = `BEGIN;\n${rows.join("\n")}\nINSERT OR IGNORE INTO keys (key_id, label, first_seen) VALUES ('k_00000000000000a1', 'sk-…a1f0', '2026-01-01T00:00:00.000000Z'), ('k_00000000000000b2', 'sk-…b27c', '2026-01-01T00:00:00.000000Z');\nCOMMIT;\n`;
+  const text = `BEGIN;\n${rows.join("\n")}\n${keys.map(({ id, label }) => `INSERT OR IGNORE INTO keys (key_id, label, first_seen) VALUES ('${id}', '${label.replaceAll("'", "''")}', '2026-01-01T00:00:00.000000Z');`).join("\n")}\nCOMMIT;\n`;
   execFileSync("sqlite3", ["-cmd", ".timeout 5000", gateway.database], { input: text, maxBuffer: 1 << 28 });
 }
 

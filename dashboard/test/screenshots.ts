@@ -45,10 +45,10 @@ beforeAll(async () => {
   mkdirSync(folder, { recursive: true });
   provider = await Provider.start(scratch, conversationScenarios);
   [browser, gateway] = await Promise.all([launch(), Gateway.start({ AI_GATEWAY_ADMIN_KEY: admin, AI_GATEWAY_RETRY_ATTEMPTS: "0" }, config(provider.url))]);
-  const made: { id: string; key: string }[] = [];
-  for (const key of keys) made.push(await gateway.post<{ id: string; key: string }>("/api/keys", key, admin));
+  const made: { id: string; label: string }[] = [];
+  for (const key of keys) made.push(await gateway.post<{ id: string; label: string }>("/api/keys", key, admin));
   await gateway.post(`/api/keys/${made[3]!.id}/revoke`, {}, admin);
-  await fill(gateway, made.slice(0, 3).map((k) => k.id));
+  await fill(gateway, made.slice(0, 3));
 }, 120_000);
 afterAll(async () => {
   await browser?.close();
@@ -73,6 +73,7 @@ const pages = {
 /** Waits until a page has what it asked for; a stream never ends. */
 async function settle(tab: Tab) {
   await tab.page.waitForLoadState("networkidle");
+  if (/\/usage(\?|$)/.test(tab.page.url())) await tab.page.locator(".recharts-surface").first().waitFor();
   await tab.page.waitForTimeout(500); // charts measure their place
 }
 

@@ -1,8 +1,8 @@
 import { Failure } from "@/ui/feedback";
 import { Card } from "@/ui/page";
 import { Time } from "@/ui/time";
-import type { AuditEntry } from "./types";
-import { useAudit } from "./useKeys";
+import type { AuditEntry, Key } from "./types";
+import { useAudit, useKeys } from "./useKeys";
 
 const actions: Record<string, string> = { "key.create": "made", "key.update": "changed", "key.rotate": "rotated", "key.revoke": "revoked" };
 
@@ -13,9 +13,18 @@ export function changedFields({ before, after }: AuditEntry): string[] {
   return names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name])).map((name) => name.replaceAll("_", " "));
 }
 
+const environmentKey = "key_environment"; // the id of the key that AI_GATEWAY_ADMIN_KEY holds
+
+/** Who did something, by the label of their key. */
+function actorName(actor: string, keys: readonly Key[]): string {
+  if (actor === environmentKey) return "AI_GATEWAY_ADMIN_KEY";
+  return keys.find((k) => k.id === actor)?.label ?? actor;
+}
+
 /** Who changed what. */
 export function AuditLog() {
   const audit = useAudit(true);
+  const keys = useKeys().data ?? [];
   if (audit.isError) return <Failure title="The audit log could not be read" error={audit.error} retry={() => void audit.refetch()} />;
   if (!audit.data?.length) return null;
   return (
@@ -27,7 +36,7 @@ export function AuditLog() {
               <Time at={entry.at} />
             </span>
             <span className="min-w-0 flex-1">
-              <strong className="font-medium">{String(entry.after?.label ?? entry.before?.label ?? entry.target)}</strong> {actions[entry.action] ?? entry.action} by {entry.actor}
+              <strong className="font-medium">{String(entry.after?.label ?? entry.before?.label ?? entry.target)}</strong> {actions[entry.action] ?? entry.action} by {actorName(entry.actor, keys)}
               {entry.address && ` from ${entry.address}`}
               {entry.action === "key.update" && <span className="text-muted">: {changedFields(entry).join(", ")}</span>}
             </span>

@@ -2,7 +2,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { ArrowDown, ArrowUp, Ban, ChartColumn, Ellipsis, Gauge, List, Pencil, RotateCw } from "lucide-react";
 import { useState } from "react";
 import { cn } from "@/lib/cn";
-import { formatMoney, formatNumber } from "@/lib/format";
+import { formatAgo, formatMoney, formatNumber } from "@/lib/format";
 import { usePageSearch } from "@/lib/search";
 import { IconButton } from "@/ui/button";
 import { Badge, type Tone } from "@/ui/feedback";
@@ -28,7 +28,6 @@ const headings: { name: string; order?: KeyOrder }[] = [
   { name: "Status", order: "status" },
   { name: "Models" },
   { name: "Limits and budget" },
-  { name: "Made", order: "created" },
   { name: "Expires", order: "expires" },
   { name: "Last 30 days", order: "spent" },
 ];
@@ -41,7 +40,7 @@ export function KeyTable({ keys, admin, onIssued }: KeyTableProps) {
   const shown = order ? sortKeys(keys, order, down, spending) : keys;
   return (
     <div className="scroll-thin overflow-x-auto" tabIndex={0} role="region" aria-label="Keys">
-      <table className="figures mt-1 w-full min-w-240 text-left">
+      <table className="figures mt-1 w-full min-w-220 text-left">
         <thead className="text-[0.8125rem] text-muted">
           <tr className="border-b">
             {headings.map((h) => (
@@ -95,7 +94,7 @@ interface KeyRowProps {
 function KeyRow({ apiKey: key, admin, spent, onIssued }: KeyRowProps) {
   return (
     <tr className={cn("border-b align-top last:border-b-0", key.status !== "active" && "text-muted")}>
-      <td className="py-2.5 pl-4">
+      <td className="min-w-36 py-2.5 pl-4" title={`Made ${formatAgo(key.created_at)}`}>
         <span className="font-medium">{key.label}</span> {key.role === "admin" && <Badge>admin</Badge>}
         <code className="block font-mono text-xs text-muted">{key.prefix}…</code>
       </td>
@@ -114,9 +113,6 @@ function KeyRow({ apiKey: key, admin, spent, onIssued }: KeyRowProps) {
       <td className="max-w-56 px-3 py-2.5">{key.models === null ? "all" : key.models.join(", ") || "none"}</td>
       <td className="px-3 py-2.5">
         <LimitList limits={key.limits} budget={key.budget} />
-      </td>
-      <td className="px-3 py-2.5">
-        <Time at={key.created_at} ago />
       </td>
       <td className="px-3 py-2.5">{key.expires_at ? <Time at={key.expires_at} /> : "never"}</td>
       <td className="px-3 py-2.5 whitespace-nowrap">

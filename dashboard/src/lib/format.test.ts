@@ -24,4 +24,6 @@ test("sizes and times", () => {
   expect(formatBytes(1536)).toBe("1.5 KiB");
   expect(formatAgo(0, 5 * 60_000)).toBe("5 minutes ago");
   expect(formatAgo(0, 10_000)).toBe("just now");
+  expect(formatAgo(40_000, 0)).toBe("in 40 seconds");
+  expect(formatAgo(3 * 86_400_000, 0)).toBe("in 3 days");
 });

@@ -67,12 +67,14 @@ export function formatTime(time: string | number | Date, zone: Zone = "local", s
   }).format(new Date(time));
 }
 
-/** How long ago, in words: "just now", "5 minutes ago", "yesterday". */
+/** How long ago or ahead, in words: "just now", "5 minutes ago", "in 40 seconds", "yesterday". */
 export function formatAgo(time: string | number | Date, now = Date.now()): string {
   const seconds = Math.round((now - new Date(time).getTime()) / 1000);
   const words = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
-  if (seconds < 45) return "just now";
-  if (seconds < 45 * 60) return words.format(-Math.round(seconds / 60), "minute");
-  if (seconds < 22 * 3600) return words.format(-Math.round(seconds / 3600), "hour");
+  const far = Math.abs(seconds);
+  if (seconds >= 0 && far < 45) return "just now";
+  if (far < 45) return words.format(far, "second");
+  if (far < 45 * 60) return words.format(-Math.round(seconds / 60), "minute");
+  if (far < 22 * 3600) return words.format(-Math.round(seconds / 3600), "hour");
   return words.format(-Math.round(seconds / 86_400), "day");
 }

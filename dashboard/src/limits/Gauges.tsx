@@ -10,9 +10,9 @@ const usd = (dollars: number) => formatMoney(Math.round(dollars * 1e9));
 
 /** Each limit and budget with what is left of it and when it starts again. */
 export function Gauges({ left }: { left: Pick<Left, "limits" | "budgets"> }) {
-  const binds = nearest(left);
+  const binds = left.limits.length + left.budgets.length > 1 ? nearest(left) : null; // of one alone that says nothing
   return (
-    <ul className="grid gap-x-8 gap-y-5 px-4 pt-2 pb-4 md:grid-cols-2 xl:grid-cols-3">
+    <ul className="grid grid-cols-[repeat(auto-fill,minmax(min(16rem,100%),1fr))] gap-x-8 gap-y-5 px-4 pt-2 pb-4">
       {left.budgets.map((b) => (
         <BudgetGauge key={`${b.by} ${b.per}`} budget={b} first={b === binds} />
       ))}

@@ -17,7 +17,9 @@ export function LimitsPage() {
   const keys = useKeys();
   const admin = session?.role === "admin";
   const working = keys.data?.filter((k) => k.status === "active") ?? [];
-  const chosen = admin ? (search.key ?? session.key_id ?? working[0]?.id) : undefined;
+  const own = session?.key_id ?? "";
+  const listed = working.some((k) => k.id === own);
+  const chosen = admin ? (search.key ?? (listed ? own : working[0]?.id)) : undefined;
   const left = useLeft(chosen);
   return (
     <Page title="Usage" actions={<UsageTabs />}>
@@ -26,7 +28,7 @@ export function LimitsPage() {
         {left.isPending && <Skeleton className="h-48 rounded-xl" />}
         {left.isError && <Failure title="What is left could not be read" error={left.error} retry={() => void left.refetch()} />}
         {left.data && (
-          <Card title={`What is left ${nameOf(left.data.key, keys.data)}`}>
+          <Card title={nameOf(left.data.key, keys.data)}>
             {left.data.limits.length + left.data.budgets.length > 0 ? <Gauges left={left.data} /> : <Unlimited />}
           </Card>
         )}
@@ -41,7 +43,7 @@ export function LimitsPage() {
 
 const nameOf = (id: string, keys?: Key[]) => {
   const label = keys?.find((k) => k.id === id)?.label;
-  return label ? `for “${label}”` : "for requests without a key";
+  return label ? `What is left for “${label}”` : id.startsWith("key_") ? "What is left for this key" : "What is left for requests without a key";
 };
 
 function KeyChoice({ keys, value, onChange }: { keys: Key[]; value: string; onChange: (id: string) => void }) {

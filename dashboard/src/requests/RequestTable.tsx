@@ -12,12 +12,12 @@ import { Time } from "@/ui/time";
 import { outcomes, speedOf } from "./filters";
 import type { RequestList } from "./useRequests";
 
-const rowHeight = 40;
+const rowHeight = 36;
 const features = tableFeatures({});
 const column = createColumnHelper<typeof features, RequestRow>();
 
 /** Widths of the columns, in the order below. Figures are right-aligned. */
-const template = "grid-cols-[10.500rem_9.500rem_minmax(9rem,1.500fr)_minmax(7rem,1fr)_minmax(7rem,1fr)_7.500rem_6.500rem_6rem_5.500rem_5.500rem]";
+const template = "grid-cols-[8.750rem_7rem_minmax(7.250rem,1.500fr)_minmax(5.500rem,1fr)_minmax(6rem,1fr)_6.750rem_5.500rem_5.500rem_4.750rem_4.750rem] text-[0.8125rem]";
 const firstFigure = 5;
 
 const columns = column.columns([
@@ -111,7 +111,7 @@ export function RequestTable({ list, filtered }: { list: RequestList; filtered: 
           {table.getHeaderGroups().map((group) => (
             <div key={group.id} role="row" className={cn("grid border-b text-[0.8125rem] text-muted", template)}>
               {group.headers.map((header, i) => (
-                <span key={header.id} role="columnheader" className={cn("px-3 py-2 font-medium whitespace-nowrap", i >= firstFigure && "text-right")}>
+                <span key={header.id} role="columnheader" className={cn("px-2.5 py-2 font-medium whitespace-nowrap", i >= firstFigure && "text-right")}>
                   <table.FlexRender header={header} />
                 </span>
               ))}
@@ -130,7 +130,7 @@ export function RequestTable({ list, filtered }: { list: RequestList; filtered: 
                 style={{ height: rowHeight, transform: `translateY(${item.start}px)` }}
               >
                 {row.getAllCells().map((cell, i) => (
-                  <span key={cell.id} role="cell" className={cn("min-w-0 px-3", i >= firstFigure && "text-right whitespace-nowrap")}>
+                  <span key={cell.id} role="cell" className={cn("min-w-0 px-2.5", i >= firstFigure && "text-right whitespace-nowrap")}>
                     <table.FlexRender cell={cell} />
                   </span>
                 ))}
