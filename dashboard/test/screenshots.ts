@@ -13,6 +13,7 @@ const widths = { phone: 390, laptop: 1280, wide: 1680 };
 let browser: Browser;
 let gateway: Gateway;
 let provider: Provider;
+let ada: string;
 const scratch = mkdtempSync("/tmp/shots-");
 
 const admin = `agw_${randomBytes(24).toString("hex")}`;
@@ -47,6 +48,7 @@ beforeAll(async () => {
   [browser, gateway] = await Promise.all([launch(), Gateway.start({ AI_GATEWAY_ADMIN_KEY: admin, AI_GATEWAY_RETRY_ATTEMPTS: "0" }, config(provider.url))]);
   const made: { id: string; label: string }[] = [];
   for (const key of keys) made.push(await gateway.post<{ id: string; label: string }>("/api/keys", key, admin));
+  ada = made[0]!.id;
   await gateway.post(`/api/keys/${made[3]!.id}/revoke`, {}, admin);
   await fill(gateway, made.slice(0, 3));
 }, 120_000);
@@ -63,7 +65,7 @@ const pages = {
   "usage-teams": "usage?range=30d&group=team&show=requests",
   "usage-tags": "usage?range=30d&group=tag",
   latency: "usage?show=ttft",
-  limits: "usage/limits",
+  limits: "usage/limits?key=ada",
   keys: "keys",
   system: "system",
   checks: "system/checks",
@@ -113,7 +115,7 @@ for (const theme of ["light", "dark"] as const) {
       await settle(tab);
       await shot("request");
       for (const [page, path] of Object.entries(pages)) {
-        await tab.page.goto(`${gateway.url}/${path}`);
+        await tab.page.goto(`${gateway.url}/${path.replace("key=ada", `key=${ada}`)}`);
         await settle(tab);
         await shot(page);
       }

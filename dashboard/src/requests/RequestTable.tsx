@@ -17,7 +17,7 @@ const features = tableFeatures({});
 const column = createColumnHelper<typeof features, RequestRow>();
 
 /** Widths of the columns, in the order below. Figures are right-aligned. */
-const template = "grid-cols-[8.750rem_7rem_minmax(7.250rem,1.500fr)_minmax(5.500rem,1fr)_minmax(6rem,1fr)_6.750rem_5.500rem_5.500rem_4.750rem_4.750rem] text-[0.8125rem]";
+const template = "grid-cols-[8.500rem_6.250rem_minmax(7rem,1.500fr)_minmax(5.250rem,1fr)_minmax(5.500rem,1fr)_6.750rem_6rem_5.500rem_4.750rem_4.500rem] text-[0.8125rem]";
 const firstFigure = 5;
 
 const columns = column.columns([
@@ -59,10 +59,11 @@ const Text = ({ text }: { text: string }) => (
 );
 
 function Outcome({ row }: { row: RequestRow }) {
-  const { label, tone } = outcomes[row.outcome];
+  const { label, short, tone } = outcomes[row.outcome];
   return (
-    <Badge tone={tone} title={row.error_code || undefined}>
-      {row.outcome === "ok" ? label : `${label}${row.status ? ` ${row.status}` : ""}`}
+    <Badge tone={tone} title={[label, row.status || "", row.error_code].filter(Boolean).join(" ")}>
+      {short}
+      {row.outcome === "provider_error" && row.status > 0 && ` ${row.status}`}
     </Badge>
   );
 }

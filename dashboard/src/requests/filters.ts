@@ -17,13 +17,14 @@ export function queryOf(search: Record<string, string | undefined>, zone: Zone):
   };
 }
 
-export const outcomes: Record<RequestRow["outcome"], { label: string; tone: Tone }> = {
-  ok: { label: "OK", tone: "good" },
-  provider_error: { label: "Provider error", tone: "danger" },
-  provider_closed: { label: "Provider broke off", tone: "danger" },
-  client_closed: { label: "Client left", tone: "warning" },
-  gateway_closed: { label: "Gateway broke off", tone: "danger" },
-  unknown: { label: "Unknown", tone: "warning" },
+/** Outcomes in words; the short ones stand in the table. */
+export const outcomes: Record<RequestRow["outcome"], { label: string; short: string; tone: Tone }> = {
+  ok: { label: "OK", short: "OK", tone: "good" },
+  provider_error: { label: "Provider error", short: "Error", tone: "danger" },
+  provider_closed: { label: "Provider broke off", short: "Broke off", tone: "danger" },
+  client_closed: { label: "Client left", short: "Client left", tone: "warning" },
+  gateway_closed: { label: "Gateway broke off", short: "Ended", tone: "danger" },
+  unknown: { label: "Unknown", short: "Unknown", tone: "warning" },
 };
 
 /** Completion tokens a second, from the first byte on; null where that says nothing. */

@@ -4,6 +4,7 @@ import { useEffect, useState } from "react";
 import { chooseModelEvent, helpEvent, listen } from "@/lib/events";
 import { shortcuts, useShortcut } from "@/lib/shortcuts";
 import { useTheme } from "@/lib/theme";
+import { useVisibleHeight } from "@/lib/viewport";
 import { Gate } from "@/session/SignIn";
 import { Button, IconButton } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
@@ -32,12 +33,13 @@ export function Shell() {
   const [help, setHelp] = useState(false);
   const { pathname } = useLocation();
   useTheme();
+  useVisibleHeight();
   useShortcut(shortcuts.help, () => setHelp(true));
   useEffect(() => listen(helpEvent, () => setHelp(true)), []);
   useEffect(() => listen(chooseModelEvent, () => setDrawer(true)), []);
   useEffect(() => setDrawer(false), [pathname]);
   return (
-    <div className="flex h-dvh flex-col">
+    <div className="flex h-[var(--app-height,100dvh)] flex-col">
       <a href="#main" className="sr-only focus:not-sr-only focus:absolute focus:z-50 focus:m-2 focus:rounded-lg focus:bg-raised focus:px-3 focus:py-2">
         Skip to the page
       </a>

@@ -69,15 +69,15 @@ function uptime(seconds: number): string {
   return seconds < 172_800 ? format(seconds / 3600, "hour") : format(seconds / 86_400, "day");
 }
 
-const names: Record<string, string> = { serve: "Services", config: "Configuration", store: "Tables", usage: "Records", envoy: "Envoy", keys: "Gateway keys", limits: "Limits", backends: "Backends" };
+const names: Record<string, string> = { serve: "Services", config: "Configuration", store: "Tables", usage: "Records", envoy: "Envoy", keys: "Gateway keys", limits: "Limits", budgets: "Budgets", backends: "Backends" };
 
 /** The parts and what is wrong with them. */
 function States({ health, store }: { health: Health; store: string }) {
   const parts = Object.entries({ ...health.parts, ...(store === "ok" ? {} : { store }) });
   return (
-    <ul className="grid gap-3 sm:grid-cols-2 lg:grid-cols-4">
+    <ul className="grid grid-cols-2 gap-3 sm:grid-cols-3 xl:grid-cols-5">
       {parts.map(([name, state]) => (
-        <li key={name} className="flex items-start gap-2.5 rounded-xl border bg-surface px-4 py-3">
+        <li key={name} className="flex items-start gap-2.5 rounded-xl border bg-surface px-3.5 py-3">
           {state === "ok" ? <CircleCheck aria-hidden className="mt-0.5 size-4 text-good" /> : <TriangleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-warning" />}
           <span className="min-w-0">
             <span className="block font-medium">{names[name] ?? name}</span>

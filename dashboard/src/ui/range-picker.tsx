@@ -3,6 +3,7 @@ import { formatTime, zoneName } from "@/lib/format";
 import { defaultRange, ranges, type RangeSearch } from "@/lib/range";
 import { useZone } from "@/lib/zone";
 import { Button } from "./button";
+import { Select } from "./field";
 import { Segments } from "./page";
 
 interface RangePickerProps {
@@ -21,11 +22,29 @@ export function RangePicker({ search, onChange }: RangePickerProps) {
           {formatTime(search.from!, zone, false)} – {formatTime(search.to!, zone, false)} <X />
         </Button>
       ) : (
-        <Segments label="Range" value={search.range ?? defaultRange} options={ranges} onChange={(range) => onChange({ range: range === defaultRange ? undefined : range })} />
+        <RangeChoice value={search.range ?? defaultRange} onChange={(range) => onChange({ range: range === defaultRange ? undefined : range })} />
       )}
       <Button size="sm" variant="ghost" className="text-muted" onClick={() => setZone(zone === "utc" ? "local" : "utc")} title={zone === "utc" ? "Show my own time" : "Show UTC"}>
         {zoneName(zone)}
       </Button>
     </div>
+  );
+}
+
+/** All ranges in sight, or a list on a phone. */
+function RangeChoice({ value, onChange }: { value: string; onChange: (range: string) => void }) {
+  return (
+    <>
+      <span className="max-sm:hidden">
+        <Segments label="Range" value={value} options={ranges} onChange={onChange} />
+      </span>
+      <Select aria-label="Range" className="h-8 w-auto text-[0.8125rem] sm:hidden" value={value} onChange={(event) => onChange(event.target.value)}>
+        {ranges.map(({ name, label }) => (
+          <option key={name} value={name}>
+            {label}
+          </option>
+        ))}
+      </Select>
+    </>
   );
 }
