@@ -7,6 +7,7 @@ import { UsageTabs } from "@/usage/UsageTabs";
 import { Empty, Failure, Skeleton } from "@/ui/feedback";
 import { Select } from "@/ui/field";
 import { Card, Page } from "@/ui/page";
+import { BudgetEvents } from "./BudgetEvents";
 import { Gauges } from "./Gauges";
 import { useLeft } from "./useLeft";
 
@@ -32,6 +33,7 @@ export function LimitsPage() {
             {left.data.limits.length + left.data.budgets.length > 0 ? <Gauges left={left.data} /> : <Unlimited />}
           </Card>
         )}
+        <BudgetEvents />
         <p className="text-[0.8125rem] text-muted">
           Every limit and every budget must have room for a request; the one that refuses first is marked. Limits start again at whole minutes, hours and days, budgets at days, weeks and months, all in UTC. Limits of single models are
           shown where a request is explained, on the System page.

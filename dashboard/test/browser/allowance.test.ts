@@ -82,7 +82,7 @@ test("members see what is left of their own limits and budgets, and it falls", a
   await page.getByText("For admins").waitFor();
   await tab.accessible();
   await tab.close();
-});
+}, 120_000);
 
 test("admins see it for every key, explain a request, and read what the checks found", async () => {
   const tab = await Tab.open(browser, `${gateway.url}/usage/limits?key=${member.id}`);
@@ -109,7 +109,7 @@ test("admins see it for every key, explain a request, and read what the checks f
   await finding("store").getByRole("img", { name: "ok" }).waitFor();
   await tab.accessible();
   await tab.close();
-});
+}, 120_000);
 
 test("a budget is given on the Keys page, holds, and is taken away again", async () => {
   const tab = await Tab.open(browser, `${gateway.url}/keys`);
@@ -129,6 +129,10 @@ test("a budget is given on the Keys page, holds, and is taken away again", async
   expect(JSON.parse(stored()!.budget!)).toEqual([{ per: "month", usd: 0 }]);
   expect(JSON.parse(stored()!.limits)).toEqual({});
   await until("the budget holds", async () => (await ask("More")).includes("insufficient_quota"));
+  await page.goto(`${gateway.url}/usage/limits`);
+  await page.getByRole("list", { name: "Budgets that ran low" }).getByText("Dollars a month of “Ada's laptop”").first().waitFor({ timeout: 45_000 });
+  await tab.accessible();
+  await page.goto(`${gateway.url}/keys`);
 
   await (await change()).getByLabel("a month").fill("unlimited");
   await tab.accessible();
@@ -140,4 +144,4 @@ test("a budget is given on the Keys page, holds, and is taken away again", async
   await page.waitForURL(/order=spent/);
   await tab.accessible();
   await tab.close();
-});
+}, 120_000);
