@@ -122,11 +122,11 @@ test("a budget is given on the Keys page, holds, and is taken away again", async
   };
   const stored = () => sql<{ budget: string | null; limits: string; label: string }>(`SELECT budget, limits, label FROM gateway_keys WHERE id = '${member.id}'`)[0];
   const budget = await change();
-  await budget.getByLabel("a month").fill("0");
+  await budget.getByLabel("a month").fill("0.50"); // as much as is spent
   await page.getByRole("group", { name: "Limits" }).getByLabel("requests per day").fill("");
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByText("$0.00 a month").waitFor();
-  expect(JSON.parse(stored()!.budget!)).toEqual([{ per: "month", usd: 0 }]);
+  await page.getByText("$0.50 a month").waitFor();
+  expect(JSON.parse(stored()!.budget!)).toEqual([{ per: "month", usd: 0.5 }]);
   expect(JSON.parse(stored()!.limits)).toEqual({});
   await until("the budget holds", async () => (await ask("More")).includes("insufficient_quota"));
   await page.goto(`${gateway.url}/usage/limits`);
