@@ -4,6 +4,7 @@
 # until the agent says that the running ones are over, or until it has waited long enough.
 set -eu
 umask 077 # its access log and sockets are nobody else's
+ulimit -n "$(ulimit -Hn)" 2>/dev/null || true # each client and each call of a backend is an open file
 
 folder=/run/ai-gateway
 patience=35 # seconds: longer than the agent's listen.drain_timeout, shorter than stop_grace_period
