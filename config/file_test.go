@@ -31,7 +31,7 @@ const (
 
 // keys is an environment that has keys besides what is given.
 func keys(pairs ...string) func(string) string {
-	return env(append(pairs, "OPENAI_API_KEY", variableKey, "BUDGET_WEBHOOK_SECRET", variableKey, "A_KEY", variableKey, "BROKEN_KEY", brokenKey)...)
+	return env(append(pairs, "OPENAI_API_KEY", variableKey, "ANTHROPIC_API_KEY", variableKey, "BUDGET_WEBHOOK_SECRET", variableKey, "A_KEY", variableKey, "BROKEN_KEY", brokenKey)...)
 }
 
 // folder is a new folder with the files that the tests' configurations name.

@@ -83,52 +83,68 @@ func (a Agent) drain(r *http.Request) (any, error) {
 // models lists those that the caller may use: those of the configuration, then those that the
 // backend lists which serves all others.
 func (a Agent) models(r *http.Request) (any, error) {
-	return map[string]any{"object": "list", "data": a.modelsFor(r.Context())}, nil
+	if apiOf(r) == gateway.AnthropicAPI {
+		return modelPage(a.modelsFor(r), r.URL.Query())
+	}
+	return map[string]any{"object": "list", "data": a.modelsFor(r)}, nil
 }
 
 // model shows a model that the caller may use. One that nobody lists is shown as well where a
 // backend serves all models: it would be asked, and only it knows.
 func (a Agent) model(r *http.Request) (any, error) {
 	id := gateway.Model(r.PathValue("id"))
-	for _, m := range a.modelsFor(r.Context()) {
+	shown := func(m Model) any {
+		if apiOf(r) == gateway.AnthropicAPI {
+			return m.ofMessages()
+		}
+		return m
+	}
+	for _, m := range a.modelsFor(r) {
 		if m.ID == id {
-			return m, nil
+			return shown(m), nil
 		}
 	}
 	now := a.InForce()
-	if now.Routes.Default == "" || !callerOf(r).MayUse(id) {
+	if _, planned := now.Routes.Table().Plan(apiOf(r), id); !planned || !callerOf(r).MayUse(id) {
 		return nil, gateway.NoModel(id)
 	}
-	return Model{ID: id, Object: "model", Created: now.Since.Unix(), OwnedBy: now.Routes.Default}, nil
+	return shown(Model{ID: id, Object: "model", Created: now.Since.Unix(), OwnedBy: now.Routes.DefaultFor(apiOf(r))}), nil
 }
 
-// modelsFor are the models that a caller may use. Who may use a model may use its aliases.
-func (a Agent) modelsFor(ctx context.Context) []Model {
-	list, now, caller := []Model{}, a.InForce(), callerIn(ctx)
-	configured := map[gateway.Model]bool{}
-	for _, r := range now.Routes.Models {
-		for _, name := range append([]gateway.Model{r.Model}, r.Aliases...) {
+// modelsFor are the models that a caller may use in the API that it speaks. Who may use a model may
+// use its aliases.
+func (a Agent) modelsFor(r *http.Request) []Model {
+	list, now, caller := []Model{}, a.InForce(), callerOf(r)
+	configured, table := map[gateway.Model]bool{}, now.Routes.Table()
+	for _, of := range now.Routes.Models {
+		for _, name := range append([]gateway.Model{of.Model}, of.Aliases...) {
 			configured[name] = true
-			if caller.MayUse(name) || caller.MayUse(r.Model) {
-				list = append(list, Model{ID: name, Object: "model", Created: now.Since.Unix(), OwnedBy: r.Steps[0].Backend})
+			plan, ok := table.Plan(apiOf(r), name)
+			if ok && (caller.MayUse(name) || caller.MayUse(of.Model)) {
+				list = append(list, Model{ID: name, Object: "model", Created: now.Since.Unix(), OwnedBy: plan.Steps[0].Backend})
 			}
 		}
 	}
-	for _, m := range a.listed(ctx, now) {
+	for _, m := range a.listed(r, now) {
 		if !configured[m.ID] && caller.MayUse(m.ID) {
-			list = append(list, Model{ID: m.ID, Object: "model", Created: cmp.Or(m.Created, now.Since.Unix()), OwnedBy: cmp.Or(m.OwnedBy, now.Routes.Default)})
+			list = append(list, Model{ID: m.ID, Object: "model", Created: cmp.Or(m.Created, now.Since.Unix()), OwnedBy: cmp.Or(m.OwnedBy, now.Routes.DefaultFor(apiOf(r)))})
 		}
 	}
 	return list
 }
 
 // listed are the models that the backend lists which serves all that are not configured.
-func (a Agent) listed(ctx context.Context, now InForce) []gateway.ListedModel {
-	i := slices.IndexFunc(now.Routes.Backends, func(b gateway.Backend) bool { return b.Name == now.Routes.Default })
+func (a Agent) listed(r *http.Request, now InForce) []gateway.ListedModel {
+	name := now.Routes.DefaultFor(apiOf(r))
+	i := slices.IndexFunc(now.Routes.Backends, func(b gateway.Backend) bool { return b.Name == name && b.Kind.Speaks(apiOf(r)) })
 	if i < 0 {
 		return nil
 	}
-	return a.Listed(ctx, now.Routes.Backends[i], admissionIn(ctx).Authorization)
+	backend, admission := now.Routes.Backends[i], admissionIn(r.Context())
+	if backend.Kind == gateway.Anthropic && admission.APIKey != "" {
+		return a.Listed(r.Context(), backend, admission.APIKey)
+	}
+	return a.Listed(r.Context(), backend, admission.Authorization)
 }
 
 // healthFor shows how all is: whole to admins, to the machine's own processes, and where no

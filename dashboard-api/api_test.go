@@ -23,7 +23,7 @@ import (
 func agent() Agent {
 	return Agent{
 		InForce: func() InForce {
-			return InForce{Routes: gateway.Routes{Models: []gateway.Route{
+			return InForce{Routes: gateway.Routes{Backends: []gateway.Backend{{Name: "local", Kind: gateway.Local}}, Models: []gateway.Route{
 				{Model: "org/m:8b", Aliases: []gateway.Model{"hf://org//m"}, Steps: []gateway.Step{{Backend: "local"}}},
 			}}, Since: time.Unix(1_700_000_000, 0), Storage: "memory"}
 		},

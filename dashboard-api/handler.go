@@ -80,7 +80,7 @@ func (h handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if refusal.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(refusal.RetryAfter))
 	}
-	send(w, refusal.Status, refusal.JSON())
+	send(w, refusal.Status, refusal.In(apiOf(r)))
 }
 
 func send(w http.ResponseWriter, status int, body []byte) {

@@ -2,6 +2,7 @@ package dashboardapi
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ func admitting(models []string) http.Handler {
 	a := agent()
 	now := a.InForce()
 	base := &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/v1"}
-	now.Routes.Backends, now.Routes.Default = []gateway.Backend{{Name: "all", BaseURL: base}}, "all"
+	now.Routes.Backends, now.Routes.Default = append(now.Routes.Backends, gateway.Backend{Name: "all", BaseURL: base}, gateway.Backend{Name: "claude", Kind: gateway.Anthropic, BaseURL: base}), "all"
 	a.InForce = func() InForce { return now }
 	a.Entry.Admit = func(gateway.Credentials) (gateway.Admission, *gateway.Error) {
 		caller := &gateway.Caller{Key: gateway.Key{ID: "key_1"}}
@@ -57,5 +58,41 @@ func TestNoModelIsDeniedThatWouldBeServed(t *testing.T) {
 	}
 	if _, body := ask(admitting([]string{"gpt"}), "GET", "/v1/models"); strings.Contains(body, "org/m") || strings.Contains(body, "all-sk") || !strings.Contains(body, `"gpt"`) {
 		t.Errorf("a key for one model sees %s", body)
+	}
+}
+
+// asMessages asks as a client of Anthropic's API does.
+func asMessages(h http.Handler, path string) (status int, body string) {
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r.Header.Set("Anthropic-Version", "2023-06-01")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code, strings.TrimSpace(w.Body.String())
+}
+
+func TestClientsOfAnthropicSeeTheModelsThatTheyMayAskFor(t *testing.T) {
+	h := admitting(nil)
+	local := `{"type":"model","id":"org/m:8b","display_name":"org/m:8b","created_at":"2023-11-14T22:13:20Z"}`
+	gpt := `{"type":"model","id":"gpt","display_name":"gpt","created_at":"1970-01-01T00:00:05Z"}`
+	for path, want := range map[string]string{
+		"/v1/models?limit=1":                      `{"data":[` + local + `],"has_more":true,"first_id":"org/m:8b","last_id":"org/m:8b"}`,
+		"/v1/models?after_id=hf://org//m&limit=1": `{"data":[` + gpt + `],"has_more":true,"first_id":"gpt","last_id":"gpt"}`,
+		"/v1/models?before_id=hf://org//m":        `{"data":[` + local + `],"has_more":false,"first_id":"org/m:8b","last_id":"org/m:8b"}`,
+		"/v1/models/gpt":                          gpt,
+	} {
+		if status, body := asMessages(h, path); status != http.StatusOK || body != want {
+			t.Errorf("%s is %d %s, want %s", path, status, body, want)
+		}
+	}
+	if _, body := asMessages(h, "/v1/models"); !strings.Contains(body, `"id":"claude-sk-1"`) || strings.Contains(body, "all-sk-1") || !strings.Contains(body, `"has_more":false`) {
+		t.Errorf("all models are %s", body)
+	}
+	for path, want := range map[string]string{
+		"/v1/models?limit=0": `{"type":"error","error":{"type":"invalid_request_error","message":"limit must be an integer from 1 to 1000."}}`,
+		"/v1/models/none":    `{"type":"error","error":{"type":"not_found_error","message":`,
+	} {
+		if status, body := asMessages(admitting([]string{"gpt"}), path); status < 400 || !strings.HasPrefix(body, want) {
+			t.Errorf("%s is %d %s, want %s", path, status, body, want)
+		}
 	}
 }

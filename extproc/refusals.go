@@ -9,9 +9,8 @@ import (
 )
 
 var (
-	errUnknownURL = &gateway.Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
-		Message: "Unknown URL. This gateway serves POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages and /v1/messages/count_tokens."}
-	errNotASCII = gateway.BadRequest("invalid_header", "",
+	errUnknownURL = gateway.UnknownURL()
+	errNotASCII   = gateway.BadRequest("invalid_header", "",
 		"The URL and the headers with keys may hold printable ASCII characters only: percent-encode the URL's others.")
 	errModel = &gateway.Error{Status: http.StatusForbidden, Type: "invalid_request_error", Code: "model_not_allowed", Param: "model",
 		Message: "This API key may not use this model. GET /v1/models lists those that it may use."}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -57,7 +58,7 @@ func (e *Error) In(a API) []byte {
 // EventFor returns the data of an event that ends a stream of an endpoint. One of responses has a
 // type, and the error in an envelope, where the official SDKs look for it.
 func (e *Error) EventFor(of Endpoint) []byte {
-	if of != Responses {
+	if !of.IsResponses() {
 		return e.In(of.API())
 	}
 	return append([]byte(`{"type":"error",`), e.JSON()[1:]...)
@@ -134,6 +135,16 @@ func NotJSON() *Error {
 // UpgradeType is the content type that Envoy's script gives to an answer by which a provider
 // changes the protocol (status 101). No provider is believed to send it.
 const UpgradeType = "application/x-protocol-upgrade"
+
+// UnknownURL is the answer to a path that the gateway does not serve: it names those that it does.
+func UnknownURL() *Error {
+	var served []string
+	for _, e := range Endpoints() {
+		served = append(served, e.Path())
+	}
+	return &Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
+		Message: "Unknown URL. This gateway serves POST " + strings.Join(served, ", ") + ", and GET " + BasePath + "/models."}
+}
 
 // ShuttingDown is the answer to new requests while running ones may finish.
 func ShuttingDown() *Error {

@@ -43,11 +43,13 @@ const (
 	Responses
 	Messages
 	CountTokens // of a message that is not sent: it costs nothing
+	Compact     // a conversation of responses, as one that is shorter
+	InputTokens // of a response that is not made: it costs nothing
 )
 
 // Endpoints lists every metered endpoint.
 func Endpoints() []Endpoint {
-	return []Endpoint{ChatCompletions, Completions, Embeddings, Responses, Messages, CountTokens}
+	return []Endpoint{ChatCompletions, Completions, Embeddings, Responses, Messages, CountTokens, Compact, InputTokens}
 }
 
 // API is the one that an endpoint belongs to.
@@ -59,7 +61,10 @@ func (e Endpoint) API() API {
 }
 
 // IsFree reports whether providers answer an endpoint for nothing.
-func (e Endpoint) IsFree() bool { return e == CountTokens }
+func (e Endpoint) IsFree() bool { return e == CountTokens || e == InputTokens }
+
+// IsResponses reports whether an endpoint is one of the Responses API.
+func (e Endpoint) IsResponses() bool { return e == Responses || e == Compact || e == InputTokens }
 
 // String returns the path below the API's base, "/chat/completions".
 func (e Endpoint) String() string {
@@ -76,6 +81,10 @@ func (e Endpoint) String() string {
 		return "/messages"
 	case CountTokens:
 		return "/messages/count_tokens"
+	case Compact:
+		return "/responses/compact"
+	case InputTokens:
+		return "/responses/input_tokens"
 	}
 	return "none"
 }

@@ -107,7 +107,7 @@ func (b Backend) BasePath() string {
 
 // PathOf is the path of an endpoint at the backend, for people: Envoy makes it of the same parts.
 func (b *Backend) PathOf(e Endpoint, m Model) string {
-	if b.Kind != Azure || b.APIVersion == "" || e == Responses { // which has its model in the body alone
+	if b.Kind != Azure || b.APIVersion == "" || e.IsResponses() { // which has its model in the body alone
 		return b.BasePath() + e.String()
 	}
 	return b.BasePath() + "/deployments/" + cmp.Or(b.Deployment, string(m)) + e.String()
@@ -192,7 +192,7 @@ func (r Routes) Table() *Table {
 		for _, route := range r.Models {
 			t.add(API(api), route, backends)
 		}
-		if fallback := newPlan(API(api), "", []Step{{Backend: r.defaultFor(API(api))}}, backends); len(fallback.Steps) > 0 {
+		if fallback := newPlan(API(api), "", []Step{{Backend: r.DefaultFor(API(api))}}, backends); len(fallback.Steps) > 0 {
 			t.fallback[api] = fallback
 		}
 	}
@@ -211,9 +211,9 @@ func (t *Table) add(a API, route Route, backends map[string]*Backend) {
 	}
 }
 
-// defaultFor is the backend of models without a route: in Anthropic's API the first of that kind,
+// DefaultFor is the backend of models without a route: in Anthropic's API the first of that kind,
 // else the default one. Without a default there is none.
-func (r Routes) defaultFor(a API) string {
+func (r Routes) DefaultFor(a API) string {
 	if a != AnthropicAPI || r.Default == "" {
 		return r.Default
 	}

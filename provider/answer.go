@@ -106,11 +106,11 @@ func (t *tally) read(data []byte) (isJSON bool) {
 // readMember reads a member that only answers of some endpoints have, and reports whether it is one.
 func (t *tally) readMember(c *cursor, name []byte, e *typedEvent) bool {
 	switch t.intent.Endpoint {
-	case gateway.Responses:
+	case gateway.Responses, gateway.Compact:
 		return t.readResponseMember(c, name, e)
 	case gateway.Messages:
 		return t.readMessageMember(c, name, e)
-	case gateway.CountTokens:
+	case gateway.CountTokens, gateway.InputTokens:
 		t.answered = t.answered || string(name) == "input_tokens"
 		return false
 	}

@@ -21,14 +21,16 @@ import (
 )
 
 const (
-	listTimeout  = 3 * time.Second  // for a backend to list its models
-	listKept     = 5 * time.Minute  // how long a list is good for
-	listRetry    = 10 * time.Second // how long it is not asked again after it gave none
-	maxList      = 4 << 20          // bytes
-	maxListed    = 10_000           // models of a list
-	maxLists     = 256              // lists that are kept
-	maxListedID  = 256              // bytes
-	maxListOwner = 128              // bytes
+	listTimeout = 3 * time.Second  // for a backend to list its models
+	listKept    = 5 * time.Minute  // how long a list is good for
+	listRetry   = 10 * time.Second // how long it is not asked again after it gave none
+	maxList     = 4 << 20          // bytes
+
+	anthropicVersion = "2023-06-01" // of the API, in which a list is asked for
+	maxListed        = 10_000       // models of a list
+	maxLists         = 256          // lists that are kept
+	maxListedID      = 256          // bytes
+	maxListOwner     = 128          // bytes
 )
 
 // Catalog knows which models backends list. It asks them itself, with the key that Envoy would
@@ -67,8 +69,8 @@ func NewCatalog(client func(gateway.Backend) *http.Client, now func() time.Time,
 // cannot be had.
 func (c *Catalog) Models(ctx context.Context, b gateway.Backend, authorization string) []gateway.ListedModel {
 	name, value := credentialFor(b, authorization)
-	if b.Kind == gateway.Azure || b.Kind == gateway.OpenAI && value == "" {
-		return nil // Azure lists what could be deployed, and OpenAI answers nobody without a key
+	if b.Kind == gateway.Azure || (b.Kind == gateway.OpenAI || b.Kind == gateway.Anthropic) && value == "" {
+		return nil // Azure lists what could be deployed, and OpenAI and Anthropic answer nobody without a key
 	}
 	list := c.list(listKey{b.BaseURL.String(), sha256.Sum256([]byte(value))})
 	list.mu.Lock()
@@ -109,6 +111,8 @@ func (c *Catalog) warn(b gateway.Backend, err error) {
 func credentialFor(b gateway.Backend, authorization string) (name, value string) {
 	name, prefix := b.KeyHeader()
 	switch {
+	case b.Credential == gateway.ClientFirst && authorization != "" && b.Kind == gateway.Anthropic && !strings.Contains(authorization, " "):
+		return name, authorization // a key, not a token with its scheme
 	case b.Credential == gateway.ClientFirst && authorization != "":
 		return "authorization", authorization
 	case b.Credential != gateway.NoCredential && b.Secret != "":
@@ -153,6 +157,10 @@ func (c *Catalog) ask(ctx context.Context, b gateway.Backend, header, value stri
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, b.BaseURL.JoinPath("models").String(), nil)
 	if err != nil {
 		return nil, err
+	}
+	if b.Kind == gateway.Anthropic {
+		request.Header.Set("Anthropic-Version", anthropicVersion)
+		request.URL.RawQuery = "limit=1000"
 	}
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "ai-gateway")

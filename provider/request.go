@@ -50,7 +50,7 @@ func (r *requestReader) text() gateway.PromptText {
 
 // isTyped reports whether the request is for an endpoint whose streams have events of many types.
 func (r *requestReader) isTyped() bool {
-	return r.endpoint == gateway.Responses || r.endpoint.API() == gateway.AnthropicAPI
+	return r.endpoint.IsResponses() || r.endpoint.API() == gateway.AnthropicAPI
 }
 
 // promptName returns the name of the member that holds an endpoint's prompt.
@@ -58,7 +58,7 @@ func promptName(e gateway.Endpoint) string {
 	switch e {
 	case gateway.Completions:
 		return "prompt"
-	case gateway.Embeddings, gateway.Responses:
+	case gateway.Embeddings, gateway.Responses, gateway.Compact, gateway.InputTokens:
 		return "input"
 	}
 	return "messages"
@@ -156,10 +156,12 @@ func (r *requestReader) member() {
 		r.request.Stream = r.boolean("stream")
 	case r.isMember(name, "stream_options", at, &r.seen.options):
 		r.readStreamOptions()
-	case (r.prompt == "messages" || r.endpoint == gateway.Responses) && (string(name) == "tools" || string(name) == "functions"):
+	case (r.prompt == "messages" || r.endpoint.IsResponses()) && (string(name) == "tools" || string(name) == "functions"):
 		r.readTools()
 	case r.isTyped() && (string(name) == "system" || string(name) == "instructions"):
 		r.textBytes += r.texts([]byte("content"))
+	case r.endpoint == gateway.Responses && string(name) == "background":
+		r.refuseBackground()
 	case string(name) == "service_tier":
 		r.request.ServiceTier = r.serviceTier()
 	case r.prompt == "prompt" && r.readEcho(name):
@@ -171,7 +173,7 @@ func (r *requestReader) member() {
 		r.answers = max(r.answers, n)
 	case string(name) != r.prompt:
 		r.skip()
-	case r.prompt == "messages" || r.endpoint == gateway.Responses && r.kind() == '[':
+	case r.prompt == "messages" || r.endpoint.IsResponses() && r.kind() == '[':
 		r.readMessages()
 	default:
 		r.readPrompt()
@@ -200,6 +202,15 @@ func (r *requestReader) readEcho(name []byte) bool {
 		return false
 	}
 	return true
+}
+
+// refuseBackground refuses a response that is made after the answer: what it costs would be known to
+// nobody here.
+func (r *requestReader) refuseBackground() {
+	if r.kind() == 't' {
+		r.refuse(r.pos, invalid, "background", "this gateway does not make responses in the background, as it could not bill them: leave it out or false")
+	}
+	r.skip()
 }
 
 // isMember reports whether name names the member that the gateway acts on. It

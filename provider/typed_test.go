@@ -164,6 +164,15 @@ func TestATypedRequestIsReadForWhatItAsks(t *testing.T) {
 	}
 }
 
+func TestAResponseInTheBackgroundIsRefusedAsNobodyWouldBillIt(t *testing.T) {
+	for body, refused := range map[string]bool{`{"model":"m","background":true}`: true, `{"background":false,"model":"m"}`: false, `{"background":null,"model":"m"}`: false} {
+		_, err := provider.OpenAI{}.ReadRequest(gateway.Responses, []byte(body))
+		if refusal, _ := err.(*gateway.Error); (refusal != nil && refusal.Param == "background") != refused {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
 func FuzzATypedStreamIsReadTheSameHoweverItIsCut(f *testing.F) {
 	f.Add([]byte(responseStream()+responseEnd()), 7, 300, true)
 	f.Add([]byte(messageStream()+messageEnd()), 7, 300, false)

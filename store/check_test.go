@@ -72,17 +72,6 @@ func TestTablesOfAnotherProgramAreFoundAndLeftAsTheyAre(t *testing.T) {
 	}
 }
 
-// TestTablesOfOthersInAnotherSchemaAreInNobodysWay has them behind the gateway's own in search_path.
-func TestTablesOfOthersInAnotherSchemaAreInNobodysWay(t *testing.T) {
-	server, url := storetest.Start(t)
-	do(t, server.Exec("gateway", `CREATE TABLE requests (n BIGINT)`, `CREATE SCHEMA gw`, `ALTER DATABASE gateway SET search_path = gw, public`))
-	do(t, Check(t.Context(), Config{URL: url}))
-	s, err := Open(t.Context(), Config{URL: url})
-	do(t, err)
-	do(t, s.Close())
-	do(t, Check(t.Context(), Config{URL: url}))
-}
-
 func TestAFirstStartThatWasBrokenOffIsGoneOnWith(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "begun.db")
 	db := sqlx.MustOpen("sqlite", path)

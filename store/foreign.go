@@ -54,7 +54,7 @@ func foreign(table string) error {
 func tablesIn(ctx context.Context, q conn, d goose.Dialect) (map[string]bool, error) {
 	query := `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`
 	if d == goose.DialectPostgres {
-		query = `SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename IN ('` + versions + `', 'requests')`
+		query = `SELECT name FROM unnest(ARRAY['` + versions + `', 'requests']) AS name WHERE to_regclass(name) IS NOT NULL`
 	}
 	rows, err := q.QueryContext(ctx, query)
 	if err != nil {

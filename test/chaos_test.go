@@ -202,14 +202,14 @@ func (c *chaos) client(ctx context.Context) {
 		if leaves(n) {
 			leave = rand.N(chaosChunks * chaosDelay)
 		}
-		if err := c.request(chatBody(model, stream), leave); err != nil {
+		if err := c.request(apis()[n/3%3], model, stream, leave); err != nil {
 			time.Sleep(100 * time.Millisecond) // something is dead
 		}
 	}
 }
 
 // request sends one and reads the answer, or leaves after a while.
-func (c *chaos) request(body string, leave time.Duration) error {
+func (c *chaos) request(to api, model string, stream bool, leave time.Duration) error {
 	conn, err := net.DialTimeout("tcp", c.p.address, time.Second)
 	if err != nil {
 		return err
@@ -222,7 +222,7 @@ func (c *chaos) request(body string, leave time.Duration) error {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return err
 	}
-	if _, err := conn.Write(requestBytes(chatPath, body, "Connection: close")); err != nil {
+	if _, err := conn.Write(requestBytes(to.path, to.body(model, stream), "Connection: close")); err != nil {
 		return err
 	}
 	head, err := bufio.NewReader(conn).ReadString('\n')

@@ -65,7 +65,7 @@ func TestAClientThatHangsUpIsBilledForWhatWasProduced(t *testing.T) {
 	size := len(event(words[0])) - len("«wait 5ms»")
 	fake.Play("gpt-4o", scenario(t, "200\ncontent-type: text/event-stream\n\n"+text.String()+"\n"))
 	c := chaos{p: p}
-	if err := c.request(chatBody("gpt-4o", true), 1500*time.Millisecond); err != nil {
+	if err := c.request(apis()[0], "gpt-4o", true, 1500*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := p.waitRows(1)

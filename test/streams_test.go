@@ -32,13 +32,9 @@ func checkWhole(a answer, chunks int) error {
 	if a.err != nil || a.status != http.StatusOK {
 		return fmt.Errorf("a stream ended with status %d after %d bytes: %w", a.status, len(a.body), a.err)
 	}
-	rest := a.body
-	for i := range chunks {
-		_, after, found := strings.Cut(rest, fmt.Sprintf("\"w%d \"", i))
-		if !found {
-			return fmt.Errorf("chunk %d of a stream is missing or out of order", i)
-		}
-		rest = after
+	rest, err := afterChunks(a.body, chunks)
+	if err != nil {
+		return err
 	}
 	if !strings.HasSuffix(rest, "data: [DONE]\n\n") {
 		return errors.New("a stream has no [DONE]")
@@ -55,6 +51,19 @@ func atOnce(n int, call func(i int) error) error {
 	}
 	all.Wait()
 	return errors.Join(errs...)
+}
+
+// afterChunks is what follows the chunks of a generated stream, each of which it has once and in order.
+func afterChunks(stream string, chunks int) (rest string, err error) {
+	rest = stream
+	for i := range chunks {
+		_, after, found := strings.Cut(rest, fmt.Sprintf("\"w%d \"", i))
+		if !found {
+			return "", fmt.Errorf("chunk %d of a stream is missing or out of order", i)
+		}
+		rest = after
+	}
+	return rest, nil
 }
 
 func TestTwoHundredStreamsAtOnceAreCarriedAndBilled(t *testing.T) {

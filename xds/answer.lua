@@ -26,7 +26,8 @@ local RESPONSES = {usage = USAGE, error = ERROR, output = CONTENT, item = ANSWER
 local START = {usage = USAGE} -- the message that a stream begins with
 local MESSAGES = {usage = USAGE, error = ERROR, content = CONTENT, content_block = ANSWER, delta = ANSWER, message = START}
 local COUNT = {usage = USAGE, error = ERROR}
-local TOPS = {["/responses"] = RESPONSES, ["/messages"] = MESSAGES, ["/messages/count_tokens"] = COUNT}
+local TOPS = {["/responses"] = RESPONSES, ["/responses/compact"] = RESPONSES, ["/responses/input_tokens"] = COUNT,
+  ["/messages"] = MESSAGES, ["/messages/count_tokens"] = COUNT}
 
 -- The counts of a usage object by their names. Of those with several the largest counts.
 local COUNTS = {prompt_tokens = "prompt", completion_tokens = "completion", total_tokens = "total"}

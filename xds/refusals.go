@@ -19,6 +19,5 @@ var (
 		Message: "This request has passed through this gateway before, or through too many: a backend's address leads back here."}
 	notPost = &gateway.Error{Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed",
 		Message: "This endpoint takes POST requests with a JSON body."}
-	unknownPath = &gateway.Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
-		Message: "Unknown URL. This gateway serves POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages and /v1/messages/count_tokens, and GET /v1/models."}
+	unknownPath = gateway.UnknownURL()
 )

@@ -80,6 +80,8 @@ func typedTellings() []told {
 		{"data after the end of a message", gateway.Messages, start + block + typed("message_delta", `"usage":{"output_tokens":15}`) + stopped + typed("message_delta", `"usage":{"output_tokens":9999}`),
 			heard{Usage: message, Tier: "standard", Ended: true}},
 
+		{"a conversation made shorter", gateway.Compact, `{"id":"resp_1","object":"response.compaction","output":[{"type":"compaction","encrypted_content":"AAAA"}],` + responseUsage + `}`, heard{Usage: response}},
+		{"a count of a response's tokens", gateway.InputTokens, `{"object":"response.input_tokens","input_tokens":11}`, heard{}},
 		{"a count of tokens", gateway.CountTokens, `{"input_tokens":2095}`, heard{}},
 		{"no count of tokens", gateway.CountTokens, `{}`, heard{Missing: true}},
 	}

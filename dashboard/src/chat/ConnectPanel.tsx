@@ -7,7 +7,7 @@ import { snippets } from "./snippets";
 /** Base URL and key, ready to copy for the clients that people use. */
 export default function ConnectPanel({ open, onClose }: { open: boolean; onClose: () => void }) {
   return (
-    <Dialog open={open} onClose={onClose} title="Connect" description="Every client of OpenAI's API works: give it this address." className="w-[min(44rem,calc(100vw-2rem))]">
+    <Dialog open={open} onClose={onClose} title="Connect" description="Every client of OpenAI's API works, and of Anthropic's: give it this address." className="w-[min(44rem,calc(100vw-2rem))]">
       <Panel />
     </Dialog>
   );

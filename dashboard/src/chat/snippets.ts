@@ -40,6 +40,25 @@ const answer = await client.chat.completions.create({
 console.log(answer.choices[0].message.content);`,
     },
     {
+      name: "Claude Code",
+      where: "In a shell, or below env in ~/.claude/settings.json:",
+      text: `export ANTHROPIC_BASE_URL="${base.replace(/\/v1$/, "")}"
+export ANTHROPIC_AUTH_TOKEN="$AI_GATEWAY_KEY"
+claude`,
+    },
+    {
+      name: "Codex",
+      where: "In ~/.codex/config.toml, with the key in the variable AI_GATEWAY_KEY:",
+      text: `model = "${model}"
+model_provider = "gateway"
+
+[model_providers.gateway]
+name = "AI Gateway"
+base_url = "${base}"
+env_key = "AI_GATEWAY_KEY"
+wire_api = "responses"`,
+    },
+    {
       name: "LangChain",
       where: "With pip install langchain-openai:",
       text: `import os

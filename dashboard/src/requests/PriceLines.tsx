@@ -2,7 +2,7 @@ import type { RequestDetail } from "@/api/types";
 import { formatMoney, formatNumber } from "@/lib/format";
 import { Card } from "@/ui/page";
 
-const kinds: Record<string, string> = { input: "Prompt", cached_input: "Prompt, from the cache", cache_write: "Prompt, into the cache", output: "Answer", reasoning: "Reasoning" };
+const kinds: Record<string, string> = { input: "Prompt", cached_input: "Prompt, from the cache", cache_write: "Prompt, into the cache", cache_write_1h: "Prompt, into the cache for an hour", output: "Answer", reasoning: "Reasoning" };
 
 /** What each kind of tokens cost. */
 export function PriceLines({ request: r }: { request: RequestDetail }) {
@@ -51,7 +51,8 @@ function tokensAlone(r: RequestDetail) {
   const rows: [string, number][] = [
     ["input", r.prompt_tokens - r.cached_tokens - r.cache_write_tokens],
     ["cached_input", r.cached_tokens],
-    ["cache_write", r.cache_write_tokens],
+    ["cache_write", r.cache_write_tokens - r.cache_write_1h_tokens],
+    ["cache_write_1h", r.cache_write_1h_tokens],
     ["output", r.completion_tokens - r.reasoning_tokens],
     ["reasoning", r.reasoning_tokens],
   ];
