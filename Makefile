@@ -36,7 +36,7 @@ SDK_NODE := test/sdktest/node
 SDK_PYTHON := test/sdktest/python/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run build setup test-setup test test-browser test-deploy screenshots chaos mutants bench docs check prices clean
+.PHONY: help run build setup test-setup test test-browser test-deploy test-mesh screenshots chaos mutants bench docs check prices clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -109,6 +109,20 @@ mutants: ## make small mistakes in MUTANTS, one at a time, and list those that n
 	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && git archive HEAD | tar -x -C "$$copy" && cd "$$copy" && \
 	for room in $(MUTANTS); do echo "== $$room" && \
 	$(GO) run $(GREMLINS) unleash --workers 1 --timeout-coefficient 10 --output-statuses lct ./$$room; done
+
+# What the tests of `make test-mesh` start, each in a version that is known to work.
+HELM_MODULE          := helm.sh/helm/v4@v4.3.2
+ENVOY_GATEWAY_MODULE := github.com/envoyproxy/gateway@v1.9.1
+KUBERNETES_VALIDATE  := kubernetes-validate==1.37.0
+
+test-mesh: test-setup ## attach the gateway to older Envoys and to Envoy Gateway, check the Helm chart, and run it on several machines (network namespaces: as root); builds Helm and Envoy Gateway first, 20 minutes
+	@scripts/pip-install.sh .tools/kubernetes-validate $(KUBERNETES_VALIDATE)
+	OLDER_ENVOYS=$$(scripts/envoys.sh) && ENVOY_PATH=$$(scripts/envoy.sh) && \
+	HELM=$$(scripts/go-tool.sh helm helm.sh/helm/v4/cmd/helm $(HELM_MODULE)) && \
+	ENVOY_GATEWAY=$$(scripts/go-tool.sh envoy-gateway github.com/envoyproxy/gateway/cmd/envoy-gateway $(ENVOY_GATEWAY_MODULE)) && \
+	KUBERNETES_VALIDATE=$(CURDIR)/.tools/kubernetes-validate && \
+	export OLDER_ENVOYS ENVOY_PATH HELM ENVOY_GATEWAY KUBERNETES_VALIDATE && \
+	$(GO) test -tags mesh -count 1 -timeout 30m -v -run 'TestOlderEnvoys|TestEnvoyGateway|TestTheChart|TestIstio|TestThreeMachines|TestAnEnvoyWithTheGateway|TestAnAgentIsReplaced' ./test
 
 bench: build ## compare speed and memory with a bare Envoy: about nine minutes on an idle machine
 	@$(GO) build -o bin/bench ./bench/cmd

@@ -41,7 +41,16 @@ func (d *document) fields() []field {
 		{name: "retries", into: d.retries(), doc: "how failed calls are repeated"},
 		{name: "cors", into: d.cors(), doc: "which web pages may call the gateway"},
 		{name: "storage", into: d.storage(), doc: "where usage is stored"},
+		{name: "api", into: d.api(), doc: "where the dashboard and its API are, if not in the gateway's own process"},
 	}
+}
+
+func (d *document) api() group {
+	return group{fields: []field{
+		{name: "address", into: value(&d.APIAddress, hostAndPort()), variables: []string{"AI_GATEWAY_API_ADDRESS"},
+			doc: "`host:port`: `serve --role api` listens there, on an IP address, and the Envoys of agents send the dashboard's requests there; " +
+				"unset, it is a Unix socket of the same machine; a change takes effect at the next start of the api"},
+	}}
 }
 
 func (d *document) listen() group {

@@ -292,6 +292,7 @@ func (c *Control) envoyConfig(s *Settings) (xds.Config, error) {
 	e.Bind, e.Port, e.AnyHost, e.TrustedHops = s.Config.Bind, s.Config.Port, c.anyHost(s), s.Config.TrustedHops
 	e.Certificate, e.Key, e.Origins = s.Config.TLS.Certificate, s.Config.TLS.Key, s.Config.CORSOrigins
 	e.Routes, e.Routes.Backends = s.Routes, s.backends
+	e.APIAddress = s.Config.APIAddress
 	e.Retry, e.MaxBody, e.Silence = s.Config.Retry, s.Config.MaxBody, s.Config.Silence
 	return e, err
 }

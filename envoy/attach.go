@@ -202,10 +202,19 @@ func (d *document) addNode() ([]insertion, error) {
 	return []insertion{i}, err
 }
 
+// runtimeLayer has an Envoy take regular expressions as large as those of the allow lists are to any
+// version of it.
+const runtimeLayer = `{"name":"ai-gateway","static_layer":{"re2.max_program_size.error_level":16000,"re2.max_program_size.warn_level":16000}}`
+
+// RuntimeLayer is what a bootstrap needs besides, in JSON.
+func RuntimeLayer() []byte {
+	return object(entry{"layered_runtime", object(entry{"layers", list([][]byte{[]byte(runtimeLayer)})})})
+}
+
 // addRuntime has Envoy take the regular expressions of the allow lists. Without layers of its own
 // an Envoy has the admin interface's, which stays.
 func (d *document) addRuntime() ([]insertion, error) {
-	layer := []byte(`{"name":"ai-gateway","static_layer":{"re2.max_program_size.error_level":16000,"re2.max_program_size.warn_level":16000}}`)
+	layer := []byte(runtimeLayer)
 	key, runtime, err := d.child(d.root, "layered_runtime")
 	if err != nil {
 		return nil, err

@@ -19,6 +19,9 @@ const (
 	SeenNamespace   = "aigw.seen." + contractVersion   // noted by the script of each attempt
 )
 
+// PlanNamespaces are those that the agent sets.
+func PlanNamespaces() []string { return []string{PlanNamespace, RouteNamespace, ClientNamespace} }
+
 // Keys of PlanNamespace. Those from PlanModel on are there only where a model's backends
 // know it by several names, or where some of them refuse to be asked for a stream's usage;
 // those from PlanAskedFrom on there alone.

@@ -23,11 +23,9 @@ var backendStateNames = [...]string{
 // String says it for people.
 func (s BackendState) String() string { return nameOf(backendStateNames[:], s) }
 
-// On is the plan as Envoy can carry it out.
-func (p Plan) On(e EnvoyStatus) Plan {
-	if e.OneBackend && len(p.Steps) > 1 {
-		p.Steps = p.Steps[:1]
-	}
+// First is the plan for an Envoy that calls one backend for a request.
+func (p Plan) First() Plan {
+	p.Steps = p.Steps[:min(len(p.Steps), 1)]
 	return p
 }
 

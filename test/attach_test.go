@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -19,6 +20,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -338,7 +340,11 @@ func (a *attached) isMetered(t *testing.T) {
 	var served, billed []int64
 	a.wait("the providers have ended", func() bool {
 		served = nil
-		for _, c := range append(a.fake.Books().Calls, a.second.Books().Calls...) {
+		calls := a.fake.Books().Calls
+		if a.second != nil {
+			calls = append(calls, a.second.Books().Calls...)
+		}
+		for _, c := range calls {
 			if c.Usage != nil { // else it was refused
 				served = append(served, c.Usage.Completion)
 			}
@@ -387,3 +393,66 @@ func TestEnvoyAcceptsEveryKindOfFile(t *testing.T) {
 		}
 	}
 }
+
+// TestAnAgentIsReplacedUnderLoadWithoutAFailure has a service manager's part: it keeps the sockets open, and
+// starts the next agent when one has ended.
+func TestAnAgentIsReplacedUnderLoadWithoutAFailure(t *testing.T) {
+	t.Parallel()
+	a := startShop(t, os.Getenv(envoyVariable))
+	var sockets []*os.File
+	for _, name := range []string{"extproc.sock", "xds.sock", "agent.sock"} {
+		l, err := net.Listen("unix", a.apart.path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		file, err := l.(*net.UnixListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		sockets = append(sockets, file)
+	}
+	serve := func() {
+		cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=3 exec "$0" "$@"`, os.Getenv(binaryVariable), "serve", "--role", "agent", "--attached",
+			"--run-folder", a.apart.dir, "--envoy-admin", a.apart.path("admin.sock"))
+		cmd.Env, cmd.ExtraFiles = a.apart.env, sockets
+		a.apart.start("agent", cmd)
+	}
+	a.run(a.attach("--listener", "https"))
+	serve()
+	key := a.key(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	failures := make(chan error, replacedClients)
+	for range replacedClients {
+		go func() {
+			var failed error
+			for ctx.Err() == nil && failed == nil {
+				failed = a.chat(30, key)
+				if got := a.ask("POST", chatPath, chatBody("gen-chunks=2-delay=100ms", false), key); failed == nil && got.status != http.StatusOK {
+					failed = fmt.Errorf("a request is answered with %v", got)
+				}
+			}
+			failures <- failed
+		}()
+	}
+	for range 3 {
+		time.Sleep(time.Second) // of load
+		if err := a.apart.running["agent"].Cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		<-a.apart.running["agent"].Ended
+		serve()
+	}
+	time.Sleep(time.Second)
+	stop()
+	for range replacedClients {
+		if err := <-failures; err != nil {
+			t.Error(err)
+		}
+	}
+	a.isMetered(t)
+}
+
+const replacedClients = 8

@@ -47,6 +47,7 @@ type Attachment struct {
 	Prefix        string   // that all paths begin with: "/ai"; "" for none
 	Off           []string // the others' filters that do not run for our requests
 	WithoutGroups bool     // for an Envoy older than 1.40: a route leads to one backend, chosen by the plan
+	ExtProc       []string // names that the filter which asks the agent may have, where it is made elsewhere, with its cluster; nil for our own
 }
 
 // Pieces are what is added to Envoy's configuration, each in the JSON of its message.
@@ -118,11 +119,11 @@ func (a Attachment) attachedFilters(e *encoder) []*hcm.HttpFilter {
 	if a.Prefix != "" {
 		filters = append(filters, e.disabled(prefixFilter, a.withoutPrefix()))
 	}
-	return append(filters,
-		e.disabled(addressFilter, clientAddress()),
-		e.disabled(requestIDFilter, validRequestID(e)),
-		e.disabled(extProcFilter, a.extProc()),
-		e.disabled(allowListsFilter, a.allowLists()))
+	filters = append(filters, e.disabled(addressFilter, clientAddress()), e.disabled(requestIDFilter, validRequestID(e)))
+	if a.ExtProc == nil {
+		filters = append(filters, e.disabled(extProcFilter, a.extProc()))
+	}
+	return append(filters, e.disabled(allowListsFilter, a.allowLists()))
 }
 
 // withoutPrefix takes the prefix off the path before the agent sees it. The route stays the one
@@ -221,6 +222,12 @@ func (a Attachment) adapt(e *encoder, r *route.Route) {
 // filtersOn switches our filters on for a route that leads to a model.
 func (a Attachment) filtersOn(e *encoder) map[string]*anypb.Any {
 	filters := planning(e)
+	for _, name := range a.ExtProc {
+		filters[name] = filters[extProcFilter]
+	}
+	if a.ExtProc != nil {
+		delete(filters, extProcFilter)
+	}
 	for _, name := range []string{addressFilter, requestIDFilter, allowListsFilter} {
 		filters[name] = on(e)
 	}
@@ -298,10 +305,14 @@ func (a Attachment) ownClusters(e *encoder) []*cluster.Cluster {
 	to := func(name, socket string, http2 bool) *cluster.Cluster {
 		return newCluster(e, load(name, unixAddress(socket), "localhost"), protocol(http2, gateway.DefaultIdleTimeout))
 	}
-	return []*cluster.Cluster{
-		to(xdsCluster, a.XDSSocket, true), to(extProcCluster, a.ExtProcSocket, true), to(agentCluster, a.AgentSocket, false),
+	clusters := []*cluster.Cluster{
+		to(xdsCluster, a.XDSSocket, true), to(agentCluster, a.AgentSocket, false),
 		newCluster(e, &endpoint.ClusterLoadAssignment{ClusterName: nowhere}, protocol(false, gateway.DefaultIdleTimeout)),
 	}
+	if a.ExtProc == nil {
+		clusters = append(clusters, to(extProcCluster, a.ExtProcSocket, true))
+	}
+	return clusters
 }
 
 // backendClusters are the clusters of the backends as they are now, with keys that are asked for.

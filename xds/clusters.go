@@ -2,7 +2,9 @@ package xds
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -37,9 +39,14 @@ func (c Config) clusters() (clusters []types.Resource, err error) {
 	for _, own := range []struct {
 		name, socket string
 		http2        bool
-	}{{extProcCluster, c.ExtProcSocket, true}, {agentCluster, c.AgentSocket, false}, {apiCluster, c.APISocket, false}} {
+	}{{extProcCluster, c.ExtProcSocket, true}, {agentCluster, c.AgentSocket, false}} {
 		clusters = append(clusters, newCluster(&e, load(own.name, unixAddress(own.socket), "localhost"), protocol(own.http2, gateway.DefaultIdleTimeout)))
 	}
+	api, err := c.api(&e)
+	if err != nil {
+		return nil, err
+	}
+	clusters = append(clusters, api)
 	clusters = append(clusters, newCluster(&e, &endpoint.ClusterLoadAssignment{ClusterName: nowhere}, protocol(false, gateway.DefaultIdleTimeout)))
 	for _, b := range c.Routes.Backends {
 		cluster, err := c.backend(&e, b)
@@ -49,6 +56,24 @@ func (c Config) clusters() (clusters []types.Resource, err error) {
 		clusters = append(clusters, cluster)
 	}
 	return clusters, e.err
+}
+
+// api returns the cluster of the api role, on this machine or another.
+func (c Config) api(e *encoder) (*cluster.Cluster, error) {
+	options := protocol(false, gateway.DefaultIdleTimeout)
+	if c.APIAddress == "" {
+		return newCluster(e, load(apiCluster, unixAddress(c.APISocket), "localhost"), options), nil
+	}
+	host, text, err := net.SplitHostPort(c.APIAddress)
+	port, fault := strconv.Atoi(text)
+	if err = errors.Join(err, fault); err != nil {
+		return nil, fmt.Errorf("address of the api %q: %w", c.APIAddress, err)
+	}
+	cl := newCluster(e, load(apiCluster, tcpAddress(host, port), host), options)
+	if _, err := netip.ParseAddr(host); err != nil {
+		cl.ClusterDiscoveryType = &cluster.Cluster_Type{Type: cluster.Cluster_LOGICAL_DNS}
+	}
+	return cl, nil
 }
 
 // backend returns the cluster of a backend. A name is resolved by Envoy.

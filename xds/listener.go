@@ -140,7 +140,7 @@ func (c Config) extProc() *extproc.ExternalProcessor {
 			"cookie", "sec-fetch-site", "origin", // of the dashboard: its session
 			"content-type", "content-length", "content-encoding", "server", "x-request-id", "x-envoy-external-address")},
 		MetadataOptions: &extproc.MetadataOptions{ReceivingNamespaces: &extproc.MetadataOptions_MetadataNamespaces{
-			Untyped: []string{gateway.PlanNamespace, gateway.RouteNamespace, gateway.ClientNamespace},
+			Untyped: gateway.PlanNamespaces(),
 		}},
 	}
 }

@@ -21,3 +21,6 @@ var (
 		Message: "This endpoint takes POST requests with a JSON body."}
 	unknownPath = gateway.UnknownURL()
 )
+
+// Restarting is what a request is answered that has no plan.
+func Restarting() gateway.Error { return *restarting }

@@ -45,6 +45,7 @@ type Config struct {
 	ExtProcSocket string // Unix socket of the ext_proc service
 	AgentSocket   string // Unix socket of the agent's HTTP: health and models
 	APISocket     string // Unix socket of the api role's HTTP
+	APIAddress    string // host:port of it instead; "" for the socket
 	Journal       string // path of the access log; "" writes none, and no script watches for it
 	CAFile        string // PEM bundle that providers' certificates are checked with; "" is none, and then who needs it is not called
 

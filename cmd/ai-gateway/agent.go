@@ -232,7 +232,10 @@ func (s *service) rulesOf(now *control.Settings, memory *provider.Memory, state 
 		Dialect: dialect{provider.OpenAI{Preview: cfg.PromptLog.Look(), Memory: memory}},
 		Plan: func(a gateway.API, m gateway.Model) (gateway.Plan, bool) {
 			p, ok := table.Plan(a, m)
-			p = p.Around(state).On(envoys())
+			p = p.Around(state)
+			if s.oneBackend || envoys().OneBackend {
+				p = p.First()
+			}
 			p.NamesClusters = s.attached
 			return p, ok
 		},
@@ -284,14 +287,14 @@ func (s *service) serveAgent(ctx context.Context, live *control.Control, envoys 
 	}
 	handler := dashboardapi.AgentHandler(api)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serveSocket(ctx, s.files.xdsSocket(), envoys.Serve) })
-	group.Go(func() error { return serveSocket(ctx, s.files.extProc(), exchanges.Serve) })
+	group.Go(func() error { return s.serveSocket(ctx, s.files.xdsSocket(), envoys.Serve) })
+	group.Go(func() error { return s.serveSocket(ctx, s.files.extProc(), exchanges.Serve) })
 	group.Go(func() error {
-		return serveSocket(ctx, s.files.agentSocket(), func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, handler) })
+		return s.serveSocket(ctx, s.files.agentSocket(), func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, handler) })
 	})
 	group.Go(func() error { return live.Run(ctx) })
 	if s.alone { // else the supervisor does
-		group.Go(func() error { return serveSocket(ctx, s.files.demoSocket(), demo.Serve) })
+		group.Go(func() error { return s.serveSocket(ctx, s.files.demoSocket(), demo.Serve) })
 		group.Go(func() error { return s.drainByFile(ctx, func() config.Config { return live.Settings().Config }) })
 	}
 	err := group.Wait()

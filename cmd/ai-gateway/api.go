@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+
+	"golang.org/x/sync/errgroup"
 
 	"ai-gateway/config"
 	dashboardapi "ai-gateway/dashboard-api"
@@ -31,7 +34,22 @@ func (s *service) runAPI(ctx context.Context, who *entry) (err error) {
 		Explainer: explainer{s, tables, who.gate.Protected}, Check: s.check,
 		Entry: who.forAPI(cfg.CORSOrigins), Log: s.log,
 	})
-	return serveSocket(ctx, s.files.apiSocket(), func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, handler) })
+	serve := func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, handler) }
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.serveSocket(ctx, s.files.apiSocket(), serve) })
+	if s.role == roleAPI && cfg.APIAddress != "" {
+		group.Go(func() error { return serveTCP(ctx, cfg.APIAddress, serve) })
+	}
+	return group.Wait()
+}
+
+// serveTCP serves at an address that other machines may reach.
+func serveTCP(ctx context.Context, address string, serve func(context.Context, net.Listener) error) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("listening at api.address %q: %w", address, err)
+	}
+	return serve(ctx, l)
 }
 
 // agentHealth is what the agent answers, also where that is that it is unavailable.

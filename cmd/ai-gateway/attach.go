@@ -40,6 +40,8 @@ type attachment struct {
 	runFolder string
 	accessLog string
 	version   string
+	extProc   []string // names that the filter may have which asks the agent, where the mesh makes it; nil for our own
+	single    bool     // the mesh cannot pass on that a cluster is chosen for each attempt
 
 	showDiff, remove bool
 }
@@ -51,7 +53,7 @@ func (w world) attachCommand() *cobra.Command {
 		Long: `Add the gateway to an Envoy that you run already: behind a route of its own, with an agent
 (serve --role agent --attached) next to it. docs/attach.md has the whole way.`,
 	}
-	cmd.AddCommand(w.attachEnvoyCommand(), w.attachResourcesCommand())
+	cmd.AddCommand(w.attachEnvoyCommand(), w.attachResourcesCommand(), w.attachEnvoyGatewayCommand(), w.attachIstioCommand(), w.attachContourCommand())
 	return cmd
 }
 
@@ -157,7 +159,7 @@ func (a *attachment) pieces(id string) (xds.Pieces, error) {
 		return xds.Pieces{}, err
 	}
 	built.ID = id
-	return xds.Attachment{Config: built, XDSSocket: files.xdsSocket(), Prefix: a.prefix, Off: a.off, WithoutGroups: older}.Pieces()
+	return xds.Attachment{Config: built, XDSSocket: files.xdsSocket(), Prefix: a.prefix, Off: a.off, WithoutGroups: older || a.single, ExtProc: a.extProc}.Pieces()
 }
 
 // journal is the access log that the agent reads.

@@ -44,7 +44,11 @@ func (a *attachment) resources() error {
 			return err
 		}
 	}
-	_, err = fmt.Fprint(a.stdout, "# in the bootstrap\n", envoy.Runtime)
+	layer, err := envoy.YAML(envoy.RuntimeLayer())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(a.stdout, "# in the bootstrap\n", layer)
 	return err
 }
 

@@ -44,8 +44,11 @@ is. "all" is both.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s.world, s.log, s.started = w, slog.New(slog.NewTextHandler(w.stderr, nil)), time.Now()
+			var err error
+			if s.inherited, err = inherited(w.getenv); err != nil {
+				return err
+			}
 			if urlFile != "" {
-				var err error
 				if s.tables.URL, err = readURL(urlFile); err != nil {
 					return err
 				}
@@ -60,6 +63,7 @@ is. "all" is both.`,
 	cmd.Flags().StringVar(&s.tables.Path, "database", "", "SQLite file with the tables; left out, it is as the configuration says")
 	cmd.Flags().StringVar(&urlFile, "database-url-file", "", "file with the URL of the PostgreSQL database, likewise")
 	cmd.Flags().BoolVar(&s.attached, "attached", false, "the agent serves an Envoy that `attach` has added the gateway to: anybody may reach that, so requests need a gateway key unless listen.open says otherwise")
+	cmd.Flags().BoolVar(&s.oneBackend, "one-backend", false, "with --attached: the routes of that Envoy lead a request to one backend, as in Envoy Gateway; of an Envoy older than 1.40 the agent knows it by itself, if it serves its clusters")
 	cmd.Flags().StringVar(&s.envoyAdmin, "envoy-admin", "", "admin interface of that Envoy: a Unix socket's path, or HOST:PORT of this machine's loopback; left out, it is admin.sock in the run folder")
 	if err := cmd.MarkFlagRequired("run-folder"); err != nil {
 		panic(err) // the flag is defined above
@@ -80,7 +84,10 @@ type service struct {
 	alone bool // no supervisor has started this agent, and another one its Envoy
 
 	attached   bool   // to an Envoy that somebody else configures
+	oneBackend bool   // that Envoy's routes lead a request to one backend
 	envoyAdmin string // address of its admin interface; "" is the socket in the run folder
+
+	inherited map[string]net.Listener // sockets that a service manager keeps open
 
 	draining atomic.Bool // the gateway ends: no new requests
 }
@@ -133,6 +140,14 @@ func (s *service) findFiles(ctx context.Context) (release func(), err error) {
 		return func() {}, err
 	}
 	return release, s.prepareStorage(ctx, cfg, s.state)
+}
+
+// serveSocket serves at a socket: one that a service manager keeps open, or our own.
+func (s *service) serveSocket(ctx context.Context, path string, serve func(context.Context, net.Listener) error) error {
+	if l := s.inherited[path]; l != nil {
+		return serve(ctx, l)
+	}
+	return serveSocket(ctx, path, serve)
 }
 
 // serveSocket takes over the socket's name, which a killed predecessor may have left.
