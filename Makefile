@@ -66,6 +66,7 @@ test-setup: setup $(SDK_NODE)/node_modules/.package-lock.json ## also install wh
 	@scripts/debian.sh $(DEBIAN)
 	@scripts/pip-install.sh .tools/python -r $(SDK_PYTHON)
 	@scripts/ratelimit.sh >/dev/null
+	@scripts/dex.sh >/dev/null
 
 $(SDK_NODE)/node_modules/.package-lock.json: $(SDK_NODE)/package-lock.json
 	npm ci --prefix $(SDK_NODE) --silent --no-audit --no-fund
@@ -82,7 +83,7 @@ test: test-setup build ## run all tests
 
 test-browser: build ## try the dashboard in a browser, with a real gateway
 	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/fakeprovider ./test/fakeprovider/cmd
-	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(BROWSER) npm run --prefix dashboard --silent test-browser -- $(BROWSER_TESTS)
+	ENVOY_PATH=$$(scripts/envoy.sh) && DEX_BINARY=$$(scripts/dex.sh) && export ENVOY_PATH DEX_BINARY && $(BROWSER) npm run --prefix dashboard --silent test-browser -- $(BROWSER_TESTS)
 
 screenshots: build ## take screenshots of every page of the dashboard, in both themes and three widths
 	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/fakeprovider ./test/fakeprovider/cmd

@@ -43,6 +43,13 @@ func (f *failures) count(client string, now time.Time) time.Duration {
 	return 0
 }
 
+// isOver reports whether an address has failed too often, without counting anything.
+func (f *failures) isOver(client string, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.full[networkOf(client)].Sub(now) > (failuresAtOnce-1)*failureRefill
+}
+
 // makeRoom forgets addresses that have not failed for a while, and any one if none has: who
 // fails from many addresses costs no more memory.
 func (f *failures) makeRoom(now time.Time) {

@@ -19,11 +19,17 @@ type memory struct {
 	name    string
 	version int64
 	keys    map[gateway.KeyID]gateway.KeyRecord
+	people  map[gateway.UserID]gateway.UserRecord
+	opened  map[string]gateway.SessionRecord
+	teams   map[string]gateway.TeamRecord
 	away    error // what every call says
 	reads   int
 }
 
-func newMemory() *memory { return &memory{name: "a", keys: map[gateway.KeyID]gateway.KeyRecord{}} }
+func newMemory() *memory {
+	return &memory{name: "a", keys: map[gateway.KeyID]gateway.KeyRecord{}, people: map[gateway.UserID]gateway.UserRecord{},
+		opened: map[string]gateway.SessionRecord{}, teams: map[string]gateway.TeamRecord{}}
+}
 
 func (m *memory) AddKey(_ context.Context, _ gateway.Actor, draft func(bool) (gateway.KeyRecord, error)) (gateway.KeyRecord, error) {
 	m.mu.Lock()
@@ -75,6 +81,67 @@ func (m *memory) KeysSince(_ context.Context, version int64, take func(*gateway.
 		take(&r)
 	}
 	return m.away
+}
+
+// since calls take for each record after a version, in the order of versions.
+func since[K comparable, R any](m *memory, all map[K]R, version int64, of func(*R) int64, take func(*R)) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var later []R
+	for _, r := range all {
+		if of(&r) > version {
+			later = append(later, r)
+		}
+	}
+	slices.SortFunc(later, func(a, b R) int { return cmp.Compare(of(&a), of(&b)) })
+	for _, r := range later {
+		take(&r)
+	}
+	return m.away
+}
+
+func (m *memory) UsersSince(_ context.Context, version int64, take func(*gateway.UserRecord)) error {
+	return since(m, m.people, version, func(r *gateway.UserRecord) int64 { return r.Version }, take)
+}
+
+func (m *memory) SessionsSince(_ context.Context, version int64, take func(*gateway.SessionRecord)) error {
+	return since(m, m.opened, version, func(r *gateway.SessionRecord) int64 { return r.Version }, take)
+}
+
+func (m *memory) TeamsSince(_ context.Context, version int64, take func(*gateway.TeamRecord)) error {
+	return since(m, m.teams, version, func(r *gateway.TeamRecord) int64 { return r.Version }, take)
+}
+
+func (m *memory) TouchSessions(_ context.Context, seen map[string]time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, at := range seen {
+		m.version++
+		s := m.opened[id]
+		s.SeenAt, s.Version = at, m.version
+		m.opened[id] = s
+	}
+	return m.away
+}
+
+// Enter is as that of the real store, but for the audit log.
+func (m *memory) Enter(_ context.Context, id gateway.Identity, s gateway.SessionRecord, decide func(*gateway.UserRecord, bool) (gateway.UserRecord, error)) (gateway.UserRecord, gateway.SessionRecord, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var known *gateway.UserRecord
+	for _, u := range m.people {
+		if u.Account == id.Account {
+			known = &u
+		}
+	}
+	u, err := decide(known, len(m.people) == 0)
+	if err != nil {
+		return u, s, err
+	}
+	m.version++
+	u.Version, s.Version, s.User = m.version, m.version, u.ID
+	m.people[u.ID], m.opened[s.ID] = u, s
+	return u, s, m.away
 }
 
 func (m *memory) goAway(err error) {

@@ -73,7 +73,7 @@ func bad(name, because string) *gateway.Error {
 // code makes a name fit to be part of an error code.
 func code(name string) string {
 	first, _, _ := strings.Cut(name, ".")
-	if !slices.Contains(fieldNames(), first) && first != graceField {
+	if !slices.Contains(fieldNames(), first) && !slices.Contains([]string{graceField, "email", "blocked", "theme", "provider_key", "key_provider", "name"}, first) {
 		return "parameter"
 	}
 	return first
@@ -128,6 +128,10 @@ func (e within) Error() string { return e.because }
 
 func withName(name string, err error) error {
 	var part within
+	var whole *gateway.Error
+	if errors.As(err, &whole) {
+		return whole
+	}
 	if errors.As(err, &part) {
 		return bad(name+"."+part.part, part.because+".")
 	}
@@ -174,7 +178,7 @@ func setLabel(k *gateway.APIKey, v json.RawMessage) error {
 }
 
 func setRole(into *gateway.Role, v json.RawMessage) error {
-	text, err := read[string](v, "member or admin")
+	text, err := read[string](v, "viewer, member or admin")
 	if err != nil {
 		return err
 	}
@@ -360,29 +364,31 @@ func setLimits(k *gateway.APIKey, v json.RawMessage) error {
 }
 
 // setBudget sets all budgets of a key; null and an empty list leave what the configuration says.
-func setBudget(k *gateway.APIKey, v json.RawMessage) error {
+func setBudget(k *gateway.APIKey, v json.RawMessage) (err error) {
+	k.Budget, err = readBudgets(v)
+	return err
+}
+
+func readBudgets(v json.RawMessage) (budgets []gateway.KeyBudget, err error) {
 	if isNull(v) {
-		k.Budget = nil
-		return nil
+		return nil, nil
 	}
 	const wanted = `a list such as [{"per": "month", "usd": 12.50}], each period at most once, or null`
 	entries, err := read[[]json.RawMessage](v, wanted)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var budgets []gateway.KeyBudget
 	for i, entry := range entries {
 		budget, err := readBudget(entry)
 		if err != nil {
-			return within{strconv.Itoa(i), err.Error()}
+			return nil, within{strconv.Itoa(i), err.Error()}
 		}
 		if slices.ContainsFunc(budgets, func(other gateway.KeyBudget) bool { return other.Per == budget.Per }) {
-			return errors.New("must be " + wanted)
+			return nil, errors.New("must be " + wanted)
 		}
 		budgets = append(budgets, budget)
 	}
-	k.Budget = budgets
-	return nil
+	return budgets, nil
 }
 
 // readBudget reads a budget, and refuses a name that comes twice.

@@ -9,14 +9,20 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Feed tells of the keys in the store.
+// Feed tells of the keys and people in the store.
 type Feed interface {
-	// KeysVersion is the version of the last change of any key, 0 where there is none, and the
+	// KeysVersion is the version of the last change of anything, 0 where there is none, and the
 	// name of the store that counts it: another store has another one.
 	KeysVersion(context.Context) (store string, version int64, err error)
 	// KeysSince calls take for each key that was changed after a version, as it is now, in the
 	// order of versions.
 	KeysSince(ctx context.Context, version int64, take func(*gateway.KeyRecord)) error
+	// UsersSince, SessionsSince and TeamsSince do the same for people, their sessions and teams.
+	UsersSince(ctx context.Context, version int64, take func(*gateway.UserRecord)) error
+	SessionsSince(ctx context.Context, version int64, take func(*gateway.SessionRecord)) error
+	TeamsSince(ctx context.Context, version int64, take func(*gateway.TeamRecord)) error
+	// TouchSessions notes when sessions were seen last, by their ids.
+	TouchSessions(ctx context.Context, seen map[string]time.Time) error
 }
 
 const (
@@ -43,6 +49,7 @@ func (g *Gate) Run(ctx context.Context) error {
 			g.c.Log.Info("the keys are followed again")
 		}
 		failing = err != nil
+		g.tellSeen(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -74,15 +81,75 @@ func (g *Gate) Load(ctx context.Context) error {
 		return errEmptied
 	case g.store != "" && store != g.store || version < g.seen: // another store, or an older copy of it
 		err = g.replace(ctx)
-	case version > g.seen || !g.loaded.Load():
-		err = g.read(ctx, g.seen, nil)
+	default:
+		err = g.readChanges(ctx, version)
 	}
 	if err != nil {
 		return err
 	}
-	g.store, g.seen = store, max(g.seen, version)
+	g.store, g.seen, g.seenPeople = store, max(g.seen, version), max(g.seenPeople, version)
 	g.loaded.Store(true)
 	return nil
+}
+
+// readChanges takes over what has changed up to a version at least.
+func (g *Gate) readChanges(ctx context.Context, version int64) error {
+	if version > g.seenPeople || !g.loaded.Load() {
+		if err := g.readPeople(ctx, g.seenPeople, g.people.Load()); err != nil {
+			return err
+		}
+		g.seenPeople = version // what came after it may be in there, and is read again
+	}
+	if version > g.seen || !g.loaded.Load() {
+		return g.read(ctx, g.seen, nil)
+	}
+	return nil
+}
+
+// readPeople takes over all changes of people, sessions and teams after a version.
+func (g *Gate) readPeople(ctx context.Context, since int64, into *people) error {
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	err := g.c.Store.UsersSince(ctx, since, into.applyUser)
+	if err == nil {
+		err = g.c.Store.SessionsSince(ctx, since, into.applySession)
+	}
+	if err == nil {
+		err = g.c.Store.TeamsSince(ctx, since, into.applyTeam)
+	}
+	if err != nil {
+		return fmt.Errorf("reading people: %w", err)
+	}
+	g.close()
+	return nil
+}
+
+const (
+	tellEvery   = time.Second // between two looks at which sessions are used
+	forgetEvery = time.Minute // between two times at which those that are over are let go of
+)
+
+// tellSeen has the store, and by it every gateway, know which sessions are used. What cannot be
+// told now is told later.
+func (g *Gate) tellSeen(ctx context.Context) {
+	rules, people, now := g.c.Rules(), g.people.Load(), g.c.Now()
+	if now.Sub(g.forgotten) >= forgetEvery {
+		people.forget(now)
+		g.forgotten = now
+	}
+	if !rules.SignIn.IsOn() || now.Sub(g.told) < tellEvery {
+		return
+	}
+	g.told = now
+	seen := people.unseen(rules.SignIn.Idle / seenPart)
+	if len(seen) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	if err := g.c.Store.TouchSessions(ctx, seen); err != nil && ctx.Err() == nil {
+		g.c.Log.Warn("it could not be noted which sessions are used; that is tried again", "error", err)
+	}
 }
 
 func (g *Gate) version(ctx context.Context) (store string, version int64, err error) {
@@ -115,6 +182,12 @@ func (g *Gate) read(ctx context.Context, since int64, there map[gateway.KeyID]bo
 // revoked.
 func (g *Gate) replace(ctx context.Context) error {
 	there, before := map[gateway.KeyID]bool{}, g.seen
+	fresh := newPeople()
+	if err := g.readPeople(ctx, 0, fresh); err != nil {
+		return err
+	}
+	g.people.Store(fresh)
+	g.seenPeople = 0 // which another store counts anew
 	g.keys.restart()
 	if err := g.read(ctx, 0, there); err != nil {
 		g.seen = before // so that this is done again, and whole
@@ -131,9 +204,21 @@ func (g *Gate) Apply(r *gateway.KeyRecord) {
 	g.close()
 }
 
-// close notes that there is a key.
+// ApplyUser, ApplySession and ApplyTeam do the same for what is not a key.
+func (g *Gate) ApplyUser(u *gateway.UserRecord) {
+	g.people.Load().applyUser(u)
+	g.close()
+}
+
+// ApplySession takes a session over.
+func (g *Gate) ApplySession(s *gateway.SessionRecord) { g.people.Load().applySession(s) }
+
+// ApplyTeam takes a team over.
+func (g *Gate) ApplyTeam(t *gateway.TeamRecord) { g.people.Load().applyTeam(t) }
+
+// close notes that there is a key or a person.
 func (g *Gate) close() {
-	if g.keys.size() > 0 {
+	if g.keys.size() > 0 || g.people.Load().size() > 0 {
 		g.shutOnce.Do(func() { close(g.shut) })
 	}
 }

@@ -18,14 +18,17 @@ type GateConfig struct {
 	Store    Feed                                   // that keys are followed in
 	Rules    func() GateRules                       // those in force
 	Identify func(authorization string) gateway.Key // tells clients' own keys apart
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Unseal opens a secret that a person has saved; nil where nothing is.
+	Unseal func(gateway.UserID, gateway.SealedSecret) (string, error)
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // GateRules are what the configuration says of keys.
 type GateRules struct {
 	AdminKey  string // from outside, "" for none; gateway.CheckAdminKey has accepted it
 	MayBeOpen bool   // without any key everybody is let in: only this machine listens, or it is meant
+	SignIn    gateway.SignIn
 }
 
 // Gate decides by its headers who a request comes from and whether it may pass. It asks
@@ -37,22 +40,33 @@ type Gate struct {
 	failures *failures
 	loaded   atomic.Bool // the keys of the store were read, once at least
 	fault    atomic.Pointer[error]
-	shut     chan struct{} // closed when there is a key
+	people   atomic.Pointer[people]
+	shut     chan struct{} // closed when there is a key or a person
 	shutOnce sync.Once
 
-	store string // that is followed
-	seen  int64  // the version of its keys up to which all are known
+	store      string    // that is followed
+	seen       int64     // the version of its keys up to which all are known
+	seenPeople int64     // likewise, of people, sessions and teams
+	told       time.Time // when sessions were told last
+	forgotten  time.Time // and let go of
 }
 
 // NewGate makes a gate that lets nobody in until Load or Run has read the keys.
 func NewGate(c GateConfig) *Gate {
-	return &Gate{c: c, keys: newSet(), given: newGiven(), failures: newFailures(), shut: make(chan struct{})}
+	g := &Gate{c: c, keys: newSet(), given: newGiven(), failures: newFailures(), shut: make(chan struct{})}
+	g.people.Store(newPeople())
+	return g
 }
 
 // Loaded reports whether the keys were read.
 func (g *Gate) Loaded() bool { return g.loaded.Load() }
 
-// Shut is closed when there is a key in the store, so that everybody needs one. It stays so
+// Budget is what was saved for a user or a team, nil where nothing was.
+func (g *Gate) Budget(by gateway.BudgetBy, name string) []gateway.KeyBudget {
+	return g.people.Load().budget(by, name)
+}
+
+// Shut is closed when there is a key or a person in the store, so that everybody needs one. It stays so
 // while the gateway runs, though the store be replaced by an empty one.
 func (g *Gate) Shut() <-chan struct{} { return g.shut }
 
@@ -70,7 +84,7 @@ func (g *Gate) Protected() bool {
 	default:
 	}
 	rules := g.c.Rules()
-	return rules.AdminKey != "" || !rules.MayBeOpen
+	return rules.AdminKey != "" || rules.SignIn.IsOn() || !rules.MayBeOpen
 }
 
 // Admit decides on a request by its headers.
@@ -81,6 +95,8 @@ func (g *Gate) Admit(c gateway.Credentials) (gateway.Admission, *gateway.Error) 
 		return gateway.Admission{}, fault
 	case key != "":
 		return g.admitKey(key, c)
+	case c.Session != "" && g.Protected():
+		return g.admitSession(c)
 	case g.Protected():
 		return gateway.Admission{}, errNoKey
 	case !g.loaded.Load():
@@ -141,10 +157,24 @@ func (g *Gate) admitKey(key string, c gateway.Credentials) (gateway.Admission, *
 	if why := now.judge(secret, g.c.Now()); why != works {
 		return gateway.Admission{}, g.failed(c.Client, refusals[why])
 	}
+	if g.people.Load().isBlocked(now.caller.User) {
+		return gateway.Admission{}, errBlocked
+	}
 	if refusal := allowed(&now.caller, c); refusal != nil {
 		return gateway.Admission{}, refusal
 	}
-	return gateway.Admission{Caller: &now.caller, Authorization: bearerOf(c.ProviderKey), APIKey: providerKey(c), Ended: h.ended(secret)}, nil
+	a := gateway.Admission{Caller: &now.caller, Ended: g.endedKey(h, secret)}
+	a.Authorization, a.Backend = g.providerKey(g.ownerOf(&now.caller), c.ProviderKey)
+	a.APIKey = withoutBearer(a.Authorization)
+	return a, nil
+}
+
+// ownerOf is whose saved key of a provider a gateway key's requests may use; nil for nobody.
+func (g *Gate) ownerOf(c *gateway.Caller) *gateway.UserRecord {
+	if c.User == "" || !c.Grant.ProviderKeys {
+		return nil
+	}
+	return g.people.Load().named(c.User)
 }
 
 // allowed decides on a request with a key that works.
@@ -159,9 +189,12 @@ func allowed(c *gateway.Caller, of gateway.Credentials) *gateway.Error {
 	return nil
 }
 
-// ended tells of a running request whether its secret works still.
-func (h *holder) ended(secret gateway.KeyHash) func(time.Time) bool {
-	return func(now time.Time) bool { return h.now.Load().judge(secret, now) != works }
+// endedKey tells of a running request whether its secret works still, and its owner may in.
+func (g *Gate) endedKey(h *holder, secret gateway.KeyHash) func(time.Time) bool {
+	return func(now time.Time) bool {
+		s := h.now.Load()
+		return s.judge(secret, now) != works || g.people.Load().isBlocked(s.caller.User)
+	}
 }
 
 // newGiven is who has the admin key from outside.

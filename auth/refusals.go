@@ -14,6 +14,11 @@ var (
 	errExpired  = unauthorized("This API key has expired. An administrator of this gateway can make you another one.")
 	errTwoKeys  = unauthorized("The request carries two different keys of this gateway. Send one of them.")
 
+	errNoSession      = unsigned("session_ended", "You are not signed in any more. Sign in again.")
+	errSessionExpired = unsigned("session_expired", "Your session has expired. Sign in again.")
+	errBlocked        = forbidden("user_blocked", "", "An administrator of this gateway has blocked you, and your keys with you.")
+	errNotAllowed     = forbidden("user_not_allowed", "", "Your address may not use this gateway any more. An administrator can invite you.")
+
 	errNetwork     = forbidden("network_not_allowed", "", "This API key may not be used from your network.")
 	errProviderKey = forbidden("provider_key_not_allowed", "", "This API key does not allow a provider's key of your own. Leave X-Provider-Key out.")
 
@@ -42,6 +47,10 @@ func KeyRefusal(s gateway.KeyStatus) *gateway.Error {
 
 func unauthorized(message string) *gateway.Error {
 	return &gateway.Error{Status: http.StatusUnauthorized, Type: "invalid_request_error", Code: "invalid_api_key", Message: message}
+}
+
+func unsigned(code, message string) *gateway.Error {
+	return &gateway.Error{Status: http.StatusUnauthorized, Type: "invalid_request_error", Code: code, Message: message}
 }
 
 func forbidden(code, param, message string) *gateway.Error {

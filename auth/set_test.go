@@ -17,6 +17,14 @@ type crowd int
 
 func (c crowd) KeysVersion(context.Context) (string, int64, error) { return "crowd", int64(c), nil }
 
+func (crowd) UsersSince(context.Context, int64, func(*gateway.UserRecord)) error { return nil }
+
+func (crowd) SessionsSince(context.Context, int64, func(*gateway.SessionRecord)) error { return nil }
+
+func (crowd) TeamsSince(context.Context, int64, func(*gateway.TeamRecord)) error { return nil }
+
+func (crowd) TouchSessions(context.Context, map[string]time.Time) error { return nil }
+
 func (c crowd) KeysSince(_ context.Context, since int64, take func(*gateway.KeyRecord)) error {
 	for i := since + 1; i <= int64(c); i++ {
 		id := fmt.Sprintf("key_%016x", i)

@@ -34,12 +34,18 @@ type Store interface {
 type Config struct {
 	Store  Store
 	Events Events
+	// Own are the budgets that were saved for a user or a team; nil where none are.
+	Own OwnBudgets
 	// Inherited reports whether requests of earlier processes of this gateway may still get
 	// their rows.
 	Inherited func() bool
 	Now       func() time.Time
 	Log       *slog.Logger
 }
+
+// OwnBudgets are the budgets that were saved for a user or a team, nil where none were: of each
+// period they win over the configuration's.
+type OwnBudgets func(by gateway.BudgetBy, name string) []gateway.KeyBudget
 
 // Budgets decides which requests pass. It is safe for concurrent use.
 type Budgets struct {
@@ -61,12 +67,12 @@ type Budgets struct {
 func New(c Config) *Budgets {
 	b := &Budgets{c: c, session: uuid.NewString(), asked: make(chan struct{}, 1),
 		accounts: map[gateway.BudgetID]*account{}, open: map[uuid.UUID]*hold{}}
-	b.inForce.Store(newRules(gateway.Budgets{}))
+	b.inForce.Store(newRules(gateway.Budgets{}, c.Own))
 	return b
 }
 
 // Use applies the budgets of a configuration from now on.
-func (b *Budgets) Use(c gateway.Budgets) { b.inForce.Store(newRules(c)) }
+func (b *Budgets) Use(c gateway.Budgets) { b.inForce.Store(newRules(c, b.c.Own)) }
 
 // Session names this process in the store.
 func (b *Budgets) Session() string { return b.session }
@@ -75,9 +81,9 @@ func (b *Budgets) Session() string { return b.session }
 func (b *Budgets) Apply(c *gateway.Caller) bool { return len(b.inForce.Load().of(c, time.Time{})) > 0 }
 
 // For returns the budgets that apply to a caller at a time, without what was spent.
-func For(c gateway.Budgets, caller *gateway.Caller, at time.Time) []gateway.BudgetState {
+func For(c gateway.Budgets, own OwnBudgets, caller *gateway.Caller, at time.Time) []gateway.BudgetState {
 	var states []gateway.BudgetState
-	for _, bound := range newRules(c).of(caller, at) {
+	for _, bound := range newRules(c, own).of(caller, at) {
 		states = append(states, gateway.BudgetState{BudgetID: bound.id, Amount: bound.amount})
 	}
 	return states

@@ -134,7 +134,7 @@ func (g *gate) write(t *testing.T, h gateway.BudgetHold, cost gateway.Money) *ga
 
 func (g *gate) standing(t *testing.T, c *gateway.Caller) gateway.BudgetState {
 	t.Helper()
-	states, err := g.books.Standings(t.Context(), For(g.inForce.Load().c, c, time.Now()), time.Now())
+	states, err := g.books.Standings(t.Context(), For(g.inForce.Load().c, nil, c, time.Now()), time.Now())
 	if err != nil || len(states) == 0 {
 		t.Fatalf("%+v, %v", states, err)
 	}
@@ -251,7 +251,7 @@ func TestAllBudgetsMustHaveRoomAndTheMostParticularCounts(t *testing.T) {
 		{By: gateway.BudgetByKey, Per: gateway.BudgetDay, Amount: 1}, {By: gateway.BudgetByKey, Name: string(ada.Key.ID), Per: gateway.BudgetDay, Amount: 2},
 		{By: gateway.BudgetByKey, Per: gateway.BudgetMonth, Amount: 4}, {By: gateway.BudgetByUser, Name: "ada", Per: gateway.BudgetDay, Amount: 5},
 		{By: gateway.BudgetByUser, Name: "bob", Per: gateway.BudgetDay, Amount: 6}, {By: gateway.BudgetByTeam, Per: gateway.BudgetTotal, Amount: 7},
-	}})
+	}}, nil)
 	own := *ada
 	own.Grant = &gateway.Grant{Budget: []gateway.KeyBudget{{Per: gateway.BudgetDay, Amount: &three}, {Per: gateway.BudgetMonth}, {Per: gateway.BudgetWeek, Amount: &none}}}
 	show := func(c *gateway.Caller) string {

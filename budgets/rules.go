@@ -9,6 +9,7 @@ import (
 // rules are the configuration's, by whom they are for.
 type rules struct {
 	c     gateway.Budgets
+	saved OwnBudgets
 	named map[target]map[gateway.BudgetPeriod]gateway.Money
 }
 
@@ -18,8 +19,8 @@ type target struct {
 	name string
 }
 
-func newRules(c gateway.Budgets) *rules {
-	r := &rules{c: c, named: map[target]map[gateway.BudgetPeriod]gateway.Money{}}
+func newRules(c gateway.Budgets, saved OwnBudgets) *rules {
+	r := &rules{c: c, saved: saved, named: map[target]map[gateway.BudgetPeriod]gateway.Money{}}
 	for _, rule := range c.Rules {
 		at := target{rule.By, rule.Name}
 		if r.named[at] == nil {
@@ -47,15 +48,23 @@ func (r *rules) of(c *gateway.Caller, at time.Time) []bound {
 			continue
 		}
 		named, each := r.named[target{by, name}], r.named[target{by, ""}]
-		var own []gateway.KeyBudget
-		if by == gateway.BudgetByKey && c.Grant != nil {
-			own = c.Grant.Budget
-		}
+		own := r.own(by, name, c)
 		if len(named)+len(each)+len(own) > 0 {
 			all = append(all, bounds(by, name, at, own, named, each)...)
 		}
 	}
 	return all
+}
+
+// own are the budgets that were saved for whom a name stands.
+func (r *rules) own(by gateway.BudgetBy, name string, c *gateway.Caller) []gateway.KeyBudget {
+	switch {
+	case by == gateway.BudgetByKey && c.Grant != nil:
+		return c.Grant.Budget
+	case by == gateway.BudgetByKey || r.saved == nil:
+		return nil
+	}
+	return r.saved(by, name)
 }
 
 func bounds(by gateway.BudgetBy, name string, at time.Time, own []gateway.KeyBudget, configured ...map[gateway.BudgetPeriod]gateway.Money) []bound {

@@ -13,6 +13,7 @@ import (
 func (r *reader) check(d *document) {
 	r.checkAdminKey(d)
 	d.TLS = r.certificate(&d.tls)
+	r.checkSignIn(d)
 	r.checkBackends(d)
 	r.checkModels(d)
 	r.checkLimits(d)

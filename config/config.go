@@ -20,9 +20,10 @@ const DefaultAnthropic = "https://api.anthropic.com/v1"
 // its TLS hide theirs.
 type Config struct {
 	Port         int
-	Bind         string        // an IP address
-	Open         bool          // while there is no gateway key, other machines may use the gateway
-	AdminKey     Secret        // an admin's gateway key that the operator made; "" for none
+	Bind         string // an IP address
+	Open         bool   // while there is no gateway key, other machines may use the gateway
+	AdminKey     Secret // an admin's gateway key that the operator made; "" for none
+	SignIn       gateway.SignIn
 	DrainTimeout time.Duration // how long running requests may go on after SIGTERM
 	TrustedHops  int           // proxies in front of the gateway that report the client's address
 	TLS          TLS           // zero serves plain HTTP
@@ -139,7 +140,7 @@ func (r *reader) load() *document {
 		r.readFile(d)
 	}
 	r.override(d.fields())
-	r.addAdminKey(d)
+	r.addSecrets(d)
 	r.addUpstream(d)
 	r.addAnthropic(d)
 	r.addRoutes(d)
@@ -152,6 +153,8 @@ func (r *reader) load() *document {
 func (r *reader) config(d *document) Config {
 	c := d.Config
 	c.AdminKey = Secret(d.adminKey.value)
+	c.SignIn = d.signIn.settings(&c)
+	c.CORSOrigins = withDashboard(c.CORSOrigins, &d.signIn)
 	c.Limits = r.requestLimits(d)
 	c.Routes, c.Demo, c.Files, c.Text = d.routes(), r.isDemo(d), r.files, r.text
 	for _, m := range d.models {

@@ -89,6 +89,10 @@ func variableTable() string {
 	fmt.Fprintf(&b, "| `%s` | | | `modelId:baseUrl,modelId2:baseUrl2`: models that are served elsewhere. A route to the upstream's own "+
 		"scheme, host and port is called with the upstream's keys, every other one without a key; ids may hold colons (`llama3:8b:http://localhost:11434/v1`) |\n", routesVariable)
 	fmt.Fprintf(&b, "| `%s` | | `admin_key` | an admin's gateway key that is made elsewhere: `agw_` and the output of `openssl rand -hex 32`; with it everybody needs a gateway key |\n", adminKeyVariable)
+	for _, v := range [][2]string{{googleSecretVariable, "sign_in.google.client_secret"}, {oidcSecretVariable, "sign_in.oidc.client_secret"},
+		{sessionVariable, "sign_in.session_secret"}, {otherSessionVariable, "sign_in.session_secret"}, {encryptionVariable, "sign_in.encryption_key"}} {
+		fmt.Fprintf(&b, "| `%s` | | `%s` | the secret itself; it wins over what the field leads to |\n", v[0], v[1])
+	}
 	writeVariables(&b, new(document).fields(), "")
 	return b.String()
 }
@@ -102,6 +106,9 @@ func writeVariables(b *strings.Builder, fields []field, under string) {
 		}
 		for i, name := range f.variables {
 			doc := f.meaning()
+			if _, ok := f.into.(list); ok {
+				doc += "; entries have commas between them"
+			}
 			if i > 0 {
 				doc = fmt.Sprintf("the same, if `%s` is not set", f.variables[0])
 			}

@@ -32,7 +32,7 @@ const (
 // Misspelt lists the process's variables that look like one of the gateway's but are not. They
 // are not refused, because Kubernetes also sets variables that begin with a service's name.
 func Misspelt(environ []string) []string {
-	known := variables(new(document).fields(), []string{FileVariable, upstreamVariable, otherKeyVariable, routesVariable, anthropicVariable, adminKeyVariable})
+	known := variables(new(document).fields(), []string{FileVariable, upstreamVariable, otherKeyVariable, routesVariable, anthropicVariable, adminKeyVariable, encryptionVariable})
 	var all []string
 	for _, v := range environ {
 		name, _, _ := strings.Cut(v, "=")
@@ -72,6 +72,26 @@ func (r *reader) override(fields []field) {
 			r.overrideSingle(into, f)
 		case group:
 			r.override(into.fields)
+		case list:
+			r.overrideList(into, f)
+		}
+	}
+}
+
+// overrideList lets a variable, whose entries have commas between them, win over the file's list.
+func (r *reader) overrideList(into list, f field) {
+	name, text := r.first(f.variables...)
+	if name == "" {
+		return
+	}
+	parts := split(text)
+	into.make(len(parts))
+	for i, item := range into.items() {
+		one := item.(single) // a test reads all lists that have variables
+		at := inEnvironment(fmt.Sprintf("%s, entry %d", name, i+1))
+		r.said[one.key()] = mention{at, parts[i]}
+		if err := cmp.Or(notTemplated(parts[i]), one.read(parts[i])); err != nil {
+			r.fault(at, "%s %v", quoted(one, parts[i]), err)
 		}
 	}
 }
@@ -122,18 +142,6 @@ func (r *reader) completeAll(items list) {
 			r.complete(g.fields)
 		}
 	}
-}
-
-// addAdminKey takes the admin's key of the environment, which overrides the file's.
-func (r *reader) addAdminKey(d *document) {
-	if r.variable(adminKeyVariable) == "" {
-		return
-	}
-	at := inEnvironment(adminKeyVariable)
-	d.adminKey = secret{}
-	delete(r.said, &d.adminKey.file)
-	r.said[&d.adminKey] = mention{place: at}
-	say(r, &d.adminKey.env, adminKeyVariable, adminKeyVariable, at)
 }
 
 // addUpstream makes the upstream of the environment the first backend and the

@@ -31,7 +31,7 @@ const (
 
 // keys is an environment that has keys besides what is given.
 func keys(pairs ...string) func(string) string {
-	return env(append(pairs, "OPENAI_API_KEY", variableKey, "ANTHROPIC_API_KEY", variableKey, "BUDGET_WEBHOOK_SECRET", variableKey, "A_KEY", variableKey, "BROKEN_KEY", brokenKey)...)
+	return env(append(pairs, "OPENAI_API_KEY", variableKey, "ANTHROPIC_API_KEY", variableKey, "GATEWAY_CLIENT_SECRET", variableKey, "BUDGET_WEBHOOK_SECRET", variableKey, "A_KEY", variableKey, "BROKEN_KEY", brokenKey)...)
 }
 
 // folder is a new folder with the files that the tests' configurations name.
@@ -43,7 +43,7 @@ func folder(t testing.TB) string {
 	for name, content := range map[string]string{
 		"cert.pem": certificate, "key.pem": key, "other-key.pem": other,
 		"tls/cert.pem": certificate, "tls/key.pem": key, "tls/our-authority.pem": certificate,
-		"key": fileKey + "\n", "secrets/azure": fileKey + "\r\n", "secrets/admin": adminKey + "\n", "empty": " \n", "broken-key": brokenKey, "folder/empty": "",
+		"key": fileKey + "\n", "secrets/azure": fileKey + "\r\n", "secrets/admin": adminKey + "\n", "secrets/session": adminKey + "," + adminKey + "\n", "secrets/encryption": adminKey + "\n", "empty": " \n", "broken-key": brokenKey, "folder/empty": "",
 	} {
 		write(t, filepath.Join(dir, name), content)
 	}
@@ -147,7 +147,7 @@ func TestAWholeFileIsReadAsItIsMeant(t *testing.T) {
 	inFolder := func(name string) string { return filepath.Join(filepath.Dir(path), name) }
 	if c.Bind != "0.0.0.0" || c.Port != 3002 || c.Open || string(c.AdminKey) != adminKey || c.TLS.Certificate == "" || c.TLS.Key == "" || c.Demo || c.PromptLog.Mode != PromptPreviews ||
 		c.MaxBody != 32<<20 || c.MaxInFlight != 512<<20 || len(c.Limits.Rules) != 3 || *c.Limits.InFlight != 100 || c.LimitService.Address != "ratelimit:8081" || c.Retry != (gateway.Retry{Attempts: 3, Delay: time.Second}) ||
-		c.DatabasePath != inFolder("usage.db") || !slices.Equal(c.CORSOrigins, []string{"https://app.example.com"}) {
+		c.DatabasePath != inFolder("usage.db") || !slices.Equal(c.CORSOrigins, []string{"https://app.example.com", "https://ai.example.com"}) {
 		t.Errorf("read as %+v", c)
 	}
 	wantModels := []gateway.Route{
@@ -170,7 +170,7 @@ func TestAWholeFileIsReadAsItIsMeant(t *testing.T) {
 	if openai.SecretFrom != "OPENAI_API_KEY" || azure.SecretFrom != inFolder("secrets/azure") || ollama.SecretFrom != "" {
 		t.Errorf("keys are from %q, %q and %q", openai.SecretFrom, azure.SecretFrom, ollama.SecretFrom)
 	}
-	wantFiles := []string{path, inFolder("tls/cert.pem"), inFolder("tls/key.pem"), inFolder("secrets/admin"), inFolder("secrets/azure"), inFolder("tls/our-authority.pem")}
+	wantFiles := []string{path, inFolder("tls/cert.pem"), inFolder("tls/key.pem"), inFolder("secrets/admin"), inFolder("secrets/session"), inFolder("secrets/encryption"), inFolder("secrets/azure"), inFolder("tls/our-authority.pem")}
 	slices.Sort(wantFiles)
 	if !slices.Equal(slices.Sorted(maps.Keys(c.Files)), wantFiles) {
 		t.Errorf("read from %v, want %v", c.Files, wantFiles)

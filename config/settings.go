@@ -16,6 +16,7 @@ type document struct {
 	Config
 	tls            tlsFiles
 	adminKey       secret
+	signIn         signIn
 	backends       []*backend
 	models         []*model
 	limitSettings  limitSettings
@@ -31,6 +32,7 @@ func (d *document) fields() []field {
 		{name: "listen", into: d.listen(), doc: "where the gateway answers"},
 		{name: "admin_key", into: d.adminKey.group(), doc: "an admin's gateway key that you make yourself: `agw_` and the output of " +
 			"`openssl rand -hex 32`; with it everybody needs a gateway key"},
+		{name: "sign_in", into: d.signInGroup(), doc: "how people sign in, and who may"},
 		{name: "backends", into: groups[backend]{&d.backends, (*backend).group}, doc: "the servers of models"},
 		{name: "models", into: groups[model]{&d.models, (*model).group}, doc: "models with their own backends, aliases or prices"},
 		{name: "default_backend", into: value(&d.defaultBackend, backendName()), unset: noBackend,

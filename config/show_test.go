@@ -15,6 +15,10 @@ listen:
   open: false # default
   trusted_hops: 0 # default
   drain_timeout: 30s # default
+sign_in:
+  verified_claim: email_verified # default
+  session_idle: 24h # default
+  session_max: 168h # default
 backends:
 - name: b # ai-gateway.yaml:3
   kind: openai # default

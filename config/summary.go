@@ -32,11 +32,15 @@ func (c Config) Summary() string {
 
 // NeedsKey reports whether everybody needs a gateway key even while the store has none. Once
 // it has one, everybody does.
-func (c Config) NeedsKey() bool { return c.AdminKey != "" || !c.IsLocal() && !c.Open }
+func (c Config) NeedsKey() bool {
+	return c.AdminKey != "" || c.SignIn.IsOn() || !c.IsLocal() && !c.Open
+}
 
 // access says who may use the gateway.
 func (c Config) access() string {
 	switch {
+	case c.SignIn.IsOn():
+		return "everybody signs in at " + c.SignIn.PublicURL + ", or needs a gateway key"
 	case c.NeedsKey():
 		return "everybody needs a gateway key"
 	case c.Open:

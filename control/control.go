@@ -283,7 +283,7 @@ func (c *Control) anyHost(s *Settings) bool {
 	case <-c.Protected:
 		return true
 	default:
-		return s.Config.Open || s.Config.AdminKey != "" || !s.Config.IsLocal()
+		return s.Config.Open || s.Config.NeedsKey() || !s.Config.IsLocal()
 	}
 }
 

@@ -141,6 +141,9 @@ func (a Agent) listed(r *http.Request, now InForce) []gateway.ListedModel {
 		return nil
 	}
 	backend, admission := now.Routes.Backends[i], admissionIn(r.Context())
+	if admission.Backend != "" && admission.Backend != backend.Name { // a saved key, for another one
+		admission.Authorization, admission.APIKey = "", ""
+	}
 	if backend.Kind == gateway.Anthropic && admission.APIKey != "" {
 		return a.Listed(r.Context(), backend, admission.APIKey)
 	}

@@ -27,6 +27,8 @@ type API struct {
 	Check     func(context.Context) ([]Finding, error)
 	Keys      Keys
 	Explainer Explainer
+	People    People
+	Doorman   Doorman
 	Entry     Entry
 	Log       *slog.Logger
 }
@@ -44,6 +46,7 @@ type Store interface {
 	Costs(context.Context, gateway.RequestFilter) ([]gateway.KeyCosts, error)
 	Prompts(ctx context.Context, f gateway.PromptFilter, after gateway.RequestPlace, limit int) ([]gateway.LoggedPrompt, error)
 	Key(context.Context, gateway.KeyID) (gateway.APIKey, error)                             // gateway.ErrNoAPIKey for none
+	KeysOf(ctx context.Context, owner string) ([]gateway.APIKey, error)                     // the newest first
 	APIKeys(ctx context.Context, before gateway.KeyID, limit int) ([]gateway.APIKey, error) // the newest first, behind one; "" begins
 	Audit(ctx context.Context, before int64, limit int) ([]gateway.AuditEntry, error)       // likewise; 0 begins
 	Ping(context.Context) error
@@ -78,7 +81,5 @@ func Handler(a API) http.Handler {
 
 // endpoints are those of the api role that its document does not describe.
 func (a API) endpoints() []endpoint {
-	return []endpoint{
-		{Endpoint{http.MethodGet, "/livez", 0}, alive},
-	}
+	return append(a.authEndpoints(), endpoint{Endpoint{http.MethodGet, "/livez", 0}, alive})
 }

@@ -96,6 +96,12 @@ func (b books) Key(_ context.Context, id gateway.KeyID) (gateway.APIKey, error) 
 	return gateway.APIKey{ID: id, Label: "Nightly", Grant: gateway.Grant{Role: gateway.Member, Tags: map[string]string{}}}, nil
 }
 
+func (b books) KeysOf(ctx context.Context, owner string) ([]gateway.APIKey, error) {
+	k, err := b.Key(ctx, "key_1")
+	k.Owner = owner
+	return []gateway.APIKey{k}, err
+}
+
 func (b books) APIKeys(ctx context.Context, before gateway.KeyID, limit int) ([]gateway.APIKey, error) {
 	var all []gateway.APIKey
 	for _, id := range []gateway.KeyID{"key_2", "key_1"} {
@@ -145,7 +151,7 @@ func api() API {
 			base := &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/v1"}
 			return Configuration{Text: "bind: localhost\n", Routes: gateway.Routes{Backends: []gateway.Backend{{Name: "local", BaseURL: base}}}}, nil
 		},
-		Started: time.Now(), Version: "1.2.3", Log: slog.New(slog.DiscardHandler), Entry: open, Keys: &issuer{},
+		Started: time.Now(), Version: "1.2.3", Log: slog.New(slog.DiscardHandler), Entry: open, Keys: &issuer{}, People: &registry{}, Doorman: porter{},
 	}
 }
 
@@ -158,7 +164,7 @@ var open = Entry{Origins: func() []string { return nil }, Admit: func(gateway.Cr
 func all(a Agent, b API) http.Handler {
 	agents, apis := AgentHandler(a), Handler(b)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/api/") {
+		if strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, "/auth/") || r.URL.Path == authConfigPath {
 			apis.ServeHTTP(w, r)
 			return
 		}

@@ -39,7 +39,7 @@ type CostsReport struct {
 
 func (o *operations) addCosts() {
 	type report struct{ Body CostsReport }
-	register(o, gateway.Member, costsPath, "get-costs", "What requests cost", func(ctx context.Context, in *CostParameters) (*report, error) {
+	register(o, gateway.Viewer, costsPath, "get-costs", "What requests cost", func(ctx context.Context, in *CostParameters) (*report, error) {
 		body, err := o.costs(ctx, in)
 		return &report{body}, err
 	})
@@ -48,7 +48,7 @@ func (o *operations) addCosts() {
 		ID string `path:"id" doc:"The id of a key, also of one that was revoked"`
 		CostParameters
 	}
-	register(o, gateway.Member, costsPath+"/{id}", "get-costs-of-key", "What the requests of a key cost", func(ctx context.Context, in *keyInput) (*one, error) {
+	register(o, gateway.Viewer, costsPath+"/{id}", "get-costs-of-key", "What the requests of a key cost", func(ctx context.Context, in *keyInput) (*one, error) {
 		body, err := o.keyCosts(ctx, gateway.KeyID(in.ID), &in.CostParameters)
 		return &one{body}, err
 	})
@@ -134,13 +134,14 @@ func (o *operations) keyCosts(ctx context.Context, id gateway.KeyID, in *CostPar
 		return Costs{}, err
 	case !in.byKey():
 		return Costs{}, badParameter("group", "of a single key must be key: GET /api/usage has the key as a filter, and other groups.")
-	case !sees(ctx, id):
-		return Costs{}, gateway.ErrNoKey
 	}
 	filter.Key = id
+	if filter = ownOnly(ctx, filter); filter.Key != id {
+		return Costs{}, gateway.ErrNoKey
+	}
 	keys, err := o.a.Store.Costs(ctx, filter)
 	if err == nil && len(keys) == 0 {
-		err = o.unused(ctx, id)
+		err = o.unused(ctx, filter)
 		keys = []gateway.KeyCosts{{Key: gateway.Key{ID: id}}}
 	}
 	if err != nil {
@@ -149,9 +150,10 @@ func (o *operations) keyCosts(ctx context.Context, id gateway.KeyID, in *CostPar
 	return costsOfKey(keys[0]), nil
 }
 
-// unused returns an error if a key was never used at all.
-func (o *operations) unused(ctx context.Context, id gateway.KeyID) error {
-	ever, err := o.a.Store.Costs(ctx, gateway.RequestFilter{Key: id})
+// unused returns an error if a key was never used at all, as far as the caller sees.
+func (o *operations) unused(ctx context.Context, f gateway.RequestFilter) error {
+	f.From, f.To = time.Time{}, time.Time{}
+	ever, err := o.a.Store.Costs(ctx, f)
 	if err == nil && len(ever) == 0 {
 		err = gateway.ErrNoKey
 	}

@@ -2,6 +2,7 @@ package dashboardapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -34,8 +35,8 @@ func (e Entry) admit(r *http.Request, of Endpoint) (*http.Request, error) {
 	case refusal != nil:
 		return nil, refusal
 	case admission.Caller.Role() < of.Role:
-		return nil, &gateway.Error{Status: http.StatusForbidden, Type: "invalid_request_error", Code: "admin_required",
-			Message: "This takes an admin's key, and yours is a member's."}
+		return nil, &gateway.Error{Status: http.StatusForbidden, Type: "invalid_request_error", Code: of.Role.String() + "_required",
+			Message: fmt.Sprintf("This is for the role %s, and yours is %s.", of.Role, admission.Caller.Role())}
 	}
 	return r.WithContext(context.WithValue(r.Context(), admissionKey{}, admission)), nil
 }
@@ -57,21 +58,24 @@ func admissionIn(ctx context.Context) gateway.Admission {
 	return ctx.Value(admissionKey{}).(gateway.Admission)
 }
 
-// sees reports whether the caller may see what was done with a key: members see their own.
-func sees(ctx context.Context, key gateway.KeyID) bool {
+// sees reports whether the caller may see what was done with a key, or booked to a user: viewers
+// and admins see all, a person their own, and a member's key what was done with it.
+func sees(ctx context.Context, key gateway.KeyID, user string) bool {
 	c := callerIn(ctx)
-	return c.Role() >= gateway.Admin || c.Key.ID == key
+	return c.Role().SeesAll() || c.Key.ID == key || c.Person != "" && c.User == user
 }
 
 // ownOnly is a filter that lets members see their own alone.
 func ownOnly(ctx context.Context, f gateway.RequestFilter) gateway.RequestFilter {
 	c := callerIn(ctx)
 	switch {
-	case c.Role() >= gateway.Admin:
-	case f.Key != "" && f.Key != c.Key.ID:
-		f.Key = "none" // no key has this id
-	default:
+	case c.Role().SeesAll():
+	case c.Person != "" && (f.User == "" || f.User == c.User):
+		f.User = c.User
+	case c.Person == "" && (f.Key == "" || f.Key == c.Key.ID):
 		f.Key = c.Key.ID
+	default:
+		f.Key = "none" // no key has this id
 	}
 	return f
 }

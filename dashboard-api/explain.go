@@ -83,8 +83,9 @@ func (o *operations) callerNamed(ctx context.Context, key gateway.KeyID) (*gatew
 	switch {
 	case key == "" || key == own.Key.ID:
 		return own, nil
-	case !sees(ctx, key):
-		return nil, gateway.ErrNoAPIKey
+	}
+	if _, err := o.ownKey(ctx, key); err != nil {
+		return nil, err
 	}
 	return o.a.Explainer.Caller(ctx, key)
 }

@@ -105,6 +105,10 @@ func refusalOf(ctx context.Context, log *slog.Logger, path string, err error) *g
 		return notFound("no_spending", "name", "Nothing was ever spent under this name, so there is nothing to correct.")
 	case errors.Is(err, gateway.ErrNoAPIKey):
 		return notFound("api_key_not_found", "id", "There is no gateway key of this id. GET /api/keys lists them.")
+	case errors.Is(err, gateway.ErrNoUser):
+		return notFound("user_not_found", "id", "There is no user of this id. GET /api/users lists them.")
+	case errors.Is(err, gateway.ErrNoSession):
+		return notFound("session_not_found", "id", "There is no session of this id that runs. GET /api/sessions lists yours.")
 	case ctx.Err() != nil: // the client left, or the gateway ends
 		return tooSlow()
 	}

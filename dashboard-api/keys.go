@@ -73,7 +73,7 @@ type KeyChange struct {
 
 // KeyFields are those of a key that may be set, besides its label.
 type KeyFields struct {
-	Role         gateway.Role      `json:"role,omitempty" enum:"member,admin" doc:"Without it a member; the first key of all is an admin's"`
+	Role         gateway.Role      `json:"role,omitempty" enum:"viewer,member,admin" doc:"Without it a member; the first key of all is an admin's"`
 	Owner        *string           `json:"owner,omitempty" nullable:"true" maxLength:"100" doc:"Whom usage is booked to; null is nobody"`
 	Team         *string           `json:"team,omitempty" nullable:"true" maxLength:"100"`
 	ExpiresAt    *time.Time        `json:"expires_at,omitempty" nullable:"true" doc:"Null is never"`
@@ -119,10 +119,7 @@ func (o *operations) addKeys() {
 		return &page{body}, err
 	})
 	register(o, gateway.Member, keysPath+"/{id}", "get-key", "One gateway key", func(ctx context.Context, in *keyInput) (*keyAnswer, error) {
-		if !sees(ctx, in.ID) {
-			return nil, gateway.ErrNoAPIKey
-		}
-		k, err := o.a.Store.Key(ctx, in.ID)
+		k, err := o.ownKey(ctx, in.ID)
 		return &keyAnswer{ShowKey(k)}, err
 	})
 	o.addKeyChanges()
@@ -172,16 +169,32 @@ func changed(ctx context.Context, id gateway.KeyID, change func(context.Context,
 // keys lists keys; to members, their own.
 func (o *operations) keys(ctx context.Context, in *keysInput) (KeyPage, error) {
 	page := KeyPage{Data: []Key{}}
-	if c := callerIn(ctx); c.Role() < gateway.Admin {
-		own, err := o.a.Store.Key(ctx, c.Key.ID)
-		page.Data = append(page.Data, ShowKey(own))
-		return page, err
-	}
-	keys, err := o.a.Store.APIKeys(ctx, in.Before, in.Limit)
+	keys, err := o.ownKeys(ctx, in)
 	for _, k := range keys {
 		page.Data = append(page.Data, ShowKey(k))
 	}
 	return page, err
+}
+
+func (o *operations) ownKeys(ctx context.Context, in *keysInput) ([]gateway.APIKey, error) {
+	switch c := callerIn(ctx); {
+	case c.Role() >= gateway.Admin:
+		return o.a.Store.APIKeys(ctx, in.Before, in.Limit)
+	case c.Person != "":
+		return o.a.Store.KeysOf(ctx, c.User)
+	default:
+		own, err := o.a.Store.Key(ctx, c.Key.ID)
+		return []gateway.APIKey{own}, err
+	}
+}
+
+// ownKey is the key of an id, if the caller may see it.
+func (o *operations) ownKey(ctx context.Context, id gateway.KeyID) (gateway.APIKey, error) {
+	k, err := o.a.Store.Key(ctx, id)
+	if err == nil && !sees(ctx, id, k.Owner) {
+		return gateway.APIKey{}, gateway.ErrNoAPIKey
+	}
+	return k, err
 }
 
 // AuditPage is a page of the audit log.
@@ -204,7 +217,12 @@ func (o *operations) addAudit() {
 
 // actorIn is who asks, for the audit log.
 func actorIn(ctx context.Context) gateway.Actor {
-	return gateway.Actor{Name: string(callerIn(ctx).Key.ID), Address: clientOf(requestIn(ctx))}
+	c := callerIn(ctx)
+	name := string(c.Key.ID)
+	if c.Person != "" {
+		name = c.User
+	}
+	return gateway.Actor{Name: name, Address: clientOf(requestIn(ctx))}
 }
 
 // bodyOf is the body of the request that an operation answers.

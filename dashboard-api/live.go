@@ -153,13 +153,13 @@ type liveInput struct {
 }
 
 func (o *operations) addLive() {
-	o.all = append(o.all, Endpoint{http.MethodGet, livePath, gateway.Member})
+	o.all = append(o.all, Endpoint{http.MethodGet, livePath, gateway.Viewer})
 	huma.Register(o.api, huma.Operation{OperationID: "watch-requests", Method: http.MethodGet, Path: livePath,
 		Summary: "Requests as their rows are written",
 		Description: "Server-sent events: `request` with a request as GET /api/requests has it, again when it is better known, and `skipped` with the number of " +
 			"those that a slow client has missed. A stream ends after 25 seconds; an EventSource comes back and goes on. Told are requests that started within 15 minutes and are among the newest 2000: " +
 			"with more than about a hundred a second, some that take long are left out. GET /api/requests has all.",
-		Errors: errorsOf(livePath, gateway.Member), Security: []map[string][]string{{securityScheme: {}}},
+		Errors: errorsOf(livePath, gateway.Viewer), Security: []map[string][]string{{securityScheme: {}}},
 		Responses: map[string]*huma.Response{"200": {Description: "OK",
 			Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}}},
 	}, o.watch)
@@ -202,7 +202,7 @@ func (o *operations) tell(ctx context.Context, w io.Writer, f gateway.RequestFil
 			write("event: skipped\ndata: %d\n\n", skipped)
 		}
 		for _, e := range events {
-			if f.Key != "" && e.row.Key.ID != f.Key || f.Model != "" && e.row.Model != f.Model {
+			if f.Key != "" && e.row.Key.ID != f.Key || f.User != "" && e.row.UserID != f.User || f.Model != "" && e.row.Model != f.Model {
 				continue
 			}
 			text, err := json.Marshal(newRequest(&e.row))

@@ -59,6 +59,7 @@ func newOperations(a API) *operations {
 	o.addChecks()
 	o.addSession()
 	o.addKeys()
+	o.addPeople()
 	o.addExplain()
 	o.addBudgets()
 	return o

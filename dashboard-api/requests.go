@@ -152,7 +152,7 @@ func (o *operations) addRequests() {
 		PageHeaders
 		Body RequestPage
 	}
-	register(o, gateway.Member, "/api/requests", "list-requests", "Requests, newest first", func(ctx context.Context, in *requestsInput) (*page, error) {
+	register(o, gateway.Viewer, "/api/requests", "list-requests", "Requests, newest first", func(ctx context.Context, in *requestsInput) (*page, error) {
 		body, err := o.requests(ctx, in)
 		return &page{in.headers(body.Next), body}, err
 	})
@@ -160,13 +160,16 @@ func (o *operations) addRequests() {
 	type one struct {
 		ID uuid.UUID `path:"id" format:"uuid"`
 	}
-	register(o, gateway.Member, "/api/requests/{id}", "get-request", "All that is recorded of a request", func(ctx context.Context, in *one) (*detail, error) {
+	register(o, gateway.Viewer, "/api/requests/{id}", "get-request", "All that is recorded of a request", func(ctx context.Context, in *one) (*detail, error) {
 		record, err := o.a.Store.Request(ctx, in.ID)
 		switch {
 		case err != nil:
 			return nil, err
-		case !sees(ctx, record.Key.ID):
+		case !sees(ctx, record.Key.ID, record.UserID):
 			return nil, gateway.ErrNoRequest
+		}
+		if callerIn(ctx).Role() == gateway.Viewer {
+			record.Prompt = nil
 		}
 		c, err := o.a.Configuration()
 		return &detail{detailOf(&record, c)}, err

@@ -17,9 +17,10 @@ const sessionPath = "/api/session"
 // Session is who a browser is to the gateway.
 type Session struct {
 	Open  bool           `json:"open" doc:"Everybody is let in, as there are no keys"`
-	Role  *gateway.Role  `json:"role" enum:"member,admin" doc:"Null for who needs a key"`
+	Role  *gateway.Role  `json:"role" enum:"viewer,member,admin" doc:"Null for who needs a key"`
 	KeyID *gateway.KeyID `json:"key_id"`
 	Label *string        `json:"label"`
+	User  *string        `json:"user_id" doc:"Of a person who has signed in; null for a key"`
 }
 
 // SignIn is the body of a request for a session.
@@ -58,6 +59,9 @@ func (a API) sessionOf(c gateway.Credentials) Session {
 	s := Session{Open: admission.Caller.Grant == nil, Role: &role}
 	if !s.Open {
 		s.KeyID, s.Label = &admission.Caller.Key.ID, &admission.Caller.Key.Label
+	}
+	if admission.Caller.Person != "" {
+		s.User = &admission.Caller.User
 	}
 	return s
 }

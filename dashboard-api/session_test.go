@@ -48,7 +48,7 @@ func TestACookieLetsInTheGatewaysOwnPagesAlone(t *testing.T) {
 }
 
 func TestAnOpenGatewaySaysSo(t *testing.T) {
-	if response, body := ask(Handler(api()), http.MethodGet, "/api/session"); response.StatusCode != 200 || !strings.Contains(body, `{"open":true,"role":"admin","key_id":null,"label":null}`) {
+	if response, body := ask(Handler(api()), http.MethodGet, "/api/session"); response.StatusCode != 200 || !strings.Contains(body, `{"open":true,"role":"admin","key_id":null,"label":null,"user_id":null}`) {
 		t.Errorf("%d %s", response.StatusCode, body)
 	}
 }

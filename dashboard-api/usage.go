@@ -78,7 +78,7 @@ type Usage struct {
 
 func (o *operations) addUsage() {
 	type answer struct{ Body Usage }
-	register(o, gateway.Member, "/api/usage", "get-usage", "Requests, tokens, cost and latency over time", func(ctx context.Context, in *usageInput) (*answer, error) {
+	register(o, gateway.Viewer, "/api/usage", "get-usage", "Requests, tokens, cost and latency over time", func(ctx context.Context, in *usageInput) (*answer, error) {
 		usage, err := o.usage(ctx, in)
 		return &answer{usage}, err
 	})

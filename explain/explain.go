@@ -23,7 +23,8 @@ type Config struct {
 	Budgets  gateway.Budgets
 	Standing func(context.Context, []gateway.BudgetState) ([]gateway.BudgetState, error) // of budgets
 	// Limits are how the limits of a request stand; nil leaves them out.
-	Limits func(*gateway.LimitedRequest) ([]gateway.LimitState, error)
+	Limits     func(*gateway.LimitedRequest) ([]gateway.LimitState, error)
+	OwnBudgets budgets.OwnBudgets // that were saved for users and teams
 	// Entry says why a caller would not be let in at all; nil if it would.
 	Entry func(context.Context, *gateway.Caller) (*gateway.Error, error)
 	Now   func() time.Time
@@ -150,7 +151,7 @@ func (p *explanation) addLimits(c Config, caller *gateway.Caller, m gateway.Mode
 }
 
 func (p *explanation) addBudgets(ctx context.Context, c Config, caller *gateway.Caller, priced bool) error {
-	of := budgets.For(c.Budgets, caller, c.Now())
+	of := budgets.For(c.Budgets, c.OwnBudgets, caller, c.Now())
 	if len(of) == 0 {
 		return nil
 	}

@@ -16,7 +16,7 @@ func quietConfig() Config {
 	d.newStream = func(gateway.PromptText, bool) Stream { return &fakeStream{} }
 	config.Rules().Dialect = d
 	config.Rules().Plan = func(_ gateway.API, m gateway.Model) (gateway.Plan, bool) {
-		return gateway.Plan{Model: m, Steps: []gateway.Step{{Backend: "openai", UpstreamModel: m}}, ClientKey: true}, true
+		return gateway.Plan{Model: m, Steps: []gateway.Step{{Backend: "openai", UpstreamModel: m}}, ClientKeys: []string{"openai"}}, true
 	}
 	config.Settle = func(*gateway.Settlement) {}
 	return config

@@ -268,6 +268,9 @@ func (x *exchange) readHead(m message) *gateway.Error {
 	if refusal := x.admit(&h); refusal != nil {
 		return refusal
 	}
+	if x.admission.Caller.Role() < gateway.Member {
+		return errRole
+	}
 	switch {
 	case len(h.contentEncoding) > 0 && !bytes.EqualFold(h.contentEncoding, []byte("identity")):
 		return errEncoded
@@ -453,6 +456,9 @@ func (x *exchange) keepSecret(keys []gateway.Secret) {
 	for _, key := range keys {
 		x.secrets = append(x.secrets, string(key))
 	}
+	if x.admission.Backend != "" { // a key that was saved, not sent: whoever asks need not know it
+		x.secrets = append(x.secrets, strings.TrimPrefix(x.admission.Authorization, "Bearer "))
+	}
 	x.mask = newMasker(x.secrets...)
 	for _, sent := range x.head.keys {
 		if key := strings.TrimSpace(sent[strings.IndexByte(sent, ' ')+1:]); key != "" {
@@ -484,9 +490,7 @@ func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Reques
 		path := strings.TrimSuffix(x.head.endpoint.Path()+"?"+metadata.query, "?")
 		c.headers = append(c.headers[:len(c.headers):len(c.headers)], setHeader{":path", []byte(path)})
 	}
-	if p.ClientKey {
-		metadata.authorization, metadata.apiKey = x.admission.Authorization, x.admission.APIKey
-	}
+	metadata.authorization, metadata.apiKey = x.admission.For(&p)
 	return appendPlan(appendChange(reply, m.kind, c), metadata)
 }
 

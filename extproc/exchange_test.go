@@ -223,7 +223,7 @@ func TestTheClientsKeyStaysWhereTheBackendMayNotHaveIt(t *testing.T) {
 	for _, may := range []bool{false, true} {
 		config := fakeConfig(&books{})
 		config.Rules().Plan = func(_ gateway.API, m gateway.Model) (gateway.Plan, bool) {
-			return gateway.Plan{Model: m, Steps: []gateway.Step{{Backend: "b", UpstreamModel: m}}, ClientKey: may}, true
+			return gateway.Plan{Model: m, Steps: []gateway.Step{{Backend: "b", UpstreamModel: m}}, ClientKeys: map[bool][]string{true: {"b"}}[may]}, true
 		}
 		for _, authorization := range []string{"", "Bearer sk-1"} {
 			x := New(config).newExchange()

@@ -201,7 +201,7 @@ func fakeConfig(b *books) Config {
 			if m == "fallback" {
 				steps = []gateway.Step{{Backend: "azure", UpstreamModel: "first"}, {Backend: "openai", UpstreamModel: "second"}}
 			}
-			return gateway.Plan{Model: m, Steps: steps, ClientKey: true, Renamed: m == "fallback"}, m != "missing"
+			return gateway.Plan{Model: m, Steps: steps, ClientKeys: []string{steps[0].Backend}, Renamed: m == "fallback"}, m != "missing"
 		},
 		Price: func(m gateway.Model, at time.Time) (gateway.Price, bool) {
 			rates := gateway.Rates{Input: gateway.USD, Output: 2 * gateway.USD}

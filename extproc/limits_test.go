@@ -137,7 +137,7 @@ func TestLimitsAreThoseOfTheCallersKeyAndUser(t *testing.T) {
 	c := fakeConfig(&b)
 	c.Reserve = f.admit
 	ten := int64(10)
-	caller := gateway.Caller{Key: gateway.Key{ID: "key_0123456789abcdef"}, User: "alice", Grant: &gateway.Grant{Limits: gateway.KeyLimits{RequestsPerDay: &ten}}}
+	caller := gateway.Caller{Key: gateway.Key{ID: "key_0123456789abcdef"}, User: "alice", Grant: &gateway.Grant{Role: gateway.Member, Limits: gateway.KeyLimits{RequestsPerDay: &ten}}}
 	c.Admit = func(gateway.Credentials) (gateway.Admission, *gateway.Error) {
 		return gateway.Admission{Caller: &caller}, nil
 	}

@@ -14,6 +14,8 @@ var (
 		"The URL and the headers with keys may hold printable ASCII characters only: percent-encode the URL's others.")
 	errModel = &gateway.Error{Status: http.StatusForbidden, Type: "invalid_request_error", Code: "model_not_allowed", Param: "model",
 		Message: "This API key may not use this model. GET /v1/models lists those that it may use."}
+	errRole = &gateway.Error{Status: http.StatusForbidden, Type: "invalid_request_error", Code: "member_required",
+		Message: "Viewers see usage and call no models. An administrator of this gateway can make you a member."}
 	errKeyEnded = &gateway.Error{Status: http.StatusUnauthorized, Type: "invalid_request_error", Code: "invalid_api_key",
 		Message: "The API key was revoked or has expired. The answer ends here."}
 	errKeyEndedEarly = &gateway.Error{Status: http.StatusUnauthorized, Type: "invalid_request_error", Code: "invalid_api_key",

@@ -26,7 +26,7 @@ type APIKey struct {
 
 // Grant is what a key allows.
 type Grant struct {
-	Role         Role              `json:"role" enum:"member,admin"`
+	Role         Role              `json:"role" enum:"viewer,member,admin"`
 	Models       []string          `json:"models"`        // patterns, in which * stands for any characters; nil allows every model, an empty list none
 	Networks     []netip.Prefix    `json:"networks"`      // that clients may call from; nil is everywhere, an empty list nowhere
 	Tags         map[string]string `json:"tags"`          // of every row of the key; never nil
@@ -130,7 +130,7 @@ type KeyRecord struct {
 
 // Actor is who changes something.
 type Actor struct {
-	Name    string // the id of an admin's key, or "command line"
+	Name    string // the id of an admin's key, a person's name in the usage, or "command line"
 	Address string // the client's; "" for the command line
 }
 
@@ -138,7 +138,7 @@ type Actor struct {
 type AuditEntry struct {
 	ID      int64           `json:"id" doc:"Rising"`
 	At      time.Time       `json:"at"`
-	Actor   string          `json:"actor" doc:"The id of a key, or command line"`
+	Actor   string          `json:"actor" doc:"The id of a key, the user_id of a person, or command line"`
 	Address string          `json:"address" doc:"The client's; empty for the command line"`
 	Action  string          `json:"action" doc:"What was done, such as key.create"`
 	Target  string          `json:"target" doc:"The id of what was changed"`

@@ -265,12 +265,18 @@ func SpendingName(by BudgetBy, key KeyID, user, team string) string {
 	return string(AnonymousKey)
 }
 
-// issuedKeyPrefix begins the ids of keys that the gateway issued.
-const issuedKeyPrefix = "key_"
+// What begins the ids of keys that the gateway issued, and of people.
+const (
+	issuedKeyPrefix = "key_"
+	userPrefix      = "user_"
+)
 
-// IsIssued reports whether the id is that of a key that the gateway issued. Others stand for
-// keys of providers, which cannot be checked: one could be invented for each request.
-func IsIssued(id KeyID) bool { return strings.HasPrefix(string(id), issuedKeyPrefix) }
+// IsIssued reports whether the id is that of a key that the gateway issued, or of a person who has
+// signed in. Others stand for keys of providers, which cannot be checked: one could be invented
+// for each request.
+func IsIssued(id KeyID) bool {
+	return strings.HasPrefix(string(id), issuedKeyPrefix) || strings.HasPrefix(string(id), userPrefix)
+}
 
 // LeaseAsk is what a gateway wants of a budget.
 type LeaseAsk struct {

@@ -8,7 +8,7 @@ func PageFiles() []string { return []string{"/", "/theme.js", "/favicon.svg"} }
 // PageFolders are the paths of the dashboard with all that is below them: its pages,
 // whose addresses the app reads itself, and the files that it is made of.
 func PageFolders() []string {
-	return []string{"/chat", "/usage", "/requests", "/keys", "/system", AssetsPath}
+	return []string{"/chat", "/usage", "/requests", "/keys", "/system", "/people", "/account", "/sign-in", AssetsPath}
 }
 
 // AssetsPath is the folder of the dashboard's files whose names change with what they hold.

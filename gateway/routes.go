@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -154,7 +155,7 @@ type Routes struct {
 type Plan struct {
 	Model         Model    // its name here: an alias counts as its model
 	Steps         []Step   // at least one
-	ClientKey     bool     // a backend among them may have the client's own key
+	ClientKeys    []string // the backends that may have the client's own key
 	Renamed       bool     // the steps differ in the model's name, or have it in their path
 	Secrets       []Secret // the backends' own keys, which no answer may show
 	NoStreamUsage []string // the backends that are not asked for the usage of streams
@@ -234,7 +235,9 @@ func newPlan(a API, m Model, steps []Step, backends map[string]*Backend) *Plan {
 			continue
 		}
 		p.Steps = append(p.Steps, step)
-		p.ClientKey = p.ClientKey || b.Credential == ClientFirst
+		if b.Credential == ClientFirst && !slices.Contains(p.ClientKeys, b.Name) {
+			p.ClientKeys = append(p.ClientKeys, b.Name)
+		}
 		if b.NoStreamUsage {
 			p.NoStreamUsage = append(p.NoStreamUsage, b.Name)
 		}

@@ -27,7 +27,7 @@ func TestAPlanNamesTheStepsOfAModelAndOfItsAliases(t *testing.T) {
 	table := routes().Table()
 	for _, name := range []Model{"gpt", "fast", "cheap"} {
 		p, ok := table.Plan(OpenAIAPI, name)
-		if !ok || p.Model != "gpt" || !slices.Equal(p.Steps, []Step{{"local", "g"}, {"openai", "g"}}) || !p.ClientKey || p.Renamed {
+		if !ok || p.Model != "gpt" || !slices.Equal(p.Steps, []Step{{"local", "g"}, {"openai", "g"}}) || len(p.ClientKeys) == 0 || p.Renamed {
 			t.Errorf("plan of %q: %+v, %v", name, p, ok)
 		}
 	}
@@ -50,11 +50,11 @@ func TestAModelThatNobodyServesHasNoPlan(t *testing.T) {
 		}
 	}
 	r.Default = "openai"
-	if p, ok := r.Table().Plan(OpenAIAPI, "unknown"); !ok || p.Model != "unknown" || !slices.Equal(p.Steps, []Step{{"openai", "unknown"}}) || !p.ClientKey {
+	if p, ok := r.Table().Plan(OpenAIAPI, "unknown"); !ok || p.Model != "unknown" || !slices.Equal(p.Steps, []Step{{"openai", "unknown"}}) || len(p.ClientKeys) == 0 {
 		t.Errorf("plan by default: %+v, %v", p, ok)
 	}
 	r.Default = "azure"
-	if p, ok := r.Table().Plan(OpenAIAPI, "unknown"); !ok || !p.Renamed || p.ClientKey {
+	if p, ok := r.Table().Plan(OpenAIAPI, "unknown"); !ok || !p.Renamed || len(p.ClientKeys) > 0 {
 		t.Errorf("plan by default: %+v, %v", p, ok)
 	}
 }

@@ -19,15 +19,32 @@ type PageHeaders struct {
 	Reads     bool   // GET or HEAD: other pages cannot read what comes
 }
 
-// WithSession are the credentials with the key of the browser's session, where they have
-// none of their own and the request is one of the gateway's own pages. The cookie alone
+// Names of the cookie with the secret of a person's session. The bound one is for dashboards that
+// are reached by HTTPS: browsers let no other host, and nobody on the way, set it.
+// Source: https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-4.1.3
+const (
+	PersonCookie      = "aigw_person"
+	BoundPersonCookie = "__Host-" + PersonCookie
+)
+
+// SessionPrefix is what the secret of every session begins with.
+const SessionPrefix = "ags_"
+
+// WithSession are the credentials with the browser's session, a person's or a key's, where they
+// have none of their own and the request is one of the gateway's own pages. The cookie alone
 // would not do: browsers send it for every page of the same site, on any port.
 // Source: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
 func (c Credentials) WithSession(p PageHeaders) Credentials {
 	if p.Cookie == "" || c.Authorization != "" || c.APIKey != "" || c.XAPIKey != "" || !p.own() {
 		return c
 	}
-	if key := p.sessionKey(); strings.HasPrefix(key, GatewayKeyPrefix) {
+	for _, name := range []string{BoundPersonCookie, PersonCookie} {
+		if secret := p.cookie(name); strings.HasPrefix(secret, SessionPrefix) {
+			c.Session, c.SessionBound = secret, name == BoundPersonCookie
+			return c
+		}
+	}
+	if key := p.cookie(SessionCookie); strings.HasPrefix(key, GatewayKeyPrefix) {
 		c.Authorization = "Bearer " + key
 	}
 	return c
@@ -44,9 +61,10 @@ func (p PageHeaders) own() bool {
 	return false
 }
 
-func (p PageHeaders) sessionKey() string {
+// cookie is the first value of a cookie, "" for none.
+func (p PageHeaders) cookie(name string) string {
 	for cookie := range strings.SplitSeq(p.Cookie, ";") {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(cookie), SessionCookie+"="); ok {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(cookie), name+"="); ok {
 			return value
 		}
 	}

@@ -1,6 +1,9 @@
 package gateway
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestASessionIsOfTheGatewaysOwnPagesAlone(t *testing.T) {
 	const cookie = "theme=dark; aigw_session=agw_secret"
@@ -28,4 +31,27 @@ func TestASessionIsOfTheGatewaysOwnPagesAlone(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
+}
+
+// FuzzCookiesOfPages reads any cookies of any page: a session counts with its name and its form
+// alone, and for pages of the gateway's own.
+func FuzzCookiesOfPages(f *testing.F) {
+	f.Add("a=b; aigw_person=ags_secret", "same-origin", "", "", true)
+	f.Add("__Host-aigw_person=ags_1;aigw_person=ags_2", "", "https://gateway", "gateway", false)
+	f.Add("aigw_session=agw_1;=;;aigw_person", "cross-site", "null", "", false)
+	f.Fuzz(func(t *testing.T, cookie, site, origin, host string, reads bool) {
+		c := Credentials{}.WithSession(PageHeaders{Cookie: cookie, FetchSite: site, Origin: origin, Host: host, Reads: reads})
+		found := c.Session + c.Authorization
+		switch {
+		case found == "":
+		case site != "same-origin" && site != "":
+			t.Errorf("a page of %q has a session", site)
+		case c.Session != "" && c.Authorization != "":
+			t.Errorf("%q is two", cookie)
+		case c.Session != "" && (!strings.HasPrefix(c.Session, SessionPrefix) || !strings.Contains(cookie, PersonCookie+"="+c.Session)):
+			t.Errorf("%q has the session %q", cookie, c.Session)
+		case c.SessionBound && !strings.Contains(cookie, BoundPersonCookie+"="):
+			t.Errorf("%q is bound to its host", cookie)
+		}
+	})
 }

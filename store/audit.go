@@ -32,7 +32,7 @@ func audit(ctx context.Context, tx *sqlx.Tx, c auditedChange) error {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, tx.Rebind(`INSERT INTO audit (id, at, actor, address, action, target, before, after) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
-		c.version, moment(time.Now()), c.by.Name, c.by.Address, c.action, c.target, before, after)
+		c.version, moment(time.Now()), text(c.by.Name), text(c.by.Address), c.action, c.target, before, after)
 	return err
 }
 

@@ -206,6 +206,13 @@ func (s *Store) APIKeys(ctx context.Context, before gateway.KeyID, limit int) ([
 	return keys, err
 }
 
+// KeysOf returns the keys of an owner, the newest first.
+func (s *Store) KeysOf(ctx context.Context, owner string) ([]gateway.APIKey, error) {
+	keys := []gateway.APIKey{}
+	err := s.eachKey(ctx, func(k *gateway.KeyRecord) { keys = append(keys, k.APIKey) }, `WHERE owner = ? ORDER BY created_at DESC, id DESC`, owner)
+	return keys, err
+}
+
 // Key returns one key, or gateway.ErrNoAPIKey.
 func (s *Store) Key(ctx context.Context, id gateway.KeyID) (gateway.APIKey, error) {
 	var found []gateway.APIKey

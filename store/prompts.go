@@ -14,6 +14,9 @@ import (
 // promptConditions are those of a filter, on the tables prompts (r) and requests (q).
 func promptConditions(f gateway.PromptFilter, after gateway.RequestPlace) []condition {
 	all := append(between(f.From, f.To), conditions(gateway.RequestFilter{Key: f.Key, Model: f.Model})...)
+	if f.User != "" {
+		all = append(all, condition{"q.user_id = ?", []any{f.User}})
+	}
 	if f.Status != 0 {
 		all = append(all, condition{"q.status = ?", []any{f.Status}})
 	}

@@ -201,6 +201,8 @@ func ownRoutes(e *encoder) []*route.Route {
 		to(agentRoute, agentCluster, &route.RouteMatch{PathSpecifier: exactPath(gateway.BasePath + "/models")}),
 		to(agentRoute, agentCluster, &route.RouteMatch{PathSpecifier: prefix(gateway.BasePath + "/models/")}),
 		to(apiRoute, apiCluster, &route.RouteMatch{PathSpecifier: prefix("/api/")}),
+		to(apiRoute, apiCluster, &route.RouteMatch{PathSpecifier: prefix("/auth/")}),
+		to(apiRoute, apiCluster, &route.RouteMatch{PathSpecifier: exactPath("/gateway-auth-config")}),
 	}
 	for _, file := range gateway.PageFiles() {
 		routes = append(routes, to(apiRoute, apiCluster, &route.RouteMatch{PathSpecifier: exactPath(file)}))

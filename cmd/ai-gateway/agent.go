@@ -95,7 +95,7 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	defer func() { err = errors.Join(err, log.Close()) }()
 	var rows *ledger.Ledger
 	reaching := s.newReach(func() []gateway.Backend { return live.Settings().Routes.Backends }, s.log)
-	allowed := spending.start(budgets.Config{Store: budgetBooks{tables, log.ID()}, Events: tables, Inherited: func() bool { return rows.Inherited() }, Now: p.now, Log: s.log},
+	allowed := spending.start(budgets.Config{Store: budgetBooks{tables, log.ID()}, Events: tables, Own: who.gate.Budget, Inherited: func() bool { return rows.Inherited() }, Now: p.now, Log: s.log},
 		live.Settings().Config.Budgets)
 	c := s.ledgerConfig(live, log, p.accessLog)
 	c.Store, c.Rotation.Reopen = paying{announced{tables, s.state}, allowed}, admin.ReopenLogs

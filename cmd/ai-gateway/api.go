@@ -21,8 +21,8 @@ func (s *service) runAPI(ctx context.Context, who *entry) (err error) {
 	switch {
 	case s.role == roleAPI && err != nil:
 		return err
-	case s.role == roleAPI:
-		who.follow(cfg) // else the agent does, also of changes
+	case err == nil:
+		who.begin(cfg) // where there is an agent, it follows changes as well
 	}
 	tables, err := store.New(s.tables)
 	if err != nil {
@@ -31,9 +31,11 @@ func (s *service) runAPI(ctx context.Context, who *entry) (err error) {
 	defer func() { err = errors.Join(err, tables.Close()) }()
 	handler := dashboardapi.Handler(dashboardapi.API{
 		Version: ownVersion(), Started: s.started, Store: tables, AgentHealth: s.agentHealth, Configuration: s.shownConfiguration, Keys: who.keys,
-		Explainer: explainer{s, tables, who.gate.Protected}, Check: s.check,
+		People: who.users, Doorman: doorman{s.signInOf(who, tables), who},
+		Explainer: explainer{s, tables, who.gate.Protected, who.gate.Budget}, Check: s.check,
 		Entry: who.forAPI(cfg.CORSOrigins), Log: s.log,
 	})
+	s.reseal(ctx, who.users)
 	serve := func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, handler) }
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.serveSocket(ctx, s.files.apiSocket(), serve) })

@@ -44,7 +44,7 @@ func (w world) doctor(ctx context.Context) error {
 	}
 	port, answers := checkPort(ctx, cfg)
 	findings := []finding{{about: "config", good: cmp.Or(w.configFile(), "the environment") + " is valid"}, w.checkEnvoy(ctx), port,
-		checkMemory(cfg, envoy.AvailableMemory(os.DirFS("/"))), w.checkFiles(), checkTemporary(), w.checkStore(ctx, cfg, answers), w.checkAuthorities(cfg), checkKey(cfg), w.checkProxy()}
+		checkMemory(cfg, envoy.AvailableMemory(os.DirFS("/"))), w.checkFiles(), checkTemporary(), w.checkStore(ctx, cfg, answers), w.checkAuthorities(cfg), checkKey(cfg), w.checkSignIn(ctx, cfg), w.checkProxy()}
 	findings = append(findings, w.checkBackends(ctx, cfg)...)
 	bad := 0
 	for _, f := range findings {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ai-gateway/auth"
+	"ai-gateway/budgets"
 	"ai-gateway/config"
 	"ai-gateway/control"
 	"ai-gateway/explain"
@@ -24,10 +25,10 @@ import (
 )
 
 // explainerOf explains requests as the configuration in force would treat them.
-func explainerOf(now *control.Settings, tables *store.Store, protected bool, limits func(*gateway.LimitedRequest) ([]gateway.LimitState, error)) explain.Config {
+func explainerOf(now *control.Settings, tables *store.Store, protected bool, own budgets.OwnBudgets, limits func(*gateway.LimitedRequest) ([]gateway.LimitState, error)) explain.Config {
 	return explain.Config{
-		Entry: entryOf(tables, protected),
-		Read:  provider.OpenAI{}.ReadRequest, Routes: now.Routes, Price: now.Prices.Price, Budgets: now.Config.Budgets, Limits: limits, Now: time.Now,
+		Entry: entryOf(tables, protected), OwnBudgets: own,
+		Read: provider.OpenAI{}.ReadRequest, Routes: now.Routes, Price: now.Prices.Price, Budgets: now.Config.Budgets, Limits: limits, Now: time.Now,
 		Standing: func(ctx context.Context, of []gateway.BudgetState) ([]gateway.BudgetState, error) {
 			return tables.Standings(ctx, of, time.Now())
 		},
@@ -56,6 +57,7 @@ type explainer struct {
 	*service
 	tables    *store.Store
 	protected func() bool // whether everybody needs a key
+	own       budgets.OwnBudgets
 }
 
 // Explain says what would happen to a request.
@@ -88,7 +90,7 @@ func (x explainer) config(ctx context.Context) (explain.Config, error) {
 	}
 	book, err := pricing.Default().With(cfg.Prices)
 	now := &control.Settings{Config: cfg, Routes: cfg.RoutesWithDemo(x.files.demoSocket()), Prices: book}
-	return explainerOf(now, x.tables, x.protected(), func(r *gateway.LimitedRequest) ([]gateway.LimitState, error) { return x.standing(ctx, r) }), err
+	return explainerOf(now, x.tables, x.protected(), x.own, func(r *gateway.LimitedRequest) ([]gateway.LimitState, error) { return x.standing(ctx, r) }), err
 }
 
 // standing asks the agent how limits stand.
@@ -203,7 +205,11 @@ func (w world) explain(ctx context.Context, f explainFlags, body []byte) (err er
 		return err
 	}
 	protected := len(keys) > 0 || cfg.NeedsKey()
-	p, err := explainerOf(now, tables, protected, held.Standing).Request(ctx, caller, endpoint, body)
+	own, err := savedBudgets(ctx, tables)
+	if err != nil {
+		return err
+	}
+	p, err := explainerOf(now, tables, protected, own, held.Standing).Request(ctx, caller, endpoint, body)
 	if err != nil {
 		return err
 	}
@@ -213,6 +219,23 @@ func (w world) explain(ctx context.Context, f explainFlags, body []byte) (err er
 		return e.Encode(p)
 	}
 	return w.showPlan(&p)
+}
+
+// savedBudgets are those that were saved for users and teams.
+func savedBudgets(ctx context.Context, tables *store.Store) (budgets.OwnBudgets, error) {
+	saved := map[gateway.BudgetBy]map[string][]gateway.KeyBudget{gateway.BudgetByUser: {}, gateway.BudgetByTeam: {}}
+	users, err := tables.Users(ctx)
+	for i := range users {
+		saved[gateway.BudgetByUser][users[i].Name] = users[i].Budget
+	}
+	if err != nil {
+		return nil, err
+	}
+	teams, err := tables.Teams(ctx)
+	for _, t := range teams {
+		saved[gateway.BudgetByTeam][t.Name] = t.Budget
+	}
+	return func(by gateway.BudgetBy, name string) []gateway.KeyBudget { return saved[by][name] }, err
 }
 
 // showPlan prints a plan for people.

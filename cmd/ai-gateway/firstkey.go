@@ -15,7 +15,8 @@ import (
 // firstKey makes an admin's key for a gateway without keys that other machines can reach, and
 // prints it once. Without it nobody could use the gateway, as it is not open.
 func (w world) firstKey(ctx context.Context, cfg config.Config, files runFiles) (err error) {
-	if cfg.IsLocal() || cfg.Open || cfg.AdminKey != "" {
+	signsIn := cfg.SignIn.IsOn() && len(cfg.SignIn.Admins) > 0
+	if cfg.IsLocal() || cfg.Open || cfg.AdminKey != "" || signsIn {
 		return nil
 	}
 	tables, err := store.Open(ctx, storeOf(cfg, files))

@@ -19,6 +19,7 @@ const firstLoad = time.Second
 type entry struct {
 	gate  *auth.Gate
 	keys  *auth.Keys
+	users *auth.Users
 	rules atomic.Pointer[auth.GateRules] // of the configuration in force; nil lets in nobody without a key
 
 	attached bool // others than this machine may reach the Envoy
@@ -29,7 +30,9 @@ type entry struct {
 // newEntry makes an entry that lets nobody in until the keys are read.
 func (s *service) newEntry(tables *store.Store) *entry {
 	e := entry{attached: s.attached}
-	e.gate = auth.NewGate(auth.GateConfig{Store: tables, Rules: e.current, Identify: e.identify, Now: time.Now, Log: s.log})
+	vault := auth.Vault{Keys: func() []gateway.Secret { return e.current().SignIn.EncryptionKeys }}
+	e.gate = auth.NewGate(auth.GateConfig{Store: tables, Rules: e.current, Identify: e.identify, Unseal: vault.Unseal, Now: time.Now, Log: s.log})
+	e.users = &auth.Users{UserStore: tables, Settings: e.signIn, Vault: vault, Gate: e.gate, Now: time.Now}
 	e.keys = &auth.Keys{Store: tables, Given: func() bool { return e.current().AdminKey != "" }, Changed: e.gate.Apply, Now: time.Now}
 	return &e
 }
@@ -49,9 +52,23 @@ func (e *entry) current() auth.GateRules {
 	return auth.GateRules{}
 }
 
-// follow takes over what a configuration says of keys.
+// signIn is how people sign in now.
+func (e *entry) signIn() gateway.SignIn { return e.current().SignIn }
+
+// follow takes over what a configuration says of keys and people.
 func (e *entry) follow(c config.Config) {
-	e.rules.Store(&auth.GateRules{AdminKey: string(c.AdminKey), MayBeOpen: c.IsLocal() && !e.attached || c.Open})
+	e.rules.Store(e.rulesFor(c))
+}
+
+// begin does the same unless a configuration is followed already.
+func (e *entry) begin(c config.Config) { e.rules.CompareAndSwap(nil, e.rulesFor(c)) }
+
+func (e *entry) rulesFor(c config.Config) *auth.GateRules {
+	rules := &auth.GateRules{AdminKey: string(c.AdminKey), MayBeOpen: c.IsLocal() && !e.attached || c.Open, SignIn: c.SignIn}
+	if e.attached {
+		rules.SignIn.ReachFromElsewhere()
+	}
+	return rules
 }
 
 // load reads the keys, so that a start has none of the moments in which nobody is let in. If

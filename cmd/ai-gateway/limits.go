@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -207,12 +206,8 @@ func (l *limits) add(r *gateway.LimitedRequest, u ledger.Used, requests, tokens 
 // limitedRequest is a recorded request in the form that limits use.
 func limitedRequest(key gateway.KeyID, user, client string, model gateway.Model) gateway.LimitedRequest {
 	r := gateway.LimitedRequest{User: user, Client: client, Model: model}
-	if strings.HasPrefix(string(key), issuedPrefix) {
+	if gateway.IsIssued(key) { // others stand for keys of providers, which limits do not count by
 		r.Key = key
 	}
 	return r
 }
-
-// issuedPrefix begins the ids of keys that the gateway issued. Other ids are those of
-// providers' keys, by which limits do not count.
-const issuedPrefix = "key_"

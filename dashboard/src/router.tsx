@@ -1,5 +1,6 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { ChatPage } from "./chat/ChatPage";
+import { SignInPage } from "./session/SignIn";
 import { NotFound, PageFailure, Shell } from "./shell/Shell";
 
 /** Search parameters as they stand in the address; each page reads its own. */
@@ -37,6 +38,9 @@ const tree = root.addChildren([
   page("/system", () => import("./system/SystemPage"), "SystemPage"),
   page("/system/checks", () => import("./system/ChecksPage"), "ChecksPage"),
   page("/system/explain", () => import("./system/ExplainPage"), "ExplainPage"),
+  page("/people", () => import("./people/PeoplePage"), "PeoplePage"),
+  page("/account", () => import("./account/AccountPage"), "AccountPage"),
+  createRoute({ getParentRoute: () => root, path: "/sign-in", component: SignInPage }),
 ]);
 
 /** Search parameters are plain strings: people read and share them. */

@@ -4,7 +4,9 @@ import { Time } from "@/ui/time";
 import type { AuditEntry, Key } from "./types";
 import { useAudit, useKeys } from "./useKeys";
 
-const actions: Record<string, string> = { "key.create": "made", "key.update": "changed", "key.rotate": "rotated", "key.revoke": "revoked" };
+const actions: Record<string, string> = { "key.create": "made", "key.update": "changed", "key.rotate": "rotated", "key.revoke": "revoked",
+  "user.invite": "invited", "user.create": "signed in for the first time", "user.sign_in": "signed in with other data", "user.update": "changed", "user.block": "blocked", "user.unblock": "let in again",
+  "session.end": "ended", "team.create": "made", "team.update": "changed" };
 
 /** The names of the fields that a change changed. */
 export function changedFields({ before, after }: AuditEntry): string[] {

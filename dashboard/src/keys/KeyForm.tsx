@@ -12,6 +12,8 @@ import { changesOf, draftOf, wishOf, type Draft } from "./draft";
 import { budgetPeriods, limitNames, type IssuedKey, type Key, type Role } from "./types";
 import { useCreate, useUpdate } from "./useKeys";
 
+const roleHints: Record<Role, string> = { viewer: "Sees everybody’s usage without prompts, and calls no models.", member: "Calls models and sees its own usage.", admin: "Sees everything, and makes and changes keys." };
+
 interface KeyFormProps {
   onClose: () => void;
   onIssued: (key: IssuedKey) => void;
@@ -53,9 +55,10 @@ function KeyForm({ onClose, onIssued, existing, firstRole = "member" }: KeyFormP
       <Field label="Label" hint="How people recognise it." error={fault("label")}>
         {(ids) => <Input {...ids} required autoFocus maxLength={100} value={draft.label} onChange={(event) => set({ label: event.target.value })} />}
       </Field>
-      <Field label="Role" hint={draft.role === "admin" ? "Sees everything, and makes and changes keys." : "Calls models and sees its own usage."} error={fault("role")}>
+      <Field label="Role" hint={roleHints[draft.role]} error={fault("role")}>
         {(ids) => (
           <Select {...ids} value={draft.role} onChange={(event) => set({ role: event.target.value as Role })}>
+            <option value="viewer">Viewer</option>
             <option value="member">Member</option>
             <option value="admin">Admin</option>
           </Select>

@@ -1,11 +1,12 @@
 import { Link, useLocation } from "@tanstack/react-router";
-import { ChartColumn, KeyRound, Keyboard, List, MessageSquare, Monitor, Moon, Plug, Server, Sun, type LucideIcon } from "lucide-react";
+import { ChartColumn, KeyRound, Keyboard, List, MessageSquare, Monitor, Moon, Plug, Server, Sun, Users, type LucideIcon } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import { ChatSidebar } from "@/chat/ChatSidebar";
 import { cn } from "@/lib/cn";
 import { helpEvent, tell } from "@/lib/events";
 import { useTheme, type Theme } from "@/lib/theme";
 import { SignOutButton } from "@/session/SignIn";
+import { useSession } from "@/session/useSession";
 import { IconButton } from "@/ui/button";
 
 const ConnectPanel = lazy(() => import("@/chat/ConnectPanel"));
@@ -18,10 +19,13 @@ const pages: { to: string; label: string; icon: LucideIcon }[] = [
   { to: "/system", label: "System", icon: Server },
 ];
 
+const people = { to: "/people", label: "People", icon: Users };
+
 const isChat = (path: string) => path === "/" || path.startsWith("/chat");
 
 export function Sidebar({ bare }: { bare?: boolean }) {
   const { pathname } = useLocation();
+  const admin = useSession().data?.role === "admin";
   return (
     <div className="flex h-full flex-col">
       {!bare && (
@@ -32,7 +36,7 @@ export function Sidebar({ bare }: { bare?: boolean }) {
       )}
       <nav aria-label="Main" className="px-2">
         <ul className="space-y-0.5">
-          {pages.map(({ to, label, icon: Icon }) => {
+          {[...pages, ...(admin ? [people] : [])].map(({ to, label, icon: Icon }) => {
             const current = to === "/" ? isChat(pathname) : pathname.startsWith(to);
             return (
               <li key={to}>
