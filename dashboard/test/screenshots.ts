@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { afterAll, beforeAll, test } from "vitest";
@@ -31,12 +32,12 @@ limits:
   - {by: user, tokens: 4000000, per: day}
 budgets:
   rules:
-  - {by: team, name: research, usd: 250, per: month}
-  - {by: user, usd: 25, per: week}
+  - {by: team, name: research, usd: 20, per: month}
+  - {by: user, usd: 2, per: week}
 `;
 
 const keys = [
-  { label: "Ada's laptop", owner: "ada@example.com", team: "research", budget: [{ per: "month", usd: 40 }], limits: { requests_per_day: 2000 } },
+  { label: "Ada's laptop", owner: "ada@example.com", team: "research", budget: [{ per: "month", usd: 15 }], limits: { requests_per_day: 2000 } },
   { label: "nightly evaluation", owner: "dana@example.com", team: "research", models: ["gpt-4o*"], tags: { feature: "evals" } },
   { label: "search service", team: "platform", networks: ["10.0.0.0/8"], expires_at: new Date(Date.now() + 90 * 86_400_000).toISOString() },
   { label: "old prototype", owner: "chi@example.com", team: "support" },
@@ -51,6 +52,9 @@ beforeAll(async () => {
   ada = made[0]!.id;
   await gateway.post(`/api/keys/${made[3]!.id}/revoke`, {}, admin);
   await fill(gateway, made.slice(0, 3));
+  const spent = (scope: string, name: string) =>
+    `INSERT OR REPLACE INTO spending (scope, name, day, spent_nanousd) SELECT '${scope}', ${name}, substr(started_at, 1, 10), SUM(cost_nanousd) * 4 FROM requests WHERE cost_nanousd IS NOT NULL GROUP BY 2, 3;`;
+  execFileSync("sqlite3", ["-cmd", ".timeout 5000", gateway.database], { input: spent("key", "key_id") + spent("user", "user_id") + spent("team", "team") });
 }, 120_000);
 afterAll(async () => {
   await browser?.close();

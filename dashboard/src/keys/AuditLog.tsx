@@ -37,7 +37,7 @@ export function AuditLog() {
             <span className="w-36 shrink-0 text-[0.8125rem] text-muted">
               <Time at={entry.at} />
             </span>
-            <span className="min-w-0 flex-1">
+            <span className="min-w-0 flex-1 basis-full [overflow-wrap:anywhere] sm:basis-0">
               <strong className="font-medium">{String(entry.after?.label ?? entry.before?.label ?? entry.target)}</strong> {actions[entry.action] ?? entry.action} by {actorName(entry.actor, keys)}
               {entry.address && ` from ${entry.address}`}
               {entry.action === "key.update" && <span className="text-muted">: {changedFields(entry).join(", ")}</span>}
