@@ -115,6 +115,7 @@ mutants: ## make small mistakes in MUTANTS, one at a time, and list those that n
 HELM_MODULE          := helm.sh/helm/v4@v4.3.2
 ENVOY_GATEWAY_MODULE := github.com/envoyproxy/gateway@v1.9.1
 KUBERNETES_VALIDATE  := kubernetes-validate==1.37.0
+ISTIO_API_MODULE     := istio.io/api@v1.32.0
 
 test-mesh: test-setup ## attach the gateway to older Envoys and to Envoy Gateway, check the Helm chart, and run it on several machines (network namespaces: as root); builds Helm and Envoy Gateway first, 20 minutes
 	@scripts/pip-install.sh .tools/kubernetes-validate $(KUBERNETES_VALIDATE)
@@ -122,7 +123,8 @@ test-mesh: test-setup ## attach the gateway to older Envoys and to Envoy Gateway
 	HELM=$$(scripts/go-tool.sh helm helm.sh/helm/v4/cmd/helm $(HELM_MODULE)) && \
 	ENVOY_GATEWAY=$$(scripts/go-tool.sh envoy-gateway github.com/envoyproxy/gateway/cmd/envoy-gateway $(ENVOY_GATEWAY_MODULE)) && \
 	KUBERNETES_VALIDATE=$(CURDIR)/.tools/kubernetes-validate && \
-	export OLDER_ENVOYS ENVOY_PATH HELM ENVOY_GATEWAY KUBERNETES_VALIDATE && \
+	ISTIO_API=$$($(GO) mod download -json $(ISTIO_API_MODULE) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p') && \
+	export ISTIO_API OLDER_ENVOYS ENVOY_PATH HELM ENVOY_GATEWAY KUBERNETES_VALIDATE && \
 	$(GO) test -tags mesh -count 1 -timeout 30m -v -run 'TestOlderEnvoys|TestEnvoyGateway|TestTheChart|TestIstio|TestThreeMachines|TestAnEnvoyWithTheGateway|TestAnAgentIsReplaced' ./test
 
 bench: build ## compare speed and memory with a bare Envoy: about nine minutes on an idle machine
