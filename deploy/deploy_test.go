@@ -165,3 +165,19 @@ func TestPlatformsLookAtHealthAndWaitForTheDrain(t *testing.T) {
 func lowerKeys(text string) string {
 	return regexp.MustCompile(`(?m)^[ -]*[A-Za-z]+:`).ReplaceAllStringFunc(text, strings.ToLower)
 }
+
+func TestWhatTheComposeFileMountsIsThere(t *testing.T) {
+	var file struct {
+		Configs map[string]struct{ File string }
+	}
+	if err := yaml.Unmarshal([]byte(read(t, "docker-compose.yml")), &file); err != nil {
+		t.Fatal(err)
+	}
+	for name, config := range file.Configs {
+		text := read(t, config.File)
+		var anything any
+		if err := yaml.Unmarshal([]byte(text), &anything); !strings.HasSuffix(config.File, ".sh") && (err != nil || anything == nil) {
+			t.Errorf("%s: %s is empty or no YAML: %v", name, config.File, err)
+		}
+	}
+}

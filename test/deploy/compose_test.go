@@ -166,7 +166,12 @@ func (e *engine) rows(t *testing.T, where string, want int) {
 }
 
 func (e *engine) count(where string) (int, error) {
-	out, err := e.try("compose", "exec", "-T", "postgres", "psql", "-h", "/var/run/postgresql", "-U", "ai_gateway", "-At", "-c", "SELECT count(*) FROM requests WHERE "+where)
+	return e.query("SELECT count(*) FROM requests WHERE " + where)
+}
+
+// query asks the database for a number.
+func (e *engine) query(sql string) (int, error) {
+	out, err := e.try("compose", "exec", "-T", "postgres", "psql", "-h", "/var/run/postgresql", "-U", "ai_gateway", "-At", "-c", sql)
 	if err != nil {
 		return 0, err
 	}
@@ -274,6 +279,8 @@ func databaseAway(t *testing.T, e *engine) {
 		t.Errorf("%d requests were answered and %d failed", n[0], n[1])
 	}
 	e.rows(t, "model = '"+model+"'", n[0])
+	size, err := e.query("SELECT sum(pg_total_relation_size(oid))::bigint / (SELECT count(*) FROM requests) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+	t.Logf("a request takes %d bytes of the database, %v", size, err)
 }
 
 // load sends requests one after another on four connections until ctx ends, and returns how many

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,6 +23,9 @@ const (
 	dockerTimeout      = 40 * time.Minute // an image that is built takes longest
 	lookEvery          = 200 * time.Millisecond
 )
+
+// ofDocker are the lines of iptables-save that an engine has brought.
+var ofDocker = regexp.MustCompile(`(?m)^.*(?:DOCKER|docker0|br-[0-9a-f]{12}).*\n`)
 
 // engine is a Docker Engine of these tests alone.
 type engine struct {
@@ -89,6 +93,7 @@ func (e *engine) run() {
 		e.t.Fatalf("these tests did not run: starting a Docker Engine (on Debian it is in the package docker.io): %v", err)
 	}
 	e.t.Cleanup(func() {
+		e.clear()
 		_ = daemon.Process.Signal(syscall.SIGTERM) // it may have ended
 		_ = daemon.Wait()                          // how it ends does not matter
 		if e.t.Failed() {
@@ -99,6 +104,14 @@ func (e *engine) run() {
 		_, err := e.try("info", "--format", "{{.ServerVersion}}")
 		return err
 	})
+}
+
+// clear removes what a failed test has left, and the networks with it.
+func (e *engine) clear() {
+	if ids, err := e.try("ps", "--all", "--quiet"); err == nil && ids != "" {
+		_, _ = e.try(append([]string{"rm", "--force"}, strings.Fields(ids)...)...) // the engine ends anyway
+	}
+	_, _ = e.try("network", "prune", "--force")
 }
 
 // command is a docker command, to be run in the repository's root.
@@ -133,7 +146,8 @@ func (e *engine) docker(t *testing.T, arguments ...string) string {
 	return out
 }
 
-// restoreNetwork undoes what an engine does to the machine's network, and leaves.
+// restoreNetwork undoes in the end what an engine does to the machine's network, and leaves. That it
+// finds forwarding on keeps an engine from forbidding it to everybody else.
 func restoreNetwork(t *testing.T) {
 	t.Helper()
 	if _, err := net.InterfaceByName("docker0"); err == nil {
@@ -144,26 +158,17 @@ func restoreNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := output(t, nil, "iptables-save")
+	if err := os.WriteFile(forward, []byte("1\n"), 0o644); err != nil {
+		t.Fatalf("these tests did not run: a Docker Engine has to change the machine's network: %v", err)
+	}
 	t.Cleanup(func() {
-		output(t, []byte(withoutChainsOf(rules)), "iptables-restore")
+		rules := ofDocker.ReplaceAllString(output(t, nil, "iptables-save"), "")
+		output(t, []byte(rules), "iptables-restore")
 		_ = exec.Command("ip", "link", "delete", "docker0").Run() // it may be gone
 		if err := os.WriteFile(forward, before, 0o644); err != nil {
 			t.Errorf("restoring %s: %v", forward, err)
 		}
 	})
-}
-
-// emptyTables are rules that let everything pass, where there were none.
-const emptyTables = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n" +
-	"*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\nCOMMIT\n"
-
-// withoutChainsOf are rules as iptables-restore takes them: tables that had none are emptied, too.
-func withoutChainsOf(saved string) string {
-	if strings.Contains(saved, "*filter") && strings.Contains(saved, "*nat") {
-		return saved
-	}
-	return emptyTables + saved
 }
 
 func output(t *testing.T, stdin []byte, name string, arguments ...string) string {
