@@ -86,6 +86,28 @@ test("each grouping has the figures of SQL, and one group is broken down by anot
   await tab.close();
 }, 120_000);
 
+test("pages do not jump while they fill", async () => {
+  const tab = await Tab.open(browser, gateway.url);
+  for (const path of ["usage?range=30d", "usage/limits", "requests", "keys", "system", "system/checks", "system/explain"]) {
+    await tab.page.goto(`${gateway.url}/${path}`);
+    await tab.page.getByRole("heading", { level: 1 }).waitFor();
+    await tab.page.waitForLoadState("networkidle");
+    const moved = await tab.page.evaluate(
+      () =>
+        new Promise<number>((resolve) => {
+          let sum = 0;
+          const observer = new PerformanceObserver((list) => {
+            for (const entry of list.getEntries() as (PerformanceEntry & { value: number })[]) sum += entry.value;
+          });
+          observer.observe({ type: "layout-shift", buffered: true });
+          setTimeout(() => resolve(sum), 200);
+        }),
+    );
+    expect([path, moved < 0.1]).toEqual([path, true]); // what the Web Vitals call good
+  }
+  await tab.close();
+}, 120_000);
+
 test("a bar leads to its requests, and filters live in the address", async () => {
   const tab = await Tab.open(browser, `${gateway.url}/usage?range=30d`);
   await tab.page.locator(".recharts-bar-rectangle path").first().click();
