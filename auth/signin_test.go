@@ -614,3 +614,33 @@ func FuzzCallback(f *testing.F) {
 		}
 	})
 }
+
+// TestASessionIsJudgedByOneStoreWhileThatIsReplaced has another store come and go, as after a failover,
+// while a browser asks.
+func TestASessionIsJudgedByOneStoreWhileThatIsReplaced(t *testing.T) {
+	d, b := newDoor(t), browser{}
+	if _, err := d.finish(t, b, d.begin(t, b, "/")); err != nil {
+		t.Fatal(err)
+	}
+	c := b["__Host-aigw_person"]
+	d.rules = GateRules{SignIn: d.settings}
+	d.load(t)
+	with, without := d.people.Load(), newPeople()
+	stop := make(chan struct{})
+	var swapping sync.WaitGroup
+	swapping.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			d.people.Store([]*people{with, without}[n%2])
+		}
+	})
+	for range 300_000 {
+		_, _ = d.Admit(gateway.Credentials{Session: c.Value, SessionBound: true}) // either is right
+	}
+	close(stop)
+	swapping.Wait()
+}

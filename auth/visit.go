@@ -23,15 +23,14 @@ func (g *Gate) admitSession(c gateway.Credentials) (gateway.Admission, *gateway.
 	}
 	secret := gateway.KeyHash(sha256.Sum256([]byte(c.Session)))
 	now := g.c.Now()
-	user, refusal := g.judgeSession(secret, now, &rules.SignIn)
+	s, user, refusal := g.judgeSession(secret, now, &rules.SignIn)
 	if refusal != nil {
 		return gateway.Admission{}, refusal
 	}
-	s := g.people.Load().find(secret)
 	s.seen.Store(max(s.seen.Load(), now.UnixNano()))
 	ended := func(now time.Time) bool {
 		rules := g.c.Rules()
-		_, refusal := g.judgeSession(secret, now, &rules.SignIn)
+		_, _, refusal := g.judgeSession(secret, now, &rules.SignIn)
 		return refusal != nil
 	}
 	a := gateway.Admission{Caller: callerFor(user, rules.SignIn.RoleOf(&user.User)), Ended: ended}
@@ -49,26 +48,27 @@ func (g *Gate) Session(c gateway.Credentials) (gateway.Session, bool) {
 	return s.now.Load().Session, true
 }
 
-// judgeSession returns whose session it is, or why it does not let in.
-func (g *Gate) judgeSession(secret gateway.KeyHash, now time.Time, rules *gateway.SignIn) (*gateway.UserRecord, *gateway.Error) {
+// judgeSession returns the session and whose it is, or why it does not let in. The people may be
+// replaced by those of another store at any moment, so they are looked at once.
+func (g *Gate) judgeSession(secret gateway.KeyHash, now time.Time, rules *gateway.SignIn) (*session, *gateway.UserRecord, *gateway.Error) {
 	people := g.people.Load()
 	s := people.find(secret)
 	if s == nil {
-		return nil, errNoSession
+		return nil, nil, errNoSession
 	}
 	r := s.now.Load()
 	user := people.user(r.User)
 	switch {
 	case r.EndedAt != nil || user == nil || !rules.IsOn():
-		return nil, errNoSession
+		return nil, nil, errNoSession
 	case !now.Before(r.ExpiresAt) || now.UnixNano()-s.seen.Load() >= int64(rules.Idle):
-		return nil, errSessionExpired
+		return nil, nil, errSessionExpired
 	case user.Blocked():
-		return nil, errBlocked
+		return nil, nil, errBlocked
 	case user.InvitedAt == nil && !rules.Allows(user.Email, hostOf(user.Email)):
-		return nil, errNotAllowed
+		return nil, nil, errNotAllowed
 	}
-	return user, nil
+	return s, user, nil
 }
 
 // hostOf is the organisation of an account that was let in before.
