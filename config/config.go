@@ -36,22 +36,30 @@ type Config struct {
 	// LimitConfigListen is the address where that service gets its configuration; "" serves none.
 	LimitConfigListen string
 	// APIAddress is the host:port of the api role; "" is its socket on this machine.
-	APIAddress   string
-	MaxBody      int64         // bytes of one request's body
-	Silence      time.Duration // the longest pause of a request or its answer
-	MaxInFlight  int64         // bytes of all requests' bodies at one time
-	EnvoyMemory  int64         // bytes; 0 is half of the container's or machine's memory
-	DatabasePath string        // of a SQLite file
-	DatabaseURL  DatabaseURL   // of a PostgreSQL database; without both, usage is removed when the gateway ends
-	StateDir     string        // "" is the default for the database
-	KeepRequests time.Duration // 0 keeps them
-	Spool        Spool
-	OrphanGrace  time.Duration // how long a request of a killed process waits for Envoy to report its end
-	Routes       gateway.Routes
-	Prices       []gateway.Override // which replace built-in ones; for each model in order of time
-	Demo         bool               // there is the built-in model, because no real one is configured
-	Files        Files              // from which this was read
-	Text         []byte             // of the configuration file, which contains no secrets
+	APIAddress    string
+	MaxBody       int64         // bytes of one request's body
+	Silence       time.Duration // the longest pause of a request or its answer
+	MaxInFlight   int64         // bytes of all requests' bodies at one time
+	EnvoyMemory   int64         // bytes; 0 is half of the container's or machine's memory
+	DatabasePath  string        // of a SQLite file
+	DatabaseURL   DatabaseURL   // of a PostgreSQL database; without both, usage is removed when the gateway ends
+	StateDir      string        // "" is the default for the database
+	KeepRequests  time.Duration // 0 keeps them
+	Spool         Spool
+	MetricsListen string // address of /metrics; "" serves none
+	Traces        Traces
+	OrphanGrace   time.Duration // how long a request of a killed process waits for Envoy to report its end
+	Routes        gateway.Routes
+	Prices        []gateway.Override // which replace built-in ones; for each model in order of time
+	Demo          bool               // there is the built-in model, because no real one is configured
+	Files         Files              // from which this was read
+	Text          []byte             // of the configuration file, which contains no secrets
+}
+
+// Traces says where traces go.
+type Traces struct {
+	Endpoint string // the URL that they are posted to; "" makes none
+	Prompts  bool   // they contain what the prompt log keeps
 }
 
 // Secret is a string that is hidden when it is printed.
@@ -156,6 +164,9 @@ func (r *reader) config(d *document) Config {
 	c.SignIn = d.signIn.settings(&c)
 	c.CORSOrigins = withDashboard(c.CORSOrigins, &d.signIn)
 	c.Limits = r.requestLimits(d)
+	if d.tracesURL != nil {
+		c.Traces.Endpoint = d.tracesURL.String()
+	}
 	c.Routes, c.Demo, c.Files, c.Text = d.routes(), r.isDemo(d), r.files, r.text
 	for _, m := range d.models {
 		c.Prices = append(c.Prices, r.overrides(m)...)

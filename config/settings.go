@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"net/url"
 	"regexp"
 	"time"
 
@@ -22,6 +23,7 @@ type document struct {
 	limitSettings  limitSettings
 	budgetSettings budgets
 	defaultBackend string
+	tracesURL      *url.URL
 }
 
 // noBackend is the default backend of gateways that refuse models without a route.
@@ -44,6 +46,8 @@ func (d *document) fields() []field {
 		{name: "cors", into: d.cors(), doc: "which web pages may call the gateway"},
 		{name: "storage", into: d.storage(), doc: "where usage is stored"},
 		{name: "api", into: d.api(), doc: "where the dashboard and its API are, if not in the gateway's own process"},
+		{name: "metrics", into: d.metrics(), doc: "figures for Prometheus"},
+		{name: "traces", into: d.traces(), doc: "traces of requests, by OTLP"},
 	}
 }
 
@@ -52,6 +56,23 @@ func (d *document) api() group {
 		{name: "address", into: value(&d.APIAddress, hostAndPort()), variables: []string{"AI_GATEWAY_API_ADDRESS"},
 			doc: "`host:port`: `serve --role api` listens there, on an IP address, and the Envoys of agents send the dashboard's requests there; " +
 				"unset, it is a Unix socket of the same machine; a change takes effect at the next start of the api"},
+	}}
+}
+
+func (d *document) metrics() group {
+	return group{fields: []field{
+		{name: "listen", into: value(&d.MetricsListen, listenAddress()), unset: "127.0.0.1:9464", variables: []string{"AI_GATEWAY_METRICS_LISTEN"},
+			doc: "address that serves `/metrics` and `/metrics/envoy`, to everyone who reaches it; `none` serves none; a change takes effect at the next start"},
+	}}
+}
+
+func (d *document) traces() group {
+	return group{fields: []field{
+		{name: "endpoint", into: value(&d.tracesURL, baseURL()), variables: []string{"AI_GATEWAY_TRACES_ENDPOINT"},
+			doc: "URL that traces are posted to (OTLP over HTTP), such as `http://127.0.0.1:4318/v1/traces`; `OTEL_EXPORTER_OTLP_HEADERS` may hold headers with a key; " +
+				"by default no traces are made; a change takes effect at the next start"},
+		{name: "prompts", into: value(&d.Traces.Prompts, boolean()), unset: "false",
+			doc: "traces contain what the prompt log keeps of prompts and answers"},
 	}}
 }
 

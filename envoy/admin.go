@@ -87,6 +87,15 @@ func (a Admin) ReopenLogs(ctx context.Context) error {
 	return err
 }
 
+// Metrics are Envoy's own, in Prometheus' text form: those that were ever counted.
+func (a Admin) Metrics(ctx context.Context) ([]byte, error) {
+	status, text, err := a.read(ctx, http.MethodGet, "/stats/prometheus?usedonly")
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("reading Envoy's metrics: it answered %d", status)
+	}
+	return text, err
+}
+
 // CloseConnections has Envoy close each connection after its next answer. It goes on listening.
 // Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/operations/admin#post--drain_listeners
 func (a Admin) CloseConnections(ctx context.Context) {

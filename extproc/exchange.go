@@ -24,6 +24,7 @@ type exchange struct {
 	rules     *Rules
 	inFlight  *atomic.Int64 // bytes of all exchanges' request bodies
 	uncounted *atomic.Int64 // bytes of all texts that wait to be counted
+	open      *atomic.Int64 // exchanges that have not ended
 
 	streamUsage *streamUsage
 	question    question
@@ -120,6 +121,7 @@ func (x *exchange) answer(msg, reply []byte) ([]byte, error) {
 // a client that hung up. Where Envoy carries the request on without us, its end is still to
 // come: the next process reads it from Envoy's access log, as if this one had been killed.
 func (x *exchange) end() {
+	x.open.Add(-1)
 	x.inFlight.Add(-x.held)
 	if x.stream != nil {
 		defer x.stream.Close()

@@ -91,14 +91,21 @@ type Server struct {
 	config      Config
 	inFlight    atomic.Int64 // bytes of all exchanges' request bodies
 	uncounted   atomic.Int64 // bytes of text that wait to be counted
+	open        atomic.Int64 // exchanges
 	streamUsage streamUsage
 }
 
 // New makes a server.
 func New(c Config) *Server { return &Server{config: c} }
 
+// Stats are how much the exchanges have in hand.
+func (s *Server) Stats() gateway.ExchangeStats {
+	return gateway.ExchangeStats{Open: s.open.Load(), RequestBytes: s.inFlight.Load(), UncountedBytes: s.uncounted.Load()}
+}
+
 func (s *Server) newExchange() *exchange {
-	return &exchange{c: &s.config, rules: s.config.Rules(), inFlight: &s.inFlight, uncounted: &s.uncounted, streamUsage: &s.streamUsage}
+	s.open.Add(1)
+	return &exchange{open: &s.open, c: &s.config, rules: s.config.Rules(), inFlight: &s.inFlight, uncounted: &s.uncounted, streamUsage: &s.streamUsage}
 }
 
 // Serve answers Envoy on l until ctx ends. Exchanges that end soon after are settled; the

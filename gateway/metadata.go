@@ -91,6 +91,8 @@ const (
 	LineBytesSent = "bytes_sent"
 	LineFlags     = "flags"
 	LineDetails   = "details"
+	LineParent    = "traceparent"
+	LineState     = "tracestate"
 )
 
 // AccessLogVersion is the form of the access log's lines. A reader knows older ones, too,

@@ -104,8 +104,10 @@ type JournalLine struct {
 	BytesSent int64  // of the answer's body, to the client
 	Flags     string // Envoy's RESPONSE_FLAGS, "-" for none
 	Details   string // Envoy's RESPONSE_CODE_DETAILS
-	Seen             // in the passing answer
-	Tries     []Try  // in order; empty where Envoy was killed before it could tell
+	// TraceParent and TraceState are the client's headers of W3C Trace Context; "" for none.
+	TraceParent, TraceState string
+	Seen                          // in the passing answer
+	Tries                   []Try // in order; empty where Envoy was killed before it could tell
 }
 
 // Try is one call of a backend.

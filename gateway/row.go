@@ -35,6 +35,8 @@ type Row struct {
 	ServiceTier   string // by which the provider bills; "" if nobody named one
 	ErrorCode     string // "" for none
 
+	TraceParent, TraceState string // the client's headers, which no table keeps; "" for none
+
 	Prompt, Answer string       // previews; "" where prompts are not logged
 	Tries          []AttemptRow // in order
 }

@@ -23,6 +23,7 @@ type LedgerStats struct {
 	Open      int           // requests that are out, or whose row a late word may still complete
 	Unwritten int           // rows that are not in the store yet
 	OldestAge time.Duration // of what the write-ahead log keeps
+	Lag       time.Duration // for which the store has taken no row that it was given; 0 while it does
 	Written   int64         // rows since the start
 	Unpriced  int64         // of them, those whose model has no price
 	Unread    int64         // records and lines that made no sense
@@ -63,4 +64,11 @@ type BudgetStats struct {
 	Away     string // why the store cannot be asked now; "" if it can
 	Accounts int    // budgets of which something is leased
 	Holds    int    // requests for which money is held
+}
+
+// ExchangeStats are how much the exchanges with Envoy have in hand.
+type ExchangeStats struct {
+	Open           int64 // exchanges
+	RequestBytes   int64 // of request bodies in memory
+	UncountedBytes int64 // of text whose tokens are still to be counted
 }

@@ -124,7 +124,7 @@ func startBinary(t *testing.T, binary string, env ...string) *process {
 	_, port, _ := net.SplitHostPort(p.address)
 	p.cmd = exec.Command(binary, "run")
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + p.dir, "PORT=" + port, "DATABASE_PATH=" + p.database,
-		"ENVOY_PATH=" + os.Getenv(envoyVariable), "AI_GATEWAY_RATE_LIMIT_RPM=0"}, env...)
+		"ENVOY_PATH=" + os.Getenv(envoyVariable), "AI_GATEWAY_RATE_LIMIT_RPM=0", "AI_GATEWAY_METRICS_LISTEN=none"}, env...)
 	run := program.Start(t, p.cmd)
 	p.logs, p.ended = run.Output, run.Ended
 	t.Cleanup(func() {

@@ -23,7 +23,7 @@ func (c Config) accessLogs(e *encoder) []*accesslog.AccessLog {
 
 // accessLog is the journal: one JSON line a planned request, written by Envoy
 // itself, so it is there also when the gateway process is not. It holds no query
-// strings, bodies or keys.
+// strings, bodies or keys; of the headers only those of the client's trace.
 // Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage
 func (c Config) accessLog(e *encoder) *accesslog.AccessLog {
 	line := &structpb.Struct{Fields: map[string]*structpb.Value{}}
@@ -39,6 +39,8 @@ func (c Config) accessLog(e *encoder) *accesslog.AccessLog {
 		gateway.LineBackend:   "%UPSTREAM_CLUSTER_RAW%",
 		gateway.LineBytesSent: "%BYTES_SENT%",
 		gateway.LineFlags:     "%RESPONSE_FLAGS%",
+		gateway.LineParent:    "%REQ(TRACEPARENT):64%",
+		gateway.LineState:     "%REQ(TRACESTATE):512%",
 		"bytes_received":      "%BYTES_RECEIVED%",
 		"details":             "%RESPONSE_CODE_DETAILS%",
 	} {

@@ -97,17 +97,25 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	reaching := s.newReach(func() []gateway.Backend { return live.Settings().Routes.Backends }, s.log)
 	allowed := spending.start(budgets.Config{Store: budgetBooks{tables, log.ID()}, Events: tables, Own: who.gate.Budget, Inherited: func() bool { return rows.Inherited() }, Now: p.now, Log: s.log},
 		live.Settings().Config.Budgets)
+	var exchanges *extproc.Server
+	parts := s.partsOf(live, envoys, tables, who, requestLimits, allowed, backends)
+	parts.Ledger = func() gateway.LedgerStats { return rows.Stats() }
+	parts.Exchanges = func() gateway.ExchangeStats { return exchanges.Stats() }
+	metrics, err := s.telemetryOf(live, who, parts)
+	if err != nil {
+		return err
+	}
 	c := s.ledgerConfig(live, log, p.accessLog)
 	c.Store, c.Rotation.Reopen = paying{announced{tables, s.state}, allowed}, admin.ReopenLogs
-	c.Used, c.Unreached = requestLimits.used, reaching.look
+	c.Used, c.Unreached, c.Finished = requestLimits.used, reaching.look, metrics.Finished
 	rows = ledger.New(c)
 	recorded := s.sabotageBooks(books{rows.Begin, log.AppendSettlement})
-	exchanges := extproc.New(extproc.Config{
+	exchanges = extproc.New(extproc.Config{
 		Rules: rules.Load, Admit: s.admitWith(who.gate.Admit), Reserve: requestLimits.Admit, ReserveBlocks: requestLimits.Blocks(),
 		Budgeted: allowed.Apply, Budget: allowed.Reserve,
 		Begin: recorded.begin, Settle: recorded.settle, Now: p.now, Log: s.log,
 	})
-	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, requestLimits, allowed, backends), outlive(rows.Run, allowed.Run), log.Run, requestLimits.run, backends.Run, reaching.run)
+	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, requestLimits, allowed, backends), outlive(outlive(rows.Run, allowed.Run), metrics.run), log.Run, requestLimits.run, backends.Run, reaching.run)
 }
 
 // admin asks the Envoy that this agent serves.
@@ -259,7 +267,7 @@ func (d dialect) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bo
 // at the start alone.
 func (s *service) needsRestart(begun, now config.Config) bool {
 	return storeOf(now, s.files) != s.tables || now.StateDir != begun.StateDir || now.Spool != begun.Spool || now.OrphanGrace != begun.OrphanGrace ||
-		now.LimitService != begun.LimitService || now.LimitConfigListen != begun.LimitConfigListen ||
+		now.MetricsListen != begun.MetricsListen || now.Traces != begun.Traces || now.LimitService != begun.LimitService || now.LimitConfigListen != begun.LimitConfigListen ||
 		now.EnvoyMemory != begun.EnvoyMemory || now.DrainTimeout != begun.DrainTimeout
 }
 

@@ -52,6 +52,10 @@ func Parse(b []byte) (gateway.JournalLine, error) {
 			l.Flags = value.Str
 		case gateway.LineDetails:
 			l.Details = value.Str
+		case gateway.LineParent:
+			l.TraceParent = header(value)
+		case gateway.LineState:
+			l.TraceState = header(value)
 		case gateway.LineUsage:
 			usage = value.Str
 		case gateway.LineTries:
@@ -84,6 +88,14 @@ func count(v gjson.Result) int64 {
 		return 0
 	}
 	return n
+}
+
+// header reads a header; Envoy writes "-" or null for none.
+func header(v gjson.Result) string {
+	if v.Str == "-" {
+		return ""
+	}
+	return v.Str
 }
 
 // maxTries is more than any number of attempts that can be configured.

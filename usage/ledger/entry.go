@@ -16,6 +16,7 @@ type entry struct {
 	orphan     bool // the process that planned it died before it could settle it
 	inherited  bool // another process planned it
 
+	told     bool // that it is finished
 	reported bool
 	tokens   int64 // that were reported
 
@@ -173,6 +174,16 @@ func (l *Ledger) finish(e *entry) {
 	l.ready = append(l.ready, e)
 	l.report(e)
 	l.backends.note(&e.row, time.Now())
+	l.tell(e)
+}
+
+// tell tells of a finished request. One that an earlier process has settled was told of by that.
+func (l *Ledger) tell(e *entry) {
+	if l.c.Finished == nil || e.told || e.inherited && !e.orphan {
+		return
+	}
+	e.told = true
+	l.c.Finished(&e.row)
 }
 
 func (l *Ledger) done(e *entry) {

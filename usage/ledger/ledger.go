@@ -50,7 +50,10 @@ type Config struct {
 	Used        func(Used)               // is called with what requests have used, according to their rows; may be nil
 	// Unreached is told, once in ten minutes, of a backend whose calls all fail without an answer. It must not wait.
 	Unreached func(backend string)
-	Log       *slog.Logger
+	// Finished is told of each request once, when its first row was made. It must not wait, nor keep
+	// the row. nil tells nobody.
+	Finished func(*gateway.Row)
+	Log      *slog.Logger
 }
 
 const (

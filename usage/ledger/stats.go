@@ -12,6 +12,9 @@ func (l *Ledger) Stats() gateway.LedgerStats {
 	defer l.mu.Unlock()
 	stats := l.stats
 	stats.WAL, stats.LastError = l.c.WAL.Stats(), l.lastError()
+	if !l.behind.IsZero() {
+		stats.Lag = time.Since(l.behind)
+	}
 	return stats
 }
 

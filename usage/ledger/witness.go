@@ -183,6 +183,7 @@ func addEnd(r *gateway.Row, i *gateway.Intent, s *gateway.Settlement, l *gateway
 		addBackend(r, i, l)
 		r.Duration, r.TTFT, r.Status, r.Attempts = l.Duration, l.TTFT, l.Status, l.Attempts
 		r.Outcome, r.Witness = ending(l), gateway.ByEnvoy
+		r.TraceParent, r.TraceState = l.TraceParent, l.TraceState
 	case s != nil:
 		r.Duration, r.Status, r.Attempts, r.Witness = s.Duration, s.Status, 1, gateway.ByGateway
 		r.Outcome = endingWithoutEnvoy(s)
