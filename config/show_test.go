@@ -76,6 +76,10 @@ storage:
     max_size: 1GiB # default
     max_age: 24h # default
   orphan_grace: 10s # default
+metrics:
+  listen: 127.0.0.1:9464 # default
+traces:
+  prompts: false # default
 `
 
 func TestEachValueIsShownWithItsSource(t *testing.T) {
