@@ -25,9 +25,11 @@ func parts() Parts {
 		},
 		Limits:  func() gateway.LimitStats { return gateway.LimitStats{Refused: 7} },
 		Budgets: func() gateway.BudgetStats { return gateway.BudgetStats{} }, Exchanges: func() gateway.ExchangeStats { return gateway.ExchangeStats{Open: 5} },
-		Envoy:   func() gateway.EnvoyStatus { return gateway.EnvoyStatus{Envoys: 1, EnvoyVersion: "1.40.0"} },
-		Failing: func() map[string]gateway.BackendState { return map[string]gateway.BackendState{"second": gateway.BackendEjected} },
-		Ping:    func(context.Context) error { return nil }, ConfigFault: func() string { return "" }, ConfigSince: func() time.Time { return time.Unix(1, 0) },
+		Envoy: func() gateway.EnvoyStatus { return gateway.EnvoyStatus{Envoys: 1, EnvoyVersion: "1.40.0"} },
+		Failing: func() map[string]gateway.BackendState {
+			return map[string]gateway.BackendState{"second": gateway.BackendEjected}
+		},
+		Ping: func(context.Context) error { return nil }, ConfigFault: func() string { return "" }, ConfigSince: func() time.Time { return time.Unix(1, 0) },
 		KeysFollowed: func() bool { return true }, Draining: func() bool { return false },
 	}
 }
@@ -35,8 +37,10 @@ func parts() Parts {
 func config() Config {
 	return Config{
 		Version: "1.2.3", Started: time.Unix(1_700_000_000, 0), KnownModel: func(m gateway.Model) bool { return m == "gpt-4o" || strings.HasPrefix(string(m), "known-") },
-		Backends: func() []gateway.Backend { return []gateway.Backend{{Name: "first"}, {Name: "second", Kind: gateway.Azure}} },
-		LiveKey:  func(gateway.KeyID) bool { return true }, Parts: parts(),
+		Backends: func() []gateway.Backend {
+			return []gateway.Backend{{Name: "first"}, {Name: "second", Kind: gateway.Azure}}
+		},
+		LiveKey: func(gateway.KeyID) bool { return true }, Parts: parts(),
 		EnvoyMetrics: func(context.Context) ([]byte, error) { return []byte("envoy_server_uptime 5\n"), nil }, Log: slog.New(slog.DiscardHandler),
 	}
 }

@@ -30,12 +30,16 @@ type metricsServer struct {
 // telemetryOf counts and traces what an agent does, and shows how its parts are.
 func (s *service) telemetryOf(live *control.Control, who *entry, parts telemetry.Parts) (metricsServer, error) {
 	begun := live.Settings().Config
+	admin, err := s.admin()
+	if err != nil {
+		return metricsServer{}, err
+	}
 	t, err := telemetry.New(telemetry.Config{
 		Version: ownVersion(), Started: s.started,
 		KnownModel: func(m gateway.Model) bool { return isKnown(live.Settings(), m) },
 		Backends:   func() []gateway.Backend { return live.Settings().Routes.Backends },
 		LiveKey:    func(id gateway.KeyID) bool { return who.gate.Limits(id) != nil },
-		Parts:      parts, EnvoyMetrics: envoy.NewAdmin(s.files.adminSocket()).Metrics,
+		Parts:      parts, EnvoyMetrics: admin.Metrics,
 		Traces: telemetry.TraceConfig(begun.Traces), Log: s.log,
 	})
 	return metricsServer{t, begun.MetricsListen, s.log}, err
