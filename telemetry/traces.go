@@ -2,9 +2,9 @@ package telemetry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -141,7 +141,7 @@ func (t *traces) send(ctx context.Context, rows []gateway.Row) {
 	case err == nil && t.away:
 		t.log.Info("the collector of traces takes them again")
 	case err != nil && !t.away:
-		t.log.Warn("the collector takes no traces; they are lost until it does", "error", withoutURL(err))
+		t.log.Warn("the collector takes no traces; they are lost until it does", "error", strings.ReplaceAll(err.Error(), t.c.Endpoint, "its URL"))
 	}
 	t.away = err != nil
 	if err != nil {
@@ -149,14 +149,6 @@ func (t *traces) send(ctx context.Context, rows []gateway.Row) {
 		return
 	}
 	t.sent.Add(int64(len(rows)))
-}
-
-// withoutURL is an error without the collector's URL, which may hold a key.
-func withoutURL(err error) error {
-	for next := err; next != nil; next = errors.Unwrap(next) {
-		err = next
-	}
-	return err
 }
 
 // collect gathers the spans that end.

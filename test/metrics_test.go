@@ -65,14 +65,15 @@ func TestMetricsTellWhatHappenedAndBoardsAskForNothingElse(t *testing.T) {
 	key := c.keys(t, "create", "--label", "admin")
 	c.waitAnswer(t, 200, "POST", chatPath, bounded("gen-chunks=5-usage", 5, true), key.bearer())
 	c.waitAnswer(t, 200, "POST", chatPath, bounded("gen-chunks=5-usage", 5, false), key.bearer())
+	c.waitAnswer(t, 200, "POST", chatPath, bounded("gen-chunks=2-usage", 5, false), key.bearer()) // without a price
 	var text string
 	waitUntil(t, "both requests are counted", func() bool {
 		text = scraped(t, address, "/metrics")
-		return strings.Count(text, `outcome="ok"`) > 0 && regexp.MustCompile(`ai_gateway_requests_total\{[^}]*outcome="ok"[^}]*\} 2`).MatchString(text)
+		return strings.Count(text, `outcome="ok"`) > 0 && regexp.MustCompile(`ai_gateway_requests_total\{[^}]*outcome="ok"[^}]*\} 2`).MatchString(text) && strings.Contains(text, "\nai_gateway_unpriced_requests_total{backend=\"b\",model=\"other\"} 1")
 	})
 	for _, line := range []string{
 		`ai_gateway_tokens_total\{backend="b",model="gen-chunks=5-usage",type="completion"\} 10`, `ai_gateway_cost_usd_total\{backend="b",model="gen-chunks=5-usage"\} 0.1`,
-		`ai_gateway_attempts_total\{backend="a",status="5xx"\} [12]`, `ai_gateway_key_requests_total\{key="` + key.ID + `",label="admin"\} 2`, `ai_gateway_store_up 1`,
+		`ai_gateway_attempts_total\{backend="a",status="5xx"\} [12]`, `ai_gateway_key_requests_total\{key="` + key.ID + `",label="admin"\} 3`, `ai_gateway_store_up 1`,
 		`ai_gateway_config_acknowledged 1`, `ai_gateway_envoys_connected 1`, `ai_gateway_ext_proc_exchanges 0`,
 		`gen_ai_server_time_to_first_token_seconds_count\{.*gen_ai_request_model="gen-chunks=5-usage"\} 1`,
 	} {
