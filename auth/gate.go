@@ -70,6 +70,9 @@ func (g *Gate) Budget(by gateway.BudgetBy, name string) []gateway.KeyBudget {
 // while the gateway runs, though the store be replaced by an empty one.
 func (g *Gate) Shut() <-chan struct{} { return g.shut }
 
+// Works reports whether there is a key of an id that is neither revoked nor has expired.
+func (g *Gate) Works(id gateway.KeyID) bool { return g.keys.works(id, g.c.Now()) }
+
 // Limits are a key's own, nil where there is no such key.
 func (g *Gate) Limits(id gateway.KeyID) *gateway.KeyLimits { return g.keys.limits(id) }
 

@@ -74,6 +74,18 @@ func (s *set) find(secret gateway.KeyHash) *holder {
 	return s.byHash[secret]
 }
 
+// works reports whether there is a key of an id that may be used at a time.
+func (s *set) works(id gateway.KeyID, now time.Time) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	h := s.byID[id]
+	if h == nil {
+		return false
+	}
+	state := h.now.Load()
+	return !state.revoked && (state.expires == 0 || now.UnixNano() < state.expires)
+}
+
 // limits are a key's own, nil where there is no such key.
 func (s *set) limits(id gateway.KeyID) *gateway.KeyLimits {
 	s.mu.RLock()

@@ -38,11 +38,14 @@ func TestWhatComesLateNeverUndoesARevocation(t *testing.T) {
 	b := newBench(t)
 	made := b.create(t, `{"label":"a"}`)
 	before := b.store.keys[made.ID]
+	if !b.Works(made.ID) || b.Works("key_other") {
+		t.Error("a key that was just made does not work, or one that was not does")
+	}
 	if _, err := b.keys.Revoke(t.Context(), tester, made.ID, nothing); err != nil {
 		t.Fatal(err)
 	}
 	b.Apply(&before)
-	if got := b.ask(bearerKey(made.Secret)); got != wrong {
+	if got := b.ask(bearerKey(made.Secret)); got != wrong || b.Works(made.ID) {
 		t.Errorf("after a late word a revoked key gets %v", got)
 	}
 }

@@ -38,7 +38,7 @@ func (s *service) telemetryOf(live *control.Control, who *entry, parts telemetry
 		Version: ownVersion(), Started: s.started,
 		KnownModel: func(m gateway.Model) bool { return isKnown(live.Settings(), m) },
 		Backends:   func() []gateway.Backend { return live.Settings().Routes.Backends },
-		LiveKey:    func(id gateway.KeyID) bool { return who.gate.Limits(id) != nil },
+		LiveKey:    who.gate.Works,
 		Parts:      parts, EnvoyMetrics: admin.Metrics,
 		Traces: telemetry.TraceConfig(begun.Traces), Log: s.log,
 	})
