@@ -23,6 +23,10 @@ func collecting(t *testing.T, status func() int) (url string, spans <-chan *otlp
 	t.Helper()
 	all := make(chan *otlp.Span, 1000)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if code := status(); code != http.StatusOK {
+			w.WriteHeader(code)
+			return
+		}
 		body := io.Reader(r.Body)
 		if r.Header.Get("Content-Encoding") == "gzip" {
 			var err error
@@ -37,10 +41,6 @@ func collecting(t *testing.T, status func() int) (url string, spans <-chan *otlp
 		}
 		if err != nil || r.URL.Path != "/v1/traces" {
 			t.Errorf("%s: %v", r.URL, err)
-		}
-		if code := status(); code != http.StatusOK {
-			w.WriteHeader(code)
-			return
 		}
 		for _, resource := range sent.ResourceSpans {
 			for _, scope := range resource.ScopeSpans {
@@ -71,6 +71,18 @@ func traced(t *testing.T, c Config) (*Telemetry, func()) {
 	}
 }
 
+// receive waits for a span.
+func receive(t *testing.T, spans <-chan *otlp.Span) *otlp.Span {
+	t.Helper()
+	select {
+	case s := <-spans:
+		return s
+	case <-time.After(time.Minute):
+		t.Fatal("no span came within a minute")
+		return nil
+	}
+}
+
 func attributesOf(s *otlp.Span) map[string]string {
 	all := map[string]string{}
 	for _, a := range s.Attributes {
@@ -87,16 +99,12 @@ func TestARequestIsASpanWithItsAttemptsBelowTheClients(t *testing.T) {
 	r := finished()
 	r.TraceParent, r.TraceState = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor=1"
 	m.Finished(r)
-	end()
 	byName := map[string]*otlp.Span{}
 	for range 3 {
-		select {
-		case s := <-spans:
-			byName[s.Name] = s
-		default:
-			t.Fatalf("these came: %v", byName)
-		}
+		s := receive(t, spans)
+		byName[s.Name] = s
 	}
+	end()
 	request, first, second := byName["chat gpt-4o"], byName["call first"], byName["call second"]
 	if request == nil || first == nil || second == nil {
 		t.Fatalf("these came: %v", byName)
@@ -135,8 +143,8 @@ func TestPromptsAreInTracesOnlyIfThatIsSet(t *testing.T) {
 	r.Tries, r.TraceParent = nil, "00-nonsense-\x00"
 	m.Finished(r)
 	m.Finished(r)
+	one, again := receive(t, spans), receive(t, spans)
 	end()
-	one, again := <-spans, <-spans
 	if of := attributesOf(one); !strings.Contains(of["gen_ai.input.messages"], "a question") || !strings.Contains(of["gen_ai.output.messages"], "an answer") {
 		t.Errorf("they are not: %v", of)
 	}
@@ -153,9 +161,15 @@ func TestATraceThatTheClientDoesNotSampleIsNotSent(t *testing.T) {
 	r := finished()
 	r.TraceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 	m.Finished(r)
+	sampled := finished()
+	sampled.Tries = nil
+	m.Finished(sampled)
+	if first := receive(t, spans); !bytes.Equal(first.TraceId, sampled.ID[:]) {
+		t.Errorf("it was sent: %v", first)
+	}
 	end()
 	if len(spans) != 0 {
-		t.Errorf("%d spans were sent", len(spans))
+		t.Errorf("%d spans were sent besides", len(spans))
 	}
 }
 
