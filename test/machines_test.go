@@ -369,6 +369,13 @@ func (m *machines) budget(t *testing.T, key string) {
 	if err != nil || passed.Load() > 10 || passed.Load() == 0 {
 		t.Errorf("%d requests passed, which may be ten at most: %v", passed.Load(), err)
 	}
+	program.Await(t, rowsWithin, func() error { // so that the next part does not count them
+		rows, err := (&process{databaseURL: m.url}).rows()
+		if priced := where(rows, "model", "priced"); err == nil && len(priced) != int(passed.Load()) {
+			err = fmt.Errorf("%d rows of %d requests", len(priced), passed.Load())
+		}
+		return err
+	})
 }
 
 // await waits until a key is known everywhere.
