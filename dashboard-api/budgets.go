@@ -15,7 +15,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// BudgetEvent is the crossing of a threshold, as the webhook is told of it.
+// BudgetEvent is the crossing of a threshold, as it is sent to the webhook.
 type BudgetEvent struct {
 	ID        uuid.UUID       `json:"id" format:"uuid" doc:"The webhook-id"`
 	At        time.Time       `json:"at"`
@@ -70,7 +70,7 @@ func (o *operations) addBudgets() {
 	})
 }
 
-// budgetEvents lists events; to members, those of the budgets that they have to keep to.
+// budgetEvents lists events; for members, those of the budgets that apply to them.
 func (o *operations) budgetEvents(ctx context.Context, in *PageParameters) (BudgetEventPage, error) {
 	limit, after, err := in.read()
 	if err != nil {
@@ -89,7 +89,7 @@ func (o *operations) budgetEvents(ctx context.Context, in *PageParameters) (Budg
 	return page, err
 }
 
-// spendersOf are those whose budgets are for a caller; nil to admins, who see all.
+// spendersOf returns those whose budgets apply to a caller; nil for admins, who see all.
 func spendersOf(c *gateway.Caller) []gateway.Spender {
 	if c.Role() >= gateway.Admin {
 		return nil
@@ -117,7 +117,7 @@ func (o *operations) corrections(ctx context.Context, in *PageParameters) (Corre
 	return page, err
 }
 
-// correct books the correction that the body asks for.
+// correct makes the correction of the body.
 func (o *operations) correct(ctx context.Context) (gateway.SpendingCorrection, error) {
 	body, err := bodyOf(ctx, maxKeyBody)
 	if err != nil {
@@ -135,7 +135,7 @@ func (o *operations) correct(ctx context.Context) (gateway.SpendingCorrection, e
 	return correction, o.a.Store.CorrectSpending(ctx, by, correction)
 }
 
-// readWish reads a wish, and nothing besides.
+// readWish reads a wish, and refuses anything else.
 func readWish(body []byte) (w gateway.CorrectionWish, err error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()

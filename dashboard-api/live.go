@@ -20,21 +20,20 @@ import (
 
 const (
 	livePath      = "/api/requests/live"
-	liveFor       = 25 * time.Second // of one stream; clients come back and go on
+	liveFor       = 25 * time.Second // of one stream; clients reconnect and continue
 	liveEvery     = time.Second      // between two looks at the tables
 	liveAskWithin = 2 * time.Second
 	liveBack      = 15 * time.Minute // how long ago a request may have started
-	liveLooked    = 2000             // rows at a look
-	liveKept      = 2000             // events that slow watchers may be behind
+	liveLooked    = 2000             // rows of one look
+	liveKept      = 2000             // events by which slow watchers may be behind
 	maxWatchers   = 32
 	heartbeat     = 10 // looks between two signs of life
 )
 
-// live follows the tables for all watchers: whoever comes first after a second looks, the
-// others take what it found. So nothing runs while nobody watches, and many watchers cost
-// the tables no more than one.
+// live follows the tables for all watchers. Once a second the first watcher looks and shares what
+// it finds. So nothing runs without watchers, and many of them need no more queries than one.
 type live struct {
-	epoch string // tells this process's events from another's
+	epoch string // distinguishes this process's events from another's
 
 	mu       sync.Mutex
 	watchers int
@@ -44,7 +43,7 @@ type live struct {
 	next     int64                 // number of the next event
 }
 
-// liveKey is what makes a row worth telling: a completed row is told again.
+// liveKey identifies the state of a row: a completed row is sent again.
 type liveKey struct {
 	id                       uuid.UUID
 	source, witness, outcome string
@@ -57,7 +56,7 @@ type liveEvent struct {
 
 func newLive() *live { return &live{epoch: uuid.NewString()[:8], seen: map[liveKey]time.Time{}} }
 
-// enter reports whether there is room for another watcher, who then has to leave.
+// enter reports whether there is room for another watcher, which must call leave later.
 func (l *live) enter() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -74,7 +73,7 @@ func (l *live) leave() {
 	l.watchers--
 }
 
-// look asks the tables for what is new, unless somebody has just done that.
+// look reads new rows, unless another watcher has just done that.
 func (l *live) look(ctx context.Context, s Store) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -98,7 +97,7 @@ func (l *live) look(ctx context.Context, s Store) error {
 	return nil
 }
 
-// take notes a row, and tells it if it is new.
+// take records a row, and adds an event if it is new.
 func (l *live) take(r gateway.RecordedRequest, tell bool) {
 	key := liveKey{r.ID, r.Source, r.Witness, r.Outcome}
 	if _, known := l.seen[key]; known {
@@ -111,7 +110,7 @@ func (l *live) take(r gateway.RecordedRequest, tell bool) {
 	}
 }
 
-// forget lets go of what no look will find any more, and of old events.
+// forget drops rows that no look will find again, and old events.
 func (l *live) forget(now time.Time) {
 	for key, started := range l.seen {
 		if now.Sub(started) > liveBack+time.Minute {
@@ -123,7 +122,7 @@ func (l *live) forget(now time.Time) {
 	}
 }
 
-// since returns the events from a number on, and how many were let go of before.
+// since returns the events from a number on, and how many earlier ones were dropped.
 func (l *live) since(number int64) (events []liveEvent, skipped int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -134,7 +133,7 @@ func (l *live) since(number int64) (events []liveEvent, skipped int64) {
 	return slices.Clone(l.events[number-oldest:]), skipped
 }
 
-// place is the number of the event behind the one that a client saw last.
+// place is the number of the event after the last one that a client saw.
 func (l *live) place(lastID string) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -168,7 +167,7 @@ func (o *operations) addLive() {
 func (o *operations) watch(ctx context.Context, in *liveInput) (*huma.StreamResponse, error) {
 	if !o.live.enter() {
 		return nil, envelopeOf(&gateway.Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "too_many_watchers", RetryAfter: 1,
-			Message: "As many people watch as can. Try again in a moment, or read GET /api/requests."})
+			Message: "There are too many watchers. Try again in a moment, or read GET /api/requests."})
 	}
 	filter := ownOnly(ctx, gateway.RequestFilter{Key: gateway.KeyID(in.Key), Model: gateway.Model(in.Model)})
 	return &huma.StreamResponse{Body: func(c huma.Context) {
@@ -183,7 +182,7 @@ func (o *operations) watch(ctx context.Context, in *liveInput) (*huma.StreamResp
 	}}, nil
 }
 
-// tell writes events until the stream's time is over, its client leaves or its key ends.
+// tell writes events until the stream's time is over, its client leaves or its key is revoked.
 func (o *operations) tell(ctx context.Context, w io.Writer, f gateway.RequestFilter, next int64) error {
 	write := func(format string, args ...any) bool {
 		_, err := fmt.Fprintf(w, format, args...)

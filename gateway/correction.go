@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// ErrNoSpending says that nothing was ever spent by whom a correction names.
+// ErrNoSpending says that nothing was ever spent under the name of a correction.
 var ErrNoSpending = errors.New("nothing was spent under this name, so there is nothing to correct")
 
 // SpendingCorrection changes what was spent, without touching the rows of requests.
@@ -27,7 +27,7 @@ type SpendingCorrection struct {
 	Reason string    `json:"reason"`
 }
 
-// CorrectionWish is what somebody wants corrected.
+// CorrectionWish is a request for a correction.
 type CorrectionWish struct {
 	By     string      `json:"by" enum:"key,user,team"`
 	Name   string      `json:"name" doc:"Of the key (its id, or anonymous), user or team"`
@@ -37,11 +37,11 @@ type CorrectionWish struct {
 }
 
 const (
-	maxCorrection = 1_000_000 * USD // so that no sum of them overflows
+	maxCorrection = 1_000_000 * USD // so that their sum cannot overflow
 	maxReason     = 500             // characters
 )
 
-// Correction is what the wish asks for, or an error that names the parameter at fault.
+// Correction returns the correction, or an error that names the invalid parameter.
 func (w CorrectionWish) Correction(actor Actor, now time.Time) (SpendingCorrection, *Error) {
 	c := SpendingCorrection{ID: uuid.New(), At: now.UTC().Truncate(time.Microsecond), Actor: actor.Name, Name: w.Name, Day: Day(w.Day), Reason: strings.TrimSpace(w.Reason)}
 	wrong := func(name, because string) (SpendingCorrection, *Error) {

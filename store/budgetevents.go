@@ -10,10 +10,10 @@ import (
 	"ai-gateway/gateway"
 )
 
-// eventsKept is how long a webhook is told of an event after it.
+// eventsKept is how long the delivery of an event is tried.
 const eventsKept = 24 * time.Hour
 
-// NoteBudgetEvent notes that a threshold was crossed, unless that is known.
+// NoteBudgetEvent records that a threshold was crossed, unless it is recorded already.
 func (s *Store) NoteBudgetEvent(ctx context.Context, e gateway.BudgetEvent) error {
 	return s.transact(ctx, "noting an event of a budget", func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`INSERT INTO budget_events
@@ -55,8 +55,8 @@ func (r *budgetEventRow) event() (gateway.BudgetEvent, error) {
 const dueEvents = `SELECT ` + budgetEventColumns + ` FROM budget_events
 WHERE delivered_at IS NULL AND next_at <= ? AND at > ? ORDER BY at, id LIMIT ?`
 
-// ClaimBudgetEvents returns at most limit events that a webhook is to be told of now, and keeps
-// each from others until again says that it may be tried another time.
+// ClaimBudgetEvents returns at most limit events that are due for the webhook, and reserves each
+// for the caller until the time of again.
 func (s *Store) ClaimBudgetEvents(ctx context.Context, now time.Time, limit int, again func(attempts int) time.Time) (events []gateway.BudgetEvent, err error) {
 	err = s.transact(ctx, "looking for events of budgets", func(tx *sqlx.Tx) error {
 		var rows []budgetEventRow
@@ -81,7 +81,7 @@ func (s *Store) ClaimBudgetEvents(ctx context.Context, now time.Time, limit int,
 	return events, err
 }
 
-// BudgetEventDelivered notes that the webhook has taken an event.
+// BudgetEventDelivered records that the webhook has accepted an event.
 func (s *Store) BudgetEventDelivered(ctx context.Context, id uuid.UUID, at time.Time) error {
 	return s.transact(ctx, "noting that a webhook was told", func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE budget_events SET delivered_at = ? WHERE id = ?`), moment(at), id.String())
@@ -89,8 +89,8 @@ func (s *Store) BudgetEventDelivered(ctx context.Context, id uuid.UUID, at time.
 	})
 }
 
-// BudgetEvents returns at most limit events of some spenders, the newest first, from behind a
-// place on; nil is of all.
+// BudgetEvents returns at most limit events of some spenders after a place, newest first; nil
+// spenders are all.
 func (s *Store) BudgetEvents(ctx context.Context, of []gateway.Spender, after gateway.RequestPlace, limit int) ([]gateway.BudgetEvent, error) {
 	condition, args := where(append(behindEntry(after), eventsOf(of)...))
 	var rows []budgetEventRow
@@ -108,7 +108,7 @@ func (s *Store) BudgetEvents(ctx context.Context, of []gateway.Spender, after ga
 	return events, err
 }
 
-// eventsOf is the condition that an event is of one of some spenders.
+// eventsOf is the condition that an event belongs to one of some spenders.
 func eventsOf(of []gateway.Spender) []condition {
 	if of == nil {
 		return nil

@@ -15,8 +15,8 @@ import (
 	"ai-gateway/gateway"
 )
 
-// LeaseLife is how long a lease counts whose gateway does not renew it: as long as the ledger
-// may still make rows of what a killed process left.
+// LeaseLife is how long a lease counts without renewal: as long as the ledger may still make rows
+// of a killed process's requests.
 const LeaseLife = 24 * time.Hour
 
 const ofPeriod = ` scope = ? AND name = ? AND starts = ? AND ends = ?`
@@ -29,7 +29,7 @@ func compareBudgets(a, b gateway.BudgetID) int {
 	return cmp.Or(cmp.Compare(a.By.String(), b.By.String()), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End))
 }
 
-// useLeases takes what requests have cost out of the leases of a session.
+// useLeases subtracts the cost of requests from the leases of a session.
 func useLeases(ctx context.Context, tx *sqlx.Tx, used map[gateway.BudgetID]gateway.Money, writer uuid.UUID, session string) error {
 	for _, id := range slices.SortedFunc(maps.Keys(used), compareBudgets) {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE budget_leases SET amount_nanousd = amount_nanousd - ? WHERE`+ofPeriod+` AND gateway = ? AND session = ?`),
@@ -41,8 +41,8 @@ func useLeases(ctx context.Context, tx *sqlx.Tx, used map[gateway.BudgetID]gatew
 	return nil
 }
 
-// Lease grants parts of budgets to a session, all or nothing of what is asked, each as far as
-// there is room: what was spent and what is leased never exceed the budget by a grant.
+// Lease grants parts of budgets to a session in one transaction, each as far as there is room: a
+// grant never makes what was spent and leased exceed the budget.
 func (s *Store) Lease(ctx context.Context, writer uuid.UUID, session string, asks []gateway.LeaseAsk, now time.Time) ([]gateway.LeaseGrant, error) {
 	asks = slices.Clone(asks)
 	grants := make([]gateway.LeaseGrant, len(asks))
@@ -91,7 +91,7 @@ func grant(ctx context.Context, tx *sqlx.Tx, writer uuid.UUID, session string, a
 	return g, err
 }
 
-// grantedBefore is what the same ask was granted whose answer did not arrive; nil for nothing.
+// grantedBefore is the earlier grant of a repeated ask, whose answer did not arrive; nil for none.
 func grantedBefore(ctx context.Context, tx *sqlx.Tx, writer uuid.UUID, session string, ask *gateway.LeaseAsk) (*gateway.Money, error) {
 	var given gateway.Money
 	err := tx.GetContext(ctx, &given, tx.Rebind(`SELECT given_nanousd FROM budget_leases WHERE`+ofPeriod+` AND gateway = ? AND session = ? AND turn = ?`),
@@ -108,8 +108,8 @@ type querier interface {
 	QueryRowxContext(ctx context.Context, query string, args ...any) *sqlx.Row
 }
 
-// standing is what was spent of a budget and what is leased, seen at one moment: money moves
-// from the one to the other while it is read.
+// standing is what was spent and leased of a budget, in one snapshot, because money moves from
+// leased to spent meanwhile.
 func standing(ctx context.Context, q querier, id gateway.BudgetID, now time.Time) (spent, leased gateway.Money, err error) {
 	args := []any{id.By.String(), text(id.Name), string(id.Start), string(id.End)}
 	args = append(append(args, periodOf(id)...), moment(now))
@@ -120,7 +120,7 @@ func standing(ctx context.Context, q querier, id gateway.BudgetID, now time.Time
 	return spent, leased, err
 }
 
-// Standings are how budgets stand, each as its Amount says.
+// Standings returns the states of budgets, each with its given Amount.
 func (s *Store) Standings(ctx context.Context, budgets []gateway.BudgetState, now time.Time) ([]gateway.BudgetState, error) {
 	budgets = slices.Clone(budgets)
 	err := s.read(ctx, "reading budgets", func(c *sqlx.Conn) error {
@@ -136,8 +136,8 @@ func (s *Store) Standings(ctx context.Context, budgets []gateway.BudgetState, no
 	return budgets, err
 }
 
-// RenewLeases keeps the leases of a session for another LeaseLife, and removes those of all
-// gateways that count no more.
+// RenewLeases keeps the leases of a session for another LeaseLife, and removes expired leases of
+// all gateways.
 func (s *Store) RenewLeases(ctx context.Context, writer uuid.UUID, session string, now time.Time) error {
 	return s.transact(ctx, "renewing leases of budgets", func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE budget_leases SET expires_at = ? WHERE gateway = ? AND session = ?`),

@@ -10,9 +10,9 @@ import (
 	"ai-gateway/gateway"
 )
 
-// CorrectSpending books a correction and writes the audit entry with it. No row of a request is
-// touched. It returns gateway.ErrNoSpending where nothing was ever spent: a name that is
-// mistyped would be credited silently.
+// CorrectSpending adds a correction and its audit entry. It does not touch rows of requests. It
+// returns gateway.ErrNoSpending if nothing was ever spent under the name, which is then probably
+// misspelt.
 func (s *Store) CorrectSpending(ctx context.Context, by gateway.Actor, c gateway.SpendingCorrection) error {
 	return s.change(ctx, "correcting what was spent", func(tx *sqlx.Tx, version int64) error {
 		var known bool
@@ -47,7 +47,7 @@ type correctionRow struct {
 	Reason string          `db:"reason"`
 }
 
-// SpendingCorrections returns at most limit corrections, the newest first, from behind a place on.
+// SpendingCorrections returns at most limit corrections after a place, newest first.
 func (s *Store) SpendingCorrections(ctx context.Context, after gateway.RequestPlace, limit int) ([]gateway.SpendingCorrection, error) {
 	condition, args := where(behindEntry(after))
 	var rows []correctionRow
@@ -66,8 +66,8 @@ func (s *Store) SpendingCorrections(ctx context.Context, after gateway.RequestPl
 	return corrections, err
 }
 
-// behindEntry is what comes after a place in a table of entries, newest first; the zero place
-// is before all.
+// behindEntry is the condition that an entry comes after a place, newest first; the zero place is
+// before all.
 func behindEntry(place gateway.RequestPlace) []condition {
 	if place == (gateway.RequestPlace{}) {
 		return nil

@@ -11,22 +11,22 @@ import (
 	"ai-gateway/gateway"
 )
 
-// A page by model or user would read the whole table where few requests or none are of it: there
-// is no index for each column that people filter by, as every one would make writing dearer.
-// usage_hourly knows in which hours there are any, so only those are read, the newest first.
-// What it does not know, such as tags, is looked for hour by hour as well, for a bounded time.
+// A page by model or user would read all of the table if few or no requests match: not every
+// column that people filter by has an index, because each index makes writing slower.
+// usage_hourly knows the hours with matches, so only those are read, newest first. Filters that
+// it does not know, such as tags, are searched hour by hour too, for a bounded time.
 
 const (
-	searchFor   = 3 * time.Second // then a page is given out as it is
+	searchFor   = 3 * time.Second // after which an incomplete page is returned
 	hoursAtOnce = 200             // that are asked for
-	hoursJoined = 24              // that are read at once, if they follow one another
+	hoursJoined = 24              // adjacent ones that are read at once
 )
 
-// stretch is a stretch of time; a zero end is open.
+// stretch is a period; a zero end is open.
 type stretch struct{ from, to time.Time }
 
-// Requests returns at most limit requests that a filter chooses, newest first, from behind a
-// place on. If the search takes long, it returns what it has found, and where to go on.
+// Requests returns at most limit requests of a filter after a place, newest first. If the search
+// takes long, it returns what it has found, and where to continue.
 func (s *Store) Requests(ctx context.Context, f gateway.RequestFilter, after gateway.RequestPlace, limit int) (gateway.FoundRequests, error) {
 	q := search{f: f, after: after, limit: limit + 1, until: time.Now().Add(searchFor)}
 	err := s.read(ctx, "reading requests", func(c *sqlx.Conn) error { return q.run(ctx, c) })
@@ -39,7 +39,7 @@ func (s *Store) Requests(ctx context.Context, f gateway.RequestFilter, after gat
 	return found, err
 }
 
-// search looks for a page of requests.
+// search finds a page of requests.
 type search struct {
 	f     gateway.RequestFilter
 	after gateway.RequestPlace
@@ -47,7 +47,7 @@ type search struct {
 	until time.Time
 
 	found []gateway.RecordedRequest
-	more  gateway.RequestPlace // where it was broken off
+	more  gateway.RequestPlace // where to continue an interrupted search
 }
 
 func (q *search) run(ctx context.Context, c *sqlx.Conn) error {
@@ -88,13 +88,12 @@ func (q *search) read(ctx context.Context, c *sqlx.Conn, of stretch) error {
 	return err
 }
 
-// isSparse reports whether a filter may choose few of many requests, and has no index.
+// isSparse reports whether a filter may match few of many requests without an index.
 func isSparse(f gateway.RequestFilter) bool {
 	return f.User != "" || f.Team != "" || f.Model != "" || f.Backend != "" || f.RequestID != "" || f.Tag != (gateway.Tag{})
 }
 
-// hoursOf returns the hours in which there are requests of a filter, the newest first, as far
-// as usage_hourly knows.
+// hoursOf returns the hours with requests of a filter, newest first, as far as usage_hourly knows.
 func hoursOf(ctx context.Context, c *sqlx.Conn, f gateway.RequestFilter, in stretch, limit int) ([]time.Time, error) {
 	known := gateway.RequestFilter{Key: f.Key, User: f.User, Team: f.Team, Model: f.Model, Backend: f.Backend}
 	all, count := conditions(known), "requests"
@@ -119,7 +118,7 @@ func hoursOf(ctx context.Context, c *sqlx.Conn, f gateway.RequestFilter, in stre
 	return times, err
 }
 
-// joined joins hours that follow one another, the newest first.
+// joined joins adjacent hours, newest first.
 func joined(hours []time.Time) (all []stretch) {
 	for _, h := range hours {
 		last := len(all) - 1
@@ -132,7 +131,7 @@ func joined(hours []time.Time) (all []stretch) {
 	return all
 }
 
-// within is the part of a stretch that a filter's times leave.
+// within is the part of a stretch within a filter's times.
 func (s stretch) within(f gateway.RequestFilter) stretch {
 	if s.from.Before(f.From) {
 		s.from = f.From

@@ -13,17 +13,17 @@ import (
 	"ai-gateway/gateway"
 )
 
-// A sum over a time is made of parts: whole hours come from usage_hourly, what is left at both
-// ends from the requests. So it costs the same with many requests as with few.
+// A sum over a period has parts: full hours come from usage_hourly, the remainders at both ends
+// from the requests. So it is equally fast with many requests and with few.
 
-// part is a stretch of time that one SELECT adds up.
+// part is a period that one SELECT sums up.
 type part struct {
 	bucket   int
 	from, to time.Time
 	hourly   bool
 }
 
-// farAway stands for an end that is open.
+// farAway stands for an open end.
 func farAway() time.Time { return time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 // partsOf cuts buckets into parts; unless hourly, each is one part of requests.
@@ -47,7 +47,7 @@ func partsOf(bounds []time.Time, hourly bool) (parts []part) {
 	return parts
 }
 
-// hourlyKnows reports whether the hours tell what a filter asks for.
+// hourlyKnows reports whether usage_hourly has the columns of a filter.
 func hourlyKnows(f gateway.RequestFilter) bool {
 	return f.Outcome == "" && f.RequestID == "" && f.Tag == (gateway.Tag{})
 }
@@ -84,7 +84,7 @@ const requestFigures = `COUNT(*) AS requests, SUM(CASE WHEN r.outcome IN ('provi
 	CAST(COALESCE(SUM(r.cost_nanousd), 0) AS BIGINT) AS cost, CAST(SUM(r.duration_ms) AS BIGINT) AS duration,
 	CAST(COALESCE(SUM(r.ttft_ms), 0) AS BIGINT) AS ttft, COUNT(r.ttft_ms) AS answered`
 
-// query adds up a part by two columns.
+// query sums up a part by two columns.
 func (p part) query(group, subgroup string, f gateway.RequestFilter) (text string, args []any) {
 	table, figures, times := "requests", requestFigures, between(p.from, p.to)
 	if strings.HasPrefix(group, "r.tag") {
@@ -108,7 +108,7 @@ type sumRow struct {
 	Bucket     int           `db:"bucket"`
 	Grouped    string        `db:"grouped"`
 	Subgroup   string        `db:"subgroup"`
-	Label      string        `db:"label"` // of the key that the group is
+	Label      string        `db:"label"` // of the key, if the group is one
 	Requests   int64         `db:"requests"`
 	Failed     int64         `db:"failed"`
 	Unpriced   int64         `db:"unpriced"`
@@ -124,7 +124,7 @@ type sumRow struct {
 	Answered   int64         `db:"answered"`
 }
 
-// sum adds up parts, in the order of bucket, group and subgroup.
+// sum sums up parts, in the order of bucket, group and subgroup.
 func (s *Store) sum(ctx context.Context, parts []part, group, subgroup string, f gateway.RequestFilter) ([]sumRow, error) {
 	var all []sumRow
 	err := s.read(ctx, "summing usage", func(c *sqlx.Conn) error {
@@ -147,8 +147,8 @@ func (s *Store) sum(ctx context.Context, parts []part, group, subgroup string, f
 	return merged(all), err
 }
 
-// merged adds up rows of the same bucket, group and subgroup. Hours that corrections have
-// emptied are left out.
+// merged sums up rows of the same bucket, group and subgroup. Hours that corrections have emptied
+// are left out.
 func merged(rows []sumRow) (sums []sumRow) {
 	slices.SortFunc(rows, compareSums)
 	for _, r := range rows {
@@ -183,7 +183,7 @@ func (r *sumRow) add(o *sumRow) {
 	r.Answered += o.Answered
 }
 
-// Usage adds up requests by bucket and group. Buckets and groups without any have no sum.
+// Usage sums up requests by bucket and group. Buckets and groups without requests have no sum.
 func (s *Store) Usage(ctx context.Context, q gateway.UsageQuery) ([]gateway.UsageSum, error) {
 	hourly := hourlyKnows(q.RequestFilter) && q.Group != gateway.GroupByTag
 	rows, err := s.sum(ctx, partsOf(q.Bounds, hourly), groupColumn(q.Group), "''", q.RequestFilter)
@@ -205,7 +205,7 @@ func (r *sumRow) usage() gateway.UsageSum {
 	}
 }
 
-// Costs adds up what a filter chooses by key and model, in the order of their ids.
+// Costs sums up the requests of a filter by key and model, in the order of their ids.
 func (s *Store) Costs(ctx context.Context, f gateway.RequestFilter) ([]gateway.KeyCosts, error) {
 	to := f.To
 	if to.IsZero() {

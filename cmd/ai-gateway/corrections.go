@@ -34,7 +34,7 @@ func (w world) correctCommand() *cobra.Command {
 	var usd string
 	cmd := &cobra.Command{
 		Use:   "correct --by key|user|team --name NAME --usd AMOUNT --reason TEXT",
-		Short: "Add to what was spent, or take off",
+		Short: "Add to what was spent, or subtract from it",
 		Long: `Add to what a key, user or team has spent, or take off with a negative amount, as where a
 mistyped price has exhausted a budget. Rows of requests stay as they are: "ai-gateway reprice"
 corrects those, and the sums with them. The audit log has who did it, and why.`,
@@ -112,7 +112,7 @@ func (w world) budgetEventsCommand() *cobra.Command {
 	}
 }
 
-// withTables opens the tables that persist, and does something with them.
+// withTables opens the persistent tables for a func.
 func (w world) withTables(ctx context.Context, do func(*store.Store) error) (err error) {
 	_, tables, err := w.openBooks(ctx)
 	if err != nil {
