@@ -8,11 +8,11 @@ import (
 	dashboardapi "ai-gateway/dashboard-api"
 )
 
-// checksWithin leaves the API time to answer.
+// checksWithin is short enough for the API to answer in time.
 const checksWithin = 8 * time.Second
 
-// check is the doctor of a gateway that runs, for its dashboard. Its port and its Envoy are
-// left out: /api/system tells how they are, and Envoy may be on another machine.
+// check runs the doctor's checks for the dashboard of a running gateway, except those of its port
+// and its Envoy: /api/system has their state, and Envoy may be on another machine.
 func (s *service) check(ctx context.Context) ([]dashboardapi.Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, checksWithin)
 	defer cancel()

@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	reachesWaiting = 8 // backends that are to be looked at; of more of them nothing is told
+	reachesWaiting = 8 // backends that wait to be tried; further ones are not reported
 	maxReached     = 8 // addresses of a backend that are tried
 )
 
-// reach finds out why backends cannot be reached, at each of their addresses: Envoy tells of the
-// last one alone.
+// reach finds out why backends cannot be reached, at each of their addresses: Envoy only reports
+// the last one.
 type reach struct {
 	world
 	backends func() []gateway.Backend // in force
@@ -30,7 +30,7 @@ func (w world) newReach(backends func() []gateway.Backend, log *slog.Logger) *re
 	return &reach{w, backends, log, make(chan gateway.Backend, reachesWaiting)}
 }
 
-// look has a backend looked at. It does not wait for that.
+// look queues a backend to be tried. It does not wait.
 func (r *reach) look(name string) {
 	for _, b := range r.backends() {
 		if b.Name != name {
@@ -43,7 +43,7 @@ func (r *reach) look(name string) {
 	}
 }
 
-// run looks at one backend after another until ctx ends.
+// run tries one backend after another until ctx ends.
 func (r *reach) run(ctx context.Context) error {
 	for {
 		select {
@@ -55,7 +55,7 @@ func (r *reach) run(ctx context.Context) error {
 	}
 }
 
-// try connects to each address of a backend, and sends it nothing.
+// try connects to each address of a backend, without sending anything.
 func (r *reach) try(ctx context.Context, b gateway.Backend) {
 	if b.Socket != "" {
 		return

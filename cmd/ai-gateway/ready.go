@@ -15,7 +15,7 @@ func (w world) readyCommand() *cobra.Command {
 	var live bool
 	cmd := &cobra.Command{
 		Use:   "ready",
-		Short: "Fail unless the gateway serves requests, also where its health is degraded; for health checks of containers",
+		Short: "Fail unless the gateway serves requests, even with degraded health; for health checks of containers",
 		Long: `Fail unless the gateway serves requests, also where its health is degraded; for health
 checks of containers. It prints nothing if all is well.
 
