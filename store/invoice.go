@@ -9,8 +9,8 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Upstream adds up the requests that started in [from, to) by UTC day and by the model's name
-// at the backend, of one backend or of all ("").
+// Upstream sums up the requests that started in [from, to) by UTC day and by the model's name at
+// the backend, for one backend or for all ("").
 func (s *Store) Upstream(ctx context.Context, from, to time.Time, backend string) ([]gateway.UpstreamSum, error) {
 	text, args := where(append(between(from, to), conditions(gateway.RequestFilter{Backend: backend})...))
 	var rows []struct {

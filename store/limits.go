@@ -17,8 +17,8 @@ SELECT key_id, COALESCE(user_id, '') AS user_id, client_ip, model, COUNT(*) AS r
 FROM requests WHERE started_at >= ? AND started_at < ?
 GROUP BY key_id, user_id, client_ip, model`
 
-// Used calls take with what the requests that started in [from, to) have used, for each key,
-// user, client and model.
+// Used calls take with the usage of the requests that started in [from, to), for each key, user,
+// client and model.
 func (s *Store) Used(ctx context.Context, from, to time.Time, take func(gateway.LimitUsage)) error {
 	return s.read(ctx, "reading what was used", func(c *sqlx.Conn) error {
 		rows, err := c.QueryContext(ctx, c.Rebind(usedBySubject), moment(from), moment(to))

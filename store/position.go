@@ -13,7 +13,7 @@ import (
 
 // Positions are kept by writer: several gateways may write into one store.
 
-// onlyWriter is the name that a position had when a store had one writer only.
+// onlyWriter is the name of a position from when a store had only one writer.
 const onlyWriter = "journal"
 
 func savePosition(ctx context.Context, tx *sqlx.Tx, writer uuid.UUID, at gateway.LogPosition) error {
@@ -22,7 +22,7 @@ func savePosition(ctx context.Context, tx *sqlx.Tx, writer uuid.UUID, at gateway
 	return err
 }
 
-// Position returns up to where a writer's access log is in rows.
+// Position returns the position up to which a writer's access log is in rows.
 func (s *Store) Position(ctx context.Context, writer uuid.UUID) (at gateway.LogPosition, err error) {
 	err = s.read(ctx, "reading the position in the access log", func(c *sqlx.Conn) error {
 		row := c.QueryRowxContext(ctx, c.Rebind(`SELECT file, byte_offset FROM journal_positions WHERE name IN (?, ?)

@@ -12,8 +12,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Agree returns the secret of a name that all gateways of this store share: the first one that
-// was proposed.
+// Agree returns the secret of a name that all gateways of this store share: the first proposed one.
 func (s *Store) Agree(ctx context.Context, name string, proposed []byte) (agreed []byte, err error) {
 	err = s.transact(ctx, "agreeing on a shared secret", func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`INSERT INTO shared_values (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING`),
@@ -31,7 +30,7 @@ func (s *Store) Agree(ctx context.Context, name string, proposed []byte) (agreed
 	return agreed, err
 }
 
-// Announce notes that a gateway writes here, and where its write-ahead log is.
+// Announce records that a gateway writes here, and where its write-ahead log is.
 func (s *Store) Announce(ctx context.Context, writer uuid.UUID, host, stateFolder string, at time.Time) error {
 	return s.transact(ctx, "announcing the gateway", func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`INSERT INTO gateways (gateway, host, state_folder, started_at) VALUES (?, ?, ?, ?)
@@ -49,7 +48,7 @@ func (s *Store) StateFolders(ctx context.Context, host string) (folders []string
 	return folders, err
 }
 
-// lookedForAtOnce is how many requests are looked for with one query.
+// lookedForAtOnce is how many requests one query looks for.
 const lookedForAtOnce = 500
 
 // Unwritten returns how many of some requests have no row.
@@ -71,7 +70,7 @@ func (s *Store) Unwritten(ctx context.Context, requests []*gateway.Intent) (miss
 	return missing, err
 }
 
-// idsOf are the ids of rows that began when some requests did.
+// idsOf returns the ids of rows that started at the times of some requests.
 func idsOf(ctx context.Context, c *sqlx.Conn, requests []*gateway.Intent) (map[uuid.UUID]bool, error) {
 	var times []moment
 	for _, i := range requests {

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// lib/pq asks the server to cancel when a call's context ends, and waits for its answer: a
-// server that hangs would keep the caller for ever. So the sockets of connections are
-// known here, and break off.
+// When a call's context ends, lib/pq asks the server to cancel, and waits for its answer: a hung
+// server would block the caller for ever. So the store knows the sockets of connections, and
+// breaks them off.
 
-// graceToCancel is how long the server may take to answer a call that was cancelled.
+// graceToCancel is how long the server may take to answer a cancelled call.
 const graceToCancel = time.Second
 
 // sockets knows the socket of each connection.
@@ -21,7 +21,7 @@ type sockets struct {
 	of map[driver.Conn]*socket
 }
 
-// socket is that of one connection.
+// socket is the socket of one connection.
 type socket struct {
 	net.Conn
 	forget func() // nil until the connection is made
@@ -34,8 +34,8 @@ func (s *socket) Close() error {
 	return s.Conn.Close()
 }
 
-// bound has a connection's socket break off a moment after ctx has ended, unless it is
-// released before.
+// bound breaks a connection's socket off a moment after ctx has ended, unless it is released
+// before.
 func (s *sockets) bound(ctx context.Context, c driver.Conn) (release func()) {
 	s.mu.Lock()
 	of := s.of[c]
@@ -62,7 +62,7 @@ type tracking struct {
 	sockets *sockets
 }
 
-// dialed is the key of where a dialer notes the socket that it made.
+// dialed is the context key of the place where a dialer records its socket.
 type dialed struct{}
 
 // Connect connects.
@@ -83,7 +83,7 @@ func (t *tracking) Connect(ctx context.Context) (driver.Conn, error) {
 	return c, nil
 }
 
-// dialer is lib/pq's, with keep-alives that find out about a machine that is gone.
+// dialer is lib/pq's, with keep-alives that notice a lost machine.
 type dialer struct{}
 
 func (dialer) dialer() *net.Dialer {
@@ -103,7 +103,7 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 	return s, nil
 }
 
-// Dial dials; lib/pq asks for it in its interface.
+// Dial dials; lib/pq's interface requires it.
 func (d dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }

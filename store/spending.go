@@ -18,17 +18,17 @@ func spending() *batch {
 		conflict: "ON CONFLICT (scope, name, day) DO UPDATE SET spent_nanousd = spending.spent_nanousd + excluded.spent_nanousd"}
 }
 
-// spender is whose spending of a day is summed.
+// spender identifies a sum: a key, user or team, and a day.
 type spender struct {
 	by   gateway.BudgetBy
 	name string
 	day  gateway.Day
 }
 
-// spendings are what was spent besides what is in the table.
+// spendings are changes to the table of what was spent.
 type spendings map[spender]gateway.Money
 
-// add books an amount on all that a request counts for.
+// add adds an amount to everyone that a request counts for.
 func (s spendings) add(key gateway.KeyID, user, team string, day gateway.Day, amount gateway.Money) {
 	if amount == 0 {
 		return
@@ -40,8 +40,7 @@ func (s spendings) add(key gateway.KeyID, user, team string, day gateway.Day, am
 	}
 }
 
-// spend adds to the table, in the order of its key: writers that meet do not wait for each
-// other in a circle.
+// spend adds to the table, in the order of its key, so that concurrent writers do not deadlock.
 func (s *Store) spend(ctx context.Context, tx *sqlx.Tx, sums spendings) error {
 	b := spending()
 	for _, of := range slices.SortedFunc(maps.Keys(sums), func(a, b spender) int {
@@ -62,19 +61,19 @@ func amountOf(m *gateway.Money) gateway.Money {
 	return *m
 }
 
-// Held tells which rows have money held in leases.
+// Held says which rows have money held in leases.
 type Held struct {
 	Session string                                // of the process that writes
 	Budgets func(id uuid.UUID) []gateway.BudgetID // in which money is held for a request
 }
 
-// writtenCost is the cost of a row that is there.
+// writtenCost is the cost of an existing row.
 type writtenCost struct {
 	ID   uuid.UUID      `db:"id"`
 	Cost *gateway.Money `db:"cost_nanousd"`
 }
 
-// costsOf are the costs of those rows that are there already.
+// costsOf returns the costs of those rows that already exist.
 func (s *Store) costsOf(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row) (map[uuid.UUID]gateway.Money, error) {
 	there := map[uuid.UUID]gateway.Money{}
 	for some := range slices.Chunk(rows, lookedForAtOnce) {
@@ -89,7 +88,7 @@ func (s *Store) costsOf(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row) (
 		}
 		var found []writtenCost
 		if err := tx.SelectContext(ctx, &found, tx.Rebind(query), args...); err != nil {
-			return nil, fmt.Errorf("reading what was booked before: %w", err)
+			return nil, fmt.Errorf("reading earlier costs: %w", err)
 		}
 		for _, f := range found {
 			if mine[f.ID] {
@@ -100,9 +99,9 @@ func (s *Store) costsOf(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row) (
 	return there, nil
 }
 
-// book books what rows have changed, and takes what was held for new ones out of its leases.
+// book adds the changes of rows to what was spent, and ends what is held for new ones in leases.
 func (s *Store) book(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row, before map[uuid.UUID]gateway.Money, writer uuid.UUID, held Held) error {
-	var again []*gateway.Row // these have the cost of who knows better
+	var again []*gateway.Row // with the cost of the better informed witness
 	for _, r := range rows {
 		if _, was := before[r.ID]; was {
 			again = append(again, r)

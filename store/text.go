@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// moment is a time in the tables: a timestamptz of PostgreSQL; in SQLite, which has no times,
-// a text of fixed length, so that times sort as texts.
+// moment is a time in the tables: in PostgreSQL a timestamptz; in SQLite, which has no times, text
+// of fixed length, so that times sort as text.
 type moment time.Time
 
 const momentFormat = "2006-01-02T15:04:05.000000Z07:00"
 
-// Value returns the time in a form that both databases take.
+// Value returns the time in a form that both databases accept.
 func (m moment) Value() (driver.Value, error) {
 	return time.Time(m).UTC().Format(momentFormat), nil
 }
 
-// Scan reads a time as either database gives it.
+// Scan reads a time of either database.
 func (m *moment) Scan(v any) error {
 	switch v := v.(type) {
 	case time.Time:
@@ -32,8 +32,8 @@ func (m *moment) Scan(v any) error {
 	return fmt.Errorf("%v (%T) is not a time", v, v)
 }
 
-// text is a text that both databases take: without NUL, and in UTF-8. One of either costs
-// the whole batch in PostgreSQL.
+// text is text that both databases accept: without NUL, and in UTF-8. PostgreSQL would refuse all
+// of a batch for either.
 func text[T ~string](s T) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(string(s), "\x00", ""), "\uFFFD")
 }
