@@ -1,7 +1,6 @@
-// Package gateway is the vocabulary of the AI Gateway: models, backends, plans,
-// usage, money and the errors that clients see. The rooms around it import
-// nothing but this package from each other's world, so it does no I/O and knows
-// neither Envoy, SQL nor any provider's dialect.
+// Package gateway is the vocabulary of the AI Gateway: models, backends, plans, usage, money
+// and the errors that clients see. The other packages mostly import only this one, so it does
+// no I/O and knows neither Envoy, SQL nor any provider's dialect.
 package gateway
 
 import "strings"
@@ -10,7 +9,7 @@ import "strings"
 // hold any characters that a JSON string can, so it is quoted wherever it is shown.
 type Model string
 
-// KeyID stands for an API key without giving it away: "key_" and 16 random hex digits for a
+// KeyID identifies an API key without revealing it: "key_" and 16 random hex digits for a
 // gateway key, "k_" and 16 hex digits of a keyed hash for a client's own, or AnonymousKey.
 type KeyID string
 
