@@ -71,6 +71,14 @@ func (g *guarded) header(who string) []string {
 	return []string{g.from(), g.keys[who].bearer()}
 }
 
+// envelopeOf is how the errors of a path begin: Anthropic's API has a form of its own.
+func envelopeOf(path string) string {
+	if gateway.EndpointOf(path).API() == gateway.AnthropicAPI {
+		return `{"type":"error","error":{"type":`
+	}
+	return `{"error":{"message":`
+}
+
 // TestEveryEndpointByEveryCaller is made from the lists of endpoints, so that a new one cannot
 // be forgotten: of the gateway's own API, and of what is metered.
 func TestEveryEndpointByEveryCaller(t *testing.T) {
@@ -107,14 +115,18 @@ func TestEveryEndpointByEveryCaller(t *testing.T) {
 			if err != nil || want != 0 && a.status != want || want == 0 && (refused || a.status >= 500) {
 				t.Errorf("%s %s by %s: %v, %v, want %d", e.Method, e.Path, who, a, err, want)
 			}
-			if a.status >= 400 && !strings.HasPrefix(a.body, `{"error":{"message":`) {
+			if a.status >= 400 && !strings.HasPrefix(a.body, envelopeOf(e.Path)) {
 				t.Errorf("%s %s by %s: %q is no envelope", e.Method, e.Path, who, a.body)
 			}
 		}
 	}
 	metered := slices.DeleteFunc(g.fake.Books().Calls, func(c fakeprovider.Call) bool { return c.Method == http.MethodGet }) // which list its models
-	if len(metered) != 2*len(gateway.Endpoints()) {
-		t.Errorf("the provider was called %d times", len(metered))
+	if len(metered) != 2*len(gateway.Endpoints())+1 {                                                                        // once by GET /api/checks, which looks whether the backend serves
+		var targets []string
+		for _, c := range metered {
+			targets = append(targets, c.Target)
+		}
+		t.Errorf("the provider was called %d times: %q", len(metered), targets)
 	}
 }
 
