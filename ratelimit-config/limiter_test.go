@@ -364,6 +364,7 @@ func TestCountersThatAreNearlyAllInUseAreToldOnce(t *testing.T) {
 			t.Errorf("%d %% are in use", got)
 		}
 		time.Sleep(5 * watchEvery)
+		synctest.Wait()
 		if text := lines.String(); strings.Count(text, "nearly all in use") != 1 {
 			t.Errorf("the lines are\n%s", text)
 		}
