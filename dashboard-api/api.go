@@ -53,7 +53,7 @@ type Store interface {
 	// BudgetEvents are those of some spenders, nil being all, the newest first, behind a place.
 	BudgetEvents(ctx context.Context, of []gateway.Spender, after gateway.RequestPlace, limit int) ([]gateway.BudgetEvent, error)
 	SpendingCorrections(ctx context.Context, after gateway.RequestPlace, limit int) ([]gateway.SpendingCorrection, error) // likewise
-	CorrectSpending(context.Context, gateway.Actor, gateway.SpendingCorrection) error                                     // gateway.ErrNoSpending
+	CorrectSpending(context.Context, gateway.Actor, gateway.SpendingCorrection) (gateway.SpendingCorrection, error)       // gateway.ErrNoSpending, gateway.ErrOtherCorrection
 
 	Requests(ctx context.Context, f gateway.RequestFilter, after gateway.RequestPlace, limit int) (gateway.FoundRequests, error)
 	Request(context.Context, uuid.UUID) (gateway.RequestRecord, error) // gateway.ErrNoRequest

@@ -131,11 +131,14 @@ func (b books) SpendingCorrections(context.Context, gateway.RequestPlace, int) (
 	return []gateway.SpendingCorrection{{By: gateway.BudgetByTeam, Name: "research", Amount: -gateway.Dollars(gateway.USD / 2), Day: "2026-01-31", Reason: "=a price"}}, nil
 }
 
-func (b books) CorrectSpending(_ context.Context, _ gateway.Actor, c gateway.SpendingCorrection) error {
-	if c.Name != "ada" {
-		return gateway.ErrNoSpending
+func (b books) CorrectSpending(_ context.Context, _ gateway.Actor, c gateway.SpendingCorrection) (gateway.SpendingCorrection, error) {
+	switch {
+	case c.Name != "ada":
+		return c, gateway.ErrNoSpending
+	case c.Reason == "other":
+		return c, gateway.ErrOtherCorrection
 	}
-	return nil
+	return c, nil
 }
 
 var sums = gateway.Sums{Requests: 2, PromptTokens: 30, CachedTokens: 5, CompletionTokens: 70, Cost: 1_500_000_000, Unpriced: 1}

@@ -132,7 +132,7 @@ func (o *operations) correct(ctx context.Context) (gateway.SpendingCorrection, e
 	if refusal != nil {
 		return correction, refusal
 	}
-	return correction, o.a.Store.CorrectSpending(ctx, by, correction)
+	return o.a.Store.CorrectSpending(ctx, by, correction)
 }
 
 // readWish reads a wish, and refuses anything else.

@@ -103,6 +103,9 @@ func refusalOf(ctx context.Context, log *slog.Logger, path string, err error) *g
 		return notFound("request_not_found", "id", "No such request is recorded. Rows appear about a second after their request has ended.")
 	case errors.Is(err, gateway.ErrNoSpending):
 		return notFound("no_spending", "name", "Nothing was ever spent under this name, so there is nothing to correct.")
+	case errors.Is(err, gateway.ErrOtherCorrection):
+		return &gateway.Error{Status: http.StatusConflict, Type: "invalid_request_error", Code: "id_in_use", Param: "id",
+			Message: "Another correction was made with this id. GET /api/spending-corrections lists it; a new correction needs a new id."}
 	case errors.Is(err, gateway.ErrNoAPIKey):
 		return notFound("api_key_not_found", "id", "There is no gateway key of this id. GET /api/keys lists them.")
 	case errors.Is(err, gateway.ErrNoUser):

@@ -15,6 +15,9 @@ import (
 // ErrNoSpending says that nothing was ever spent under the name of a correction.
 var ErrNoSpending = errors.New("nothing was spent under this name, so there is nothing to correct")
 
+// ErrOtherCorrection says that a correction has the id of another one.
+var ErrOtherCorrection = errors.New("another correction was made with this id")
+
 // SpendingCorrection changes what was spent, without touching the rows of requests.
 type SpendingCorrection struct {
 	ID     uuid.UUID `json:"id" format:"uuid"`
@@ -27,8 +30,14 @@ type SpendingCorrection struct {
 	Reason string    `json:"reason"`
 }
 
+// Repeats reports whether two corrections are one, sent twice: by whom and when does not matter.
+func (c *SpendingCorrection) Repeats(earlier *SpendingCorrection) bool {
+	return c.ID == earlier.ID && c.By == earlier.By && c.Name == earlier.Name && c.Day == earlier.Day && c.Amount == earlier.Amount && c.Reason == earlier.Reason
+}
+
 // CorrectionWish is a request for a correction.
 type CorrectionWish struct {
+	ID     string      `json:"id,omitempty" format:"uuid" doc:"A new UUID of the client's; sent again with the same id, the correction counts once"`
 	By     string      `json:"by" enum:"key,user,team"`
 	Name   string      `json:"name" doc:"Of the key (its id, or anonymous), user or team"`
 	USD    json.Number `json:"usd" doc:"A decimal number of dollars that is added, such as 0.25; negative takes off"`
@@ -53,6 +62,11 @@ func (w CorrectionWish) Correction(actor Actor, now time.Time) (SpendingCorrecti
 	}
 	if c.Name == "" {
 		return wrong("name", "is missing: it is the id of a key, or the name of a user or a team.")
+	}
+	if w.ID != "" {
+		if c.ID, err = uuid.Parse(w.ID); err != nil || c.ID == uuid.Nil {
+			return wrong("id", "must be a UUID such as 01a22a35-a675-7904-bb88-2febc7e200eb, or left out.")
+		}
 	}
 	amount, err := parseSignedUSD(w.USD.String())
 	if err != nil || amount == 0 || amount > maxCorrection || amount < -maxCorrection {

@@ -55,11 +55,22 @@ func whatWasSpentFollowsTheRows(t *testing.T, s *testStore) {
 	expect("another price", 2*cost)
 	correction := gateway.SpendingCorrection{ID: uuid.New(), By: gateway.BudgetByUser, Name: r.UserID, Day: gateway.DayOf(r.StartedAt), Amount: gateway.Dollars(-cost),
 		Reason: "a mistyped price", Actor: "command line", At: r.StartedAt}
-	do(t, s.CorrectSpending(t.Context(), gateway.Actor{Name: "command line"}, correction))
-	expect("a correction", cost)
+	repeated := correction
+	repeated.At = correction.At.Add(time.Hour)
+	for _, sent := range []gateway.SpendingCorrection{correction, repeated} {
+		made, err := s.CorrectSpending(t.Context(), gateway.Actor{Name: "command line"}, sent)
+		if diff := cmp.Diff(correction, made); err != nil || diff != "" {
+			t.Errorf("the correction that was made (-want +got), %v:\n%s", err, diff)
+		}
+		expect("a correction, sent once or twice", cost)
+	}
+	repeated.Amount--
+	if _, err := s.CorrectSpending(t.Context(), gateway.Actor{}, repeated); !errors.Is(err, gateway.ErrOtherCorrection) {
+		t.Errorf("another correction with the same id: %v", err)
+	}
 	mistyped := correction
 	mistyped.ID, mistyped.Name = uuid.New(), r.UserID+"x"
-	if err := s.CorrectSpending(t.Context(), gateway.Actor{}, mistyped); !errors.Is(err, gateway.ErrNoSpending) {
+	if _, err := s.CorrectSpending(t.Context(), gateway.Actor{}, mistyped); !errors.Is(err, gateway.ErrNoSpending) {
 		t.Errorf("correcting what nobody spent: %v", err)
 	}
 	listed, err := s.SpendingCorrections(t.Context(), gateway.RequestPlace{}, 10)

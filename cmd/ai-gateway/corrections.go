@@ -46,7 +46,7 @@ corrects those, and the sums with them. The audit log has who did it, and why.`,
 				return errors.New("--" + refusal.Message)
 			}
 			return w.withTables(cmd.Context(), func(tables *store.Store) error {
-				err := tables.CorrectSpending(cmd.Context(), commandLine(), correction)
+				_, err := tables.CorrectSpending(cmd.Context(), commandLine(), correction)
 				switch {
 				case errors.Is(err, gateway.ErrNoSpending):
 					return fmt.Errorf("--by %s --name %q: %w", wish.By, wish.Name, gateway.ErrNoSpending)

@@ -695,6 +695,11 @@ export interface components {
              * @description Of UTC, that it counts for; without it today
              */
             day?: string;
+            /**
+             * Format: uuid
+             * @description A new UUID of the client's; sent again with the same id, the correction counts once
+             */
+            id?: string;
             /** @description Of the key (its id, or anonymous), user or team */
             name: string;
             reason: string;
