@@ -345,9 +345,27 @@ func TestFullCountersAreALimiterThatIsAway(t *testing.T) {
 	}
 }
 
+// logged is what was logged. Another goroutine writes it.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 func TestCountersThatAreNearlyAllInUseAreToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var lines bytes.Buffer
+		var lines logged
 		l, err := New(Config{Now: time.Now, Log: slog.New(slog.NewTextHandler(&lines, nil))})
 		if err != nil {
 			t.Fatal(err)
