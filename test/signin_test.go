@@ -169,6 +169,30 @@ func (v *visitor) stream(body string) string {
 	return fmt.Sprint(string(text), err)
 }
 
+// fromPage calls as a page of an origin does, and returns the header of the answer.
+func (v *visitor) fromPage(method, path, origin string) http.Header {
+	v.t.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), method, v.site.base+path, strings.NewReader(""))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	r.Header.Set("Origin", origin)
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	if origin == v.site.base {
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	if method == http.MethodOptions {
+		r.Header.Set("Access-Control-Request-Method", http.MethodPost)
+		r.Header.Set("Access-Control-Request-Headers", "content-type")
+	}
+	response, err := v.client.Do(r)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	response.Body.Close()
+	return response.Header
+}
+
 // want asks, and holds the answer to a status and a text.
 func (v *visitor) want(status int, text, method, path, body string, headers ...string) string {
 	v.t.Helper()
@@ -448,10 +472,5 @@ func (s *signed) showsNoSecret(t *testing.T, ada *visitor) {
 	}
 	secrets := map[string]string{"the client secret": dexSecret, "the encryption": "0123456789abcdef0123456789abcdef", "Bob's saved": "sk-saved-by-bob-0123456789", "Bob's sent": "sk-sent-by-bob-0123456789",
 		"Ada's session": strings.TrimPrefix(ada.cookie(), "ags_"), "a code's": ada.last.Query().Get("code"), "a state's": ada.last.Query().Get("state")}
-	for whose, secret := range secrets {
-		if len(secret) < 16 {
-			t.Fatalf("%s is %q", whose, secret)
-		}
-	}
 	s.search(t, secrets, []byte(said.String()))
 }

@@ -3,6 +3,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -212,6 +213,21 @@ func (s *Server) URL(database string) string {
 		query.Set("port", strconv.Itoa(s.port))
 	}
 	return (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/" + database, RawQuery: query.Encode()}).String()
+}
+
+// Dump is all that is in one of its databases, as SQL.
+func (s *Server) Dump(database string) ([]byte, error) {
+	cmd, err := s.command("pg_dump", "--dbname", s.URL(database))
+	if err != nil {
+		return nil, err
+	}
+	var fault bytes.Buffer
+	cmd.Stderr = &fault
+	dump, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("dumping the database %q: %w: %s", database, err, fault.String())
+	}
+	return dump, nil
 }
 
 // Exec runs statements in one of its databases, each in its own transaction.
