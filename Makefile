@@ -76,7 +76,7 @@ test: test-setup build ## run all tests
 	$(GO) vet ./...
 	$(GO) run $(ACTIONLINT)
 	$(if $(RACE),,@echo 'No C compiler: testing without the race detector.')
-	$(GO) test $(RACE) -timeout 5m $$($(GO) list ./... | grep -v -x $(foreach p,$(E2E) $(DEPLOY),-e ai-gateway$(p:.%=%)))
+	$(GO) test $(RACE) -timeout 10m $$($(GO) list ./... | grep -v -x $(foreach p,$(E2E) $(DEPLOY),-e ai-gateway$(p:.%=%)))
 	npm run --prefix dashboard --silent test
 	ENVOY_PATH=$$(scripts/envoy.sh) && export ENVOY_PATH && $(GO) test -p 1 -count 1 -timeout 20m $(E2E)
 	$(MAKE) test-browser BROWSER_TESTS=first-run
