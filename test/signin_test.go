@@ -169,8 +169,8 @@ func (v *visitor) stream(body string) string {
 	return fmt.Sprint(string(text), err)
 }
 
-// fromPage calls as a page of an origin does, and returns the header of the answer.
-func (v *visitor) fromPage(method, path, origin string) http.Header {
+// fromPage calls as a page of an origin does, and returns the status and the header of the answer.
+func (v *visitor) fromPage(method, path, origin string) (int, http.Header) {
 	v.t.Helper()
 	r, err := http.NewRequestWithContext(context.Background(), method, v.site.base+path, strings.NewReader(""))
 	if err != nil {
@@ -190,7 +190,7 @@ func (v *visitor) fromPage(method, path, origin string) http.Header {
 		v.t.Fatal(err)
 	}
 	response.Body.Close()
-	return response.Header
+	return response.StatusCode, response.Header
 }
 
 // want asks, and holds the answer to a status and a text.

@@ -18,7 +18,8 @@ const (
 	oldVaultKey   = "0123456789abcdef0123456789abcdef" // that startSigned sets
 	newVaultKey   = "fedcba9876543210fedcba9876543210"
 	sessionsWord  = "the-secret-of-sessions-0123456789"
-	pricedByToken = "models: [{name: gen-chunks=1, price: {input: 0, output: 10000}}]\n" // a cent each
+	allowedPage   = "https://app.example.com"
+	pricedByToken = "models: [{name: gen-chunks=1, price: {input: 0, output: 10000}}]\ncors: {origins: [\"" + allowedPage + "\"]}\n" // a cent each
 )
 
 // sharedSigned is a gateway where people sign in, whose tables are in PostgreSQL, and which
@@ -98,23 +99,30 @@ func (s *signed) budgetsOfPeopleAreHeldTo(t *testing.T, ada, bob *visitor) {
 }
 
 // otherPagesGetNothing calls as pages of other origins do that have the browser send Bob's cookie.
+// A page that the configuration allows may read what it gets with a key of its own, but no cookie counts for it.
 func otherPagesGetNothing(t *testing.T, bob *visitor) {
 	t.Helper()
-	for _, origin := range []string{"https://evil.example", "null", "http://localhost:1", bob.site.base} {
+	for _, origin := range []string{"https://evil.example", "null", "http://localhost:1", allowedPage, bob.site.base} {
 		for _, path := range []string{chatsPath, "/api/settings", "/auth/me", "/auth/logout", "/gateway-auth-config"} {
 			for _, method := range []string{"OPTIONS", "GET", "POST"} {
 				if method == "POST" && origin == bob.site.base {
 					continue // a page of the gateway's own, which may
 				}
-				answer := bob.fromPage(method, path, origin)
+				status, answer := bob.fromPage(method, path, origin)
 				if got := answer.Get("Access-Control-Allow-Credentials"); got != "" {
 					t.Errorf("%s %s from %s: credentials are allowed: %q", method, path, origin, got)
 				}
-				if got := answer.Get("Access-Control-Allow-Origin"); got != "" && origin != bob.site.base {
+				if got := answer.Get("Access-Control-Allow-Origin"); got != "" && origin != bob.site.base && origin != allowedPage {
 					t.Errorf("%s %s from %s: the page of %q may read it", method, path, origin, got)
+				}
+				if closed := path != "/gateway-auth-config"; closed && method != "OPTIONS" && origin != bob.site.base && status < 400 {
+					t.Errorf("%s %s from %s: the cookie counts: %d", method, path, origin, status)
 				}
 			}
 		}
+	}
+	if _, answer := bob.fromPage("OPTIONS", chatsPath, allowedPage); answer.Get("Access-Control-Allow-Origin") != allowedPage {
+		t.Errorf("the page that may call gets %v", answer)
 	}
 	bob.want(200, `"user_id":"bob@example.com"`, "GET", "/auth/me", "") // he is signed in still
 }
