@@ -1,0 +1,303 @@
+package extproc
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ai-gateway/gateway"
+)
+
+// head is what is kept of the request's headers.
+type head struct {
+	endpoint          gateway.Endpoint
+	requestID, client string
+	keys              [4]string // that the client sent, with their schemes
+	query             string    // of the URL, without the question mark
+	tags              string    // of the request and of its key, as a JSON object; "" for none
+}
+
+func (x *exchange) onRequestHeaders(m message, reply []byte) ([]byte, error) {
+	if x.state != awaitRequestHeaders {
+		return nil, errOrder
+	}
+	x.state = awaitRequestBody
+	x.started = x.c.Now()
+	if refusal := x.readHead(m); refusal != nil {
+		return x.refuse(reply, refusal), nil
+	}
+	return appendPass(reply, m.kind), nil
+}
+
+// readHead keeps what is needed of the headers, and refuses what no body can mend.
+func (x *exchange) readHead(m message) *gateway.Error {
+	h := m.headers
+	path, query, _ := bytes.Cut(h.path, []byte("?"))
+	x.head.endpoint = gateway.EndpointOf(string(path))
+	x.head.requestID = string(h.requestID)
+	if !validRequestID(x.head.requestID) {
+		x.head.requestID = uuid.NewString()
+	}
+	x.head.query = string(query)
+	switch {
+	case x.head.endpoint == 0:
+		return errUnknownURL
+	case !printable(h.path) || !h.credentialsPrintable():
+		return errNotASCII
+	}
+	if refusal := x.admit(&h); refusal != nil {
+		return refusal
+	}
+	if x.admission.Caller.Role() < gateway.Member {
+		return errRole
+	}
+	switch {
+	case len(h.contentEncoding) > 0 && !bytes.EqualFold(h.contentEncoding, []byte("identity")):
+		return errEncoded
+	case !isMediaType(h.contentType, "application/json"):
+		return errNotJSON
+	case !isUTF8(h.contentType):
+		return errNotUTF8
+	case m.end:
+		return errNoBody
+	}
+	if refusal := x.checkSize(h.contentLength); refusal != nil {
+		return refusal
+	}
+	if refusal := x.readTags(h.tags); refusal != nil {
+		return refusal
+	}
+	return nil
+}
+
+// admit decides who the request comes from, before its body is read.
+func (x *exchange) admit(h *headers) (refusal *gateway.Error) {
+	x.head.client = string(bytes.ToValidUTF8(h.client(), nil))
+	c := gateway.Credentials{
+		Authorization: string(h.authorization), APIKey: string(h.apiKey), XAPIKey: string(h.xAPIKey), ProviderKey: string(h.providerKey),
+		Repeated: string(h.repeated), Client: x.head.client,
+	}
+	if len(h.cookie) > 0 {
+		c = c.WithSession(gateway.PageHeaders{Cookie: string(h.cookie), FetchSite: string(h.fetchSite), Origin: string(h.origin), Host: string(h.authority)})
+	}
+	x.head.keys = [...]string{c.Authorization, c.APIKey, c.XAPIKey, c.ProviderKey}
+	x.admission, refusal = x.c.Admit(c)
+	x.budgeted = refusal == nil && x.c.Budgeted != nil && x.c.Budgeted(x.admission.Caller)
+	return refusal
+}
+
+// readTags keeps the request's tags and those of its key.
+func (x *exchange) readTags(header []byte) *gateway.Error {
+	x.head.tags = x.admission.Caller.Tags
+	if len(header) == 0 {
+		return nil
+	}
+	sent, err := gateway.ParseTags(string(header))
+	if err != nil {
+		return gateway.BadRequest("invalid_tags", gateway.TagsHeader, "The header X-Gateway-Tags "+err.Error()+".")
+	}
+	x.head.tags = gateway.WithOwnTags(sent, x.head.tags)
+	return nil
+}
+
+// checkSize refuses a declared length early. Nothing is reserved by it: else
+// clients that declare much and send nothing would keep others out.
+func (x *exchange) checkSize(contentLength []byte) *gateway.Error {
+	n, err := strconv.ParseInt(string(contentLength), 10, 64)
+	if err != nil {
+		return nil // chunked; the body itself will tell
+	}
+	if n > x.rules.MaxBody {
+		return errTooLarge(x.rules.MaxBody)
+	}
+	if x.inFlight.Load()+n > x.rules.MaxInFlight {
+		return errOverloaded
+	}
+	return nil
+}
+
+func (x *exchange) onRequestBody(m message, reply []byte) ([]byte, error) {
+	if x.state != awaitRequestBody {
+		return nil, errOrder
+	}
+	x.state = awaitResponseHeaders
+	if x.request == nil {
+		x.request = x.readRequest(m)
+	}
+	r := x.request
+	x.request = nil
+	if ended := x.admission.Ended; r.refusal == nil && ended != nil && ended(x.c.Now()) {
+		r.refusal = errKeyEndedEarly
+	}
+	x.reserve(r)
+	if r.refusal != nil {
+		return x.refuse(reply, r.refusal), nil
+	}
+	if err := x.plan(r.Request, r.plan); err != nil {
+		x.c.Log.Debug("a request could not be recorded and was refused", "request_id", x.head.requestID, "error", err)
+		return x.refuse(reply, errNotRecorded), nil
+	}
+	return x.appendPlanned(reply, m, r.Request, r.plan), nil
+}
+
+// readRequest is a request's body as it was read, with its plan or why it is refused.
+type readRequest struct {
+	gateway.Request
+	plan    gateway.Plan
+	refusal *gateway.Error
+}
+
+func (x *exchange) readRequest(m message) *readRequest {
+	if !m.end {
+		return &readRequest{refusal: errInPieces} // refused rather than misread
+	}
+	if refusal := x.hold(int64(len(m.body))); refusal != nil {
+		return &readRequest{refusal: refusal}
+	}
+	request, err := x.rules.Dialect.ReadRequest(x.head.endpoint, m.body)
+	if err != nil {
+		return &readRequest{refusal: asRefusal(err)}
+	}
+	p, ok := x.rules.Plan(x.api(), request.Model)
+	switch {
+	case !x.mayUse(request.Model, p, ok):
+		return &readRequest{refusal: errModel}
+	case !ok:
+		return &readRequest{refusal: x.notServed(request.Model)}
+	}
+	return &readRequest{Request: request, plan: p}
+}
+
+// api is the one that the client speaks.
+func (x *exchange) api() gateway.API { return x.head.endpoint.API() }
+
+// notServed says why a model has no plan: nothing serves it, or only in another API.
+func (x *exchange) notServed(m gateway.Model) *gateway.Error {
+	if _, elsewhere := x.rules.Plan(gateway.AnthropicAPI-x.api(), m); elsewhere {
+		return gateway.NotServedAt(m, x.head.endpoint)
+	}
+	return gateway.NoModel(m)
+}
+
+// mayUse reports whether the caller may use a model, by the name that was asked for or by the
+// one that this is an alias of.
+func (x *exchange) mayUse(asked gateway.Model, p gateway.Plan, planned bool) bool {
+	caller := x.admission.Caller
+	return caller.MayUse(asked) || planned && caller.MayUse(p.Model)
+}
+
+// hold counts the body's bytes until the exchange ends: as long, Envoy keeps them
+// for a repetition.
+func (x *exchange) hold(n int64) *gateway.Error {
+	if n > x.rules.MaxBody {
+		return errTooLarge(x.rules.MaxBody)
+	}
+	if x.inFlight.Add(n) > x.rules.MaxInFlight {
+		x.inFlight.Add(-n)
+		return errOverloaded
+	}
+	x.held = n
+	return nil
+}
+
+// plan makes the request one that will have a row: it is recorded before it goes out.
+func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
+	started := x.started.UTC().Truncate(time.Microsecond)
+	id, err := newID(started)
+	if err != nil {
+		return fmt.Errorf("minting a request's id: %w", err)
+	}
+	caller := x.admission.Caller
+	x.intent = gateway.Intent{
+		ID: id, RequestID: x.head.requestID, StartedAt: started,
+		KeyID: caller.Key.ID, KeyLabel: caller.Key.Label, UserID: caller.User, Team: caller.Team, Tags: x.head.tags,
+		ClientIP: x.head.client,
+		Endpoint: x.head.endpoint, Model: p.Model, Steps: p.Steps,
+		Stream: request.Stream, PromptTokens: request.PromptTokens, ServiceTier: request.ServiceTier,
+	}
+	if price, ok := x.rules.Price(p.Model, started); ok {
+		x.intent.Price = &price
+	}
+	if x.money != nil {
+		x.money.Planned(id)
+	}
+	if err := x.c.Begin(&x.intent); err != nil {
+		return err
+	}
+	x.prompt, x.text = request.Prompt, request.Text
+	x.keepSecret(p.Secrets)
+	x.planned = true
+	return nil
+}
+
+// keepSecret hides keys from here on. What the client sent is its own, so that only the log of
+// prompts does not have it.
+func (x *exchange) keepSecret(keys []gateway.Secret) {
+	for _, key := range keys {
+		x.secrets = append(x.secrets, string(key))
+	}
+	if x.admission.Backend != "" { // a key that was saved, not sent: whoever asks need not know it
+		x.secrets = append(x.secrets, strings.TrimPrefix(x.admission.Authorization, "Bearer "))
+	}
+	x.mask = newMasker(x.secrets...)
+	for _, sent := range x.head.keys {
+		if key := strings.TrimSpace(sent[strings.IndexByte(sent, ' ')+1:]); key != "" {
+			x.secrets = append(x.secrets, key)
+		}
+	}
+}
+
+// appendPlanned appends the reply that sends a request on its way, with the model's
+// name at the first backend. What other attempts need else, Envoy puts in by itself.
+func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Request, p gateway.Plan) []byte {
+	if request.Stream && !request.UsageWanted {
+		x.question = x.ask(m.body, p)
+		x.unasked = len(x.question.asked) > 0
+	}
+	c := changes{headers: identityOnly, newRoute: true}
+	metadata := plan{intent: &x.intent, body: gateway.Rewritten{Body: m.body, ModelAt: request.ModelAt}, renamed: p.Renamed, firstByte: p.FirstByte, clusters: p.NamesClusters}
+	if x.unasked {
+		metadata.silent = x.question.silent
+	}
+	if as := p.Steps[0].UpstreamModel; x.unasked || as != request.Model {
+		c.newBody = true
+		metadata.body = x.rules.Dialect.Rewrite(m.body, request, as, x.unasked)
+		c.body = metadata.body.Body
+		c.headers = []setHeader{identityOnly[0], {"content-length", strconv.AppendInt(nil, int64(len(c.body)), 10)}}
+	}
+	if x.head.query != "" { // what else clients send there may be a key
+		metadata.query = x.head.endpoint.Query(x.head.query)
+		path := strings.TrimSuffix(x.head.endpoint.Path()+"?"+metadata.query, "?")
+		c.headers = append(c.headers[:len(c.headers):len(c.headers)], setHeader{":path", []byte(path)})
+	}
+	metadata.authorization, metadata.apiKey = x.admission.For(&p)
+	return appendPlan(appendChange(reply, m.kind, c), metadata)
+}
+
+// identityOnly asks the provider for an answer that can be read. It is also the
+// header mutation without which Envoy would not find the route anew.
+var identityOnly = []setHeader{{"accept-encoding", []byte("identity")}}
+
+func (x *exchange) refuse(reply []byte, because *gateway.Error) []byte {
+	x.state = awaitNothing
+	return appendRefusal(reply, because, x.api(), x.head.requestID)
+}
+
+// newID mints a UUID of version 7 whose time is the request's own.
+// Source: https://www.rfc-editor.org/rfc/rfc9562#section-5.7
+func newID(at time.Time) (uuid.UUID, error) {
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return id, err
+	}
+	ms := at.UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	id[6] = id[6]&0x0f | 0x70
+	return id, nil
+}
