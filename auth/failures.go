@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// failures counts wrong keys by the client's address. Each address has a bucket of them that
-// refills steadily. Whoever has a key that works never meets it.
+// failures counts wrong keys by the client's address. Each address has a bucket of attempts that
+// refills steadily. Callers with a valid key are never affected.
 type failures struct {
 	mu      sync.Mutex
-	full    map[netip.Prefix]time.Time // when the bucket will be full again, by address; in the past, it is
+	full    map[netip.Prefix]time.Time // when each address's bucket is full again; a past time means full
 	cleaned time.Time
 }
 
 const (
 	failuresAtOnce = 20              // wrong keys of an address in a row
-	failureRefill  = 3 * time.Second // for one more
-	maxAddresses   = 16 << 10        // that are remembered
+	failureRefill  = 3 * time.Second // until one more is allowed
+	maxAddresses   = 16 << 10        // remembered at a time
 )
 
 func newFailures() *failures { return &failures{full: map[netip.Prefix]time.Time{}} }
@@ -50,8 +50,8 @@ func (f *failures) isOver(client string, now time.Time) bool {
 	return f.full[networkOf(client)].Sub(now) > (failuresAtOnce-1)*failureRefill
 }
 
-// makeRoom forgets addresses that have not failed for a while, and any one if none has: who
-// fails from many addresses costs no more memory.
+// makeRoom removes addresses that have not failed for a while, or any address if there is none, so
+// that failures from many addresses cost no more memory.
 func (f *failures) makeRoom(now time.Time) {
 	if len(f.full) < maxAddresses {
 		return
@@ -72,8 +72,8 @@ func (f *failures) makeRoom(now time.Time) {
 	}
 }
 
-// networkOf is what is counted as one address: of IPv6 the network that a household gets.
-// What is no address counts as one.
+// networkOf is what counts as one address: for IPv6 the network that a household gets. All invalid
+// addresses count as one.
 func networkOf(client string) netip.Prefix {
 	a, err := netip.ParseAddr(client)
 	if err != nil {
@@ -83,6 +83,6 @@ func networkOf(client string) netip.Prefix {
 	if a = a.Unmap().WithZone(""); a.Is6() {
 		bits = 64
 	}
-	of, _ := a.Prefix(bits) // it has as many bits
+	of, _ := a.Prefix(bits) // cannot fail: bits is in range
 	return of
 }

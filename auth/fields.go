@@ -16,8 +16,8 @@ import (
 	"ai-gateway/gateway"
 )
 
-// fields are what a request wants of a key: the values of a JSON object by name, in order.
-// Both the API and the command line say it so.
+// fields are the settings of a key in a request: the values of a JSON object by name, in order. The
+// API and the command line both use them.
 type fields []field
 
 type field struct {
@@ -25,17 +25,17 @@ type field struct {
 	value json.RawMessage
 }
 
-// textField is a field with a text.
+// textField is a field with a string value.
 func textField(name, text string) field {
 	value, err := json.Marshal(text)
 	if err != nil {
-		panic(err) // texts always marshal
+		panic(err) // strings always marshal
 	}
 	return field{name, value}
 }
 
-// readFields reads a JSON object. Unlike encoding/json it refuses a name that comes twice,
-// as one reader would take the first and another the last.
+// readFields reads a JSON object. Unlike encoding/json it refuses a duplicate name, because one
+// reader would take the first and another the last.
 func readFields(body []byte) (fields, error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	if start, err := d.Token(); err != nil || start != json.Delim('{') {
@@ -103,7 +103,7 @@ func fieldNames() []string {
 	return []string{"label", "role", "owner", "team", "expires_at", "models", "networks", "tags", "limits", "budget", "provider_keys"}
 }
 
-// apply sets the fields of a key. What is no field is refused: it would be lost silently.
+// apply sets the fields of a key. Unknown fields are refused, because they would be lost silently.
 func (f fields) apply(k *gateway.APIKey) error {
 	known := setters()
 	for _, said := range f {
@@ -140,7 +140,7 @@ func withName(name string, err error) error {
 
 func isNull(v json.RawMessage) bool { return string(bytes.TrimSpace(v)) == "null" }
 
-// read reads a value that must be of a JSON type; null is of none.
+// read reads a value of a required JSON type. null has no type.
 func read[T any](v json.RawMessage, wanted string) (value T, err error) {
 	if isNull(v) || json.Unmarshal(v, &value) != nil {
 		return value, errors.New("must be " + wanted)
@@ -150,7 +150,7 @@ func read[T any](v json.RawMessage, wanted string) (value T, err error) {
 
 const maxName = 100 // characters of labels, owners, teams and values of tags
 
-// plain refuses what cannot be shown on a line.
+// plain refuses characters that cannot be shown on a line.
 func plain(text string) error {
 	switch {
 	case utf8.RuneCountInString(text) > maxName:
@@ -332,8 +332,8 @@ func setTags(k *gateway.APIKey, v json.RawMessage) error {
 	return nil
 }
 
-// setLimits sets the limits that are named and leaves the others; null takes one away, and
-// all where it stands for the whole object.
+// setLimits sets the named limits and keeps the others. null removes a limit, or all of them when
+// it replaces the whole object.
 func setLimits(k *gateway.APIKey, v json.RawMessage) error {
 	if isNull(v) {
 		k.Limits = gateway.KeyLimits{}
@@ -391,7 +391,7 @@ func readBudgets(v json.RawMessage) (budgets []gateway.KeyBudget, err error) {
 	return budgets, nil
 }
 
-// readBudget reads a budget, and refuses a name that comes twice.
+// readBudget reads a budget, and refuses a duplicate name.
 func readBudget(v json.RawMessage) (b gateway.KeyBudget, err error) {
 	if _, err := readFields(v); err != nil {
 		return b, errors.New(`must be an object such as {"per": "month", "usd": 12.50}`)

@@ -9,12 +9,12 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Feed tells of the keys and people in the store.
+// Feed reads the keys and people in the store.
 type Feed interface {
-	// KeysVersion is the version of the last change of anything, 0 where there is none, and the
-	// name of the store that counts it: another store has another one.
+	// KeysVersion is the version of the last change of anything, 0 if there is none, and the name
+	// of the store that counts it. Each store has its own name.
 	KeysVersion(context.Context) (store string, version int64, err error)
-	// KeysSince calls take for each key that was changed after a version, as it is now, in the
+	// KeysSince calls take with the current state of each key that changed after a version, in the
 	// order of versions.
 	KeysSince(ctx context.Context, version int64, take func(*gateway.KeyRecord)) error
 	// UsersSince, SessionsSince and TeamsSince do the same for people, their sessions and teams.
@@ -31,8 +31,8 @@ const (
 	readWithin = time.Minute            // reading what has changed; a million keys take seconds
 )
 
-// Run follows the store until ctx ends. What cannot be read is tried again; the keys in
-// memory go on meanwhile.
+// Run follows the store until ctx ends. A failed read is tried again; until then the keys in memory
+// stay in use.
 func (g *Gate) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -58,8 +58,8 @@ func (g *Gate) Run(ctx context.Context) error {
 	}
 }
 
-// errEmptied says that a store is there without any key, as where its file was removed. That
-// is as good as a store that is away: a gateway does not lock everybody out by itself.
+// errEmptied says that the store has lost all keys, for example because its file was removed. It is
+// treated like an unreachable store: the gateway must not lock everybody out by itself.
 var errEmptied = errors.New("the store has lost all keys; make one there to have it followed again")
 
 // Fault is why the keys could not be followed at the last look; nil if they could.
@@ -98,7 +98,7 @@ func (g *Gate) readChanges(ctx context.Context, version int64) error {
 		if err := g.readPeople(ctx, g.seenPeople, g.people.Load()); err != nil {
 			return err
 		}
-		g.seenPeople = version // what came after it may be in there, and is read again
+		g.seenPeople = version // later changes may be included, and are read again
 	}
 	if version > g.seen || !g.loaded.Load() {
 		return g.read(ctx, g.seen, nil)
@@ -125,12 +125,12 @@ func (g *Gate) readPeople(ctx context.Context, since int64, into *people) error 
 }
 
 const (
-	tellEvery   = time.Second // between two looks at which sessions are used
-	forgetEvery = time.Minute // between two times at which those that are over are let go of
+	tellEvery   = time.Second // between two reports of used sessions to the store
+	forgetEvery = time.Minute // between two removals of ended sessions from memory
 )
 
-// tellSeen has the store, and by it every gateway, know which sessions are used. What cannot be
-// told now is told later.
+// tellSeen reports used sessions to the store, from which the other gateways read them. A failed
+// report is repeated later.
 func (g *Gate) tellSeen(ctx context.Context) {
 	rules, people, now := g.c.Rules(), g.people.Load(), g.c.Now()
 	if now.Sub(g.forgotten) >= forgetEvery {
@@ -158,7 +158,8 @@ func (g *Gate) version(ctx context.Context) (store string, version int64, err er
 	return g.c.Store.KeysVersion(ctx)
 }
 
-// read takes over all changes after a version, and notes in there which keys it met.
+// read takes over all changes after a version, and adds the ids of the keys that it read to there,
+// unless that is nil.
 func (g *Gate) read(ctx context.Context, since int64, there map[gateway.KeyID]bool) error {
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
@@ -170,7 +171,7 @@ func (g *Gate) read(ctx context.Context, since int64, there map[gateway.KeyID]bo
 			there[r.ID] = true
 		}
 	})
-	g.seen = seen // also of a part: they come in order
+	g.seen = seen // also after an error: changes come in order
 	g.close()
 	if err != nil {
 		return fmt.Errorf("reading keys: %w", err)
@@ -178,8 +179,7 @@ func (g *Gate) read(ctx context.Context, since int64, there map[gateway.KeyID]bo
 	return nil
 }
 
-// replace takes over a store that is another one than before. What it does not have is
-// revoked.
+// replace takes over a different store. Keys that are not in it are revoked.
 func (g *Gate) replace(ctx context.Context) error {
 	there, before := map[gateway.KeyID]bool{}, g.seen
 	fresh := newPeople()
@@ -187,10 +187,10 @@ func (g *Gate) replace(ctx context.Context) error {
 		return err
 	}
 	g.people.Store(fresh)
-	g.seenPeople = 0 // which another store counts anew
+	g.seenPeople = 0 // the other store counts its own versions
 	g.keys.restart()
 	if err := g.read(ctx, 0, there); err != nil {
-		g.seen = before // so that this is done again, and whole
+		g.seen = before // so that the next look starts over
 		return err
 	}
 	g.keys.keepOnly(there)
@@ -204,7 +204,7 @@ func (g *Gate) Apply(r *gateway.KeyRecord) {
 	g.close()
 }
 
-// ApplyUser, ApplySession and ApplyTeam do the same for what is not a key.
+// ApplyUser takes over a person that this process has changed itself.
 func (g *Gate) ApplyUser(u *gateway.UserRecord) {
 	g.people.Load().applyUser(u)
 	g.close()
@@ -216,7 +216,7 @@ func (g *Gate) ApplySession(s *gateway.SessionRecord) { g.people.Load().applySes
 // ApplyTeam takes a team over.
 func (g *Gate) ApplyTeam(t *gateway.TeamRecord) { g.people.Load().applyTeam(t) }
 
-// close notes that there is a key or a person.
+// close closes Shut, because there is a key or a person.
 func (g *Gate) close() {
 	if g.keys.size() > 0 || g.people.Load().size() > 0 {
 		g.shutOnce.Do(func() { close(g.shut) })

@@ -15,24 +15,24 @@ import (
 
 // GateConfig is what a Gate needs.
 type GateConfig struct {
-	Store    Feed                                   // that keys are followed in
-	Rules    func() GateRules                       // those in force
+	Store    Feed                                   // of the keys
+	Rules    func() GateRules                       // currently in force
 	Identify func(authorization string) gateway.Key // tells clients' own keys apart
-	// Unseal opens a secret that a person has saved; nil where nothing is.
+	// Unseal decrypts a secret that a person has saved; nil if nothing can be saved.
 	Unseal func(gateway.UserID, gateway.SealedSecret) (string, error)
 	Now    func() time.Time
 	Log    *slog.Logger
 }
 
-// GateRules are what the configuration says of keys.
+// GateRules are the configuration's rules for keys.
 type GateRules struct {
-	AdminKey  string // from outside, "" for none; gateway.CheckAdminKey has accepted it
-	MayBeOpen bool   // without any key everybody is let in: only this machine listens, or it is meant
+	AdminKey  string // from the environment or a file, "" for none; gateway.CheckAdminKey has accepted it
+	MayBeOpen bool   // while there is no key, everybody is admitted: the gateway listens on loopback only, or the configuration allows it
 	SignIn    gateway.SignIn
 }
 
-// Gate decides by its headers who a request comes from and whether it may pass. It asks
-// nobody: the keys are in memory. It may be used by many goroutines at once.
+// Gate decides from a request's headers who sent it and whether it may pass. It does no I/O,
+// because all keys are in memory. It is safe for concurrent use.
 type Gate struct {
 	c        GateConfig
 	keys     *set
@@ -45,13 +45,13 @@ type Gate struct {
 	shutOnce sync.Once
 
 	store      string    // that is followed
-	seen       int64     // the version of its keys up to which all are known
+	seen       int64     // all changes of keys up to this version are known
 	seenPeople int64     // likewise, of people, sessions and teams
-	told       time.Time // when sessions were told last
-	forgotten  time.Time // and let go of
+	told       time.Time // when used sessions were last reported to the store
+	forgotten  time.Time // when ended sessions were last removed
 }
 
-// NewGate makes a gate that lets nobody in until Load or Run has read the keys.
+// NewGate makes a gate that admits nobody until Load or Run has read the keys.
 func NewGate(c GateConfig) *Gate {
 	g := &Gate{c: c, keys: newSet(), given: newGiven(), failures: newFailures(), shut: make(chan struct{})}
 	g.people.Store(newPeople())
@@ -66,17 +66,17 @@ func (g *Gate) Budget(by gateway.BudgetBy, name string) []gateway.KeyBudget {
 	return g.people.Load().budget(by, name)
 }
 
-// Shut is closed when there is a key or a person in the store, so that everybody needs one. It stays so
-// while the gateway runs, though the store be replaced by an empty one.
+// Shut is closed when there is a key or a person in the store, so that every caller needs a key. It
+// stays closed while the gateway runs, even if an empty store replaces this one.
 func (g *Gate) Shut() <-chan struct{} { return g.shut }
 
-// Works reports whether there is a key of an id that is neither revoked nor has expired.
+// Works reports whether a key with this id exists and is neither revoked nor expired.
 func (g *Gate) Works(id gateway.KeyID) bool { return g.keys.works(id, g.c.Now()) }
 
-// Limits are a key's own, nil where there is no such key.
+// Limits are a key's own limits; nil if there is no such key.
 func (g *Gate) Limits(id gateway.KeyID) *gateway.KeyLimits { return g.keys.limits(id) }
 
-// AllLimits are the own limits of every key.
+// AllLimits iterates over the own limits of every key.
 func (g *Gate) AllLimits() iter.Seq[gateway.KeyLimits] { return g.keys.eachLimits }
 
 // Protected reports whether every caller needs a key.
@@ -90,7 +90,7 @@ func (g *Gate) Protected() bool {
 	return rules.AdminKey != "" || rules.SignIn.IsOn() || !rules.MayBeOpen
 }
 
-// Admit decides on a request by its headers.
+// Admit decides from its headers whether a request may pass.
 func (g *Gate) Admit(c gateway.Credentials) (gateway.Admission, *gateway.Error) {
 	key, fault := ownKey(c)
 	switch {
@@ -133,13 +133,13 @@ func ownKey(c gateway.Credentials) (string, *gateway.Error) {
 
 func isOwn(key string) bool { return strings.HasPrefix(key, gateway.GatewayKeyPrefix) }
 
-// hidesOwn reports whether a header holds several values, as proxies join those that came
-// twice, and a key of ours among them: it must not go to a provider.
+// hidesOwn reports whether a header has several values, because proxies join duplicate headers, and
+// one of them is a gateway key, which must not reach a provider.
 func hidesOwn(value string) bool {
 	return strings.ContainsRune(value, ',') && strings.Contains(value, gateway.GatewayKeyPrefix)
 }
 
-// admitKey decides on a request with a key of the gateway's.
+// admitKey decides on a request with a gateway key.
 func (g *Gate) admitKey(key string, c gateway.Credentials) (gateway.Admission, *gateway.Error) {
 	if admission, ok := g.admitGiven(key, c); ok {
 		return admission, nil
@@ -172,7 +172,7 @@ func (g *Gate) admitKey(key string, c gateway.Credentials) (gateway.Admission, *
 	return a, nil
 }
 
-// ownerOf is whose saved key of a provider a gateway key's requests may use; nil for nobody.
+// ownerOf is the user whose saved provider key the requests of a gateway key may use; nil for none.
 func (g *Gate) ownerOf(c *gateway.Caller) *gateway.UserRecord {
 	if c.User == "" || !c.Grant.ProviderKeys {
 		return nil
@@ -180,7 +180,7 @@ func (g *Gate) ownerOf(c *gateway.Caller) *gateway.UserRecord {
 	return g.people.Load().named(c.User)
 }
 
-// allowed decides on a request with a key that works.
+// allowed decides on a request with a valid key.
 func allowed(c *gateway.Caller, of gateway.Credentials) *gateway.Error {
 	client, _ := netip.ParseAddr(of.Client) // the zero address is in no network
 	switch {
@@ -192,7 +192,8 @@ func allowed(c *gateway.Caller, of gateway.Credentials) *gateway.Error {
 	return nil
 }
 
-// endedKey tells of a running request whether its secret works still, and its owner may in.
+// endedKey reports, for a running request, whether its secret has stopped working or its owner was
+// blocked.
 func (g *Gate) endedKey(h *holder, secret gateway.KeyHash) func(time.Time) bool {
 	return func(now time.Time) bool {
 		s := h.now.Load()
@@ -200,13 +201,13 @@ func (g *Gate) endedKey(h *holder, secret gateway.KeyHash) func(time.Time) bool 
 	}
 }
 
-// newGiven is who has the admin key from outside.
+// newGiven makes the caller with the configured admin key.
 func newGiven() *gateway.Caller {
 	return &gateway.Caller{Key: gateway.Key{ID: "key_environment", Label: "AI_GATEWAY_ADMIN_KEY"}, Grant: &gateway.Grant{Role: gateway.Admin, ProviderKeys: true}}
 }
 
-// admitGiven lets in who has the admin key from outside. Hashes are compared, so that the
-// time it takes tells nothing of the key.
+// admitGiven admits the caller with the configured admin key. It compares hashes, so that timing
+// reveals nothing about the key.
 func (g *Gate) admitGiven(key string, c gateway.Credentials) (gateway.Admission, bool) {
 	given := g.c.Rules().AdminKey
 	if given == "" || !same(sha256.Sum256([]byte(key)), sha256.Sum256([]byte(given))) {
@@ -216,8 +217,8 @@ func (g *Gate) admitGiven(key string, c gateway.Credentials) (gateway.Admission,
 	return gateway.Admission{Caller: g.given, Authorization: bearerOf(c.ProviderKey), APIKey: providerKey(c), Ended: ended}, true
 }
 
-// admitAnybody lets a request into an open gateway. The client's own key of a provider is
-// told apart, and may go to backends that take it.
+// admitAnybody admits a request to an open gateway. The client's own provider key identifies it,
+// and may go to backends that accept it.
 func (g *Gate) admitAnybody(c gateway.Credentials) gateway.Admission {
 	authorization, apiKey := c.Authorization, strings.Trim(c.XAPIKey, space)
 	if c.ProviderKey != "" {
@@ -225,7 +226,7 @@ func (g *Gate) admitAnybody(c gateway.Credentials) gateway.Admission {
 	}
 	key := g.c.Identify(authorization)
 	a := gateway.Admission{Caller: &gateway.Caller{Key: key}, APIKey: apiKey}
-	if key.ID != gateway.AnonymousKey { // a bare "Bearer" is no key
+	if key.ID != gateway.AnonymousKey { // a bare "Bearer" is not a key
 		a.Authorization = authorization
 	} else if apiKey != "" {
 		a.Caller.Key = g.c.Identify(apiKey)
@@ -233,7 +234,7 @@ func (g *Gate) admitAnybody(c gateway.Credentials) gateway.Admission {
 	return a
 }
 
-// providerKey is the key of a provider that a client sends beside one of the gateway's; "" for none.
+// providerKey is the provider key that a client sends in addition to a gateway key; "" for none.
 func providerKey(c gateway.Credentials) string {
 	return withoutBearer(strings.Trim(c.ProviderKey, space))
 }
@@ -247,7 +248,7 @@ func bearerOf(providerKey string) string {
 	return "Bearer " + key
 }
 
-// failed counts a key that does not work, and refuses it.
+// failed counts an invalid key, and refuses it.
 func (g *Gate) failed(client string, because *gateway.Error) *gateway.Error {
 	if wait := g.failures.count(client, g.c.Now()); wait > 0 {
 		return errTooManyFailures(wait)

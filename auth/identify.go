@@ -1,6 +1,6 @@
-// Package auth knows who is calling. It makes gateway keys (Keys), holds them in memory and
-// follows their store (Gate), and decides by a request's headers who may in, asking nobody.
-// Clients' own keys of providers it tells apart without keeping any (Identifier).
+// Package auth identifies callers. It makes gateway keys (Keys), holds them in memory and follows
+// their store (Gate), and decides from a request's headers alone whether to admit it. It
+// distinguishes clients' own provider keys without keeping any (Identifier).
 package auth
 
 import (
@@ -15,15 +15,15 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Identifier turns keys into key ids by a keyed hash. With another secret the
-// same keys get other ids. It may be used by many goroutines at once.
+// Identifier turns keys into key ids by a keyed hash. A different secret gives the same keys
+// different ids. It is safe for concurrent use.
 type Identifier struct{ hashes sync.Pool }
 
 func newIdentifier(secret []byte) *Identifier {
 	return &Identifier{sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
 }
 
-// noKey is who calls without a key of their own.
+// noKey identifies callers without a key of their own.
 var noKey = gateway.Key{ID: gateway.AnonymousKey, Label: "no key"}
 
 // Identify returns the key that an Authorization header carries. The scheme
@@ -71,12 +71,12 @@ func (i *Identifier) id(key string) gateway.KeyID {
 }
 
 const (
-	labelled   = 12 // runes of the shortest key whose ends do not give it away
+	labelled   = 12 // runes of the shortest key whose ends may be shown
 	labelStart = 3
 	labelEnd   = 4
 )
 
-// label shows as much of a key as helps people to recognise it.
+// label shows enough of a key for people to recognise it.
 func label(key string) string {
 	if utf8.RuneCountInString(key) < labelled {
 		return "…"

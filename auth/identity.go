@@ -13,16 +13,16 @@ import (
 	"ai-gateway/gateway"
 )
 
-// claims are what a provider's token says.
+// claims are the claims of a provider's token.
 type claims map[string]any
 
-// text is a claim that is a text, "" for any other.
+// text returns a claim that is a string; "" for any other.
 func (c claims) text(name string) string {
 	text, _ := c[name].(string)
 	return text
 }
 
-// truth is a claim that is true. Some providers write it as a text.
+// truth reports whether a claim is true. Some providers write it as a string.
 func (c claims) truth(name string) bool { return c[name] == true || c[name] == "true" }
 
 // texts are those of a claim that is a text or a list of texts, and whether there is such a claim.
@@ -48,7 +48,7 @@ func (c claims) texts(name string) (texts []string, there bool) {
 	return nil, false
 }
 
-// identity is who a token says has come, if that is an address of their own.
+// identity is the person that a token names, if the address is verified as theirs.
 func (c claims) identity(settings *gateway.SignIn) (gateway.Identity, error) {
 	email := strings.ToLower(strings.TrimSpace(c.text("email")))
 	switch {
@@ -65,8 +65,8 @@ func (c claims) identity(settings *gateway.SignIn) (gateway.Identity, error) {
 	return id, nil
 }
 
-// role is the largest one that the claim's values stand for; 0 for none, also where the claim is
-// missing: that gives nobody anything.
+// role is the highest role that the claim's values map to. It is 0 for none, and if the claim is
+// missing: a missing claim grants nothing.
 func (c claims) role(settings *gateway.SignIn) (largest gateway.Role) {
 	values, _ := c.texts(settings.RoleClaim)
 	for _, v := range values {
@@ -77,13 +77,13 @@ func (c claims) role(settings *gateway.SignIn) (largest gateway.Role) {
 
 const maxAddress = 254 // bytes; RFC 5321, section 4.5.3.1.3, without the angle brackets
 
-// isAddress reports whether a text is a plain address.
+// isAddress reports whether a string is a plain email address.
 func isAddress(text string) bool {
 	parsed, err := mail.ParseAddress(text)
 	return err == nil && parsed.Address == text && parsed.Name == "" && len(text) <= maxAddress && plain(text) == nil
 }
 
-// printable is what can be shown of a name on a line.
+// printable is the part of a name that can be shown on a line.
 func printable(name string) string {
 	name = strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) {
@@ -97,7 +97,7 @@ func printable(name string) string {
 	return name
 }
 
-// admitPerson makes of whom the store knows the person as they are from now on, unless they may not in.
+// admitPerson updates the stored person to what the provider says now, or refuses them.
 func admitPerson(settings *gateway.SignIn, id gateway.Identity, known *gateway.UserRecord, first bool, now time.Time) (gateway.UserRecord, error) {
 	switch {
 	case known != nil && known.Blocked():
@@ -112,7 +112,7 @@ func admitPerson(settings *gateway.SignIn, id gateway.Identity, known *gateway.U
 	u.Account, u.Email, u.FullName, u.SignedInAt = id.Account, id.Email, id.FullName, &now
 	switch {
 	case first && !settings.Elsewhere && len(settings.Admins) == 0:
-		u.Role, u.RoleByHand = gateway.Admin, true // else nobody could invite or change anybody
+		u.Role, u.RoleByHand = gateway.Admin, true // otherwise nobody could invite or change people
 	case u.RoleByHand || settings.RoleClaim == "":
 	case id.Role != 0:
 		u.Role = id.Role
@@ -122,7 +122,7 @@ func admitPerson(settings *gateway.SignIn, id gateway.Identity, known *gateway.U
 	return u, nil
 }
 
-// newUserID makes the id of a person: it may be shown.
+// newUserID makes the id of a person. It is not secret.
 func newUserID() gateway.UserID {
 	var random [8]byte
 	rand.Read(random[:]) // never fails

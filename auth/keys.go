@@ -15,24 +15,24 @@ import (
 
 // KeyStore keeps keys, and an audit entry with each change.
 type KeyStore interface {
-	// AddKey adds the key that draft makes, which is told whether it is the first of all, and
-	// gives it its version.
+	// AddKey adds the key that draft makes, and gives it its version. draft is called with whether
+	// it is the first key of all.
 	AddKey(ctx context.Context, by gateway.Actor, draft func(first bool) (gateway.KeyRecord, error)) (gateway.KeyRecord, error)
-	// ChangeKey replaces a key by what change makes of it, or returns gateway.ErrNoAPIKey. Whoever
-	// changes the same key meanwhile waits.
+	// ChangeKey replaces a key by what change makes of it, or returns gateway.ErrNoAPIKey.
+	// Concurrent changes of the same key wait.
 	ChangeKey(ctx context.Context, id gateway.KeyID, action string, by gateway.Actor, change func(*gateway.KeyRecord) error) (gateway.KeyRecord, error)
 }
 
 // Keys makes and changes the gateway's keys.
 type Keys struct {
 	Store   KeyStore
-	Given   func() bool              // whether there is an admin key from outside
-	Changed func(*gateway.KeyRecord) // told of each change; nil for nobody
+	Given   func() bool              // whether an admin key is configured
+	Changed func(*gateway.KeyRecord) // called after each change; may be nil
 	Now     func() time.Time
 }
 
-// Create makes a key with the fields of a JSON object. Without a role it is a member's, the
-// first of all an admin's: else nobody could make another one.
+// Create makes a key with the fields of a JSON object. Without a role it is a member's, but the
+// first key of all is an admin's: otherwise nobody could make another one.
 func (k *Keys) Create(ctx context.Context, by gateway.Actor, body []byte) (gateway.IssuedKey, error) {
 	fields, err := readFields(body)
 	if err != nil {
@@ -60,7 +60,7 @@ func (k *Keys) CreateFirst(ctx context.Context, by gateway.Actor, label string) 
 }
 
 func (k *Keys) add(ctx context.Context, by gateway.Actor, secret token, draft func(first bool) (gateway.KeyRecord, error)) (gateway.IssuedKey, error) {
-	var wrong error // with the wish, which the store's own words would hide
+	var wrong error // of the request, which the store's error would hide
 	record, err := k.Store.AddKey(ctx, by, func(first bool) (r gateway.KeyRecord, err error) {
 		r, wrong = draft(first)
 		return r, wrong
@@ -124,7 +124,8 @@ func (k *Keys) Revoke(ctx context.Context, by gateway.Actor, id gateway.KeyID, b
 	return record.APIKey, err
 }
 
-// defaultGrace is how long the secret before a rotation works, unless somebody says otherwise.
+// defaultGrace is how long the previous secret works after a rotation, unless the request says
+// otherwise.
 const defaultGrace = 24 * time.Hour
 
 // maxGrace bounds it.
@@ -133,7 +134,7 @@ const maxGrace = 90 * 24 * time.Hour
 // graceField is the field of a rotation.
 const graceField = "grace_seconds"
 
-// grace is how long the secret before a rotation is to work: grace_seconds, if anything.
+// grace is how long the previous secret works after a rotation: grace_seconds, or the default.
 func (f fields) grace() (time.Duration, error) {
 	grace := defaultGrace
 	for _, field := range f {
@@ -149,8 +150,8 @@ func (f fields) grace() (time.Duration, error) {
 	return grace, nil
 }
 
-// Rotate gives a key another secret. The one before works for a grace time, which the JSON
-// object may name; one that was rotated away earlier ends now.
+// Rotate gives a key a new secret. The previous one works for a grace time, which the JSON object
+// may set. A secret from an earlier rotation ends now.
 func (k *Keys) Rotate(ctx context.Context, by gateway.Actor, id gateway.KeyID, body []byte) (gateway.IssuedKey, error) {
 	said, err := readFields(body)
 	if err != nil {
@@ -176,7 +177,7 @@ func (k *Keys) Rotate(ctx context.Context, by gateway.Actor, id gateway.KeyID, b
 	return gateway.IssuedKey{APIKey: record.APIKey, Secret: string(secret)}, nil
 }
 
-// change changes a key that is not revoked: revoked it is for good.
+// change changes a key that is not revoked. A revocation is final.
 func (k *Keys) change(ctx context.Context, id gateway.KeyID, action string, by gateway.Actor, change func(*gateway.KeyRecord) error) (gateway.KeyRecord, error) {
 	var wrong error
 	record, err := k.Store.ChangeKey(ctx, id, action, by, func(r *gateway.KeyRecord) error {
@@ -204,7 +205,7 @@ func (k *Keys) told(r *gateway.KeyRecord) {
 // now is the time as both stores keep it.
 func (k *Keys) now() time.Time { return k.Now().UTC().Truncate(time.Microsecond) }
 
-// newKeyID makes the id of a key: it may be shown, and tells nothing of the secret.
+// newKeyID makes the id of a key. It is not secret, and reveals nothing about the secret.
 func newKeyID() gateway.KeyID {
 	var random [8]byte
 	rand.Read(random[:]) // never fails

@@ -8,15 +8,15 @@ import (
 	"ai-gateway/gateway"
 )
 
-// people holds all users, sessions and teams in memory, as they were read from the store. It may
-// be used by many goroutines at once. What is in it is replaced, never changed.
+// people holds all users, sessions and teams in memory, as they were read from the store. It may be
+// used by many goroutines at once. Entries are replaced, never changed.
 type people struct {
 	mu       sync.RWMutex
 	users    map[gateway.UserID]*gateway.UserRecord
 	byName   map[string]*gateway.UserRecord
 	sessions map[gateway.KeyHash]*session
 	teams    map[string]*gateway.TeamRecord
-	blocked  atomic.Int64 // users, so that keys of others are not looked up
+	blocked  atomic.Int64 // users; while 0, owners of keys need no lookup
 }
 
 func newPeople() *people {
@@ -27,8 +27,8 @@ func newPeople() *people {
 // session is a browser that has signed in.
 type session struct {
 	now  atomic.Pointer[gateway.SessionRecord]
-	seen atomic.Int64 // Unix time in nanoseconds; here or, as the store tells, at another gateway
-	told atomic.Int64 // the same, as the store knows it
+	seen atomic.Int64 // Unix time in nanoseconds; here or, according to the store, at another gateway
+	told atomic.Int64 // the time that the store has
 }
 
 // size is how many users and invitations there are.
@@ -38,7 +38,7 @@ func (p *people) size() int {
 	return len(p.users)
 }
 
-// applyUser takes a user over as they are after a change, unless a later one is known.
+// applyUser takes over a changed user, unless a later change is known.
 func (p *people) applyUser(u *gateway.UserRecord) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,14 +91,14 @@ func (p *people) user(id gateway.UserID) *gateway.UserRecord {
 	return p.users[id]
 }
 
-// named is the user to whom usage of a name is booked, or nil.
+// named is the user to whom usage under a name is booked, or nil.
 func (p *people) named(name string) *gateway.UserRecord {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.byName[name]
 }
 
-// isBlocked reports whether a key's owner is a user who may not in any more.
+// isBlocked reports whether a key's owner is a blocked user.
 func (p *people) isBlocked(owner string) bool {
 	if owner == "" || p.blocked.Load() == 0 {
 		return false
@@ -107,7 +107,7 @@ func (p *people) isBlocked(owner string) bool {
 	return u != nil && u.Blocked()
 }
 
-// budget is what a user or a team may spend by what was saved for them, nil where nothing was.
+// budget is the saved budget of a user or a team; nil if none was saved.
 func (p *people) budget(by gateway.BudgetBy, name string) []gateway.KeyBudget {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -124,7 +124,7 @@ func (p *people) budget(by gateway.BudgetBy, name string) []gateway.KeyBudget {
 	return nil
 }
 
-// unseen are the sessions that were seen so much later than the store knows.
+// unseen are the sessions whose last use is newer than the store's by at least this much.
 func (p *people) unseen(by time.Duration) map[string]time.Time {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -137,7 +137,7 @@ func (p *people) unseen(by time.Duration) map[string]time.Time {
 	return found
 }
 
-// forget lets go of sessions that are over.
+// forget removes sessions that have ended.
 func (p *people) forget(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -19,14 +19,14 @@ import (
 
 const (
 	providerTimeout = 10 * time.Second // of one call
-	providerAgain   = 2 * time.Second  // after a failure, during which nobody asks again
+	providerAgain   = 2 * time.Second  // pause after a failure
 	maxProviderBody = 1 << 20          // bytes of an answer
 )
 
-// providers finds out what an issuer says of itself, and remembers it.
+// providers discovers an issuer's metadata, and remembers it.
 type providers struct {
 	now  func() time.Time
-	turn chan struct{} // one asks at a time
+	turn chan struct{} // one discovery at a time
 	last *provider
 	err  error
 	at   time.Time // of err
@@ -36,15 +36,16 @@ func newProviders(now func() time.Time) *providers {
 	return &providers{now: now, turn: make(chan struct{}, 1)}
 }
 
-// provider is an OpenID provider as it describes itself.
+// provider is an OpenID provider with its discovered metadata.
 type provider struct {
 	*oidc.Provider
 	issuer string
-	groups bool // it knows a scope for them
+	groups bool // the provider has a scope for them
 	http   *http.Client
 }
 
-// get returns the provider of the settings. While it is away, it is asked every two seconds at most.
+// get returns the provider of the settings. While it is unreachable, it is asked every two seconds
+// at most.
 func (p *providers) get(ctx context.Context, settings *gateway.SignIn) (*provider, error) {
 	ctx, cancel := context.WithTimeout(ctx, providerTimeout)
 	defer cancel()
@@ -65,7 +66,7 @@ func (p *providers) get(ctx context.Context, settings *gateway.SignIn) (*provide
 	return p.last, p.err
 }
 
-// CheckProvider finds out whether an issuer answers, and is who it is said to be.
+// CheckProvider checks that an issuer answers, and that its metadata names it.
 func CheckProvider(ctx context.Context, issuer string) error {
 	_, err := discover(ctx, issuer)
 	return err
@@ -111,9 +112,9 @@ func (p *provider) client(settings *gateway.SignIn) *oauth2.Config {
 	return &oauth2.Config{ClientID: settings.ClientID, ClientSecret: string(settings.ClientSecret), Endpoint: p.Endpoint(), RedirectURL: settings.RedirectURI(), Scopes: scopes}
 }
 
-// redeem exchanges a code for the provider's token, and returns what that says if it is meant for
+// redeem exchanges a code for the provider's token, and returns its claims if it was issued for
 // this gateway and this attempt. Issuer, audience, signature and expiry are checked by go-oidc,
-// which takes no algorithms but those of public keys.
+// which accepts only public-key algorithms.
 func (p *provider) redeem(ctx context.Context, settings *gateway.SignIn, a *attempt, code string) (claims, error) {
 	ctx, cancel := context.WithTimeout(oidc.ClientContext(ctx, p.http), providerTimeout)
 	defer cancel()
@@ -140,11 +141,11 @@ func (p *provider) redeem(ctx context.Context, settings *gateway.SignIn, a *atte
 	if party := said.text("azp"); len(verified.Audience) > 1 && party != settings.ClientID || party != "" && party != settings.ClientID {
 		return nil, errors.New("the token was issued to another client")
 	}
-	said["iss"], said["sub"] = verified.Issuer, verified.Subject // as they were checked
+	said["iss"], said["sub"] = verified.Issuer, verified.Subject // the verified values
 	return p.complete(ctx, client, token, said)
 }
 
-// complete asks for the address where the token has none, as some providers leave it out.
+// complete asks for the email address if the token has none, because some providers leave it out.
 func (p *provider) complete(ctx context.Context, client *oauth2.Config, token *oauth2.Token, said claims) (claims, error) {
 	if said.text("email") != "" || p.UserInfoEndpoint() == "" {
 		return said, nil

@@ -28,13 +28,13 @@ var (
 		Message: "The gateway has not read its keys yet, so it lets nobody in. Try again in a second."}
 )
 
-// refusals are the answers to secrets that once were right.
+// refusals are the answers to secrets that were valid once.
 var refusals = [...]*gateway.Error{isUnknown: errWrongKey, isRevoked: errRevoked, hasExpired: errExpired}
 
-// NoKey is the answer to whoever needs a key and has none.
+// NoKey is the answer to a caller without a key who needs one.
 func NoKey() *gateway.Error { return errNoKey }
 
-// KeyRefusal is the answer to a key of a status; nil where it works.
+// KeyRefusal is the answer to a key with a status; nil if the key works.
 func KeyRefusal(s gateway.KeyStatus) *gateway.Error {
 	switch s {
 	case gateway.KeyRevoked:

@@ -14,8 +14,8 @@ import (
 // secretSize is the size of the secret that keys are hashed with, in bytes.
 const secretSize = 32
 
-// LoadIdentifier reads the secret from a file that only its owner may read, and
-// makes the file if there is none.
+// LoadIdentifier reads the secret from a file that only its owner may read. It makes the file if
+// there is none.
 func LoadIdentifier(path string) (*Identifier, error) {
 	secret, err := readSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -86,8 +86,8 @@ func readSecret(path string) ([]byte, error) {
 	return secret, err
 }
 
-// makeSecret writes a secret whole or not at all. A secret that another process
-// made in the meantime stays: a link, unlike a renamed file, never replaces one.
+// makeSecret writes a secret whole or not at all. A secret that another process made in the
+// meantime stays, because a link, unlike a rename, never replaces a file.
 // Source: https://pubs.opengroup.org/onlinepubs/9799919799/functions/link.html
 func makeSecret(path string, from io.Reader) error {
 	draft, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")

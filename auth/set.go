@@ -23,11 +23,10 @@ func newSet() *set {
 	return &set{byHash: map[gateway.KeyHash]*holder{}, byID: map[gateway.KeyID]*holder{}}
 }
 
-// holder is a key over all its changes. Running requests keep it, and see by it what becomes
-// of their key.
+// holder is a key across all its changes. Running requests hold it, to see changes of their key.
 type holder struct{ now atomic.Pointer[state] }
 
-// state is a key between two changes. It is much smaller than a record: there may be a
+// state is a key between two changes. It is much smaller than a record, because there may be a
 // million of them.
 type state struct {
 	caller         gateway.Caller
@@ -38,7 +37,7 @@ type state struct {
 	revoked        bool
 }
 
-// refusal is why a secret that once was right does not work.
+// refusal is why a secret that was valid once does not work.
 type refusal uint8
 
 const (
@@ -48,7 +47,7 @@ const (
 	hasExpired
 )
 
-// judge tells whether a secret works at a time.
+// judge decides whether a secret works at a time.
 func (s *state) judge(secret gateway.KeyHash, now time.Time) refusal {
 	at := now.UnixNano()
 	switch {
@@ -62,19 +61,19 @@ func (s *state) judge(secret gateway.KeyHash, now time.Time) refusal {
 	return hasExpired // rotated, and its grace is over
 }
 
-// same compares in a time that tells nothing.
+// same compares in constant time.
 func same(a, b gateway.KeyHash) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }
 
-// find returns the key that a secret belongs to, or nil. A map's lookup takes a time that
-// depends on the hash, of which nobody who does not know the secret can choose a bit: no
-// secret is compared piece by piece.
+// find returns the key that a secret belongs to, or nil. The timing of a map lookup depends on the
+// hash, and nobody can choose its bits without knowing the secret. So no secret is compared byte by
+// byte.
 func (s *set) find(secret gateway.KeyHash) *holder {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.byHash[secret]
 }
 
-// works reports whether there is a key of an id that may be used at a time.
+// works reports whether there is a key with this id that may be used at a time.
 func (s *set) works(id gateway.KeyID, now time.Time) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -86,7 +85,7 @@ func (s *set) works(id gateway.KeyID, now time.Time) bool {
 	return !state.revoked && (state.expires == 0 || now.UnixNano() < state.expires)
 }
 
-// limits are a key's own, nil where there is no such key.
+// limits are a key's own limits; nil if there is no such key.
 func (s *set) limits(id gateway.KeyID) *gateway.KeyLimits {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -107,15 +106,15 @@ func (s *set) eachLimits(f func(gateway.KeyLimits) bool) {
 	}
 }
 
-// size is the number of keys, also of those that do not work any more.
+// size is the number of keys, including those that have ended.
 func (s *set) size() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.byID)
 }
 
-// apply takes a key over as it is after a change, unless it has a later one already: what
-// comes late never undoes a revocation.
+// apply takes over a changed key, unless a later change is known: a late one must not undo a
+// revocation.
 func (s *set) apply(r *gateway.KeyRecord, shared *sharing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,8 +143,7 @@ func (s *set) forget(old *state) {
 	}
 }
 
-// keepOnly revokes all keys that are not in a store which has taken the place of the one
-// before.
+// keepOnly revokes all keys that are not in the new store.
 func (s *set) keepOnly(there map[gateway.KeyID]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,7 +159,7 @@ func (s *set) keepOnly(there map[gateway.KeyID]bool) {
 	}
 }
 
-// restart makes every version acceptable again: another store counts anew.
+// restart makes every version acceptable again, because another store counts its own versions.
 func (s *set) restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,19 +185,19 @@ func newState(r *gateway.KeyRecord, shared *sharing) *state {
 	return s
 }
 
-// tagsOf is what rows say of tags.
+// tagsOf is the tags as rows hold them.
 func tagsOf(tags map[string]string) string {
 	if len(tags) == 0 {
 		return ""
 	}
 	text, err := json.Marshal(tags)
 	if err != nil {
-		panic(err) // texts always marshal
+		panic(err) // strings always marshal
 	}
 	return unique.Make(string(text)).Value()
 }
 
-// sharing has keys that allow the same share one grant while many are read at once.
+// sharing lets keys with equal permissions share one grant while many are read at once.
 type sharing struct{ grants map[string]*gateway.Grant }
 
 func newSharing() *sharing { return &sharing{map[string]*gateway.Grant{}} }

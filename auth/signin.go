@@ -21,9 +21,9 @@ import (
 	"ai-gateway/gateway"
 )
 
-// SignIn has people in by an OpenID provider: authorization code with PKCE. What it has to know
-// when they come back is in an encrypted cookie of the browser that began, so that any process
-// can go on, and no other browser can.
+// SignIn signs people in with an OpenID provider: authorization code with PKCE. The state of an
+// attempt is in an encrypted cookie of the browser, so that any process can finish it, but no other
+// browser.
 // Source: https://openid.net/specs/openid-connect-core-1_0.html#CodeFlowAuth
 type SignIn struct {
 	c         SignInConfig
@@ -34,25 +34,25 @@ type SignIn struct {
 // SignInConfig is what a SignIn needs.
 type SignInConfig struct {
 	Settings func() gateway.SignIn
-	// Secret is what attempts are encrypted with where the configuration has nothing.
+	// Secret encrypts attempts if the configuration has no key for it.
 	Secret  func(context.Context) ([]byte, error)
 	Store   Register
-	Entered func(*gateway.UserRecord, *gateway.SessionRecord) // told of who has come in; nil for nobody
+	Entered func(*gateway.UserRecord, *gateway.SessionRecord) // called after each sign-in; may be nil
 	Now     func() time.Time
 	Log     *slog.Logger
 }
 
-// Register is where people who come in are written down.
+// Register records people who sign in.
 type Register interface {
-	// Enter notes that a person has come in, as decide makes them of who is known, and begins the
-	// session, once for each attempt.
+	// Enter records that a person has signed in, as decide makes them from the stored one, and
+	// begins the session. An attempt can do that once.
 	Enter(ctx context.Context, id gateway.Identity, session gateway.SessionRecord, decide func(known *gateway.UserRecord, first bool) (gateway.UserRecord, error)) (gateway.UserRecord, gateway.SessionRecord, error)
 }
 
 // NewSignIn makes a SignIn. It asks the provider when somebody first signs in.
 func NewSignIn(c SignInConfig) *SignIn { return &SignIn{c, newProviders(c.Now), newFailures()} }
 
-// Redirect is where a browser is sent, and what it is to keep.
+// Redirect is where a browser is sent, with the cookies that it gets.
 type Redirect struct {
 	Location string
 	Cookies  []*http.Cookie
@@ -95,7 +95,8 @@ func (s *SignIn) Begin(ctx context.Context, cookies []*http.Cookie, returnTo str
 	return Redirect{p.client(&settings).AuthCodeURL(a.State, options...), append(staleAttempts(&settings, cookies), cookie)}, nil
 }
 
-// localPath is a path of the dashboard, "/" for anything else: nobody is sent to another site.
+// localPath is a path of the dashboard; "/" for anything else, so that nobody is sent to another
+// site.
 func localPath(path string) string {
 	u, err := url.Parse(path)
 	if err != nil || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || u.Host != "" || u.Scheme != "" ||
@@ -105,7 +106,7 @@ func localPath(path string) string {
 	return path
 }
 
-// boundName is a cookie's name, with the prefix by which browsers hold it to this host.
+// boundName is a cookie's name, with the prefix that makes browsers bind it to this host.
 func boundName(settings *gateway.SignIn, name string) string {
 	if settings.Secure() {
 		return "__Host-" + name
@@ -115,8 +116,7 @@ func boundName(settings *gateway.SignIn, name string) string {
 
 const attemptPrefix = "aigw_attempt_"
 
-// attemptName is the name of the cookie of an attempt: each has one of its own, so that several
-// do not disturb each other.
+// attemptName is the cookie name of an attempt. Each has its own, so that several can run at once.
 func attemptName(settings *gateway.SignIn, state string) string {
 	sum := sha256.Sum256([]byte(state))
 	return boundName(settings, attemptPrefix+hex.EncodeToString(sum[:6]))
@@ -165,20 +165,20 @@ func staleAttempts(settings *gateway.SignIn, cookies []*http.Cookie) []*http.Coo
 	return stale
 }
 
-// gone takes a cookie away.
+// gone removes a cookie.
 func gone(settings *gateway.SignIn, name string) *http.Cookie {
 	return &http.Cookie{Name: name, Path: "/", MaxAge: -1, HttpOnly: true, Secure: settings.Secure(), SameSite: http.SameSiteLaxMode}
 }
 
-// Return is a browser that the provider has sent back.
+// Return is the request of a browser that the provider has sent back.
 type Return struct {
 	Query   url.Values
 	Cookies []*http.Cookie
 	Address string // the client's
-	Browser string // as it names itself
+	Browser string // its User-Agent
 }
 
-// Finish has the person in whom the provider has sent back. The error is a *gateway.Error whose
+// Finish signs in the person whom the provider has sent back. The error is a *gateway.Error whose
 // code the dashboard knows.
 func (s *SignIn) Finish(ctx context.Context, r Return) (Redirect, error) {
 	settings := s.c.Settings()
@@ -211,20 +211,20 @@ func (s *SignIn) Finish(ctx context.Context, r Return) (Redirect, error) {
 	return Redirect{settings.PublicURL + a.Return, []*http.Cookie{used, sessionCookie(&settings, secret)}}, nil
 }
 
-// sessionCookie is the cookie of a session. It is sent by pages of the dashboard alone.
+// sessionCookie is the cookie of a session. Browsers send it only from pages of the dashboard.
 func sessionCookie(settings *gateway.SignIn, secret string) *http.Cookie {
 	return &http.Cookie{Name: boundName(settings, gateway.PersonCookie), Value: secret, Path: "/", MaxAge: int(settings.Longest / time.Second),
 		HttpOnly: true, Secure: settings.Secure(), SameSite: http.SameSiteStrictMode}
 }
 
-// SignedOut takes the cookie of a session away.
+// SignedOut removes the cookie of a session.
 func (s *SignIn) SignedOut() []*http.Cookie {
 	settings := s.c.Settings()
 	return []*http.Cookie{gone(&settings, boundName(&settings, gateway.PersonCookie))}
 }
 
-// newSession makes a session and its secret. A new one each time: what a browser had before it
-// signed in is worth nothing.
+// newSession makes a session and its secret. Each sign-in makes a new one, so that a session that
+// was planted in a browser before gains nothing.
 func (s *SignIn) newSession(settings *gateway.SignIn, a *attempt, r Return) (secret string, session gateway.SessionRecord) {
 	secret = gateway.SessionPrefix + randomText()
 	now := s.c.Now().UTC().Truncate(time.Microsecond)
@@ -245,7 +245,7 @@ func short(text string) string {
 	return strings.ToValidUTF8(text, "")
 }
 
-// attemptOf finds the attempt that a browser comes back from: its own, and none that is over.
+// attemptOf finds the attempt that a browser returns from. It must be its own and not have ended.
 func (s *SignIn) attemptOf(ctx context.Context, settings *gateway.SignIn, r Return) (a attempt, err error) {
 	state := r.Query.Get("state")
 	sealed := ""
@@ -278,7 +278,7 @@ func (s *SignIn) attemptOf(ctx context.Context, settings *gateway.SignIn, r Retu
 	return attempt{}, errNoAttempt
 }
 
-// identify asks the provider who has come back.
+// identify asks the provider who the person is.
 func (s *SignIn) identify(ctx context.Context, settings *gateway.SignIn, a *attempt, query url.Values) (gateway.Identity, error) {
 	switch {
 	case query.Get("error") != "":
@@ -296,13 +296,13 @@ func (s *SignIn) identify(ctx context.Context, settings *gateway.SignIn, a *atte
 	}
 	claims, err := p.redeem(ctx, settings, a, query.Get("code"))
 	if err != nil {
-		return gateway.Identity{}, s.told(settings, err)
+		return gateway.Identity{}, s.signInError(settings, err)
 	}
 	return claims.identity(settings)
 }
 
-// told logs what is wrong with the provider's answer, without what is secret in it, and says it shortly.
-func (s *SignIn) told(settings *gateway.SignIn, err error) error {
+// signInError logs what is wrong with the provider's answer, without its secrets, and returns it in short.
+func (s *SignIn) signInError(settings *gateway.SignIn, err error) error {
 	var refused *oauth2.RetrieveError
 	var network *url.Error
 	switch {

@@ -21,7 +21,7 @@ const (
 	shownLength    = len(gateway.GatewayKeyPrefix) + 6 // of a token, to recognise it by: 36 bits of 256
 )
 
-// token is a well-formed one.
+// token is a well-formed token.
 type token string
 
 // newToken makes a token from the system's random numbers.
@@ -47,7 +47,7 @@ func base62(number []byte, n int) string {
 	return string(out)
 }
 
-// checksum is the CRC-32 of a text in base 62.
+// checksum is the CRC-32 of a string, in base 62.
 func checksum(text string) (sum [checksumDigits]byte) {
 	n := crc32.ChecksumIEEE([]byte(text))
 	for i := range sum {
@@ -57,7 +57,7 @@ func checksum(text string) (sum [checksumDigits]byte) {
 	return sum
 }
 
-// parseToken returns a token if the text is one.
+// parseToken returns the token if the text is well formed.
 func parseToken(text string) (token, bool) {
 	if len(text) != tokenLength || !strings.HasPrefix(text, gateway.GatewayKeyPrefix) {
 		return "", false

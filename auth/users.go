@@ -15,15 +15,17 @@ import (
 
 // UserStore keeps people, their sessions and teams, and an audit entry with each change.
 type UserStore interface {
-	// AddUser adds the person whom draft makes, who is told who has the same address.
+	// AddUser adds the person that draft makes. draft is called with the person who has the same
+	// address.
 	AddUser(ctx context.Context, by gateway.Actor, email string, draft func(same []gateway.UserRecord) (gateway.UserRecord, error)) (gateway.UserRecord, error)
-	// ChangeUser replaces a person by what change makes of them, who is told how many other
-	// administrators there are, or returns gateway.ErrNoUser.
+	// ChangeUser replaces a person by what change makes of them, or returns gateway.ErrNoUser.
+	// change is called with the number of other administrators.
 	ChangeUser(ctx context.Context, id gateway.UserID, action string, by gateway.Actor, admin func(*gateway.User) bool, change func(u *gateway.UserRecord, otherAdmins int) error) (gateway.UserRecord, error)
 	Users(context.Context) ([]gateway.UserRecord, error)
 	User(context.Context, gateway.UserID) (gateway.UserRecord, error)
 	Sessions(context.Context, gateway.UserID) ([]gateway.SessionRecord, error)
-	// EndSessions ends one session, or all of a person; of "" is anybody's. It returns them.
+	// EndSessions ends one session, or all of a person, and returns them. An empty of matches
+	// anybody.
 	EndSessions(ctx context.Context, by gateway.Actor, id string, of gateway.UserID, at time.Time) ([]*gateway.SessionRecord, error)
 	Teams(context.Context) ([]gateway.Team, error)
 	PutTeam(ctx context.Context, name string, by gateway.Actor, change func(*gateway.Team) error) (gateway.TeamRecord, error)
@@ -34,7 +36,7 @@ type Users struct {
 	UserStore
 	Settings func() gateway.SignIn
 	Vault    Vault
-	Gate     *Gate // is told of each change; nil for nobody
+	Gate     *Gate // takes over each change; may be nil
 	Now      func() time.Time
 }
 
@@ -44,8 +46,8 @@ func (s *Users) now() time.Time { return s.Now().UTC().Truncate(time.Microsecond
 // userSetter reads a field's value into a person.
 type userSetter func(u *gateway.UserRecord, value json.RawMessage) error
 
-// userSetters are the fields of a person that an administrator may set. Who somebody is to the
-// provider, and what they have saved, are not among them.
+// userSetters are the fields of a person that an administrator may set. Their identity at the
+// provider and their saved settings are not among them.
 func (s *Users) userSetters() map[string]userSetter {
 	return map[string]userSetter{
 		"role": func(u *gateway.UserRecord, v json.RawMessage) error {
@@ -90,7 +92,7 @@ func (f fields) applyUser(u *gateway.UserRecord, setters map[string]userSetter, 
 	return nil
 }
 
-// Invite lets a person in who has an address, with the fields of a JSON object.
+// Invite adds a person with an email address and the fields of a JSON object.
 func (s *Users) Invite(ctx context.Context, by gateway.Actor, body []byte) (gateway.User, error) {
 	settings := s.Settings()
 	if !settings.IsOn() {
@@ -127,8 +129,8 @@ func (s *Users) Invite(ctx context.Context, by gateway.Actor, body []byte) (gate
 	return s.told(u, err)
 }
 
-// Update sets the fields of a person that a JSON object names. The last administrator stays one:
-// nobody else could undo it.
+// Update sets the fields of a person that a JSON object names. The last administrator keeps the
+// role, because nobody else could restore it.
 func (s *Users) Update(ctx context.Context, by gateway.Actor, id gateway.UserID, body []byte) (gateway.User, error) {
 	said, err := readFields(body)
 	switch {
@@ -155,7 +157,7 @@ func (s *Users) Update(ctx context.Context, by gateway.Actor, id gateway.UserID,
 	return s.told(u, err)
 }
 
-// actionOf is what the audit log calls a change of a person.
+// actionOf is the audit log's name for a change of a person.
 func actionOf(said fields) string {
 	for _, f := range said {
 		switch {
@@ -181,7 +183,8 @@ func (s *Users) told(u gateway.UserRecord, err error) (gateway.User, error) {
 
 const maxSecret = 4096 // bytes of a provider's key
 
-// SaveSettings sets what a person has saved, by the fields of a JSON object. Nobody else does.
+// SaveSettings sets a person's own settings from the fields of a JSON object. Only the person may
+// change them.
 func (s *Users) SaveSettings(ctx context.Context, id gateway.UserID, body []byte) (gateway.UserSettings, error) {
 	said, err := readFields(body)
 	if err != nil {
@@ -223,7 +226,7 @@ func setTheme(into *string, v json.RawMessage) error {
 	return nil
 }
 
-// setProviderKey keeps a key encrypted; null takes it away.
+// setProviderKey saves a key encrypted; null removes it.
 func (s *Users) setProviderKey(u *gateway.UserRecord, v json.RawMessage) error {
 	if isNull(v) {
 		u.Settings.ProviderKey, u.Settings.KeyHint, u.Settings.KeyProvider = "", "", ""
@@ -245,7 +248,7 @@ func (s *Users) setProviderKey(u *gateway.UserRecord, v json.RawMessage) error {
 	return err
 }
 
-// hint is as much of a key as helps its owner to recognise it.
+// hint is enough of a key for its owner to recognise it.
 func hint(key string) string {
 	if utf8.RuneCountInString(key) < labelled {
 		return "…"
@@ -253,7 +256,7 @@ func hint(key string) string {
 	return "…" + key[len(key)-labelEnd:]
 }
 
-// Reseal encrypts what is of an older key with the newest one, and returns how much cannot be
+// Reseal encrypts secrets of older keys with the newest one, and returns how many cannot be
 // decrypted at all.
 func (s *Users) Reseal(ctx context.Context) (lost int, err error) {
 	users, err := s.UserStore.Users(ctx)
@@ -281,8 +284,8 @@ func (s *Users) reseal(u *gateway.UserRecord, _ int) error {
 	return err
 }
 
-// EndSessions ends the session of an id, or with "" all of a person, from now on. of is whose it
-// has to be; "" is anybody's.
+// EndSessions ends the session with an id, or with "" all of a person. of is the required owner; ""
+// matches anybody.
 func (s *Users) EndSessions(ctx context.Context, by gateway.Actor, id string, of gateway.UserID) (int, error) {
 	ended, err := s.UserStore.EndSessions(ctx, by, id, of, s.now())
 	for _, session := range ended {

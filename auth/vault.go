@@ -15,14 +15,14 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Vault encrypts what people save that is secret. Its key is another one than those that let
-// people in, so that both can be changed by themselves.
+// Vault encrypts the secrets that people save. Its key is not the one for sign-in, so that each can
+// be changed alone.
 type Vault struct {
 	// Keys are those of the configuration in force, the newest first.
 	Keys func() []gateway.Secret
 }
 
-// ErrNoVaultKey says that nothing can be encrypted, or that what was is of another key.
+// ErrNoVaultKey says that there is no key, or that a secret was encrypted with another one.
 var ErrNoVaultKey = errors.New("the encryption key is not there: set AI_GATEWAY_ENCRYPTION_KEY, and keep the one before behind a comma")
 
 const sealVersion = "v1"
@@ -30,7 +30,7 @@ const sealVersion = "v1"
 // IsOpen reports whether there is a key.
 func (v Vault) IsOpen() bool { return len(v.Keys()) > 0 }
 
-// Seal encrypts a secret of a person's with the newest key. It is of no use to anybody else.
+// Seal encrypts a person's secret with the newest key. It can be decrypted for that person only.
 func (v Vault) Seal(of gateway.UserID, secret string) (gateway.SealedSecret, error) {
 	keys := v.Keys()
 	if len(keys) == 0 {
@@ -73,7 +73,7 @@ func (v Vault) IsNewest(sealed gateway.SealedSecret) bool {
 
 const vaultPurpose = "what people save"
 
-// newBox makes what encrypts for a purpose out of a secret, and the name of its key.
+// newBox derives a cipher for a purpose from a secret, and returns it with the name of its key.
 func newBox[S ~string](secret S, purpose string) (box cipher.AEAD, id string, err error) {
 	key, err := hkdf.Key(sha256.New, []byte(secret), nil, "ai-gateway "+purpose, 32)
 	if err != nil {
@@ -88,24 +88,24 @@ func newBox[S ~string](secret S, purpose string) (box cipher.AEAD, id string, er
 	return box, hex.EncodeToString(sum[:4]), err
 }
 
-// seal encrypts; what belongs to the text but is no part of it has to be the same when it is opened.
-func seal(box cipher.AEAD, plain []byte, belongs string) string {
-	return base64.RawURLEncoding.EncodeToString(box.Seal(nil, nil, plain, []byte(belongs)))
+// seal encrypts and authenticates. The additional data must be the same when it is opened.
+func seal(box cipher.AEAD, plain []byte, additional string) string {
+	return base64.RawURLEncoding.EncodeToString(box.Seal(nil, nil, plain, []byte(additional)))
 }
 
-func unseal(box cipher.AEAD, text, belongs string) ([]byte, error) {
+func unseal(box cipher.AEAD, text, additional string) ([]byte, error) {
 	sealed, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
 		return nil, errors.New("the encrypted text is damaged")
 	}
-	plain, err := box.Open(nil, nil, sealed, []byte(belongs))
+	plain, err := box.Open(nil, nil, sealed, []byte(additional))
 	if err != nil {
 		return nil, errors.New("the encrypted text is damaged, or somebody else's")
 	}
 	return plain, nil
 }
 
-// randomText is a text of 256 random bits that nobody can guess.
+// randomText returns 256 random bits as text.
 func randomText() string {
 	var random [32]byte
 	rand.Read(random[:]) // never fails

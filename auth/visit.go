@@ -8,11 +8,11 @@ import (
 	"ai-gateway/gateway"
 )
 
-// seenPart is the part of the idle time after which a session that is used is noted as seen. So a
-// session ends by so much earlier at the most where another gateway saw it last.
+// seenPart is the fraction of the idle time after which the use of a session is reported. A session
+// that was last used at another gateway can end earlier by this much at most.
 const seenPart = 10
 
-// admitSession decides on a request of a person's browser.
+// admitSession decides on a request with a browser's session.
 func (g *Gate) admitSession(c gateway.Credentials) (gateway.Admission, *gateway.Error) {
 	if !g.loaded.Load() {
 		return gateway.Admission{}, errNotLoaded
@@ -39,7 +39,7 @@ func (g *Gate) admitSession(c gateway.Credentials) (gateway.Admission, *gateway.
 	return a, nil
 }
 
-// Session is the one that a request's cookie names, whether or not it lets in still.
+// Session is the session of a request's cookie, valid or not.
 func (g *Gate) Session(c gateway.Credentials) (gateway.Session, bool) {
 	s := g.people.Load().find(sha256.Sum256([]byte(c.Session)))
 	if c.Session == "" || s == nil {
@@ -48,8 +48,8 @@ func (g *Gate) Session(c gateway.Credentials) (gateway.Session, bool) {
 	return s.now.Load().Session, true
 }
 
-// judgeSession returns the session and whose it is, or why it does not let in. The people may be
-// replaced by those of another store at any moment, so they are looked at once.
+// judgeSession returns the session and its person, or why it is refused. The people may be replaced
+// by those of another store at any moment, so they are looked at once.
 func (g *Gate) judgeSession(secret gateway.KeyHash, now time.Time, rules *gateway.SignIn) (*session, *gateway.UserRecord, *gateway.Error) {
 	people := g.people.Load()
 	s := people.find(secret)
@@ -77,7 +77,7 @@ func hostOf(email string) string {
 	return domain
 }
 
-// callerFor is a person as requests are theirs.
+// callerFor is a person as the caller of a request.
 func callerFor(u *gateway.UserRecord, role gateway.Role) *gateway.Caller {
 	return &gateway.Caller{
 		Key: gateway.Key{ID: gateway.KeyID(u.ID), Label: u.Email}, User: u.Name, Team: u.Team, Person: u.ID,
@@ -85,8 +85,8 @@ func callerFor(u *gateway.UserRecord, role gateway.Role) *gateway.Caller {
 	}
 }
 
-// providerKey is the provider's key that a person's request may use: the one that it brings, else
-// the one that they have saved, which is for one backend alone.
+// providerKey is the provider key that a person's request may use: the key in the request, or else
+// their saved key, which is for one backend only.
 func (g *Gate) providerKey(u *gateway.UserRecord, sent string) (authorization, backend string) {
 	if authorization = bearerOf(sent); authorization != "" || u == nil || u.Settings.ProviderKey == "" || g.c.Unseal == nil {
 		return authorization, ""

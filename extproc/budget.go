@@ -6,8 +6,8 @@ import (
 	"ai-gateway/gateway"
 )
 
-// holdBudget holds the worst that a request may cost in the budgets of its caller, as the last
-// that may refuse it.
+// holdBudget reserves the highest possible cost of a request in its caller's budgets. It is the
+// last check that may refuse the request.
 func (x *exchange) holdBudget(r *readRequest) (refusal *gateway.Error) {
 	if !x.budgeted || x.head.endpoint.IsFree() {
 		return nil
@@ -16,7 +16,7 @@ func (x *exchange) holdBudget(r *readRequest) (refusal *gateway.Error) {
 	switch {
 	case x.head.endpoint == gateway.Embeddings:
 		answer = 0
-	case r.MaxTokens == 0: // nobody knows how long it gets
+	case r.MaxTokens == 0: // the length of the answer is unknown
 		x.covered = answer
 	}
 	asked := gateway.BudgetedRequest{Caller: x.admission.Caller, At: x.started}
@@ -27,12 +27,12 @@ func (x *exchange) holdBudget(r *readRequest) (refusal *gateway.Error) {
 	return refusal
 }
 
-// coverStep is for how many tokens more is held at a time where an answer is longer than was
-// thought.
+// coverStep is the number of further tokens reserved at a time if an answer is longer than
+// expected.
 const coverStep = 256
 
-// overruns reports whether a stream has delivered as much as is held for, and its budgets have
-// no room for more.
+// overruns reports whether a stream has used up its reservation, and the budgets have no room for
+// more.
 func (x *exchange) overruns() bool {
 	if x.money == nil || x.rules.RunOver || x.intent.Price == nil || x.covered == 0 {
 		return false
@@ -41,7 +41,7 @@ func (x *exchange) overruns() bool {
 	if delivered+coverStep/2 < x.covered {
 		return false
 	}
-	next := max(delivered, x.covered) + coverStep // asked for again until it is held, or refused
+	next := max(delivered, x.covered) + coverStep // asked again until it is reserved or refused
 	cost, known := x.intent.Price.Worst(x.intent.PromptTokens, next, x.intent.ServiceTier)
 	if !known {
 		return false
@@ -54,8 +54,8 @@ func (x *exchange) overruns() bool {
 	return refusal != nil && delivered >= x.covered
 }
 
-// pay holds what a request has cost instead of the worst. The budgets let go of it when its row
-// is written.
+// pay replaces the reservation by the request's actual cost. The budgets release it when the row is
+// written.
 func (x *exchange) pay(a gateway.Answer) {
 	if x.money == nil || x.intent.Price == nil || a.Source == 0 {
 		return
@@ -65,7 +65,7 @@ func (x *exchange) pay(a gateway.Answer) {
 	}
 }
 
-// release gives back what is held for a request that does not go out.
+// release returns the reservation of a request that is not sent.
 func (x *exchange) release() {
 	if x.money != nil {
 		x.money.Cancel()

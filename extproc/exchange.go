@@ -10,9 +10,9 @@ import (
 	"ai-gateway/gateway"
 )
 
-// exchange is the life of one request: a function from each message's bytes to
-// its reply's bytes, and what it must remember in between. It does no I/O, so
-// whatever carries the bytes can change. It is a transport.Handler.
+// exchange handles one request: it maps each message's bytes to its reply's bytes, and keeps the
+// state in between. It does no I/O, so it does not depend on what carries the bytes. It is a
+// transport.Handler.
 type exchange struct {
 	c         *Config
 	rules     *Rules
@@ -33,35 +33,35 @@ type exchange struct {
 	planning  bool // the last message that was answered was the request's body
 	intent    gateway.Intent
 	prompt    string
-	text      gateway.PromptText // until an answer reads it
-	unasked   bool               // we asked the provider for usage, the client did not
+	text      gateway.PromptText // until the answer takes it
+	unasked   bool               // only the gateway asked the provider for usage
 	secrets   []string           // keys that the plan's backends are called with, and the client's
 	mask      masker             // of what the backends answer
 
 	limitsAsked bool                // Reserve was called
-	reserved    gateway.Reservation // by its limits; nil before, without any, and once it is settled
+	reserved    gateway.Reservation // in its limits; nil before, without limits, and after settlement
 	standing    gateway.LimitStanding
 
 	budgeted bool               // there are budgets for the caller
-	money    gateway.BudgetHold // of its budgets; nil without any
-	covered  int64              // tokens of the answer for which money is held; 0 where the request sets a bound
-	over     *gateway.Error     // the budget that the answer has run into
+	money    gateway.BudgetHold // reserved in its budgets; nil without budgets
+	covered  int64              // tokens of the answer for which money is reserved; 0 if the request sets a bound
+	over     *gateway.Error     // the budget that the answer has exceeded
 
 	status   int
 	ttft     time.Duration
-	stream   Stream // the answer, where it is one
-	read     Answer // what was read of the answer, until it is summed up
+	stream   Stream // the answer, if it is streamed
+	read     Answer // the answer as far as it was read, until it is summed up
 	finished bool
 	unread   bool           // nothing of the answer's body was read
-	partial  bool           // not all of it was
+	partial  bool           // only a part was read
 	unsent   bool           // the plan never reached Envoy
 	stopped  bool           // the caller's key ended, and the answer with it
-	answered gateway.Answer // of no source as long as nothing is known
+	answered gateway.Answer // its Source is 0 while nothing is known
 
-	prepared bool  // the job that is next has been
-	haste    bool  // tokens are estimated, as too much waits to be counted
+	prepared bool  // the next job was prepared
+	haste    bool  // estimate tokens, because too much waits to be counted
 	waiting  int64 // bytes that are counted in uncounted
-	cleaned  bool  // prompt and answer are fit to be kept
+	cleaned  bool  // prompt and answer were cleaned for storage
 	ended    time.Time
 	reason   transport.CloseReason
 }
@@ -101,17 +101,17 @@ func (x *exchange) answer(msg, reply []byte) ([]byte, error) {
 	}
 }
 
-// end settles a planned request and lets go of what it holds. It is called once, whatever
-// ended the exchange: Envoy resets the stream of a finished request, and half-closes that of
-// a client that hung up. Where Envoy carries the request on without us, its end is still to
-// come: the next process reads it from Envoy's access log, as if this one had been killed.
+// end settles a planned request and releases its reservations. It is called once, whatever ended
+// the exchange: Envoy resets the stream of a finished request, and half-closes that of a client
+// that hung up. If Envoy continues the request without us, the request has not ended yet: the next
+// process reads its end from Envoy's access log, as if this one had been killed.
 func (x *exchange) end() {
 	x.open.Add(-1)
 	x.inFlight.Add(-x.held)
 	if x.stream != nil {
 		defer x.stream.Close()
 	}
-	defer x.charge(gateway.Usage{}) // if nothing else was
+	defer x.charge(gateway.Usage{}) // if nothing was charged before
 	if !x.planned {
 		x.release()
 	}
@@ -121,16 +121,16 @@ func (x *exchange) end() {
 	if x.ended.IsZero() {
 		x.ended = x.c.Now()
 	}
-	defer x.settle() // even if a broken stream cannot tell its answer
+	defer x.settle() // even if reading the answer panics
 	if !x.prepared {
 		x.sumUp()
 	}
 }
 
-// leftToEnvoy reports whether Envoy carries the request on without us.
+// leftToEnvoy reports whether Envoy continues the request without us.
 func (x *exchange) leftToEnvoy() bool { return x.reason == transport.Shutdown && !x.finished }
 
-// readAnswer reads the answer's body and lets go of the prompt.
+// readAnswer reads the answer's body and releases the prompt.
 func (x *exchange) readAnswer(body []byte) {
 	if x.read == nil {
 		text := x.text
@@ -139,21 +139,21 @@ func (x *exchange) readAnswer(body []byte) {
 	}
 }
 
-// readNothing makes do with the prompt where no answer was read.
+// readNothing uses the prompt alone if no answer was read.
 func (x *exchange) readNothing() {
 	if x.answered.Source == 0 {
 		x.readAnswer(nil)
 	}
 }
 
-// countUpTo sums up what was read, if no more than so many bytes have to be counted.
+// countUpTo sums up what was read, if at most this many bytes have to be counted.
 func (x *exchange) countUpTo(bytes int) {
 	if x.read != nil && x.read.Uncounted() <= bytes {
 		x.answered, x.read = x.read.Answer(false), nil
 	}
 }
 
-// sumUp sums up what was read, whatever has to be counted.
+// sumUp sums up what was read, however much has to be counted.
 func (x *exchange) sumUp() {
 	defer func() {
 		x.uncounted.Add(-x.waiting)
@@ -165,7 +165,7 @@ func (x *exchange) sumUp() {
 	}
 }
 
-// cleanTexts makes prompt and answer fit to be kept.
+// cleanTexts prepares prompt and answer for storage.
 func (x *exchange) cleanTexts() {
 	if !x.cleaned {
 		x.prompt, x.answered.Text, x.cleaned = x.clean(x.prompt), x.clean(x.answered.Text), true
@@ -195,7 +195,7 @@ func (x *exchange) settle() {
 	})
 }
 
-// clean makes a text fit to be kept. Neither the backends' keys nor the client's are.
+// clean prepares a text for storage: it hides the backends' keys and the client's.
 func (x *exchange) clean(text string) string {
 	if text == "" {
 		return ""
@@ -207,8 +207,9 @@ func (x *exchange) clean(text string) string {
 	return x.rules.Clean(text)
 }
 
-// completed is the answer as it is billed. What was refused, or is no answer, cost nothing; what
-// was never answered may have; of what nobody read, its size has to tell.
+// completed is the answer as it is billed. An error, or a complete response without an answer,
+// costs nothing. A request that was cut off may have cost something. An unread answer has no usage
+// here: its size decides later.
 func (x *exchange) completed() gateway.Answer {
 	a := x.answered
 	switch {

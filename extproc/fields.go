@@ -2,8 +2,8 @@ package extproc
 
 import "google.golang.org/protobuf/encoding/protowire"
 
-// Field numbers of the messages that are read and written by hand, by the names of their
-// messages and fields.
+// Field numbers of the messages that this package reads and writes, named after their messages and
+// fields.
 // Source: https://github.com/envoyproxy/envoy/blob/v1.40.0/api/envoy/service/ext_proc/v3/external_processor.proto
 const (
 	httpBodyBody        protowire.Number = 1

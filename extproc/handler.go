@@ -18,16 +18,16 @@ const (
 	// X-Cost-USD, in bytes. What is longer is counted after the end, and the header says unknown.
 	headerCount = 64 << 10
 	// maxUncounted is how many bytes of texts may wait to be counted, of all exchanges that have
-	// ended. The tokens of those beyond it are estimated from their size.
+	// ended. Beyond it, tokens are estimated from the size of the text.
 	maxUncounted = 64 << 20
 )
 
-// Class says what a job needs of the goroutine that does it. It reads small JSON answers to
-// know whether their tokens have to be counted.
+// Class says which kind of goroutine must do a job. It reads small JSON answers to find out whether
+// their tokens have to be counted.
 func (x *exchange) Class(j transport.Job) (c transport.Class) {
 	defer func() {
 		if recover() != nil {
-			c = transport.Inline // Do meets the fault again, and reports it
+			c = transport.Inline // Do gets the same error, and reports it
 		}
 	}()
 	switch {
@@ -60,7 +60,7 @@ func (x *exchange) jsonClass(msg []byte) transport.Class {
 	return transport.Inline
 }
 
-// mayWait reports whether asking limits and budgets may take as long as another process does.
+// mayWait reports whether limits and budgets may have to wait for another process.
 func (x *exchange) mayWait() bool { return x.c.ReserveBlocks || x.budgeted }
 
 // closeClass notes why and when the exchange ends.
@@ -79,8 +79,8 @@ func (x *exchange) closeClass(why transport.CloseReason) transport.Class {
 	return transport.Disk
 }
 
-// needsCount reports whether tokens have to be counted, and if so, puts the texts on the
-// account of those that wait for that.
+// needsCount reports whether tokens have to be counted, and if so, adds the texts to the total that
+// waits for it.
 func (x *exchange) needsCount() bool {
 	x.readNothing()
 	if x.read == nil || x.read.Uncounted() <= inlineCount {
@@ -98,8 +98,8 @@ func (x *exchange) needsClean() bool {
 	return x.rules.Clean != nil && len(x.prompt)+len(x.answered.Text) > inlineSize
 }
 
-// Prepare reads a large body, asks limits that another process counts, or counts what an
-// exchange that ends has to count.
+// Prepare reads a large body, asks limits that another process counts, or counts the tokens of an
+// exchange that ends.
 func (x *exchange) Prepare(j transport.Job, haste bool) (code codes.Code) {
 	defer x.recovered(&code)
 	x.haste = x.haste || haste
@@ -122,8 +122,8 @@ func (x *exchange) Prepare(j transport.Job, haste bool) (code codes.Code) {
 	return codes.OK
 }
 
-// prepareRequest reads a large body first, and asks the limits next time: who does the
-// one should not do the other.
+// prepareRequest reads a large body first, and asks the limits in a second step, because reading
+// needs the processor and asking waits for another process.
 func (x *exchange) prepareRequest(m message, large bool) {
 	if x.request == nil {
 		x.request = x.readRequest(m)

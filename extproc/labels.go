@@ -12,7 +12,7 @@ func printable(b []byte) bool {
 
 const maxRequestID = 128
 
-// validRequestID reports whether a label is at most 128 of [A-Za-z0-9._-].
+// validRequestID reports whether a label has 1 to 128 characters of [A-Za-z0-9._-].
 func validRequestID(s string) bool {
 	if s == "" || len(s) > maxRequestID {
 		return false

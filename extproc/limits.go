@@ -8,14 +8,15 @@ import (
 	"ai-gateway/gateway"
 )
 
-// likelyAnswer is how many tokens an answer is expected to have whose request sets no bound.
+// likelyAnswer is the expected number of tokens of an answer whose request sets no bound.
 const likelyAnswer = 1000
 
-// longestAnswer is how many tokens are held for an answer at most: models write no longer ones, and
-// a client that names more would keep all others from a limit that they share.
+// longestAnswer is the highest number of tokens reserved for an answer. Models write no longer
+// ones, and a client that asks for more would block others that share its limit.
 const longestAnswer = 128 << 10
 
-// reserve asks the limits of a request and then its budgets, once, as the last that may refuse it.
+// reserve asks the limits of a request and then its budgets, once. These are the last checks that
+// may refuse it.
 func (x *exchange) reserve(r *readRequest) {
 	if x.limitsAsked || r.refusal != nil {
 		return
@@ -26,7 +27,7 @@ func (x *exchange) reserve(r *readRequest) {
 	}
 }
 
-// askLimits asks the limits of a request. What it may use is held until the exchange ends.
+// askLimits asks the limits of a request. Its possible use is reserved until the exchange ends.
 func (x *exchange) askLimits(r *readRequest) (refusal *gateway.Error) {
 	if x.c.Reserve == nil {
 		return nil
@@ -48,7 +49,7 @@ func (x *exchange) askLimits(r *readRequest) (refusal *gateway.Error) {
 	return refusal
 }
 
-// charge counts what was used, once, and gives back what was held.
+// charge counts the actual use, once, and returns the reservation.
 func (x *exchange) charge(u gateway.Usage) {
 	if x.reserved == nil {
 		return
@@ -67,8 +68,8 @@ func (x *exchange) ownHeaders(headers ...setHeader) []setHeader {
 	return append(headers, limitHeaders(&x.standing, x.c.Now())...)
 }
 
-// limitHeaders tell how limits stand: in three headers that one which is nearest its end,
-// and in OpenAI's names those of requests and of tokens. What has no limit is not told.
+// limitHeaders report the state of limits: three headers for the limit that is nearest to its end,
+// and OpenAI's headers for requests and tokens. There are none for what has no limit.
 // Source: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
 func limitHeaders(s *gateway.LimitStanding, now time.Time) []setHeader {
 	if s.Nearest.Of == 0 {
@@ -97,13 +98,13 @@ func untilReset(s *gateway.LimitState, now time.Time) time.Duration {
 	return max(s.Reset.Sub(now).Round(time.Millisecond), 0)
 }
 
-// longestRetry is how long the official SDKs wait as they are told. Told to wait longer, they
-// come back at once, so then they are told not to.
+// longestRetry is the longest Retry-After that the official SDKs follow. They ignore a longer one
+// and retry at once, so then the gateway tells them not to retry.
 // Source: https://github.com/openai/openai-python, _calculate_retry_timeout
 const longestRetry = time.Minute
 
-// waitHeaders tell when a request that a limit refuses may be repeated, in the three ways
-// that clients read.
+// waitHeaders say when a request refused by a limit may be repeated, in the three forms that
+// clients read.
 func waitHeaders(e *gateway.Error) []setHeader {
 	set := []setHeader{
 		{"retry-after", decimal(int64((e.Wait + time.Second - 1) / time.Second))},

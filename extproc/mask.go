@@ -5,26 +5,25 @@ import (
 	"strings"
 )
 
-// masker hides backends' keys in what providers answer: some quote the key that they refuse.
-// What it hides becomes as many asterisks, so that no length changes. A key is recognised as it
-// is and as JSON or a URL has it, also where pieces cut it in two, and also where only its
-// beginning stands there.
+// masker hides backends' keys in providers' answers, because some quote the key that they refuse.
+// It replaces keys with asterisks of the same length, so that lengths do not change. It recognises
+// a key verbatim, escaped for JSON or a URL, split between pieces, and cut off after its beginning.
 type masker []*maskedKey
 
-// maskedKey is one key, and what of it may have passed with the last piece.
+// maskedKey is one key, and the part of it that may be at the end of the last piece.
 type maskedKey struct {
 	key  string
 	head []byte // of the key, which no encoding changes; empty if there is none
-	told int    // characters of a key's beginning that are no secret, such as "sk-proj-"
-	tail []byte // of earlier pieces, where the key's beginning stands at their end
+	told int    // characters of a key's public prefix, such as "sk-proj-"
+	tail []byte // end of earlier pieces, if it may be the beginning of the key
 }
 
 const (
 	// shortestKey is the shortest key that is hidden: words may look like shorter ones.
 	shortestKey = 8
-	// longestPrefix is how long the part of a key may be that its maker gives to all keys.
+	// longestPrefix is the length of the longest prefix that a provider gives to all its keys.
 	longestPrefix = 16
-	// secretPart is how many characters behind that part show that it is the key.
+	// secretPart is the number of characters after the prefix that identify the key.
 	secretPart = 6
 	headSize   = 4
 )
@@ -66,16 +65,17 @@ func (m masker) hide(piece []byte) (out []byte, changed bool) {
 	return out, changed
 }
 
-// hideIn is a text without keys.
+// hideIn returns a text without keys.
 func (m masker) hideIn(text string) string {
 	out, _ := m.hide([]byte(text))
 	return string(out)
 }
 
-// part is a part of a piece.
+// part is a range of a piece.
 type part struct{ from, to int }
 
-// find returns where in a piece the key stands, and remembers what the next piece may go on with.
+// find returns where the key is in a piece, and remembers a beginning that the next piece may
+// continue.
 func (k *maskedKey) find(piece []byte) (all []part) {
 	text, before := piece, len(k.tail)
 	if before > 0 {
@@ -99,7 +99,7 @@ func (k *maskedKey) find(piece []byte) (all []part) {
 	return all
 }
 
-// candidate returns the next place from which on the key may stand, or the text's length.
+// candidate returns the next place where the key may begin, or the text's length.
 func (k *maskedKey) candidate(text []byte, from int) int {
 	if len(k.head) == 0 {
 		return from

@@ -35,7 +35,7 @@ var (
 		Message: "The gateway holds as many request bodies as it can. Try again in a moment."}
 )
 
-// errRedirected names the place that a provider sends to, if it names one.
+// errRedirected names the target of a provider's redirect, if there is one.
 func errRedirected(place []byte) *gateway.Error {
 	to := ""
 	if len(place) > 0 {

@@ -12,8 +12,8 @@ import (
 	"ai-gateway/gateway"
 )
 
-// The replies of envoy.service.ext_proc.v3 by hand: appended to a buffer in one
-// pass, constant parts copied whole.
+// Replies of envoy.service.ext_proc.v3 are encoded here without a protobuf library: one pass
+// appends to a buffer and copies constant parts.
 // Source: https://github.com/envoyproxy/envoy/blob/v1.40.0/api/envoy/service/ext_proc/v3/external_processor.proto
 
 // opened remembers where a nested message's content begins.
@@ -90,10 +90,10 @@ func appendHeaders(b []byte, field protowire.Number, remove string, set ...setHe
 // changes are what a reply changes besides continuing.
 type changes struct {
 	headers   []setHeader
-	remove    string // a header to remove besides; "" for none
+	remove    string // a header to remove; "" for none
 	newBody   bool   // body replaces the message's body, also when it is empty
 	body      []byte
-	newRoute  bool // find the route anew
+	newRoute  bool // select the route again
 	replyMode []byte
 }
 
@@ -144,12 +144,12 @@ func appendRefusal(b []byte, e *gateway.Error, a gateway.API, requestID string) 
 	} else if e.RetryAfter > 0 {
 		set = append(set, setHeader{"retry-after", fmt.Append(nil, e.RetryAfter)})
 	} else if e.Status < http.StatusInternalServerError {
-		set = append(set, setHeader{"x-should-retry", []byte("false")}) // a repetition meets the same refusal
+		set = append(set, setHeader{"x-should-retry", []byte("false")}) // a retry would be refused again
 	}
 	if e.Status == http.StatusUnauthorized { // Source: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.2
 		set = append(set, setHeader{"www-authenticate", []byte("Bearer")})
 	}
-	if a == gateway.AnthropicAPI && requestID != "" { // where its SDKs look for it
+	if a == gateway.AnthropicAPI && requestID != "" { // its SDKs read it from there
 		set = append(set, setHeader{"request-id", []byte(requestID)})
 	}
 	b = appendHeaders(b, immediateHeaders, "", set...)
@@ -210,13 +210,13 @@ func appendNumber(b []byte, key string, v float64) []byte {
 type plan struct {
 	intent        *gateway.Intent
 	body          gateway.Rewritten // as it is sent to the first backend
-	renamed       bool              // Envoy has to know the model's name at each backend
+	renamed       bool              // Envoy needs the model's name at each backend
 	silent        []string          // backends that are not asked for the usage, while others are
 	query         string            // that goes to the backend
-	authorization string            // the client's own, where a backend may have it
+	authorization string            // the client's own, if a backend accepts it
 	apiKey        string            // likewise
 	firstByte     time.Duration     // until an answer begins; 0 sets no bound
-	clusters      bool              // Envoy has to be told the backends' clusters
+	clusters      bool              // Envoy needs the backends' clusters in the plan
 }
 
 // appendPlan appends the dynamic_metadata that Envoy needs to go on without us:
@@ -286,7 +286,8 @@ func appendNames(b []byte, p plan) []byte {
 	return b
 }
 
-// appendSilent appends what asks for the usage, what stood in its place, and who is not asked.
+// appendSilent appends the text that asks for the usage, the text that it replaced, and the
+// backends that are not asked.
 func appendSilent(b []byte, p plan) []byte {
 	b = appendNumber(b, gateway.PlanAskedFrom, float64(p.body.AskedAt.From))
 	b = appendNumber(b, gateway.PlanAskedTo, float64(p.body.AskedAt.To))
@@ -310,8 +311,8 @@ func appendStruct(b []byte, key string, fields func([]byte) []byte) []byte {
 	return b
 }
 
-// appendGroups appends priority_groups: [{name: backend}, …], one a step, with their clusters
-// where Envoy has to be told them.
+// appendGroups appends priority_groups: [{name: backend}, …], one a step, with their clusters if
+// Envoy needs them.
 func appendGroups(b []byte, steps []gateway.Step, clusters bool) []byte {
 	b, entry := open(b, structFields)
 	b = appendBytes(b, entryKey, gateway.RouteGroups)

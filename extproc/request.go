@@ -12,11 +12,11 @@ import (
 	"ai-gateway/gateway"
 )
 
-// head is what is kept of the request's headers.
+// head is the part of the request's headers that is kept.
 type head struct {
 	endpoint          gateway.Endpoint
 	requestID, client string
-	keys              [4]string // that the client sent, with their schemes
+	keys              [4]string // sent by the client, with their schemes
 	query             string    // of the URL, without the question mark
 	tags              string    // of the request and of its key, as a JSON object; "" for none
 }
@@ -33,7 +33,7 @@ func (x *exchange) onRequestHeaders(m message, reply []byte) ([]byte, error) {
 	return appendPass(reply, m.kind), nil
 }
 
-// readHead keeps what is needed of the headers, and refuses what no body can mend.
+// readHead keeps the needed headers, and refuses requests that are wrong whatever their body.
 func (x *exchange) readHead(m message) *gateway.Error {
 	h := m.headers
 	path, query, _ := bytes.Cut(h.path, []byte("?"))
@@ -74,7 +74,7 @@ func (x *exchange) readHead(m message) *gateway.Error {
 	return nil
 }
 
-// admit decides who the request comes from, before its body is read.
+// admit identifies the caller before the body is read.
 func (x *exchange) admit(h *headers) (refusal *gateway.Error) {
 	x.head.client = string(bytes.ToValidUTF8(h.client(), nil))
 	c := gateway.Credentials{
@@ -104,12 +104,12 @@ func (x *exchange) readTags(header []byte) *gateway.Error {
 	return nil
 }
 
-// checkSize refuses a declared length early. Nothing is reserved by it: else
-// clients that declare much and send nothing would keep others out.
+// checkSize refuses a declared length early. It reserves nothing, because otherwise clients that
+// declare much and send nothing would keep others out.
 func (x *exchange) checkSize(contentLength []byte) *gateway.Error {
 	n, err := strconv.ParseInt(string(contentLength), 10, 64)
 	if err != nil {
-		return nil // chunked; the body itself will tell
+		return nil // chunked; the body is checked when it comes
 	}
 	if n > x.rules.MaxBody {
 		return errTooLarge(x.rules.MaxBody)
@@ -172,7 +172,7 @@ func (x *exchange) readRequest(m message) *readRequest {
 	return &readRequest{Request: request, plan: p}
 }
 
-// api is the one that the client speaks.
+// api is the API that the client uses.
 func (x *exchange) api() gateway.API { return x.head.endpoint.API() }
 
 // notServed says why a model has no plan: nothing serves it, or only in another API.
@@ -183,15 +183,15 @@ func (x *exchange) notServed(m gateway.Model) *gateway.Error {
 	return gateway.NoModel(m)
 }
 
-// mayUse reports whether the caller may use a model, by the name that was asked for or by the
-// one that this is an alias of.
+// mayUse reports whether the caller may use a model, by the requested name or, if that is an alias,
+// by the model's own name.
 func (x *exchange) mayUse(asked gateway.Model, p gateway.Plan, planned bool) bool {
 	caller := x.admission.Caller
 	return caller.MayUse(asked) || planned && caller.MayUse(p.Model)
 }
 
-// hold counts the body's bytes until the exchange ends: as long, Envoy keeps them
-// for a repetition.
+// hold counts the body's bytes until the exchange ends, because Envoy keeps them that long for
+// retries.
 func (x *exchange) hold(n int64) *gateway.Error {
 	if n > x.rules.MaxBody {
 		return errTooLarge(x.rules.MaxBody)
@@ -204,7 +204,7 @@ func (x *exchange) hold(n int64) *gateway.Error {
 	return nil
 }
 
-// plan makes the request one that will have a row: it is recorded before it goes out.
+// plan records the request before it is sent, so that it will have a row in any case.
 func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 	started := x.started.UTC().Truncate(time.Microsecond)
 	id, err := newID(started)
@@ -234,13 +234,13 @@ func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 	return nil
 }
 
-// keepSecret hides keys from here on. What the client sent is its own, so that only the log of
-// prompts does not have it.
+// keepSecret hides keys from now on. Keys that the client sent are hidden in the prompt log only,
+// not in answers to the client.
 func (x *exchange) keepSecret(keys []gateway.Secret) {
 	for _, key := range keys {
 		x.secrets = append(x.secrets, string(key))
 	}
-	if x.admission.Backend != "" { // a key that was saved, not sent: whoever asks need not know it
+	if x.admission.Backend != "" { // a saved key: the client did not send it and may not know it
 		x.secrets = append(x.secrets, strings.TrimPrefix(x.admission.Authorization, "Bearer "))
 	}
 	x.mask = newMasker(x.secrets...)
@@ -251,8 +251,8 @@ func (x *exchange) keepSecret(keys []gateway.Secret) {
 	}
 }
 
-// appendPlanned appends the reply that sends a request on its way, with the model's
-// name at the first backend. What other attempts need else, Envoy puts in by itself.
+// appendPlanned appends the reply that sends a request on its way, with the model's name at the
+// first backend. Envoy itself makes the changes for other attempts.
 func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Request, p gateway.Plan) []byte {
 	if request.Stream && !request.UsageWanted {
 		x.question = x.ask(m.body, p)
@@ -269,7 +269,7 @@ func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Reques
 		c.body = metadata.body.Body
 		c.headers = []setHeader{identityOnly[0], {"content-length", strconv.AppendInt(nil, int64(len(c.body)), 10)}}
 	}
-	if x.head.query != "" { // what else clients send there may be a key
+	if x.head.query != "" { // only known parameters are kept, because others may be keys
 		metadata.query = x.head.endpoint.Query(x.head.query)
 		path := strings.TrimSuffix(x.head.endpoint.Path()+"?"+metadata.query, "?")
 		c.headers = append(c.headers[:len(c.headers):len(c.headers)], setHeader{":path", []byte(path)})
@@ -278,8 +278,8 @@ func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Reques
 	return appendPlan(appendChange(reply, m.kind, c), metadata)
 }
 
-// identityOnly asks the provider for an answer that can be read. It is also the
-// header mutation without which Envoy would not find the route anew.
+// identityOnly asks the provider for an answer that can be read. Envoy also needs a header mutation
+// to select the route again.
 var identityOnly = []setHeader{{"accept-encoding", []byte("identity")}}
 
 func (x *exchange) refuse(reply []byte, because *gateway.Error) []byte {
@@ -287,7 +287,7 @@ func (x *exchange) refuse(reply []byte, because *gateway.Error) []byte {
 	return appendRefusal(reply, because, x.api(), x.head.requestID)
 }
 
-// newID mints a UUID of version 7 whose time is the request's own.
+// newID makes a UUID of version 7 with the request's own time.
 // Source: https://www.rfc-editor.org/rfc/rfc9562#section-5.7
 func newID(at time.Time) (uuid.UUID, error) {
 	id, err := uuid.NewRandom()

@@ -18,7 +18,7 @@ const (
 	costHeader   = "x-cost-usd"
 )
 
-// Overrides of the way a response's body comes.
+// Overrides of how Envoy sends a response's body.
 var (
 	inPieces = modeFor(bodyStreamed)
 	asFits   = modeFor(bodyBufferedPartial)
@@ -30,7 +30,7 @@ var unknownCost = []byte("unknown")
 func (x *exchange) onResponseHeaders(m message, reply []byte) ([]byte, error) {
 	code, _ := strconv.Atoi(string(m.headers.status))
 	switch {
-	case code/100 == 1 && code != http.StatusSwitchingProtocols: // the answer proper is still to come
+	case code/100 == 1 && code != http.StatusSwitchingProtocols: // the final response is still to come
 		return appendPass(reply, m.kind), nil
 	case !x.planned: // a refusal, our own or Envoy's, on its way out
 		x.state = awaitNothing
@@ -59,8 +59,8 @@ func (x *exchange) onResponseHeaders(m message, reply []byte) ([]byte, error) {
 	return appendChange(reply, m.kind, x.onAnswer(m)), nil
 }
 
-// isUpgrade reports whether a provider changes the protocol, after which its answer has no end.
-// The script of each attempt, which works without us too, has made a 502 of the 101.
+// isUpgrade reports whether a provider changes the protocol, after which its answer would never
+// end. The Lua script of each attempt, which also works without us, has turned the 101 into a 502.
 func isUpgrade(code int, h headers) bool {
 	return code == http.StatusSwitchingProtocols || code == http.StatusBadGateway && isMediaType(h.contentType, gateway.UpgradeType)
 }
@@ -83,19 +83,19 @@ func (x *exchange) onAnswer(m message) changes {
 		x.read, x.text = x.stream, gateway.PromptText{}
 		c := changes{headers: x.ownHeaders(x.elapsed()), replyMode: inPieces}
 		if x.unasked && len(h.contentLength) > 0 {
-			c.remove = "content-length" // the usage will be taken out
+			c.remove = "content-length" // the usage will be removed
 		}
 		return c
 	}
 	x.state = awaitJSON
 	if !x.fits(h) {
-		return changes{replyMode: asFits} // what exceeds Envoy's buffer passes unread
+		return changes{replyMode: asFits} // an answer larger than Envoy's buffer passes unread
 	}
 	return changes{} // comes whole, as configured, and keeps its length
 }
 
-// isReadable reports whether an answer may be text. Its type says little else: providers call
-// streams and JSON text/plain, application/octet-stream or nothing.
+// isReadable reports whether an answer may be text. The Content-Type says little more: providers
+// send streams and JSON as text/plain, application/octet-stream or without a type.
 func isReadable(h headers) bool {
 	kind, _, _ := bytes.Cut(h.contentType, []byte("/"))
 	switch strings.ToLower(string(kind)) {
@@ -105,10 +105,10 @@ func isReadable(h headers) bool {
 	return len(h.contentEncoding) == 0 || bytes.EqualFold(h.contentEncoding, []byte("identity"))
 }
 
-// comesInPieces reports whether an answer is passed on as it comes. Its first bytes tell
-// whether it is a stream of events, but before they come Envoy has to know whether to wait for
-// the rest. So what the client asked for decides: a stream must not be held, whatever its type
-// says. Only JSON that tells its length is taken at its word: it gets X-Cost-USD.
+// comesInPieces reports whether an answer is forwarded as it comes. Its first bytes show whether it
+// is a stream of events, but Envoy must know before them whether to buffer. So the client's request
+// decides: a stream must not be buffered, whatever its type. The exception is JSON with a
+// Content-Length: it is buffered to get X-Cost-USD.
 func (x *exchange) comesInPieces(h headers) bool {
 	asked := x.intent.Stream && x.status < http.StatusBadRequest
 	if isMediaType(h.contentType, "text/event-stream") {
@@ -137,15 +137,15 @@ func (x *exchange) onResponseBody(m message, reply []byte) ([]byte, error) {
 	case awaitEvents:
 		return x.onEvents(m, reply, c), nil
 	case awaitCut:
-		return x.refuse(reply, errKeyEnded), nil // too late for an answer: Envoy breaks the stream off
+		return x.refuse(reply, errKeyEnded), nil // too late for an error response: Envoy resets the stream
 	case awaitNothing:
 		return appendChange(reply, m.kind, c), nil
 	}
 	return nil, errOrder
 }
 
-// onJSON reads a JSON answer. Tokens that it does not tell are counted at once, if they are
-// not too many, so that X-Cost-USD is what the row says.
+// onJSON reads a JSON answer. Tokens that it does not report are counted at once, if they are not
+// too many, so that X-Cost-USD agrees with the row.
 func (x *exchange) onJSON(m message, reply []byte, c changes) []byte {
 	x.state, x.partial = awaitNothing, !m.end
 	if x.answered.Source == 0 {
@@ -171,9 +171,8 @@ func (x *exchange) withoutUsage(m message) (out []byte, same bool) {
 	return s.Next(m.body, true)
 }
 
-// onEvents passes a piece of a stream on, or ends the stream where the key has ended: with
-// an event that tells the client in the place of the piece, and a break at the next one. What
-// is already the last piece passes.
+// onEvents forwards a piece of a stream. If the key has ended, it replaces the piece with an error
+// event, and resets the stream at the next piece. The last piece always passes.
 func (x *exchange) onEvents(m message, reply []byte, c changes) []byte {
 	if ended := x.admission.Ended; ended != nil && !m.end && ended(x.c.Now()) {
 		x.state, x.stopped = awaitCut, true
@@ -205,8 +204,8 @@ func (x *exchange) elapsed() setHeader {
 	return setHeader{responseTime, strconv.AppendInt(nil, ms, 10)}
 }
 
-// cost is what the answer cost, as its row will say: unknown where not all of it was read, or
-// its price is not known, or its tokens have still to be counted.
+// cost is the answer's cost, equal to its row's. It is unknown if only a part was read, the price
+// is not known, or tokens remain to be counted.
 func (x *exchange) cost() setHeader {
 	if x.read != nil {
 		return setHeader{costHeader, unknownCost}
@@ -227,8 +226,8 @@ func (x *exchange) cost() setHeader {
 	return setHeader{costHeader, []byte(cost.String())}
 }
 
-// isUTF8 reports whether a Content-Type names no charset or UTF-8: a body in another one
-// may say something else to the provider than it says here.
+// isUTF8 reports whether a Content-Type names no charset or UTF-8: in another charset, the provider
+// may read a body differently from the gateway.
 func isUTF8(contentType []byte) bool {
 	if bytes.IndexByte(contentType, ';') < 0 {
 		return true

@@ -1,11 +1,10 @@
-// Package extproc answers Envoy's ext_proc messages in the gateway role: it reads
-// a request's body, plans its way, reads the usage out of the answer and settles
-// it. An exchange is a pure function from bytes to bytes; the package transport
-// below carries them.
+// Package extproc answers Envoy's ext_proc messages in the gateway role: it reads a request's body,
+// plans its way, reads the usage out of the answer and settles it. An exchange maps bytes to bytes
+// without I/O; the package transport carries them.
 //
-// Envoy fails open when this service dies, so that running streams go on; what
-// keeps unplanned requests out is Envoy's catch-all route, and what keeps the
-// killed ones in the books is Envoy's journal.
+// Envoy fails open when this service dies, so that running streams continue. Envoy's catch-all
+// route keeps unplanned requests out, and Envoy's journal records the requests that ended
+// meanwhile.
 package extproc
 
 import (
@@ -27,17 +26,17 @@ type Dialect interface {
 	// Rewrite returns the body of a request with another model name and, if askUsage,
 	// asking for the usage at the stream's end too.
 	Rewrite(body []byte, r gateway.Request, as gateway.Model, askUsage bool) gateway.Rewritten
-	// NewAnswer reads a JSON answer to a request and its prompt. It may be cut off, no
-	// JSON at all, or empty: none came.
+	// NewAnswer reads a JSON answer to a request and its prompt. The answer may be cut off, not
+	// JSON at all, or empty if none came.
 	NewAnswer(i *gateway.Intent, p gateway.PromptText, status int, body []byte) Answer
-	// NewStream reads a streamed answer; dropUsage takes the usage event out of it.
+	// NewStream reads a streamed answer; dropUsage removes the usage event from it.
 	NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bool) Stream
 }
 
 // Answer is what has been read of an answer.
 type Answer interface {
-	// Uncounted is how many bytes of text Answer has to count the tokens of, as the
-	// provider has not told them. Counting takes up to a microsecond a byte.
+	// Uncounted is the number of bytes of text whose tokens Answer has to count, because the
+	// provider has not reported them. Counting takes up to a microsecond a byte.
 	Uncounted() int
 	// Answer sums up what is known so far. In haste, tokens are not counted but estimated
 	// from the size of the text.
@@ -50,34 +49,34 @@ type Stream interface {
 	// Next takes a piece and returns what to forward instead; same forwards the piece
 	// itself. The piece is valid until Next returns, what it returns until the next call.
 	Next(piece []byte, last bool) (out []byte, same bool)
-	// Delivered is how many tokens have come, as far as that can be told in no time.
+	// Delivered estimates how many tokens have come. It must be fast.
 	Delivered() int64
 	// Close ends the reading, once.
 	Close()
 }
 
-// Rules are what may change while the service runs. An exchange keeps to those that
-// were in force when it began.
+// Rules may change while the service runs. An exchange keeps the rules that were in force when it
+// began.
 type Rules struct {
 	Dialect     Dialect
 	Plan        func(gateway.API, gateway.Model) (gateway.Plan, bool)
 	Price       func(m gateway.Model, started time.Time) (gateway.Price, bool)
-	Clean       func(string) string // makes a prompt or an answer fit to be kept; nil keeps it as it is
+	Clean       func(string) string // cleans a prompt or an answer for storage; nil stores it unchanged
 	MaxBody     int64               // bytes of one request's body
 	MaxInFlight int64               // bytes of all requests' bodies at one time
-	Answer      int64               // tokens that an answer may have whose request sets no bound
-	RunOver     bool                // streams go on that run into the end of a budget
+	Answer      int64               // assumed bound on an answer's tokens if the request sets none
+	RunOver     bool                // streams continue when they exceed a budget
 }
 
 // Config is what exchanges need.
 type Config struct {
 	Rules func() *Rules                                                 // those in force
-	Admit func(gateway.Credentials) (gateway.Admission, *gateway.Error) // decides by the headers who a request comes from
-	// Reserve asks the limits of a request whose plan is known; nil lets every request pass.
+	Admit func(gateway.Credentials) (gateway.Admission, *gateway.Error) // identifies the caller from the headers
+	// Reserve asks the limits of a planned request; nil means no limits.
 	Reserve       func(*gateway.LimitedRequest) (gateway.Reservation, *gateway.Error)
 	ReserveBlocks bool // Reserve may wait for another process
-	// Budgeted reports whether any budget is for a caller. If so, Budget asks all of them, after the
-	// limits, and may wait for the store. Without Budgeted there are no budgets.
+	// Budgeted reports whether any budget applies to a caller. If so, Budget asks all of them,
+	// after the limits, and may wait for the store. Without Budgeted there are no budgets.
 	Budgeted func(*gateway.Caller) bool
 	Budget   func(*gateway.BudgetedRequest) (gateway.BudgetHold, *gateway.Error)
 	Begin    func(*gateway.Intent) error // records a request before it goes out; after an error it does not
@@ -98,7 +97,7 @@ type Server struct {
 // New makes a server.
 func New(c Config) *Server { return &Server{config: c} }
 
-// Stats are how much the exchanges have in hand.
+// Stats are the current totals of all exchanges.
 func (s *Server) Stats() gateway.ExchangeStats {
 	return gateway.ExchangeStats{Open: s.open.Load(), RequestBytes: s.inFlight.Load(), UncountedBytes: s.uncounted.Load()}
 }
@@ -108,8 +107,8 @@ func (s *Server) newExchange() *exchange {
 	return &exchange{open: &s.open, c: &s.config, rules: s.config.Rules(), inFlight: &s.inFlight, uncounted: &s.uncounted, streamUsage: &s.streamUsage}
 }
 
-// Serve answers Envoy on l until ctx ends. Exchanges that end soon after are settled; the
-// others go on at Envoy, and are left to its journal.
+// Serve answers Envoy on l until ctx ends. Exchanges that end soon after are settled; the others
+// continue at Envoy, whose journal records their end.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	carrier := transport.New(transport.Config{Open: func() transport.Handler { return s.newExchange() }, Log: s.config.Log})
 	if err := carrier.Serve(ctx, l); err != nil {

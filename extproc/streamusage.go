@@ -8,9 +8,9 @@ import (
 	"ai-gateway/gateway"
 )
 
-// streamUsage remembers which backends take the question for a stream's usage
-// (stream_options), so that one that refuses it is asked once. It is forgotten with the
-// configuration, which may lead to another server by the same name.
+// streamUsage remembers which backends accept the request for a stream's usage (stream_options), so
+// that a backend that refuses it is asked once. A new configuration clears it, because a name may
+// then mean another server.
 type streamUsage struct {
 	mu       sync.Mutex
 	of       *Rules
@@ -26,7 +26,7 @@ const (
 	refuses
 )
 
-// verdict is what is known of a backend since rules are in force.
+// verdict returns what is known of a backend under the current rules.
 func (u *streamUsage) verdict(rules *Rules, backend string) verdict {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -36,9 +36,9 @@ func (u *streamUsage) verdict(rules *Rules, backend string) verdict {
 	return u.verdicts[backend]
 }
 
-// learn keeps the first verdict of a backend, and reports whether this is it. A backend that
-// has taken the question is not believed to refuse it: else one client could make it quote the
-// words of a refusal, and all others would be billed by estimates.
+// learn keeps the first verdict of a backend, and reports whether this is the first. After a
+// backend has accepted stream_options, a refusal is not believed: otherwise one client could make
+// it quote the words of a refusal, and all others would be billed by estimates.
 func (u *streamUsage) learn(rules *Rules, backend string, v verdict) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -51,9 +51,9 @@ func (u *streamUsage) learn(rules *Rules, backend string, v verdict) bool {
 
 // question is how a streaming request asks its backends for their usage.
 type question struct {
-	asked     []string // backends that are
-	silent    []string // those that are not
-	teaches   bool     // a verdict is not known, and the client's own words cannot be taken for one
+	asked     []string // backends that are asked
+	silent    []string // backends that are not asked
+	teaches   bool     // a verdict is missing, and the client's own text cannot be mistaken for a refusal
 	refusedBy string   // the backend that answered with 400 or 422, as Envoy's script says
 }
 
@@ -92,15 +92,15 @@ func hidesLetters(body []byte) bool {
 	}
 }
 
-// learnTaken notes that a backend has taken the question. Where several may have answered,
-// nothing is learned.
+// learnTaken notes that a backend has accepted stream_options. If several backends may have
+// answered, nothing is learned.
 func (x *exchange) learnTaken() {
 	if x.question.teaches && len(x.intent.Steps) == 1 {
 		x.streamUsage.learn(x.rules, x.question.asked[0], takes)
 	}
 }
 
-// learnRefused notes that a backend has refused the question, if that is what it says.
+// learnRefused notes that a backend has refused stream_options, if its answer says so.
 func (x *exchange) learnRefused(body []byte) {
 	backend := x.question.refusedBy
 	if !x.question.teaches || !slices.Contains(x.question.asked, backend) || !namesOptions(body) {

@@ -9,8 +9,8 @@ import (
 	"ai-gateway/gateway"
 )
 
-// The requests of envoy.service.ext_proc.v3 by hand: only the fields that we need
-// are read, where they lie.
+// Requests of envoy.service.ext_proc.v3 are decoded here without a protobuf library: only needed
+// fields, without copying.
 // Source: https://github.com/envoyproxy/envoy/blob/v1.40.0/api/envoy/service/ext_proc/v3/external_processor.proto
 
 // kind is the field number of a message's variant in ProcessingRequest.
@@ -25,8 +25,8 @@ const (
 	responseTrailers kind = 7
 )
 
-// message is a ProcessingRequest, reduced to what we look at. Its slices are
-// parts of the bytes that it was read from.
+// message is a ProcessingRequest, reduced to the fields that are used. Its slices are parts of the
+// bytes that it was read from.
 type message struct {
 	kind    kind
 	headers headers
@@ -34,12 +34,12 @@ type message struct {
 	end     bool // end_of_stream
 }
 
-// headers are the header fields that we look at; nil where there is none.
+// headers are the header fields that are used; nil if absent.
 type headers struct {
 	path, status, contentType, contentLength, contentEncoding, server, requestID []byte
 	authorization, apiKey, xAPIKey, providerKey                                  []byte // credentials
 	cookie, fetchSite, origin, authority                                         []byte // of a page of the gateway's own: its session
-	peer, forwardedFor                                                           []byte // Envoy's two ways to tell the client's address
+	peer, forwardedFor                                                           []byte // Envoy's two headers with the client's address
 	tags                                                                         []byte // of all X-Gateway-Tags, with commas between them
 	repeated                                                                     []byte // the name of a credential that came twice, with different values
 }
@@ -119,8 +119,8 @@ func each(b []byte, f func(tag uint64, v []byte, n uint64) error) error {
 	return nil
 }
 
-// parse reads a ProcessingRequest. As protobuf has it, the last variant counts,
-// and one that comes twice is merged.
+// parse reads a ProcessingRequest. As in protobuf, the last variant counts, and a repeated one is
+// merged.
 func parse(b []byte) (message, error) {
 	var m message
 	err := each(b, func(tag uint64, v []byte, _ uint64) error {
@@ -171,8 +171,8 @@ func (m *message) parseHeaders(b []byte) error {
 	})
 }
 
-// parse reads a HeaderMap. Of a header that comes twice, the last one counts; a credential
-// that does is noted.
+// parse reads a HeaderMap. Of a repeated header, the last one counts; a repeated credential is
+// noted.
 func (h *headers) parse(b []byte) error {
 	return each(b, func(tag uint64, v []byte, _ uint64) error {
 		if tag != bytesTag(headerMapHeaders) {
@@ -208,7 +208,7 @@ func (h *headers) parseOne(b []byte) error {
 	return err
 }
 
-// joined is a header's value with those of the same name before it, where it is a list.
+// joined is a header's value after earlier ones of the same name, for headers that are lists.
 // Source: https://www.rfc-editor.org/rfc/rfc9110#section-5.3
 func (h *headers) joined(field *[]byte, value []byte) []byte {
 	if field != &h.tags || len(h.tags) == 0 {
@@ -221,8 +221,8 @@ func (h *headers) isCredential(field *[]byte) bool {
 	return field == &h.authorization || field == &h.apiKey || field == &h.xAPIKey || field == &h.providerKey
 }
 
-// client is the address of the client as Envoy saw it: the peer where Envoy names
-// it, else what Envoy appended to X-Forwarded-For. All before that may be forged.
+// client is the address of the client as Envoy saw it: the peer if Envoy names it, or else the
+// entry that Envoy appended to X-Forwarded-For. Earlier entries may be forged.
 func (h *headers) client() []byte {
 	if len(h.peer) > 0 {
 		return h.peer

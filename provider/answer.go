@@ -10,9 +10,9 @@ import (
 // Answer is what was read of a JSON response.
 type Answer struct{ tally tally }
 
-// NewAnswer reads the body of a JSON response to a request. Providers owe us nothing:
-// the body may be cut off, absurd, no JSON at all or, if none came, empty, and then the
-// prompt counts and what could be read of it. It may also be a stream of events, all at once.
+// NewAnswer reads the body of a JSON response to a request. The body may be cut off, invalid, not
+// JSON at all or, if none came, empty. Then the usage is estimated from the prompt and the readable
+// part. The body may also be a whole stream of events.
 func (d OpenAI) NewAnswer(i *gateway.Intent, p gateway.PromptText, status int, body []byte) *Answer {
 	if holdsEvents(body) {
 		s := OpenAI{Preview: d.Preview}.NewStream(i, p, false)
@@ -32,22 +32,22 @@ func (d OpenAI) NewAnswer(i *gateway.Intent, p gateway.PromptText, status int, b
 	return &Answer{t}
 }
 
-// Uncounted is how many bytes of text Answer has to count the tokens of.
+// Uncounted is the number of bytes of text whose tokens Answer has to count.
 func (a *Answer) Uncounted() int { return a.tally.uncounted() }
 
-// Answer sums up the response. In haste, tokens that the provider did not tell are estimated
-// from the size of the text.
+// Answer sums up the response. In haste, tokens that the provider did not report are estimated from
+// the size of the text.
 func (a *Answer) Answer(haste bool) gateway.Answer { return a.tally.answer(haste) }
 
-// tally is what has been read of an answer, be it one body or a stream's events.
+// tally is what has been read of an answer, from one body or from a stream's events.
 type tally struct {
 	intent    *gateway.Intent
 	prompt    gateway.PromptText
 	whole     bool // one body with messages, not a stream of deltas
-	counts    bool // where the provider gives no figures, tokens are counted: texts are kept for that
+	counts    bool // keep texts, to count tokens if the provider reports no usage
 	choices   choices
 	delivered delivered
-	said      []said // memory for those of the next event
+	said      []said // reused for the next event
 	figures   gateway.Figures
 	believed  bool // figures are the provider's
 	inChoice  bool // those of this event are in a choice
@@ -59,7 +59,7 @@ type tally struct {
 	partial     bool   // not all of it is JSON
 	errorCode   string // of the error
 	serviceTier string
-	tierOnTop   bool // it stood beside the usage, not in it
+	tierOnTop   bool // the tier was next to the usage, not in it
 }
 
 // newTally begins to read an answer.
@@ -67,8 +67,7 @@ func newTally(i *gateway.Intent, p gateway.PromptText, preview preview) tally {
 	return tally{intent: i, prompt: p, text: preview, figures: gateway.NoFigures()}
 }
 
-// read adds one JSON object, a body or an event's data, and reports whether it is one without
-// a fault.
+// read adds one JSON object, a body or an event's data, and reports whether it is valid.
 func (t *tally) read(data []byte) (isJSON bool) {
 	c := cursor{data: data, said: t.said[:0]}
 	believed := false
@@ -103,7 +102,8 @@ func (t *tally) read(data []byte) (isJSON bool) {
 	return c.fault == ""
 }
 
-// readMember reads a member that only answers of some endpoints have, and reports whether it is one.
+// readMember reads a member that only answers of some endpoints have, and reports whether it knows
+// it.
 func (t *tally) readMember(c *cursor, name []byte, e *typedEvent) bool {
 	switch t.intent.Endpoint {
 	case gateway.Responses, gateway.Compact:
@@ -129,10 +129,10 @@ func (t *tally) readMember(c *cursor, name []byte, e *typedEvent) bool {
 	return true
 }
 
-// maxSaid is how many texts of an event memory is kept for.
+// maxSaid is the number of texts for which memory is kept between events.
 const maxSaid = 64
 
-// keep keeps the memory of an event's texts, but nothing of the event.
+// keep keeps the memory of an event's texts for reuse, but none of their content.
 func (t *tally) keep(texts []said) {
 	t.said = nil
 	if cap(texts) <= maxSaid {
@@ -141,7 +141,7 @@ func (t *tally) keep(texts []said) {
 	}
 }
 
-// uncounted is how many bytes of text answer has to count.
+// uncounted is the number of bytes of text that answer has to count.
 func (t *tally) uncounted() int {
 	switch {
 	case t.believed:
@@ -152,8 +152,8 @@ func (t *tally) uncounted() int {
 	return len(t.prompt.Texts) + t.delivered.kept
 }
 
-// answer sums up what has been read so far. It may take a while unless in haste: where the
-// provider gave no figures, tokens are counted.
+// answer sums up what has been read so far. It may take long unless in haste, because it counts
+// tokens if the provider reported none.
 func (t *tally) answer(haste bool) gateway.Answer {
 	a := gateway.Answer{Text: t.text.String(), ErrorCode: t.errorCode, ServiceTier: t.serviceTier, Failed: t.failed, Partial: t.partial,
 		Missing: !t.answered && !t.believed, Complete: t.complete || t.believed && t.choices.allFinished()}
@@ -180,7 +180,7 @@ func (t *tally) answer(haste bool) gateway.Answer {
 	return a
 }
 
-// output is what of the delivered tokens is no echo of the prompt.
+// output is the delivered tokens without an echo of the prompt.
 func (t *tally) output(delivered, prompt int64) int64 {
 	if t.prompt.Mute {
 		return 0
@@ -188,7 +188,7 @@ func (t *tally) output(delivered, prompt int64) int64 {
 	return max(delivered-t.prompt.Echoes*prompt, 0)
 }
 
-// readData reads the "data" of embeddings: with one of them there is an answer.
+// readData reads the "data" of embeddings: the answer exists if there is one embedding.
 func (t *tally) readData(c *cursor) {
 	if c.kind() != '[' {
 		c.skip()
@@ -200,8 +200,8 @@ func (t *tally) readData(c *cursor) {
 	}
 }
 
-// readGroq reads what Groq says of a stream beside its choices, and reports whether that
-// holds a usage that is believed.
+// readGroq reads Groq's own member "x_groq" of a stream, and reports whether that holds a believed
+// usage.
 // Source: https://github.com/groq/groq-python/blob/v0.31.0/src/groq/types/chat/chat_completion_chunk.py
 func (t *tally) readGroq(c *cursor) (believed bool) {
 	if c.kind() != '{' {
@@ -227,9 +227,9 @@ func (t *tally) readServiceTier(c *cursor) {
 	}
 }
 
-// count is the usage where the provider gave no figures.
+// count is the usage if the provider reported none.
 func (t *tally) count(c counter) (u gateway.Usage) {
-	u = t.usage() // a message tells its prompt when it begins
+	u = t.usage() // a message's first event reports its prompt
 	if u.Prompt == 0 {
 		u.Prompt = min(c.countPrompt(t.prompt), gateway.MaxTokens)
 	}

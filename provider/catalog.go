@@ -23,19 +23,19 @@ import (
 const (
 	listTimeout = 3 * time.Second  // for a backend to list its models
 	listKept    = 5 * time.Minute  // how long a list is good for
-	listRetry   = 10 * time.Second // how long it is not asked again after it gave none
+	listRetry   = 10 * time.Second // pause after a failed request
 	maxList     = 4 << 20          // bytes
 
-	anthropicVersion = "2023-06-01" // of the API, in which a list is asked for
+	anthropicVersion = "2023-06-01" // of the Anthropic API
 	maxListed        = 10_000       // models of a list
 	maxLists         = 256          // lists that are kept
 	maxListedID      = 256          // bytes
 	maxListOwner     = 128          // bytes
 )
 
-// Catalog knows which models backends list. It asks them itself, with the key that Envoy would
-// call them with, so that the list is the one of whoever asks: one that was got with a client's
-// own key is kept under that key, and shown to nobody else.
+// Catalog caches the models that backends list. It asks them with the key that Envoy would use, so
+// that each caller gets their own list. A list that was fetched with a client's own key is kept
+// under that key, and shown to nobody else.
 type Catalog struct {
 	client func(gateway.Backend) *http.Client
 	now    func() time.Time
@@ -46,31 +46,31 @@ type Catalog struct {
 	warned map[string]time.Time // of a backend, by name
 }
 
-// listKey is of whom, and with which key, a list is.
+// listKey identifies a list by its backend and the key that it was fetched with.
 type listKey struct {
 	base       string
 	credential [sha256.Size]byte
 }
 
 type modelList struct {
-	mu     sync.Mutex // while it is asked for
+	mu     sync.Mutex // held while the list is fetched
 	models []gateway.ListedModel
 	asked  time.Time
-	failed bool // the last time; the models are of the time before
+	failed bool // the last request failed; the models are older
 }
 
-// NewCatalog asks with the client that is made for a backend.
+// NewCatalog makes a catalog. client makes the HTTP client for a backend.
 func NewCatalog(client func(gateway.Backend) *http.Client, now func() time.Time, log *slog.Logger) *Catalog {
 	return &Catalog{client: client, now: now, log: log, lists: map[listKey]*modelList{}, warned: map[string]time.Time{}}
 }
 
-// Models are those that a backend lists for a caller with that Authorization of a client's own,
-// "" for none. They are as they were last where it does not answer in time, and none where they
-// cannot be had.
+// Models returns the models that a backend lists for a caller with their own Authorization header,
+// "" for none. It returns the last known list if the backend does not answer in time, and nil if
+// there is none.
 func (c *Catalog) Models(ctx context.Context, b gateway.Backend, authorization string) []gateway.ListedModel {
 	name, value := credentialFor(b, authorization)
 	if b.Kind == gateway.Azure || (b.Kind == gateway.OpenAI || b.Kind == gateway.Anthropic) && value == "" {
-		return nil // Azure lists what could be deployed, and OpenAI and Anthropic answer nobody without a key
+		return nil // Azure lists what could be deployed; OpenAI and Anthropic require a key
 	}
 	list := c.list(listKey{b.BaseURL.String(), sha256.Sum256([]byte(value))})
 	list.mu.Lock()
@@ -84,7 +84,7 @@ func (c *Catalog) Models(ctx context.Context, b gateway.Backend, authorization s
 	}
 	models, err := c.ask(ctx, b, name, value)
 	if ctx.Err() != nil {
-		return list.models // who asked has left: that says nothing of the backend
+		return list.models // the caller has left: not the backend's fault
 	}
 	if err != nil && !list.failed {
 		c.warn(b, err)
@@ -96,8 +96,8 @@ func (c *Catalog) Models(ctx context.Context, b gateway.Backend, authorization s
 	return list.models
 }
 
-// warn says that a backend gives no list, once in a while: with a made-up key for each request,
-// anybody could fill the log.
+// warn logs that a backend gives no list. It limits the rate, because clients with invalid keys
+// could fill the log.
 func (c *Catalog) warn(b gateway.Backend, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,7 +121,7 @@ func credentialFor(b gateway.Backend, authorization string) (name, value string)
 	return "", ""
 }
 
-// list is the one that is kept, or a new one in the place of the oldest.
+// list returns the cached list, or a new one that replaces the oldest.
 func (c *Catalog) list(key listKey) *modelList {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -141,7 +141,7 @@ func (c *Catalog) forgetOldest() {
 	var since time.Time
 	for key, list := range c.lists {
 		if !list.mu.TryLock() {
-			continue // it is being asked for
+			continue // it is being fetched
 		}
 		if since.IsZero() || list.asked.Before(since) {
 			oldest, since = key, list.asked
@@ -182,8 +182,8 @@ func (c *Catalog) ask(ctx context.Context, b gateway.Backend, header, value stri
 	return readModels(body)
 }
 
-// readModels reads a list as OpenAI's API has it. Models whose ids no request could name are left
-// out, and of doubles the first counts.
+// readModels reads a list as OpenAI's API has it. Models with ids that no request could name are
+// left out. Of duplicates the first counts.
 // Source: https://platform.openai.com/docs/api-reference/models/list
 func readModels(body []byte) ([]gateway.ListedModel, error) {
 	if len(body) > maxList {
@@ -207,7 +207,7 @@ func readModels(body []byte) ([]gateway.ListedModel, error) {
 		}
 		seen[m.ID] = true
 		listed := gateway.ListedModel{ID: gateway.Model(m.ID)}
-		_ = json.Unmarshal(m.Created, &listed.Created) // else it does not say
+		_ = json.Unmarshal(m.Created, &listed.Created) // otherwise it stays unknown
 		var owner string
 		if json.Unmarshal(m.OwnedBy, &owner) == nil && readable(owner, maxListOwner) {
 			listed.OwnedBy = owner

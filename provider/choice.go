@@ -132,8 +132,8 @@ func (ch *choice) pass(c *cursor, name []byte, k kind) []byte {
 	return c.data[from:c.pos]
 }
 
-// reasonOnce drops the reasoning that was added to what there had been if there was
-// some before: it comes under several names at once.
+// reasonOnce drops reasoning that was just added if there already was some: providers send the same
+// text under several names.
 func (ch *choice) reasonOnce(c *cursor, had int) {
 	if ch.reasoned {
 		c.said = c.said[:had]
@@ -143,8 +143,8 @@ func (ch *choice) reasonOnce(c *cursor, had int) {
 	}
 }
 
-// preview adds what there is to show of a choice. A stream shows its content alone:
-// the deltas of a tool call make no sense to people until they are put together.
+// preview adds the text of a choice to the preview. A stream adds its content only: the deltas of a
+// tool call are not readable on their own.
 func (t *tally) preview(ch *choice) {
 	if !t.whole {
 		t.text.addContent(ch.content)

@@ -11,7 +11,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// encoding is one of OpenAI's ways to cut a text into tokens.
+// encoding is one of OpenAI's tokenizers.
 type encoding uint8
 
 // The encodings of models that are still served.
@@ -20,17 +20,16 @@ const (
 	cl100k
 )
 
-// codecs load an encoding's vocabulary when the first text is counted by it, which for
-// o200k takes 15 ms and 6.8 MB for good, for cl100k half of that. Counting then takes
-// 0.14 µs a byte of English, and at most 0.6 µs a byte of whatever there is. They may
-// be used by many at once.
+// codecs load an encoding's vocabulary when the first text is counted by it, which for o200k takes
+// 15 ms and 6.8 MB for good, for cl100k half of that. Counting then takes 0.14 µs a byte of
+// English, and at most 0.6 µs a byte of whatever there is. They are safe for concurrent use.
 var codecs = [...]func() *codec.Codec{
 	o200k:  sync.OnceValue(codec.NewO200kBase),
 	cl100k: sync.OnceValue(codec.NewCl100kBase),
 }
 
-// families are the names of models whose encoding is known. A version, a size or what
-// a fine-tuned one is called may follow after a "-" or a ":".
+// families are the names of models whose encoding is known. A version, a size or the name of a
+// fine-tuned model may follow after a "-" or a ":".
 // Source: https://github.com/openai/tiktoken/blob/0.14.0/tiktoken/model.py
 var families = [...]struct {
 	name string
@@ -42,9 +41,8 @@ var families = [...]struct {
 	{"text-embedding-3-small", cl100k}, {"text-embedding-3-large", cl100k}, {"text-embedding-ada-002", cl100k},
 }
 
-// knownEncoding returns the encoding of a model that is known by its name, which may
-// stand behind a seller's ("openai/gpt-4o") or say that it is fine-tuned
-// ("ft:gpt-4o:acme::7p4lURel").
+// knownEncoding returns the encoding of a model that is known by its name, which may follow a
+// vendor's ("openai/gpt-4o") or name a fine-tuned model ("ft:gpt-4o:acme::7p4lURel").
 func knownEncoding(m gateway.Model) (e encoding, known bool) {
 	name := strings.TrimPrefix(string(m), "ft:")
 	name = name[strings.LastIndexByte(name, '/')+1:]
@@ -57,9 +55,9 @@ func knownEncoding(m gateway.Model) (e encoding, known bool) {
 	return o200k, false
 }
 
-// encodingOf returns how to count a request's tokens, and whether that is certain: any
-// of its steps may have served it. Where a step's model is called as nobody knows, like
-// a deployment, its name here is a hint.
+// encodingOf returns how to count a request's tokens, and whether that is certain, because any of
+// its steps may have served it. If a step's upstream name is unknown, as that of a deployment, the
+// configured model name is a hint.
 func encodingOf(i *gateway.Intent) (e encoding, certain bool) {
 	hint, _ := knownEncoding(i.Model)
 	for n, step := range i.Steps {
@@ -75,10 +73,10 @@ func encodingOf(i *gateway.Intent) (e encoding, certain bool) {
 	return e, certain
 }
 
-// textEnd, which no UTF-8 holds, ends each of several texts in one string.
+// textEnd ends each of several texts in one string. It does not occur in UTF-8.
 const textEnd = "\xFF"
 
-// counter tells how many tokens texts have. In haste it goes by their size alone.
+// counter counts the tokens of texts. In haste it estimates them from their size.
 type counter struct {
 	encoding encoding
 	haste    bool
@@ -91,8 +89,8 @@ func (c counter) count(texts string) int64 {
 	return c.encoding.count(texts)
 }
 
-// count returns how many tokens texts have, each counted for itself: by all of them up
-// to maxCounted bytes, beyond that by a sample.
+// count returns the number of tokens of texts, each counted separately. Beyond maxCounted bytes it
+// counts a sample.
 func (e encoding) count(texts string) (tokens int64) {
 	counted := sample(texts)
 	for rest := counted; rest != ""; {
@@ -103,7 +101,7 @@ func (e encoding) count(texts string) (tokens int64) {
 	return scaled(tokens, int64(len(texts)), int64(len(counted)))
 }
 
-// scaled is the tokens of a whole, of which a part has been counted.
+// scaled extrapolates the tokens of a counted part to the whole.
 func scaled(tokens, whole, part int64) int64 {
 	if part == 0 {
 		return tokens
@@ -111,14 +109,14 @@ func scaled(tokens, whole, part int64) int64 {
 	return tokens * whole / part
 }
 
-// countPrompt returns how many tokens a prompt has.
+// countPrompt returns the number of tokens of a prompt.
 func (c counter) countPrompt(p gateway.PromptText) int64 {
 	return scaled(c.count(p.Texts), p.Bytes, int64(len(p.Texts))) + p.Tokens
 }
 
 func (e encoding) countPiece(piece string) int64 {
 	n, err := codecs[e]().Count(strings.ToValidUTF8(piece, string(utf8.RuneError)))
-	if err != nil { // a time limit, of which there is none
+	if err != nil { // only possible with a time limit
 		return tokensIn(int64(len(piece)))
 	}
 	return int64(n)
@@ -128,12 +126,11 @@ func (e encoding) countPiece(piece string) int64 {
 // and takes 75 ms in English, 0.3 s at worst.
 const (
 	maxCounted = 512 << 10 // bytes
-	window     = 2 << 10   // bytes of a sample that stood together
+	window     = 2 << 10   // adjacent bytes of a sample
 )
 
-// sample returns texts of at most maxCounted bytes whole, and of longer ones as many
-// bytes, in windows that lie evenly spread. Over prose and code in turns, what is
-// reckoned from it was less than 1% off.
+// sample returns texts of at most maxCounted bytes whole, and of longer ones maxCounted bytes in
+// evenly spread windows. For alternating prose and code, the estimate was less than 1% off.
 func sample(texts string) string {
 	if len(texts) <= maxCounted {
 		return texts
@@ -148,13 +145,13 @@ func sample(texts string) string {
 	return b.String()
 }
 
-// maxPiece is how many bytes are counted at once. What the encodings cannot split, such
-// as a run of one letter, takes them time that grows with the square of its length; up
-// to here that does not show.
+// maxPiece is how many bytes are counted at once. The time for a text that the encodings cannot
+// split, such as a run of one letter, grows with the square of its length. Up to this size that
+// does not matter.
 const maxPiece = 1 << 10
 
-// nextPiece returns the first at most limit bytes of the first of texts, and what they
-// take up there.
+// nextPiece returns at most limit bytes from the start of the first text, and how many bytes of
+// texts they take up.
 func nextPiece(texts string, limit int) (piece string, size int) {
 	end := strings.IndexByte(texts[:min(len(texts), limit+1)], textEnd[0])
 	switch {
@@ -167,10 +164,9 @@ func nextPiece(texts string, limit int) (piece string, size int) {
 	return texts, len(texts)
 }
 
-// cut returns the last place up to limit, but at most maxPiece before it, where both
-// encodings would split a text, and else the beginning of a character near limit. Two
-// parts have the tokens of the whole if cut at such a place, and otherwise mostly one
-// token more or less.
+// cut returns the last place up to limit, but at most maxPiece before it, where both encodings
+// would split a text, or else the beginning of a character near limit. Cut at such a place, two
+// parts have the tokens of the whole; elsewhere mostly one token more or less.
 func cut(text string, limit int) int {
 	for at := limit; at > 0 && at > limit-maxPiece; {
 		before, size := utf8.DecodeLastRuneInString(text[:at])

@@ -6,13 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep arrays and objects may lie in one another. It also bounds
-// the recursion of skip and texts.
+// maxDepth is how deep arrays and objects may be nested. It also bounds the recursion of skip and
+// texts.
 const maxDepth = 200
 
-// cursor reads a JSON text (RFC 8259) once, from front to back. Its methods pass one
-// piece of the grammar each; the first fault moves it to the end, so that every loop
-// over it ends, and callers ask once, when they are through.
+// cursor reads a JSON text (RFC 8259) once, from front to back. Each method passes one piece of the
+// grammar. The first fault moves the cursor to the end, so that every loop ends and callers check
+// for a fault once.
 //
 // Objects and arrays are read as
 //
@@ -28,7 +28,7 @@ type cursor struct {
 	said   []said // what texts has found
 	saying kind   // of it
 	other  bool   // texts has passed an image, a sound or a file
-	fault  string // what is wrong, for people; empty while all is well
+	fault  string // what is wrong, readable for people; "" if nothing is
 	at     int    // where: an offset in data
 }
 
@@ -40,7 +40,7 @@ func (c *cursor) fail(at int, fault string) {
 	c.pos = len(c.data)
 }
 
-// expected fails at the cursor and says what stands there instead of what.
+// expected fails at the cursor, and names what was found and what was expected.
 func (c *cursor) expected(at int, what string) {
 	found := "the end"
 	if at < len(c.data) {
@@ -73,8 +73,8 @@ func (c *cursor) enter() {
 	c.fresh = true
 }
 
-// more reports whether another member or element follows and passes what stands
-// before it; otherwise it passes the closing bracket.
+// more reports whether another member or element follows and passes the separator before it;
+// otherwise it passes the closing bracket.
 func (c *cursor) more(closing byte) bool {
 	if c.fault != "" {
 		return false
@@ -162,8 +162,8 @@ func (c *cursor) scalar(b byte) {
 	}
 }
 
-// passesNonFinite passes what Python writes for numbers that JSON does not have, such as the
-// logarithm of a probability of 0.
+// passesNonFinite passes what Python writes for numbers that JSON lacks, such as the logarithm of a
+// probability of 0.
 // Source: https://docs.python.org/3/library/json.html#infinite-and-nan-number-values
 func (c *cursor) passesNonFinite() bool {
 	for _, name := range [...]string{"NaN", "Infinity", "-Infinity"} {
@@ -225,7 +225,7 @@ func (c *cursor) digits(i int) int {
 
 func isDigit(b byte) bool { return '0' <= b && b <= '9' }
 
-// end fails unless nothing but white space is left.
+// end fails if anything but white space is left.
 func (c *cursor) end() {
 	if c.kind() != 0 || c.pos < len(c.data) {
 		c.expected(c.pos, "nothing after the JSON value")

@@ -2,7 +2,7 @@ package provider
 
 import "bytes"
 
-// kind tells the texts of a choice apart that are told in turns.
+// kind distinguishes the texts of a choice, whose pieces may alternate.
 type kind uint8
 
 const (
@@ -10,30 +10,29 @@ const (
 	ofRefusal
 	ofCalls // of tools
 	ofReasoning
-	ofRest // what sound says
+	ofRest // transcripts of audio
 	kinds
 )
 
-// maxKept is how many bytes are kept of an answer's texts. It is more than the longest
-// answer of most models; of a longer one a sample is kept, spread evenly.
+// maxKept is how many bytes are kept of an answer's texts. It is more than the longest answer of
+// most models; of a longer one an evenly spread sample is kept.
 const maxKept = 256 << 10
 
-// delivered are the texts of an answer's choices, kept to be counted should the
-// provider not tell their tokens. While a stream runs they are kept only: whatever a
-// provider sends, a chunk waits for no more than being copied.
+// delivered keeps the texts of an answer's choices, to count their tokens if the provider reports
+// none. While a stream runs they are only copied, so that no chunk waits for counting.
 type delivered struct {
 	choices []*[kinds]sampled
 	size    int64        // of all texts, in bytes
 	kept    int          // bytes
 	stride  int64        // of each text, every stride-th window is kept; 0 is 1
-	full    bool         // nothing more is kept, only sizes
-	other   bool         // there was more than text
+	full    bool         // only sizes are added from now on
+	other   bool         // some of the answer was not text
 	scratch bytes.Buffer // memory for the next text
 	memory  share        // beyond idleTexts
 }
 
-// idleTexts is how many bytes each stream's texts may have before they are charged to
-// the memory of all.
+// idleTexts is how many bytes each stream's texts may have before they count against the shared
+// memory.
 const idleTexts = 16 << 10
 
 // sampled is a text of which windows are kept.
@@ -99,8 +98,8 @@ func (d *delivered) room(n int64) int64 {
 	return n
 }
 
-// thin lets go of every other window of all texts. Where that hardly helps, because there
-// are many short texts, nothing more is kept.
+// thin drops every other window of all texts. If that hardly helps, because there are many short
+// texts, nothing more is kept.
 func (d *delivered) thin() {
 	before := d.kept
 	d.stride, d.kept = 2*d.stride, 0
@@ -114,7 +113,7 @@ func (d *delivered) thin() {
 	d.memory.resize(max(int64(d.kept)-idleTexts, 0))
 }
 
-// drop lets go of the texts.
+// drop frees the texts.
 func (d *delivered) drop() {
 	d.memory.resize(0)
 	*d = delivered{scratch: d.scratch, memory: d.memory}
@@ -138,7 +137,7 @@ func (s *sampled) thin() {
 // any reports whether there is a text.
 func (d *delivered) any() bool { return d.kept > 0 || d.full }
 
-// whole reports whether all of the texts is kept.
+// whole reports whether the texts are kept completely.
 func (d *delivered) whole() bool { return d.stride <= 1 && !d.full }
 
 // roomForText is how many bytes a text is given at first.

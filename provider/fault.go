@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// errorReader reads what says that an answer is an error, and which.
+// errorReader reads whether an answer is an error, and its code.
 type errorReader struct {
 	is         bool
 	code, kind string
@@ -27,7 +27,7 @@ func (e *errorReader) readTopMember(c *cursor, name []byte) {
 	}
 }
 
-// readError reads an "error", which may say that there is none.
+// readError reads an "error", which may be empty.
 func (t *tally) readError(c *cursor) {
 	var e errorReader
 	if c.kind() == '{' {
@@ -44,7 +44,7 @@ func (t *tally) readError(c *cursor) {
 	}
 }
 
-// read reads the members of an error; without any it is none.
+// read reads the members of an error. An object without any is not an error.
 func (e *errorReader) read(c *cursor) {
 	for c.enter(); c.more('}'); {
 		e.is = true
@@ -59,7 +59,7 @@ func (e *errorReader) read(c *cursor) {
 	}
 }
 
-// fail notes an error. The first one that has a code tells it.
+// fail notes an error. The first code is kept.
 func (t *tally) fail(e errorReader) {
 	t.failed = true
 	if t.errorCode == "" {
@@ -73,8 +73,8 @@ func (t *tally) fail(e errorReader) {
 // maxErrorCode is how many bytes are kept of an error's code.
 const maxErrorCode = 64
 
-// label returns the printable characters of a string or number, at most
-// maxErrorCode bytes, and nothing of any other value.
+// label returns the printable characters of a string or number, at most maxErrorCode bytes, and ""
+// for any other value.
 func label(value []byte) string {
 	if len(value) == 0 || value[0] != '"' && value[0] != '-' && !isDigit(value[0]) {
 		return ""

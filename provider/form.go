@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// form is what a body turns out to be by its first bytes, whatever its headers call it.
+// form is the form of a body by its first bytes, whatever its headers say.
 type form uint8
 
 const (
 	unknownForm form = iota // nothing but white space so far
-	eventForm               // events, or something of which nothing can be read
+	eventForm               // events, or something unreadable
 	jsonForm
 )
 

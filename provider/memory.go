@@ -2,8 +2,8 @@ package provider
 
 import "sync/atomic"
 
-// Memory bounds what all streams together keep of unfinished events. A stream that
-// would exceed it passes unread from there on.
+// Memory bounds what all streams together keep of unfinished events. The rest of a stream that
+// would exceed it passes unread.
 type Memory struct {
 	limit int64 // bytes
 	used  atomic.Int64
@@ -12,7 +12,7 @@ type Memory struct {
 // NewMemory makes a bound of so many bytes.
 func NewMemory(limit int64) *Memory { return &Memory{limit: limit} }
 
-// share is what one stream has taken of a memory; of none, it is without bound.
+// share is what one stream has taken of a memory. Without a memory there is no bound.
 type share struct {
 	of    *Memory
 	taken int64

@@ -37,8 +37,8 @@ func (t *tally) readMessageMember(c *cursor, name []byte, e *typedEvent) bool {
 	return true
 }
 
-// readMessageStart reads the message that a stream begins with. Its usage tells the prompt; how
-// long the answer gets, nobody knows yet.
+// readMessageStart reads the message that a stream begins with. Its usage covers the prompt only;
+// the length of the answer is not known yet.
 func (t *tally) readMessageStart(c *cursor) {
 	if c.kind() != '{' {
 		c.skip()
@@ -59,7 +59,7 @@ func (t *tally) readMessageStart(c *cursor) {
 	}
 }
 
-// addMessageEvent adds what an event of a message, or a whole message, says.
+// addMessageEvent adds the content of an event of a message, or of a whole message.
 func (t *tally) addMessageEvent(e *typedEvent) {
 	switch string(e.kind) {
 	case "message_stop":
@@ -131,8 +131,8 @@ func readBlock(value []byte) (b block) {
 	return b
 }
 
-// addBlock adds a block: of one that came whole all that it says, of one that begins its texts so
-// far. What a tool of the provider's has found is no text that the model wrote.
+// addBlock adds a block: all content of a whole one, the texts so far of one that begins. Results
+// of the provider's tools do not count, because the model did not write them.
 func (t *tally) addBlock(value []byte, index int64, whole bool) {
 	if !isObject(value) {
 		return

@@ -1,18 +1,17 @@
-// Package provider reads and edits the bytes of OpenAI's dialect: the model, the
-// stream flag and the size of the prompt in a request, the usage in an answer, and
-// both in a stream of server-sent events. It knows no Envoy and does no I/O.
+// Package provider reads and edits the bytes of OpenAI's dialect: the model, the stream flag and
+// the size of the prompt in a request, the usage in an answer, and both in a stream of server-sent
+// events. It does not depend on Envoy and does no I/O.
 //
-// It has a JSON reader of its own because a request is authorised by what is read
-// here and served by what the provider reads. Common readers disagree on twice
-// named keys, on case and on trailing data, so such requests are refused; and those
-// that descend by recursion can be made to exhaust the stack.
+// It has its own JSON reader, because the gateway authorises what it reads, and the provider serves
+// what it reads. Common readers disagree on duplicate keys, on case and on trailing data, so such
+// requests are refused. Readers that descend by recursion can also be made to exhaust the stack.
 package provider
 
 // OpenAI is the dialect of the OpenAI API.
 // Source: https://platform.openai.com/docs/api-reference/chat
 type OpenAI struct {
 	Preview int     // runes kept of a prompt's or an answer's text; 0 keeps none
-	Memory  *Memory // for unfinished events; nil is without bound
+	Memory  *Memory // for unfinished events; nil for no bound
 }
 
 // bytesPerToken is the rule of thumb behind every estimate: English text has about

@@ -2,10 +2,10 @@ package provider
 
 import "bytes"
 
-// withoutUsage looks at the data of an event that ends an answer whose usage the client did
-// not ask for. Nothing changes unless it has a usage and no choices. What is left of it is nil
-// where the usage was all that it had to say; other members, such as timings, citations or
-// search results, stay.
+// withoutUsage removes the usage from the data of the last event of an answer, if the client did
+// not ask for it. It changes nothing unless the event has a usage and no choices. It returns nil if
+// the usage was the only content. Other members, such as timings, citations or search results,
+// stay.
 func withoutUsage(data []byte) (rest []byte, changed bool) {
 	c := cursor{data: data}
 	if c.kind() != '{' {

@@ -34,11 +34,11 @@ func (d OpenAI) ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, e
 	p.addContent(r.preview)
 	r.request.Prompt = p.String()
 	r.request.Text = r.text()
-	r.request.UsageWanted = r.request.UsageWanted || r.isTyped() // whose streams tell it unasked
+	r.request.UsageWanted = r.request.UsageWanted || r.isTyped() // whose streams always report usage
 	return r.request, nil
 }
 
-// text is what is kept of the prompt, in one copy.
+// text is the kept part of the prompt, in one copy.
 func (r *requestReader) text() gateway.PromptText {
 	all := joined(r.said)
 	text := gateway.PromptText{Texts: sample(all), Bytes: int64(len(all)), Tokens: r.tokens + r.format, Other: r.other}
@@ -109,7 +109,7 @@ func (r *requestReader) refused() error {
 	return nil
 }
 
-// refuse ends the reading of a body that is not acceptable because of a parameter.
+// refuse stops reading a body that a parameter makes unacceptable.
 func (r *requestReader) refuse(at int, code, param, reason string) {
 	if r.fault == "" {
 		r.refusal = gateway.BadRequest(code, param, fmt.Sprintf("Invalid %q: %s, at %s.", param, reason, r.place(at)))
@@ -117,7 +117,7 @@ func (r *requestReader) refuse(at int, code, param, reason string) {
 	}
 }
 
-// place tells people where an offset is.
+// place describes an offset for people.
 func (c *cursor) place(at int) string {
 	before := c.data[:at]
 	line := bytes.Count(before, []byte{'\n'}) + 1
@@ -180,8 +180,8 @@ func (r *requestReader) member() {
 	}
 }
 
-// readEcho reads what tells whether a completion's answer repeats the prompt, and reports
-// whether the member is about that.
+// readEcho reads the members that decide whether a completion repeats the prompt, and reports
+// whether the member is one of them.
 // Source: https://platform.openai.com/docs/api-reference/completions/create#completions_create-echo
 func (r *requestReader) readEcho(name []byte) bool {
 	switch string(name) {
@@ -204,8 +204,7 @@ func (r *requestReader) readEcho(name []byte) bool {
 	return true
 }
 
-// refuseBackground refuses a response that is made after the answer: what it costs would be known to
-// nobody here.
+// refuseBackground refuses a background response, because the gateway would never learn its cost.
 func (r *requestReader) refuseBackground() {
 	if r.kind() == 't' {
 		r.refuse(r.pos, invalid, "background", "this gateway does not make responses in the background, as it could not bill them: leave it out or false")
@@ -213,9 +212,9 @@ func (r *requestReader) refuseBackground() {
 	r.skip()
 }
 
-// isMember reports whether name names the member that the gateway acts on. It
-// refuses a second one, and one in other letters: readers disagree on which of them
-// counts, and what is authorised has to be what is served.
+// isMember reports whether name names the member that the gateway acts on. It refuses a duplicate,
+// and a name that differs in case only: readers disagree on which one counts, and what is
+// authorised must be what is served.
 func (r *requestReader) isMember(name []byte, want string, at int, seen *bool) bool {
 	asC, _, _ := bytes.Cut(name, []byte{0}) // a reader in C may take a name to end at NUL
 	if len(asC) < len(want) || !strings.EqualFold(string(asC), want) {
@@ -275,8 +274,8 @@ func (r *requestReader) count() (n int64, ok bool) {
 	return int64(math.Ceil(min(max(f, 0), gateway.MaxTokens))), true
 }
 
-// boundAnswer notes how many tokens the answer may have. What is no such number, the
-// provider refuses.
+// boundAnswer notes how many tokens the answer may have. Invalid values are left to the provider to
+// refuse.
 func (r *requestReader) boundAnswer(n int64) {
 	r.request.MaxTokens = max(r.request.MaxTokens, min(n, gateway.MaxTokens))
 }
@@ -311,7 +310,7 @@ func (r *requestReader) readStreamOption() {
 const (
 	tokensPerMessage = 3
 	tokensPerName    = 1
-	tokensPerReply   = 3 // with which it is made to begin
+	tokensPerReply   = 3 // that begin the reply
 )
 
 // readMessages reads a chat's messages.
@@ -358,7 +357,7 @@ func (r *requestReader) readMessage() {
 	}
 }
 
-// holdsText reports whether a message has a text of its own, and not only what tools have found.
+// holdsText reports whether a message has its own text, not only results of tools.
 func holdsText(content []byte) bool {
 	return len(content) > 0 && (content[0] == '"' || bytes.Contains(content, []byte(`"text"`)))
 }

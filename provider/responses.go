@@ -41,7 +41,7 @@ func (t *tally) readType(c *cursor, e *typedEvent) bool {
 	return false
 }
 
-// readResponse reads the response as an event tells it. Its output has come in pieces before.
+// readResponse reads the response in an event. Its output has come in pieces before.
 func (t *tally) readResponse(c *cursor, e *typedEvent) {
 	if c.kind() != '{' {
 		c.skip()
@@ -64,7 +64,7 @@ func (t *tally) readResponse(c *cursor, e *typedEvent) {
 	}
 }
 
-// readStatus reads how far a whole response is: also one that is still being made is an answer.
+// readStatus reads the status of a whole response. One in progress is an answer too.
 // Source: https://platform.openai.com/docs/api-reference/responses/object#responses/object-status
 func (t *tally) readStatus(c *cursor) {
 	switch string(c.value()) {
@@ -76,7 +76,7 @@ func (t *tally) readStatus(c *cursor) {
 	}
 }
 
-// addResponseEvent adds what an event of a response, or a whole response, says.
+// addResponseEvent adds the content of an event of a response, or of a whole response.
 func (t *tally) addResponseEvent(e *typedEvent) {
 	switch kind := string(e.kind); {
 	case kind == "response.completed" || kind == "response.incomplete":
@@ -108,7 +108,7 @@ func (t *tally) addDelta(e *typedEvent, kind string) {
 	t.deliverText(e.index, said{raw: raw, kind: of})
 }
 
-// deltaKind is the kind of the text that a type of events brings.
+// deltaKind is the kind of text in events of a type.
 func deltaKind(eventType string) kind {
 	switch {
 	case eventType == "response.output_text.delta":
@@ -138,7 +138,7 @@ func (t *tally) addItemName(e *typedEvent) {
 	}
 }
 
-// addOutput adds an output that came whole, and not in pieces before.
+// addOutput adds an output that came whole.
 func (t *tally) addOutput(e *typedEvent) {
 	c := cursor{data: e.output}
 	if e.repeated || c.kind() != '[' {
@@ -190,7 +190,7 @@ func itemKind(name []byte) kind {
 	return kinds
 }
 
-// showItem adds an item to the preview: its text, or the call that stands in the place of any.
+// showItem adds an item to the preview: its text or, without text, its call.
 func (t *tally) showItem(content, name, arguments []byte) {
 	t.text.addContent(content)
 	if t.text.limit > 0 && t.text.runes == 0 && name != nil {

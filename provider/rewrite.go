@@ -19,9 +19,9 @@ type edit struct {
 	text string
 }
 
-// Rewrite returns a copy of a request's body, as ReadRequest accepts it, in which the
-// model goes by another name and which, if askUsage, asks the provider for the usage at
-// the stream's end. All that the client wrote beyond that stays byte for byte.
+// Rewrite returns a copy of a request's body, as ReadRequest accepts it, in which the model has
+// another name and which, if askUsage, asks the provider for the usage at the stream's end.
+// Everything else stays byte for byte.
 // Source: https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options
 func (d OpenAI) Rewrite(body []byte, r gateway.Request, as gateway.Model, askUsage bool) gateway.Rewritten {
 	model := edit{r.ModelAt, string(body[r.ModelAt.From:r.ModelAt.To])}

@@ -2,7 +2,7 @@ package provider
 
 import "bytes"
 
-// maxEvent is the largest event that is understood. A larger one passes unread.
+// maxEvent is the largest event that is read. A larger one passes unread.
 const maxEvent = 10 << 20
 
 // idleMemory is how much memory a stream keeps between its events.
@@ -194,9 +194,8 @@ func (r *sseReader) mayBecomeObject() bool {
 	return first == 0 || first == '{'
 }
 
-// opening returns the first byte of data that is not white space, or 0 if there is
-// none yet. White space beyond maxPadding counts as something else, lest it be looked
-// at again with every piece.
+// opening returns the first byte of data that is not white space, or 0 if there is none yet. White
+// space beyond maxPadding counts as content, so that it is not read again with every piece.
 func opening(data []byte) byte {
 	for i, b := range data {
 		if i == maxPadding || b != ' ' && b != '\t' && b != '\n' && b != '\r' {
@@ -246,8 +245,8 @@ func (r *sseReader) fits() bool {
 	return r.memory.resize(int64(max(0, len(r.buf)-r.start+len(r.joined)-idleMemory)))
 }
 
-// forget drops all of the unfinished event but a byte of its unfinished line, by
-// which a blank line is told from one that is not.
+// forget drops the unfinished event except for a byte of its unfinished line, which shows that the
+// line is not blank.
 func (r *sseReader) forget() {
 	r.tooLong, r.dataLines, r.begun = true, 0, true
 	r.start = len(r.buf) - min(1, len(r.buf)-r.line)

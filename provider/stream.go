@@ -7,8 +7,8 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Stream reads one streamed answer while it passes, and takes the usage out again where
-// only the gateway asked for it. It belongs to one goroutine.
+// Stream reads one streamed answer as it passes, and removes the usage if only the gateway asked
+// for it. It must be used by one goroutine.
 type Stream struct {
 	tally     tally
 	events    sseReader
@@ -21,22 +21,22 @@ type Stream struct {
 	cutEnd bool   // the bytes before the next piece are a dropped event that ended in CR
 }
 
-// NewStream reads a stream of events that answers a request. With dropUsage, the event that carries the
-// usage reaches the client, who did not ask for it, without it, and not at all where it carries nothing else. (Such a client
-// would not see "usage":null in the other chunks either, but clients take no notice
-// and those chunks would have to be rewritten.)
+// NewStream reads a stream of events that answers a request. With dropUsage, the usage is removed
+// from its event, because the client did not ask for it; an event with nothing else is dropped.
+// ("usage":null stays in other chunks: clients ignore it, and removing it would mean rewriting
+// every chunk.)
 func (d OpenAI) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bool) *Stream {
 	s := &Stream{dropUsage: dropUsage, tally: newTally(i, p, preview{limit: d.Preview}), events: sseReader{memory: share{of: d.Memory}}}
 	s.tally.counts, s.tally.delivered.memory = true, share{of: d.Memory}
 	return s
 }
 
-// Next reads a piece of the stream, the last one if last. With same, the piece is to
-// be forwarded as it is; otherwise out, which may be empty and holds until the next
-// call. Nothing is held back while a choice is unfinished; afterwards an unfinished
-// event is, as long as it can still turn out to be the usage chunk.
+// Next reads a piece of the stream, the last one if last. With same, the piece is to be forwarded
+// as it is; otherwise out, which may be empty and holds until the next call. Nothing is held back
+// while a choice is unfinished. Afterwards an unfinished event is held back as long as it may be
+// the usage chunk.
 //
-// What is no stream of events but JSON passes as it is, and is read at its end.
+// JSON instead of events passes unchanged, and is read at its end.
 func (s *Stream) Next(piece []byte, last bool) (out []byte, same bool) {
 	if s.form == unknownForm {
 		s.form = formOf(piece)
@@ -69,11 +69,12 @@ func (s *Stream) Next(piece []byte, last bool) (out []byte, same bool) {
 	return out, same
 }
 
-// Uncounted is how many bytes of text Answer has to read or to count the tokens of.
+// Uncounted is the number of bytes of text that Answer has to read, or whose tokens it has to
+// count.
 func (s *Stream) Uncounted() int { return s.tally.uncounted() + len(s.body.bytes) }
 
-// Answer sums up what came so far. In haste, tokens that the provider did not tell are
-// estimated from the size of the text.
+// Answer sums up what came so far. In haste, tokens that the provider did not report are estimated
+// from the size of the text.
 func (s *Stream) Answer(haste bool) gateway.Answer {
 	if s.form != jsonForm {
 		return s.tally.answer(haste)
@@ -87,12 +88,12 @@ func (s *Stream) Answer(haste bool) gateway.Answer {
 	return a
 }
 
-// bytesPerTokenAtLeast is how short tokens are in texts that are denser than plain English: whoever
-// has to stop an answer in time must not take it for shorter than it is.
+// bytesPerTokenAtLeast is the size of tokens in text that is denser than plain English. It is low,
+// so that an answer that must be stopped in time is not underestimated.
 const bytesPerTokenAtLeast = 3
 
-// Delivered is how many tokens of the answer have come, rather too many than too few: those
-// that the provider told, and those of the texts since, by their size. It takes no time.
+// Delivered estimates, rather too high than too low, how many tokens of the answer have come: those
+// that the provider reported, and those of later texts by their size. It is fast.
 func (s *Stream) Delivered() int64 {
 	tokens := (s.tally.delivered.size + bytesPerTokenAtLeast - 1) / bytesPerTokenAtLeast
 	if s.tally.believed {
@@ -120,7 +121,7 @@ func (s *Stream) nextEvent(last bool) (event, bool) {
 	return e, ok
 }
 
-// read adds an event's data. What follows the announced end is no part of the answer.
+// read adds an event's data. Anything after the announced end is not part of the answer.
 func (s *Stream) read(data []byte) {
 	switch first := opening(data); {
 	case s.tally.complete:
@@ -131,10 +132,10 @@ func (s *Stream) read(data []byte) {
 	}
 }
 
-// usageDue reports whether the next event to begin may have the usage to take out.
+// usageDue reports whether the next event may have the usage to remove.
 func (s *Stream) usageDue() bool { return s.dropUsage && s.tally.choices.allFinished() }
 
-// cut takes the usage out of an event, if it has one. Nothing of it was forwarded: whether the
+// cut removes the usage from an event, if it has one. Nothing of it was forwarded: whether the
 // usage is due changes only between events, and what cannot become an object stays so.
 func (s *Stream) cut(e event) bool {
 	rest, changed := withoutUsage(e.data)
@@ -150,7 +151,7 @@ func (s *Stream) cut(e event) bool {
 	return true
 }
 
-// cutLF drops the LF that a dropped event's CR turns out to have had behind it.
+// cutLF drops the LF that follows the CR of a dropped event.
 func (s *Stream) cutLF(piece []byte) bool {
 	if !s.cutEnd || len(piece) == 0 {
 		return false

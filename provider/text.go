@@ -8,9 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// str passes the string at the cursor and returns what stands between its quotes,
-// still escaped, and how many bytes that has unescaped. Of a string that breaks off
-// it returns what is there.
+// str passes the string at the cursor and returns what stands between its quotes, still escaped,
+// and how many bytes that has unescaped. Of a string that breaks off it returns the available part.
 func (c *cursor) str() (raw []byte, size int64) {
 	from, i, saved := c.pos+1, c.pos+1, 0
 	for {
@@ -133,8 +132,8 @@ func special(word uint64) uint64 {
 	return (word | (word-ones*' ')&^word | (quote-ones)&^quote | (backslash-ones)&^backslash) & tops
 }
 
-// decodeRune returns the first character of a string's raw bytes and its length
-// there. What is no character becomes U+FFFD.
+// decodeRune returns the first character of a string's raw bytes and its length there. Invalid
+// bytes become U+FFFD.
 func decodeRune(raw []byte) (r rune, length int) {
 	if raw[0] != '\\' {
 		return utf8.DecodeRune(raw)

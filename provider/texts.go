@@ -13,10 +13,9 @@ type said struct {
 	colon  bool // it follows after a colon
 }
 
-// texts passes the value of a member and adds the texts that it holds: strings that
-// are text by the name of their member at any depth. What is not text are roles, ids
-// and the base64 of images, sounds and files. It returns how many bytes they have,
-// unescaped.
+// texts passes the value of a member and adds the texts that it holds: strings that are text by the
+// name of their member at any depth. Roles, ids and the base64 of images, sounds and files are not
+// text. It returns how many bytes they have, unescaped.
 func (c *cursor) texts(name []byte) (bytes int64) {
 	switch b := c.kind(); b {
 	case '"':
@@ -47,7 +46,7 @@ func (c *cursor) texts(name []byte) (bytes int64) {
 	return bytes
 }
 
-// namesOther reports whether a member of that name holds what is no text.
+// namesOther reports whether a member of that name holds something other than text.
 func namesOther(name []byte) bool {
 	switch string(name) {
 	case "image_url", "input_audio", "audio", "file", "video_url", "source":
@@ -66,8 +65,8 @@ func namesText(name []byte) bool {
 	return namesReasoning(name)
 }
 
-// namesReasoning reports whether a member holds reasoning, which goes by several names:
-// reasoning, reasoning_content, reasoning_details, thinking, thinking_blocks.
+// namesReasoning reports whether a member holds reasoning, which has several names: reasoning,
+// reasoning_content, reasoning_details, thinking, thinking_blocks.
 func namesReasoning(name []byte) bool {
 	return bytes.HasPrefix(name, []byte("reasoning")) || bytes.HasPrefix(name, []byte("thinking"))
 }

@@ -2,8 +2,8 @@ package provider
 
 import "bytes"
 
-// Tokens of the format in which a model is shown its tools, besides those of their
-// texts, as OpenAI measured them with gpt-4o. Older models take three more a function.
+// Tokens of the format in which a model is shown its tools, besides those of their texts, as OpenAI
+// measured them with gpt-4o. Older models use three more for each function.
 // Source: https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
 const (
 	tokensPerTools    = 12 // once
@@ -23,8 +23,8 @@ func (r *requestReader) readTools() {
 	}
 }
 
-// readSchema passes the value of a tool's member of that name and adds what a model is
-// shown of it. Of types, only those of properties are shown.
+// readSchema passes the value of a tool's member of that name and adds the part that a model is
+// shown. Types are shown for properties only.
 func (r *requestReader) readSchema(name []byte, ofProperty bool) {
 	switch r.kind() {
 	case '"':

@@ -2,9 +2,8 @@ package provider
 
 import "bytes"
 
-// typedEvent is what an event with a type of its own says besides its usage. Its type may stand
-// last, so the rest is put together when all of it was read. The slices are JSON values, nil where
-// absent.
+// typedEvent is the content of an event with a "type", without its usage. The type may come last,
+// so the members are combined after all were read. The slices are JSON values, nil where absent.
 type typedEvent struct {
 	kind      []byte // the string of its type, without quotes
 	index     int64  // of the part of the answer that it adds to
@@ -12,8 +11,8 @@ type typedEvent struct {
 	item      []byte // of a response: a new part of its output; of a message: a new block
 	output    []byte // all of it
 	repeated  bool   // the output has come in pieces before
-	believed  bool   // a usage in it is
-	succeeded bool   // it says how the answer ended, and that is no failure
+	believed  bool   // its usage is believed
+	succeeded bool   // the answer ended without a failure
 }
 
 func (t *tally) addEvent(e *typedEvent) {

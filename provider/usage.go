@@ -30,7 +30,8 @@ func (t *tally) readUsage(c *cursor) (believed bool) {
 	return believed
 }
 
-// grow adds what a message's usage tells. It is believed once that says how long the answer is.
+// grow adds the figures of a message's usage. They are believed once they include the length of the
+// answer.
 func (t *tally) grow(f gateway.Figures, isJSON bool) (believed bool) {
 	if !isJSON {
 		return false
@@ -43,7 +44,7 @@ func (t *tally) grow(f gateway.Figures, isJSON bool) (believed bool) {
 	return believed
 }
 
-// usage is what the provider's figures come to.
+// usage is the usage by the provider's figures.
 func (t *tally) usage() gateway.Usage {
 	f, _ := t.figures.Of(t.intent.Endpoint)
 	return f.Usage()
@@ -93,7 +94,7 @@ func (u *usageReader) details(c *cursor) {
 	}
 }
 
-// cacheTimes reads for how long caches keep what was written into them.
+// cacheTimes reads the counts of cache writes by the lifetime of the entries.
 // Source: https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#1-hour-cache-duration
 func (u *usageReader) cacheTimes(c *cursor) {
 	if c.kind() != '{' {
@@ -109,7 +110,7 @@ func (u *usageReader) cacheTimes(c *cursor) {
 	}
 }
 
-// serverTools adds up the calls of the provider's own tools, whatever they are called.
+// serverTools adds up the calls of the provider's own tools, whatever their names.
 func (u *usageReader) serverTools(c *cursor) {
 	if c.kind() != '{' {
 		c.skip()
@@ -124,8 +125,8 @@ func (u *usageReader) serverTools(c *cursor) {
 	}
 }
 
-// detail reads a count that goes by many names. Of two that say the same in one object, the
-// larger one counts: the other is a name that a provider keeps filled with 0.
+// detail reads a count that has many names. Of two names for the same count in one object, the
+// larger one counts, because some providers fill the other with 0.
 func (u *usageReader) detail(c *cursor, name []byte) {
 	of := u.detailNamed(name)
 	if of == nil {
@@ -142,7 +143,7 @@ func (c *cursor) larger(count *int64) {
 	*count = max(*count, n)
 }
 
-// detailNamed returns the count that a name stands for, in the details or beside them.
+// detailNamed returns the count that a name stands for, in the details or next to them.
 // Sources: OpenAI and most others, DeepSeek, Moonshot and Together, Anthropic and LiteLLM, Mistral;
 // OpenRouter, Alibaba's Model Studio, New API.
 func (u *usageReader) detailNamed(name []byte) *int64 {
@@ -193,8 +194,8 @@ func wholeNumber(text []byte) (n int64, ok bool) {
 	return int64(f), true
 }
 
-// serviceTier passes any value and returns the service tier that it names. A number or true
-// is one that nobody knows.
+// serviceTier passes any value and returns the service tier that it names. A number or true is an
+// unknown tier.
 func (c *cursor) serviceTier() string {
 	b := c.kind()
 	text := c.value()
