@@ -40,6 +40,7 @@ type attached struct {
 	upstream string                 // its base URL
 	binary   string                 // of Envoy
 	original []byte                 // the shop's configuration
+	prefix   string                 // of the gateway's paths
 	client   http.Client
 }
 
@@ -222,7 +223,7 @@ func (a *attached) others() []string {
 
 // chat asks a model, and returns an error unless its stream is whole.
 func (a *attached) chat(chunks int, header ...string) error {
-	return checkWhole(a.ask("POST", chatPath, chatBody(fmt.Sprintf("gen-chunks=%d-delay=20ms-usage", chunks), true), header...), chunks)
+	return checkWhole(a.ask("POST", a.prefix+chatPath, chatBody(fmt.Sprintf("gen-chunks=%d-delay=20ms-usage", chunks), true), header...), chunks)
 }
 
 // TestAnEnvoyWithTheGatewayInItAnswersAllElseAsBefore holds the way of a platform team that keeps its
@@ -273,7 +274,7 @@ func (a *attached) key(t *testing.T) string {
 	var last answer
 	key := a.keys(t, "create", "--label", "test").bearer()
 	a.wait("a request is served", func() bool {
-		last = a.ask("POST", chatPath, chatBody("gen-chunks=1", false), key)
+		last = a.ask("POST", a.prefix+chatPath, chatBody("gen-chunks=1", false), key)
 		return last.status == http.StatusOK
 	})
 	if cost := last.get("x-cost-usd"); cost == "" || last.get("x-shop") != "" {
@@ -369,6 +370,53 @@ func (a *attached) isMetered(t *testing.T) {
 	if diff := cmp.Diff(served, billed); diff != "" {
 		t.Errorf("completion tokens of all requests (- served, + billed):\n%s", diff)
 	}
+}
+
+// TestAnEnvoyServesTheGatewayBelowAPrefix has the gateway's paths begin with one, and nothing but these
+// be the gateway's.
+func TestAnEnvoyServesTheGatewayBelowAPrefix(t *testing.T) {
+	t.Parallel()
+	a := startShop(t, os.Getenv(envoyVariable))
+	a.prefix = "/ai"
+	a.run(a.attach("--listener", "https", "--prefix", a.prefix))
+	a.apart.serve("agent")
+	key := a.key(t)
+	for _, r := range []struct {
+		method, path string
+		status       int
+		text         string
+	}{
+		{"GET", "/ai/v1/models", http.StatusOK, `"object":"list"`},
+		{"GET", "/ai/health", http.StatusOK, `"status":"ok"`},
+		{"POST", "/ai/v1/chat/completions?a=b", http.StatusOK, `"chat.completion"`},
+		{"GET", "/ai/v1/chat/completions", http.StatusMethodNotAllowed, `"error"`},
+		{"POST", "/ai/v1/chat/completions/", http.StatusNotFound, `"error"`},
+		{"POST", "/ai/v1/chat/completions/more", http.StatusNotFound, `"error"`},
+		{"POST", "/ai/ai/v1/chat/completions", http.StatusNotFound, `"error"`},
+		{"POST", "/ai/v1/%63hat/completions", http.StatusNotFound, `"error"`},
+		{"GET", "/ai/api/costs", http.StatusNotFound, `"error"`},
+		{"GET", "/ai/", http.StatusNotFound, `"error"`},
+		{"GET", "/ai", http.StatusNotFound, `"error"`},
+		{"POST", "/v1/chat/completions", http.StatusNotFound, "no such page"}, // of the shop, as these:
+		{"POST", "/AI/v1/chat/completions", http.StatusNotFound, "no such page"},
+		{"POST", "/aix/v1/chat/completions", http.StatusNotFound, "no such page"},
+		{"GET", "/health", http.StatusNotFound, "no such page"},
+	} {
+		body := ""
+		if r.method == "POST" {
+			body = chatBody("gen-chunks=1", false)
+		}
+		if got := a.ask(r.method, r.path, body, key); got.status != r.status || !strings.Contains(got.body, r.text) {
+			t.Errorf("%s %s: %v, want %d with %s", r.method, r.path, got, r.status, r.text)
+		}
+	}
+	if got := a.ask("POST", "/ai"+chatPath, chatBody("gen-chunks=1", false)); got.status != http.StatusUnauthorized {
+		t.Errorf("without a key a request is answered with %v", got)
+	}
+	if calls := a.fake.Books().Of("gen-chunks=1"); len(calls) != 2 {
+		t.Errorf("the provider has seen %d calls, not the first of the key and the one with a query: %v", len(calls), calls)
+	}
+	a.isMetered(t)
 }
 
 // TestEnvoyAcceptsEveryKindOfFile has Envoy look at the gateway in configurations of all styles.

@@ -187,6 +187,41 @@ func (g *apart) agentAsTheAPIShowsIt(written int64) error {
 	return nil
 }
 
+// TestAnAgentLeadsAllButTheModelsToAnAPIElsewhere has the api listen at an address, with a run folder of
+// its own: no socket of it is in the agent's.
+func TestAnAgentLeadsAllButTheModelsToAnAPIElsewhere(t *testing.T) {
+	t.Parallel()
+	_, provider := provider(t)
+	g := newApart(t, "AI_GATEWAY_UPSTREAM="+provider+"/v1", "AI_GATEWAY_RATE_LIMIT_RPM=0", "AI_GATEWAY_API_ADDRESS="+freeAddress(t))
+	g.startEnvoy()
+	g.serve("agent")
+	elsewhere := *g
+	elsewhere.dir = program.Folder(t)
+	elsewhere.serve("api", "TMPDIR="+elsewhere.dir)
+	g.waitFor("/health", 200, `"status":"ok"`)
+	if err := g.chat(); err != nil {
+		t.Fatal(err)
+	}
+	g.waitFor("/", 200, "<!doctype html>")
+	g.waitFor("/api/costs", 200, `"total":{"requests":1,`)
+	g.waitFor("/v1/models", 200, `"object":"list"`)
+
+	g.kill("api")
+	g.waitFor("/api/costs", 503, `"code":"api_unavailable"`)
+	g.waitFor("/", 503, `"code":"api_unavailable"`)
+	g.waitFor("/v1/models", 200, `"object":"list"`)
+	g.waitFor("/v1/else", 404, `"error"`)
+	g.waitFor("/health", 200, `"status":"ok"`)
+	if _, err := g.run("ready", "--run-folder", g.dir); err != nil { // asks the agent's /livez
+		t.Errorf("without the api the agent is not ready: %v", err)
+	}
+	if err := g.chat(); err != nil {
+		t.Errorf("without the api: %v", err)
+	}
+	elsewhere.serve("api", "TMPDIR="+elsewhere.dir)
+	g.waitFor("/api/costs", 200, `"total":{"requests":2,`)
+}
+
 func TestASecondAgentOnTheSameStateIsRefused(t *testing.T) {
 	_, provider := provider(t)
 	g := startApart(t, provider+"/v1")
