@@ -172,6 +172,7 @@ func (g *Gate) read(ctx context.Context, since int64, there map[gateway.KeyID]bo
 		}
 	})
 	g.seen = seen // also after an error: changes come in order
+	g.changes.Add(1)
 	g.close()
 	if err != nil {
 		return fmt.Errorf("reading keys: %w", err)
@@ -201,6 +202,7 @@ func (g *Gate) replace(ctx context.Context) error {
 // look.
 func (g *Gate) Apply(r *gateway.KeyRecord) {
 	g.keys.apply(r, newSharing())
+	g.changes.Add(1)
 	g.close()
 }
 

@@ -39,6 +39,7 @@ type Gate struct {
 	given    *gateway.Caller // who has the admin key from outside
 	failures *failures
 	loaded   atomic.Bool // the keys of the store were read, once at least
+	changes  atomic.Int64
 	fault    atomic.Pointer[error]
 	people   atomic.Pointer[people]
 	shut     chan struct{} // closed when there is a key or a person
@@ -75,6 +76,9 @@ func (g *Gate) Works(id gateway.KeyID) bool { return g.keys.works(id, g.c.Now())
 
 // Limits are a key's own limits; nil if there is no such key.
 func (g *Gate) Limits(id gateway.KeyID) *gateway.KeyLimits { return g.keys.limits(id) }
+
+// Changes counts how often keys were read or applied: while it stays the same, no key has changed.
+func (g *Gate) Changes() int64 { return g.changes.Load() }
 
 // AllLimits iterates over the own limits of every key.
 func (g *Gate) AllLimits() iter.Seq[gateway.KeyLimits] { return g.keys.eachLimits }

@@ -94,12 +94,18 @@ func (l *Limiter) Use(ctx context.Context, s *Set) error {
 	return nil
 }
 
-// Prepare makes the tiers of keys before their first requests come.
+// Prepare makes the tiers of keys before their first requests come. A service is told only of
+// what is new.
 func (l *Limiter) Prepare(ctx context.Context, keys iter.Seq[gateway.KeyLimits]) error {
 	s := l.inForce.Load()
 	distinct := map[ownLimits]bool{}
 	for k := range keys {
-		distinct[ownOf(&k)] = true
+		if own := ownOf(&k); s.tier(own) == nil {
+			distinct[own] = true
+		}
+	}
+	if len(distinct) == 0 {
+		return nil
 	}
 	if err := s.add(slices.Collect(maps.Keys(distinct))); err != nil || l.publisher == nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,7 @@ const (
 	chargeTimeout = 2 * time.Second
 	chargeRetry   = 250 * time.Millisecond
 	chargeUnknown = 5 * time.Second // how long a service may take to learn of a limit
+	askAgain      = 50 * time.Millisecond
 	chargeDrain   = 2 * time.Second
 )
 
@@ -122,12 +124,32 @@ func (r *remote) ask(t *tier, asked []*bound, s *subjects, hits uint64) ([]state
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	answer, err := r.call(ctx, newRequest(t, asked, s, hits))
+	answer, err := r.callKnown(ctx, newRequest(t, asked, s, hits), hits == 0 || len(asked) == 1)
 	r.health.note(err)
 	if err != nil {
 		return nil, err
 	}
 	return r.states(asked, answer)
+}
+
+// callKnown makes a call, and makes it again while the service does not know the limit: that of
+// a key just made may still be on its way there. Nothing was counted then, unless the call also
+// charges other limits: such a call is not made again.
+func (r *remote) callKnown(ctx context.Context, request *ratelimit.RateLimitRequest, again bool) (*ratelimit.RateLimitResponse, error) {
+	for {
+		answer, err := r.call(ctx, request)
+		if err != nil || !again || !isUnknown(answer) {
+			return answer, err
+		}
+		if !pause(ctx, askAgain) {
+			return nil, errUnknownLimit
+		}
+	}
+}
+
+// isUnknown reports whether the service does not know one of the limits.
+func isUnknown(answer *ratelimit.RateLimitResponse) bool {
+	return slices.ContainsFunc(answer.GetStatuses(), func(s *ratelimit.RateLimitResponse_DescriptorStatus) bool { return s.GetCurrentLimit() == nil })
 }
 
 // call waits for one of the places for calls, and makes one.

@@ -167,6 +167,26 @@ func TestAServiceHoldsToAChangedLimitAtOnce(t *testing.T) {
 	}
 }
 
+func TestAServiceHoldsAKeyThatWasJustMadeToItsLimits(t *testing.T) {
+	l, _, _ := remoteLimiter(t, rules(limit(gateway.ByKey, gateway.Requests, gateway.PerDay, 1000)))
+	for attempt := range int64(3) {
+		made := byAlice
+		made.Key, made.Own = gateway.KeyID(fmt.Sprintf("key_%d", attempt)), &gateway.KeyLimits{RequestsPerDay: number(5 + attempt)}
+		missed, began := l.Stats().Missed, time.Now()
+		n := passed(l, 100, made)
+		t.Logf("a hundred requests took %v", time.Since(began))
+		if l.Stats().Missed > missed {
+			within(t, 5*time.Second, "the service's return", func() bool { a, e := l.Admit(&byAlice); return e == nil && a.Standing().Nearest.Max == 1000 })
+			continue // this machine is so busy that the service took too long to learn of the limit
+		}
+		if n != int(5+attempt) {
+			t.Errorf("%d passed, want %d", n, 5+attempt)
+		}
+		return
+	}
+	t.Error("in each of three attempts the service took too long to learn of a limit")
+}
+
 func TestRequestsPassOrNotByTheSettingWhileTheServiceIsKilledOrHangs(t *testing.T) {
 	limits := rules(limit(gateway.ByKey, gateway.Requests, gateway.PerHour, 5))
 	l, service, _ := remoteLimiter(t, limits)

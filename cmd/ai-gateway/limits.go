@@ -35,6 +35,7 @@ const (
 	restoreTimeout = 5 * time.Second
 	restoreRetry   = time.Second
 	listenRetry    = time.Second
+	prepareEvery   = 100 * time.Millisecond
 	rowTimeout     = 2 * time.Second
 )
 
@@ -92,6 +93,9 @@ func (l *limits) run(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error { return l.Run(ctx) })
 	group.Go(func() error { l.restoreLater(ctx); return nil })
+	if l.Blocks() {
+		group.Go(func() error { l.prepareChanged(ctx); return nil })
+	}
 	if l.listen != "" {
 		group.Go(func() error { return l.serveConfig(ctx) })
 	}
@@ -113,6 +117,28 @@ func (l *limits) serveConfig(ctx context.Context) error {
 			return nil
 		case <-time.After(listenRetry):
 		}
+	}
+}
+
+// prepareChanged tells the service of the limits of keys that were made or changed, even if their
+// requests only come to other gateways.
+func (l *limits) prepareChanged(ctx context.Context) {
+	tick := time.NewTicker(prepareEvery)
+	defer tick.Stop()
+	for prepared := int64(-1); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		changes := l.keys.Changes()
+		if changes == prepared {
+			continue
+		}
+		if err := l.Prepare(ctx, l.keys.AllLimits()); err != nil && ctx.Err() == nil {
+			l.log.Error("the rate limit service cannot be told of the limits of changed keys", "error", err)
+		}
+		prepared = changes
 	}
 }
 

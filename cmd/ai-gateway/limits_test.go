@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,7 +17,10 @@ import (
 	"ai-gateway/auth"
 	"ai-gateway/config"
 	"ai-gateway/gateway"
+	ratelimitconfig "ai-gateway/ratelimit-config"
 	"ai-gateway/store"
+	"ai-gateway/test/program"
+	"ai-gateway/test/stock"
 	"ai-gateway/usage/ledger"
 )
 
@@ -54,6 +59,51 @@ func newLimits(t testing.TB, tables *store.Store, c config.Config) *limits {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// TestTheServiceLearnsOfAKeyWhoseRequestsComeToAnotherGateway has one gateway serve the limits, while all
+// requests of a key that was just made come to another.
+func TestTheServiceLearnsOfAKeyWhoseRequestsComeToAnotherGateway(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close()
+	service := stock.StartService(t, stock.StartRedis(t), free.Addr().String())
+	c := config.Config{Limits: byKeyPerDay(1000, 1_000_000), LimitConfigListen: free.Addr().String()}
+	c.LimitService.Address = service.Address
+	l := newLimits(t, nil, c)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.run(ctx) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	service.Listening()
+	other, err := ratelimitconfig.New(ratelimitconfig.Config{Service: service.Address, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := other.Compile(c.Limits)
+	if err == nil {
+		err = other.Use(ctx, set)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := int64(7)
+	made := &gateway.KeyRecord{APIKey: gateway.APIKey{ID: limitedKey, Grant: gateway.Grant{Limits: gateway.KeyLimits{RequestsPerDay: &most}}}, Version: 1}
+	l.keys.Apply(made)
+	program.Await(t, 20*time.Second, func() error {
+		a, refusal := other.Admit(&gateway.LimitedRequest{Key: limitedKey, Own: &made.Limits, Model: "m", Tokens: 1})
+		if refusal == nil && a.Standing().Requests.Max != uint32(most) {
+			return fmt.Errorf("the other gateway holds the key to %+v", a.Standing().Requests)
+		}
+		return nil
+	})
 }
 
 func TestCountersGoOnFromTheStoreAsSoonAsItCanBeRead(t *testing.T) {
