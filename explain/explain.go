@@ -142,7 +142,11 @@ func (p *explanation) addLimits(c Config, caller *gateway.Caller, m gateway.Mode
 		return fmt.Errorf("asking limits: %w", err)
 	}
 	for _, s := range states {
-		p.Limits = append(p.Limits, gateway.LimitAllowance{Rule: s.LimitRule.String(), Max: int64(s.Max), Remaining: s.Remaining, Resets: s.Reset})
+		shown := gateway.LimitAllowance{Rule: s.LimitRule.String(), Max: int64(s.Max), Remaining: s.Remaining}
+		if !s.Reset.IsZero() {
+			shown.Resets = &s.Reset
+		}
+		p.Limits = append(p.Limits, shown)
 		if s.Remaining <= 0 {
 			p.refuse(&gateway.Error{Status: http.StatusTooManyRequests, Code: "rate_limit_exceeded", Message: fmt.Sprintf("The limit %s of %d is reached.", s.LimitRule, s.Max)})
 		}

@@ -38,7 +38,8 @@ func configured() Config {
 			return of, nil
 		},
 		Limits: func(*gateway.LimitedRequest) ([]gateway.LimitState, error) {
-			return []gateway.LimitState{{Limit: gateway.Limit{LimitRule: gateway.LimitRule{By: gateway.ByKey, Of: gateway.Requests, Per: gateway.PerMinute}, Max: 60}, Remaining: 59, Reset: at}}, nil
+			return []gateway.LimitState{{Limit: gateway.Limit{LimitRule: gateway.LimitRule{By: gateway.ByKey, Of: gateway.Requests, Per: gateway.PerMinute}, Max: 60}, Remaining: 59, Reset: at},
+				{Limit: gateway.Limit{LimitRule: gateway.LimitRule{By: gateway.ByKey, Of: gateway.Requests, Per: gateway.InFlight}, Max: 7}, Remaining: 5}}, nil
 		},
 		Entry: func(context.Context, *gateway.Caller) (*gateway.Error, error) { return nil, nil },
 		Now:   func() time.Time { return at },
@@ -53,6 +54,7 @@ func TestARequestIsExplainedWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	now := c.Now()
 	worst, tomorrow := gateway.Dollars(10*gateway.USD/1e6+20*2*gateway.USD/1e6), time.Date(2026, 3, 5, 0, 0, 0, 0, time.UTC)
 	want := gateway.Explanation{
 		Model: "m", Endpoint: "/v1/chat/completions", Key: gateway.AnonymousKey, PromptTokens: 10, AnswerTokens: 20,
@@ -62,7 +64,7 @@ func TestARequestIsExplainedWhole(t *testing.T) {
 		},
 		Price:    &gateway.TokenPrices{Version: "v", Input: gateway.Dollars(gateway.USD), Output: gateway.Dollars(2 * gateway.USD)},
 		WorstUSD: &worst,
-		Limits:   []gateway.LimitAllowance{{Rule: "key.requests.minute", Max: 60, Remaining: 59, Resets: c.Now()}},
+		Limits:   []gateway.LimitAllowance{{Rule: "key.requests.minute", Max: 60, Remaining: 59, Resets: &now}, {Rule: "key.requests.in_flight", Max: 7, Remaining: 5}},
 		Budgets: []gateway.BudgetAllowance{{By: "key", Name: "anonymous", Per: "day", USD: gateway.Dollars(gateway.USD), Spent: gateway.Dollars(gateway.USD / 2),
 			Left: gateway.Dollars(gateway.USD / 2), Resets: &tomorrow}},
 		Refusals: []gateway.ExpectedRefusal{},

@@ -51,10 +51,10 @@ type TokenPrices struct {
 
 // LimitAllowance is how a limit stands.
 type LimitAllowance struct {
-	Rule      string    `json:"rule"`
-	Max       int64     `json:"max"`
-	Remaining int64     `json:"remaining"`
-	Resets    time.Time `json:"resets_at"`
+	Rule      string     `json:"rule"`
+	Max       int64      `json:"max"`
+	Remaining int64      `json:"remaining"`
+	Resets    *time.Time `json:"resets_at" doc:"Null for requests in flight, which are counted while they run"`
 }
 
 // BudgetAllowance is how a budget stands.

@@ -44,9 +44,10 @@ const (
 	PerMinute LimitPeriod = iota + 1
 	PerHour
 	PerDay
+	InFlight // none: requests at one time, which no rule counts
 )
 
-var limitPeriodNames = [...]string{PerMinute: "minute", PerHour: "hour", PerDay: "day"}
+var limitPeriodNames = [...]string{PerMinute: "minute", PerHour: "hour", PerDay: "day", InFlight: "in_flight"}
 
 // String returns the name used in the configuration.
 func (p LimitPeriod) String() string { return nameOf(limitPeriodNames[:], p) }
@@ -112,7 +113,7 @@ type LimitUsage struct {
 type LimitState struct {
 	Limit               // zero if there is none
 	Remaining int64     // until it refuses
-	Reset     time.Time // when its period ends
+	Reset     time.Time // when its period ends; zero for requests in flight
 }
 
 // LimitStanding is the state of a request's limits, which its answer tells the client.

@@ -42,6 +42,13 @@ func (h *holds) enter(key string, most int64) bool {
 	return true
 }
 
+// running is how many of a key's requests are in flight.
+func (h *holds) running(key string) int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.inFlight[key]
+}
+
 func (h *holds) leave(key string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -167,11 +167,22 @@ func (l *Limiter) Standing(r *gateway.LimitedRequest) ([]gateway.LimitState, err
 		return nil, err
 	}
 	tokens, err := l.backend.look(t, &subjects)
-	var all []gateway.LimitState
+	all := l.standingInFlight(t, &subjects)
 	for _, s := range append(requests, tokens...) {
 		all = append(all, s.LimitState)
 	}
 	return all, err
+}
+
+// standingInFlight says how the limit on a key's requests in flight stands at this gateway, if
+// there is one.
+func (l *Limiter) standingInFlight(t *tier, s *subjects) []gateway.LimitState {
+	if t.inFlight == nil {
+		return nil
+	}
+	rule := gateway.LimitRule{By: gateway.ByKey, Of: gateway.Requests, Per: gateway.InFlight}
+	limit := gateway.Limit{LimitRule: rule, Max: uint32(*t.inFlight)} // at most gateway.MaxLimit
+	return []gateway.LimitState{{Limit: limit, Remaining: max(*t.inFlight-l.holds.running(s.key), 0)}}
 }
 
 func (l *Limiter) refuse(g *grant, refusal *gateway.Error) (gateway.Reservation, *gateway.Error) {

@@ -249,6 +249,11 @@ func TestRequestsInFlightAreBoundedByKey(t *testing.T) {
 	refusal(t, l, byAlice)
 	more := byAlice
 	more.Own = &gateway.KeyLimits{InFlight: number(3)}
+	states, err := l.Standing(&more)
+	inFlight := gateway.Limit{LimitRule: gateway.LimitRule{By: gateway.ByKey, Of: gateway.Requests, Per: gateway.InFlight}, Max: 3}
+	if diff := cmp.Diff([]gateway.LimitState{{Limit: inFlight, Remaining: 1}}, states); err != nil || diff != "" {
+		t.Errorf("how it stands (-want +got), %v:\n%s", err, diff)
+	}
 	admit(t, l, more)
 }
 

@@ -135,8 +135,9 @@ attempt's backend, path and upstream model, the prices and the most that it may 
 limit and budget that is for it with what is left, and why it would be refused.
 
 FILE holds the request's body, "-" is standard input; without one, a request for --model
-with a short prompt is explained. Counters of limits are those that the tables tell. The
-exit status is 0 also if the request would be refused.`,
+with a short prompt is explained. Counters of limits are those that the tables tell, so requests
+that run now are not among them: POST /api/explain counts those too. The exit status is 0
+also if the request would be refused.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			body, err := f.body(args, os.Stdin)
@@ -257,7 +258,7 @@ func (w world) showPlan(p *gateway.Explanation) error {
 			fmt.Fprintf(out, "worst cost\t$%s\n", p.WorstUSD)
 		}
 		for _, l := range p.Limits {
-			fmt.Fprintf(out, "limit\t%s\t%d of %d left until %s\n", l.Rule, l.Remaining, l.Max, l.Resets.UTC().Format(time.RFC3339))
+			fmt.Fprintf(out, "limit\t%s\t%d of %d left%s\n", l.Rule, l.Remaining, l.Max, until(l.Resets))
 		}
 		for _, b := range p.Budgets {
 			fmt.Fprintf(out, "budget\t%s %s per %s\t$%s of $%s left: $%s spent, $%s held%s\n", b.By, b.Name, b.Per, b.Left, b.USD, b.Spent, b.Held, until(b.Resets))
@@ -275,5 +276,5 @@ func until(t *time.Time) string {
 	if t == nil {
 		return ""
 	}
-	return " until " + t.Format(time.RFC3339)
+	return " until " + t.UTC().Format(time.RFC3339)
 }

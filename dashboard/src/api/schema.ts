@@ -980,8 +980,11 @@ export interface components {
             max: number;
             /** Format: int64 */
             remaining: number;
-            /** Format: date-time */
-            resets_at: string;
+            /**
+             * Format: date-time
+             * @description Null for requests in flight, which are counted while they run
+             */
+            resets_at: string | null;
             rule: string;
         };
         LimitHealth: {

@@ -27,7 +27,7 @@ function LimitGauge({ limit, first }: { limit: Limit; first: boolean }) {
   const used = shareOfLimit(limit);
   return (
     <Gauge {...ruleWords(limit.rule)} first={first} used={used} left={`${formatNumber(limit.remaining)} left`} of={`of ${formatNumber(limit.max)}`}>
-      <Resets at={limit.resets_at} untouched={limit.remaining === limit.max} />
+      {limit.resets_at ? <Resets at={limit.resets_at} untouched={limit.remaining === limit.max} /> : "while they run"}
     </Gauge>
   );
 }

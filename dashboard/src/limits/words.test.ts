@@ -7,6 +7,7 @@ const budget = (usd: number, left_usd: number): Budget => ({ by: "key", name: "k
 
 test.each([
   ["key.requests.minute", "Requests a minute", "of this key"],
+  ["key.requests.in_flight", "Requests at one time", "of this key"],
   ["user.tokens.hour", "Tokens an hour", "of its owner, over all keys"],
   ["key_model.tokens.day", "Tokens a day", "of this key at the model"],
 ])("the rule %s in words", (rule, what, whose) => expect(ruleWords(rule)).toEqual({ what, whose }));

@@ -10,6 +10,7 @@ const whose: Record<string, string> = {
 /** A limit's rule in words: "requests a minute", "of this key". */
 export function ruleWords(rule: string): { what: string; whose: string } {
   const [by = "", of = "", per = ""] = rule.split(".");
+  if (per === "in_flight") return { what: `${capital(of)} at one time`, whose: whose[by] ?? `by ${by}` };
   return { what: `${capital(of)} ${per === "hour" ? "an" : "a"} ${per}`, whose: whose[by] ?? `by ${by}` };
 }
 
