@@ -167,16 +167,29 @@ func TestAServiceHoldsToAChangedLimitAtOnce(t *testing.T) {
 	}
 }
 
-func TestAServiceHoldsAKeyThatWasJustMadeToItsLimits(t *testing.T) {
-	l, _, _ := remoteLimiter(t, rules(limit(gateway.ByKey, gateway.Requests, gateway.PerDay, 1000)))
+// TestRequestsWaitUntilTheServiceKnowsTheLimitsOfAKey has them come to a gateway that does not serve the
+// service's configuration, a moment before the one that does learns of the key.
+func TestRequestsWaitUntilTheServiceKnowsTheLimitsOfAKey(t *testing.T) {
+	limits := rules(limit(gateway.ByKey, gateway.Requests, gateway.PerDay, 1000))
+	serving, service, _ := remoteLimiter(t, limits)
+	l, err := New(Config{Service: service.Address, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, l.Run)
+	use(t, l, limits)
 	for attempt := range int64(3) {
+		within(t, 10*time.Second, "the service's answer", func() bool { a, e := l.Admit(&byAlice); return e == nil && a.Standing().Nearest.Max == 1000 })
 		made := byAlice
 		made.Key, made.Own = gateway.KeyID(fmt.Sprintf("key_%d", attempt)), &gateway.KeyLimits{RequestsPerDay: number(5 + attempt)}
-		missed, began := l.Stats().Missed, time.Now()
+		prepared := make(chan error, 1)
+		time.AfterFunc(100*time.Millisecond, func() { prepared <- serving.Prepare(t.Context(), slices.Values([]gateway.KeyLimits{*made.Own})) })
+		missed := l.Stats().Missed
 		n := passed(l, 100, made)
-		t.Logf("a hundred requests took %v", time.Since(began))
+		if err := <-prepared; err != nil {
+			t.Fatal(err)
+		}
 		if l.Stats().Missed > missed {
-			within(t, 5*time.Second, "the service's return", func() bool { a, e := l.Admit(&byAlice); return e == nil && a.Standing().Nearest.Max == 1000 })
 			continue // this machine is so busy that the service took too long to learn of the limit
 		}
 		if n != int(5+attempt) {
