@@ -12,14 +12,14 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Agent is what an agent shows of itself.
+// Agent is the HTTP interface of an agent.
 type Agent struct {
 	Version    string
 	ConfigFile string // "" for none
 	Started    time.Time
 	InForce    func() InForce
-	Drain      func()      // refuses new requests from now on
-	Draining   func() bool // whether it does
+	Drain      func()      // refuses new requests from then on
+	Draining   func() bool // whether new requests are refused
 	Envoy      func() gateway.EnvoyStatus
 	Backends   func() map[string]gateway.BackendState // those that do not serve
 	// Listed are the models that a backend lists for a caller with that Authorization.
@@ -29,14 +29,14 @@ type Agent struct {
 	Budgets    func() gateway.BudgetStats
 	Standing   func(*gateway.LimitedRequest) ([]gateway.LimitState, error) // of a request's limits
 	Ping       func(context.Context) error                                 // of the store
-	KeysLoaded func() bool                                                 // whether the gateway keys were read: until then nobody is let in
+	KeysLoaded func() bool                                                 // whether the gateway keys were read; until then nobody is admitted
 	KeysFault  func() error                                                // why they cannot be followed now; nil if they can
 	Protected  func() bool                                                 // whether everybody needs a gateway key
 	Entry      Entry
 	Log        *slog.Logger
 }
 
-// InForce is what an agent shows of the configuration in force.
+// InForce describes the configuration in force.
 type InForce struct {
 	Routes  gateway.Routes
 	Storage string // where usage is kept, for people
@@ -52,8 +52,7 @@ const (
 	DrainPath = "/drain"
 )
 
-// AgentHandler answers what clients of models ask, and whether all is well: no other
-// process need live for that.
+// AgentHandler answers model clients and reports health. It depends on no other process.
 func AgentHandler(a Agent) http.Handler {
 	private := endpoint{Endpoint{http.MethodPost, DrainPath, 0}, a.drain}
 	return handler{append(a.endpoints(), private), a.Entry, a.Log}
@@ -70,8 +69,8 @@ func (a Agent) endpoints() []endpoint {
 	}
 }
 
-// drain is for the machine's own processes: Envoy has no route to it, and names the client of
-// what it passes on.
+// drain is for processes of this machine only. Envoy has no route to it, and requests through Envoy
+// name their client.
 func (a Agent) drain(r *http.Request) (any, error) {
 	if clientOf(r) != "" {
 		return nil, notFound("unknown_url", "", "This URL is not for clients.")
@@ -80,8 +79,8 @@ func (a Agent) drain(r *http.Request) (any, error) {
 	return map[string]string{"status": "draining"}, nil
 }
 
-// models lists those that the caller may use: those of the configuration, then those that the
-// backend lists which serves all others.
+// models lists the models that the caller may use: the configured ones, then those listed by the
+// backend that serves all others.
 func (a Agent) models(r *http.Request) (any, error) {
 	if apiOf(r) == gateway.AnthropicAPI {
 		return modelPage(a.modelsFor(r), r.URL.Query())
@@ -89,8 +88,8 @@ func (a Agent) models(r *http.Request) (any, error) {
 	return map[string]any{"object": "list", "data": a.modelsFor(r)}, nil
 }
 
-// model shows a model that the caller may use. One that nobody lists is shown as well where a
-// backend serves all models: it would be asked, and only it knows.
+// model shows a model that the caller may use. If a backend serves all models, unlisted ones are
+// shown too, because only that backend knows whether it serves them.
 func (a Agent) model(r *http.Request) (any, error) {
 	id := gateway.Model(r.PathValue("id"))
 	shown := func(m Model) any {
@@ -111,8 +110,8 @@ func (a Agent) model(r *http.Request) (any, error) {
 	return shown(Model{ID: id, Object: "model", Created: now.Since.Unix(), OwnedBy: now.Routes.DefaultFor(apiOf(r))}), nil
 }
 
-// modelsFor are the models that a caller may use in the API that it speaks. Who may use a model may
-// use its aliases.
+// modelsFor are the models that a caller may use in its API. A permission for a model includes its
+// aliases.
 func (a Agent) modelsFor(r *http.Request) []Model {
 	list, now, caller := []Model{}, a.InForce(), callerOf(r)
 	configured, table := map[gateway.Model]bool{}, now.Routes.Table()
@@ -133,7 +132,7 @@ func (a Agent) modelsFor(r *http.Request) []Model {
 	return list
 }
 
-// listed are the models that the backend lists which serves all that are not configured.
+// listed are the models listed by the backend that serves all models that are not configured.
 func (a Agent) listed(r *http.Request, now InForce) []gateway.ListedModel {
 	name := now.Routes.DefaultFor(apiOf(r))
 	i := slices.IndexFunc(now.Routes.Backends, func(b gateway.Backend) bool { return b.Name == name && b.Kind.Speaks(apiOf(r)) })
@@ -141,7 +140,7 @@ func (a Agent) listed(r *http.Request, now InForce) []gateway.ListedModel {
 		return nil
 	}
 	backend, admission := now.Routes.Backends[i], admissionIn(r.Context())
-	if admission.Backend != "" && admission.Backend != backend.Name { // a saved key, for another one
+	if admission.Backend != "" && admission.Backend != backend.Name { // the saved key is for another backend
 		admission.Authorization, admission.APIKey = "", ""
 	}
 	if backend.Kind == gateway.Anthropic && admission.APIKey != "" {
@@ -150,8 +149,8 @@ func (a Agent) listed(r *http.Request, now InForce) []gateway.ListedModel {
 	return a.Listed(r.Context(), backend, admission.Authorization)
 }
 
-// healthFor shows how all is: whole to admins, to the machine's own processes, and where no
-// key is needed; to all others whether the gateway works, as its parts may name files and hosts.
+// healthFor reports health. Admins, processes of this machine, and everybody if no key is needed
+// get the full report. Others get the status only, because the details may name files and hosts.
 func (a Agent) healthFor(r *http.Request) (any, error) {
 	value, err := a.health(r)
 	h, ok := value.(Health)
@@ -184,7 +183,7 @@ func (a Agent) health(r *http.Request) (any, error) {
 		h.Parts["envoy"] = "refused a configuration; the one before it is in force"
 	}
 	if err := a.Ping(ctx); err != nil {
-		h.degrade("store", err.Error()) // requests go on, their rows wait
+		h.degrade("store", err.Error()) // requests continue, their rows wait
 	}
 	if ledger.LastError != "" {
 		h.degrade("usage", ledger.LastError)
@@ -206,7 +205,7 @@ func (a Agent) health(r *http.Request) (any, error) {
 		h.degrade("config", "what the files hold now is not in force; what was before is")
 	}
 	if err := a.KeysFault(); err != nil {
-		h.degrade("keys", err.Error()) // those that are known go on
+		h.degrade("keys", err.Error()) // known keys stay valid
 	}
 	if !a.KeysLoaded() {
 		h.refuse("keys", "not read yet: nobody is let in")

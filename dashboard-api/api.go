@@ -1,6 +1,6 @@
-// Package dashboardapi answers the gateway's own HTTP: of an agent its health and its
-// models, of the api role costs, the prompt log and how the agent is. It knows neither SQL
-// nor Envoy: what it shows is handed to it.
+// Package dashboardapi answers the gateway's own HTTP: of an agent its health and its models, of
+// the api role costs, the prompt log and how the agent is. It depends on neither SQL nor Envoy:
+// callers pass in what it shows.
 package dashboardapi
 
 import (
@@ -14,12 +14,12 @@ import (
 	"ai-gateway/gateway"
 )
 
-// API is what the api role shows.
+// API is the HTTP interface of the api role.
 type API struct {
 	Version string
 	Started time.Time
 	Store   Store
-	// AgentHealth asks the agent, which is another process, for its health: JSON.
+	// AgentHealth gets the agent's health as JSON. The agent is another process.
 	AgentHealth func(context.Context) ([]byte, error)
 	// Configuration reads the one that the files hold.
 	Configuration func() (Configuration, error)
@@ -35,13 +35,13 @@ type API struct {
 
 // Configuration is what the API shows of one.
 type Configuration struct {
-	Text        string // as a file that says the same, each value with its source
+	Text        string // as an equivalent file, each value with its source
 	Routes      gateway.Routes
 	Price       func(gateway.Model, time.Time) (price gateway.Price, known bool)
 	LogsPrompts bool
 }
 
-// Store is what the API asks of the store.
+// Store is the part of the store that the API uses.
 type Store interface {
 	Costs(context.Context, gateway.RequestFilter) ([]gateway.KeyCosts, error)
 	Prompts(ctx context.Context, f gateway.PromptFilter, after gateway.RequestPlace, limit int) ([]gateway.LoggedPrompt, error)
@@ -64,7 +64,7 @@ type Store interface {
 // Handler answers the API, and serves the dashboard.
 func Handler(a API) http.Handler {
 	pages, described, others := newPages(web), newOperations(a), handler{a.endpoints(), a.Entry, a.Log}
-	for _, e := range described.all { // so that their paths are known where their method is another
+	for _, e := range described.all { // so that their paths are known if the method is wrong
 		others.endpoints = append(others.endpoints, endpoint{e, unknownURL})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -10,16 +10,16 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Doorman has people in. Its errors are *gateway.Error whose codes the dashboard knows.
+// Doorman signs people in. Its errors are *gateway.Error whose codes the dashboard knows.
 type Doorman interface {
 	Settings() gateway.SignIn
-	// Begin says where to send a browser that wants to sign in, and go on with a page then.
+	// Begin returns where to send a browser that wants to sign in and then open a page.
 	Begin(ctx context.Context, cookies []*http.Cookie, returnTo string) (to string, set []*http.Cookie, err error)
-	// Finish says where to send a browser that the provider has sent back.
+	// Finish returns where to send a browser that the provider has sent back.
 	Finish(ctx context.Context, r Returned) (to string, set []*http.Cookie, err error)
-	// Session is the one of a request's cookie, if there is one.
+	// Session is the session of a request's cookie, if there is one.
 	Session(gateway.Credentials) (gateway.Session, bool)
-	// SignedOut takes away the cookie of a session.
+	// SignedOut removes the cookie of a session.
 	SignedOut() []*http.Cookie
 }
 
@@ -39,8 +39,8 @@ const (
 	signInPage     = "/sign-in" // of the dashboard, where it says what went wrong
 )
 
-// authEndpoints are those by which people sign in and out. Browsers open some of them as pages, so
-// that what goes wrong there is said by the dashboard.
+// authEndpoints are the endpoints for signing in and out. Browsers open some of them as pages, so
+// the dashboard shows their errors.
 func (a API) authEndpoints() []endpoint {
 	return []endpoint{
 		{Endpoint{http.MethodGet, loginPath, 0}, a.login},
@@ -58,25 +58,25 @@ type redirect struct {
 	set []*http.Cookie
 }
 
-// MarshalJSON writes an empty object: the headers say all.
+// MarshalJSON writes an empty object, because the headers carry the answer.
 func (redirect) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
 
 func (redirect) status() int { return http.StatusSeeOther }
 
 func (r redirect) setHeader(h http.Header) {
 	h.Set("Location", r.to)
-	h.Set("Referrer-Policy", "no-referrer") // the address of a callback has a code in it
+	h.Set("Referrer-Policy", "no-referrer") // the URL of a callback contains a code
 	for _, c := range r.set {
 		h.Add("Set-Cookie", c.String())
 	}
 }
 
-// hopParam says that the browser was sent to the dashboard's own origin already: it is not sent
-// there again, whatever the gateway is called behind a proxy.
+// hopParam says that the browser was already sent to the dashboard's own origin. It prevents a
+// redirect loop behind a proxy that changes the host name.
 const hopParam = "from"
 
-// login sends a browser to the provider. That begins at the dashboard's own origin, where the
-// cookie of the attempt is looked for when the browser comes back.
+// login sends a browser to the provider. It begins at the dashboard's own origin, because the
+// browser returns there and must then send the cookie of the attempt.
 func (a API) login(r *http.Request) (any, error) {
 	settings, query := a.Doorman.Settings(), r.URL.Query()
 	site, err := url.Parse(settings.PublicURL)
@@ -88,14 +88,14 @@ func (a API) login(r *http.Request) (any, error) {
 	return a.sent(&settings, to, set, err)
 }
 
-// callback has the person in whom the provider has sent back.
+// callback signs in the person whom the provider has sent back.
 func (a API) callback(r *http.Request) (any, error) {
 	settings := a.Doorman.Settings()
 	to, set, err := a.Doorman.Finish(r.Context(), Returned{r.URL.Query(), r.Cookies(), clientOf(r), r.UserAgent()})
 	return a.sent(&settings, to, set, err)
 }
 
-// sent is where a browser goes on: at what went wrong, to the page that says it.
+// sent is where a browser goes next: after an error, to the page that shows it.
 func (a API) sent(settings *gateway.SignIn, to string, set []*http.Cookie, err error) (any, error) {
 	var refusal *gateway.Error
 	switch {
@@ -108,7 +108,7 @@ func (a API) sent(settings *gateway.SignIn, to string, set []*http.Cookie, err e
 	return redirect{to, set}, nil
 }
 
-// Me is who asks.
+// Me is the caller.
 type Me struct {
 	Role    gateway.Role    `json:"role"`
 	UserID  *string         `json:"user_id"` // nil for a key
@@ -119,13 +119,13 @@ type Me struct {
 	Session *SessionSummary `json:"session"` // nil for a key
 }
 
-// SessionSummary is the session that a browser asks with.
+// SessionSummary is the session of the caller's browser.
 type SessionSummary struct {
 	ID        string `json:"id"`
 	ExpiresAt string `json:"expires_at"`
 }
 
-// me tells who asks.
+// me returns the caller.
 func (a API) me(r *http.Request) (any, error) {
 	c := callerOf(r)
 	me := Me{Role: c.Role(), KeyID: c.Key.ID, Label: c.Key.Label, Team: c.Team}
@@ -139,7 +139,7 @@ func (a API) me(r *http.Request) (any, error) {
 	return me, nil
 }
 
-// signedOut is the answer to who has left.
+// signedOut is the answer to a sign-out.
 type signedOut struct{ set []*http.Cookie }
 
 // MarshalJSON writes an empty object.
@@ -151,7 +151,7 @@ func (s signedOut) setHeader(h http.Header) {
 	}
 }
 
-// logout ends the session of the browser that asks, whether a person's or a key's.
+// logout ends the session of the calling browser, whether a person's or a key's.
 func (a API) logout(r *http.Request) (any, error) {
 	if err := a.Entry.checkChange(r); err != nil {
 		return nil, err
@@ -166,15 +166,15 @@ func (a API) logout(r *http.Request) (any, error) {
 	return signedOut{append(a.Doorman.SignedOut(), &key)}, nil
 }
 
-// AuthConfig is how people get in, as the dashboard shows it.
+// AuthConfig describes the ways to sign in, for the dashboard.
 type AuthConfig struct {
 	SignIn   bool         `json:"sign_in"`   // people can sign in
 	Provider string       `json:"provider"`  // "google", "oidc"; "" for none
-	LoginURL string       `json:"login_url"` // that a browser opens to sign in
+	LoginURL string       `json:"login_url"` // for a browser to open
 	Setup    *SignInSetup `json:"setup"`     // for administrators alone
 }
 
-// SignInSetup is what administrators are told of signing in.
+// SignInSetup is the state of the sign-in settings, for administrators.
 type SignInSetup struct {
 	Missing     []string `json:"missing"`      // variables that have to be set before people can sign in
 	RedirectURI string   `json:"redirect_uri"` // to register with the provider
@@ -186,7 +186,7 @@ type SignInSetup struct {
 	SavesKeys   bool     `json:"saves_provider_keys"` // AI_GATEWAY_ENCRYPTION_KEY is set
 }
 
-// authConfig says how people get in; to administrators also what is missing.
+// authConfig returns the ways to sign in, and to administrators also what is missing.
 func (a API) authConfig(r *http.Request) (any, error) {
 	s := a.Doorman.Settings()
 	c := AuthConfig{SignIn: s.IsOn(), LoginURL: loginPath}

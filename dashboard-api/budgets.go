@@ -15,7 +15,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// BudgetEvent is the crossing of a threshold, as it is sent to the webhook.
+// BudgetEvent is the crossing of a threshold, in the webhook's format.
 type BudgetEvent struct {
 	ID        uuid.UUID       `json:"id" format:"uuid" doc:"The webhook-id"`
 	At        time.Time       `json:"at"`
@@ -135,7 +135,7 @@ func (o *operations) correct(ctx context.Context) (gateway.SpendingCorrection, e
 	return o.a.Store.CorrectSpending(ctx, by, correction)
 }
 
-// readWish reads a wish, and refuses anything else.
+// readWish reads the body of a correction, and refuses unknown fields.
 func readWish(body []byte) (w gateway.CorrectionWish, err error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()

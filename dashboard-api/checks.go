@@ -7,7 +7,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Finding is what a check has found.
+// Finding is the result of a check.
 type Finding struct {
 	About string `json:"about" doc:"What was checked, such as store or a backend"`
 	State string `json:"state" enum:"ok,failed,skipped"`
@@ -15,7 +15,7 @@ type Finding struct {
 	Hint  string `json:"hint" doc:"What helps, or is to be known; empty for nothing"`
 }
 
-// Findings are those of all checks.
+// Findings are the results of all checks.
 type Findings struct {
 	At   time.Time `json:"at" doc:"When they were made"`
 	Data []Finding `json:"data" nullable:"false"`

@@ -10,7 +10,7 @@ import (
 
 const costsPath = "/api/costs"
 
-// CostParameters choose what costs are of.
+// CostParameters choose which costs are reported.
 type CostParameters struct {
 	From  time.Time `query:"from" doc:"When requests started at the earliest; without it all are added up, or what group allows"`
 	To    time.Time `query:"to" doc:"Before when they started"`
@@ -30,7 +30,7 @@ type GroupCosts struct {
 	Costs
 }
 
-// CostsReport is what requests cost.
+// CostsReport is the cost of requests.
 type CostsReport struct {
 	Total  Costs        `json:"total" doc:"Of all that is chosen. With group=tag the groups overlap: they are not parts of it"`
 	Keys   []Costs      `json:"keys" nullable:"false" doc:"By key and model; empty with another group"`
@@ -84,7 +84,7 @@ func (in *CostParameters) byKey() bool {
 	return in.Group == "" || in.Group == gateway.GroupByKey.String()
 }
 
-// groupCosts adds up by another group than the key.
+// groupCosts adds up by a group other than the key.
 func (o *operations) groupCosts(ctx context.Context, f gateway.RequestFilter, name string, now time.Time) ([]GroupCosts, error) {
 	bounds, err := costBounds(f, name, now)
 	if err != nil {
@@ -103,11 +103,11 @@ func (o *operations) groupCosts(ctx context.Context, f gateway.RequestFilter, na
 	return groups, err
 }
 
-// costBounds are those of the hours or days, and otherwise of the whole time.
+// costBounds are the bounds of the hours or days, or of all time.
 func costBounds(f gateway.RequestFilter, name string, now time.Time) ([]time.Time, error) {
 	to := f.To
 	if to.IsZero() {
-		to = now.Add(time.Hour) // of clocks that go before ours
+		to = now.Add(time.Hour) // for clocks that are ahead of ours
 	}
 	from := f.From
 	if name != "hour" && name != "day" {
@@ -150,7 +150,7 @@ func (o *operations) keyCosts(ctx context.Context, id gateway.KeyID, in *CostPar
 	return costsOfKey(keys[0]), nil
 }
 
-// unused returns an error if a key was never used at all, as far as the caller sees.
+// unused returns an error if the caller sees no use of a key.
 func (o *operations) unused(ctx context.Context, f gateway.RequestFilter) error {
 	f.From, f.To = time.Time{}, time.Time{}
 	ever, err := o.a.Store.Costs(ctx, f)
@@ -173,7 +173,7 @@ func (r CostsReport) table() [][]string {
 
 func (c Costs) table() [][]string { return CostsReport{Keys: []Costs{c}}.table() }
 
-// rows are those of a key, one for each of its models.
+// rows are the rows of a key, one for each model.
 func (c Costs) rows() (rows [][]string) {
 	for _, m := range c.Models {
 		rows = append(rows, m.row(string(c.KeyID), c.Label, string(m.Model)))

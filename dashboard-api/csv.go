@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// tabular is an answer that also comes as a table.
+// tabular is an answer that is also available as a table.
 type tabular interface{ table() [][]string }
 
 // byteOrderMark makes spreadsheets read UTF-8.

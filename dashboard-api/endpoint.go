@@ -9,11 +9,11 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Endpoint is a URL that is answered, and who may ask.
+// Endpoint is a URL and who may call it.
 type Endpoint struct {
 	Method string
-	Path   string       // "{id}" in it stands for any text, slashes included
-	Role   gateway.Role // that is needed at least; 0 for everybody, with or without a key
+	Path   string       // "{id}" matches any text, including slashes
+	Role   gateway.Role // least role; 0 for everybody, with or without a key
 }
 
 type endpoint struct {
@@ -21,7 +21,7 @@ type endpoint struct {
 	answer answerer
 }
 
-// Endpoints lists all that both roles answer.
+// Endpoints lists the endpoints of both roles.
 func Endpoints() []Endpoint {
 	var list []Endpoint
 	for _, e := range append(Agent{}.endpoints(), API{}.endpoints()...) {
@@ -46,7 +46,7 @@ func (e Endpoint) match(path string) (id string, ok bool) {
 	return id, ok && id != ""
 }
 
-// methods are those that the endpoint takes: who may read may ask for the headers alone.
+// methods are the methods that the endpoint accepts. HEAD is allowed with GET.
 func (e Endpoint) methods() []string {
 	if e.Method == http.MethodGet {
 		return []string{http.MethodGet, http.MethodHead}
@@ -54,8 +54,7 @@ func (e Endpoint) methods() []string {
 	return []string{e.Method}
 }
 
-// find returns the first endpoint of a request. What is in the place of its id is the path
-// value "id".
+// find returns the first endpoint that matches a request, and sets the path value "id".
 func find(endpoints []endpoint, r *http.Request) (endpoint, error) {
 	for _, e := range endpoints {
 		id, ok := e.match(r.URL.Path)
@@ -72,7 +71,7 @@ func find(endpoints []endpoint, r *http.Request) (endpoint, error) {
 	return endpoint{}, err
 }
 
-// unknownURL is the answer to a request that no endpoint takes.
+// unknownURL is the answer to a request that matches no endpoint.
 func unknownURL(r *http.Request) (any, error) {
 	return nil, notFound("unknown_url", "", fmt.Sprintf("Invalid URL (%s %s)", r.Method, r.URL.Path))
 }
@@ -80,7 +79,7 @@ func unknownURL(r *http.Request) (any, error) {
 // reads reports whether a request changes nothing.
 func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
-// methodsOf are the methods that a path takes. Pages of the dashboard are no endpoints.
+// methodsOf are the methods that a path accepts. Pages of the dashboard are not endpoints.
 func methodsOf(endpoints []endpoint, path string) (methods []string) {
 	if gateway.IsPage(path) {
 		methods = append(methods, http.MethodGet, http.MethodHead)

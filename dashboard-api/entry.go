@@ -12,15 +12,15 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Entry decides who may ask.
+// Entry decides who may call an endpoint.
 type Entry struct {
-	// Admit says by its headers who a request comes from.
+	// Admit identifies the caller from a request's headers.
 	Admit func(gateway.Credentials) (gateway.Admission, *gateway.Error)
-	// Origins are those of web pages elsewhere that may change something.
+	// Origins are the origins of other web pages that may make changes.
 	Origins func() []string
 }
 
-// admit returns the request with its caller, unless that one may not ask this.
+// admit returns the request with its caller, or refuses it.
 func (e Entry) admit(r *http.Request, of Endpoint) (*http.Request, error) {
 	if of.Role == 0 {
 		return r, nil
@@ -58,14 +58,14 @@ func admissionIn(ctx context.Context) gateway.Admission {
 	return ctx.Value(admissionKey{}).(gateway.Admission)
 }
 
-// sees reports whether the caller may see what was done with a key, or booked to a user: viewers
-// and admins see all, a person their own, and a member's key what was done with it.
+// sees reports whether the caller may see the usage of a key or a user: viewers and admins see
+// everything, a person their own usage, and a member's key its own.
 func sees(ctx context.Context, key gateway.KeyID, user string) bool {
 	c := callerIn(ctx)
 	return c.Role().SeesAll() || c.Key.ID == key || c.Person != "" && c.User == user
 }
 
-// ownOnly is a filter that lets members see their own alone.
+// ownOnly restricts a filter for members to their own usage.
 func ownOnly(ctx context.Context, f gateway.RequestFilter) gateway.RequestFilter {
 	c := callerIn(ctx)
 	switch {
@@ -80,8 +80,8 @@ func ownOnly(ctx context.Context, f gateway.RequestFilter) gateway.RequestFilter
 	return f
 }
 
-// checkChange refuses what a web page of somebody else's can have a browser send. A browser
-// says where a page is from, and sends JSON elsewhere only after it has asked.
+// checkChange refuses cross-site requests. Browsers send a page's origin, and send JSON to another
+// origin only after a preflight.
 // Source: https://fetch.spec.whatwg.org/#origin-header
 func (e Entry) checkChange(r *http.Request) error {
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(kind), "application/json") {
@@ -97,9 +97,9 @@ func (e Entry) checkChange(r *http.Request) error {
 	return nil
 }
 
-// isOwn reports whether an origin is the gateway's as the request reached it. What a page of plain
-// HTTP says on the way is whatever the network makes of it, so it changes nothing where the gateway
-// is reached by HTTPS. A proxy before the gateway may speak HTTPS where the gateway does not.
+// isOwn reports whether an origin is the gateway's own, as the request reached it. A page over
+// plain HTTP may be forged by the network, so it may not change anything if the gateway is reached
+// over HTTPS. A proxy may speak HTTPS for a gateway that does not.
 func isOwn(origin string, r *http.Request) bool {
 	from, err := url.Parse(origin)
 	if err != nil || !strings.EqualFold(from.Host, r.Host) {
@@ -123,8 +123,8 @@ func credentials(r *http.Request) gateway.Credentials {
 		Origin: r.Header.Get("Origin"), Host: r.Host, Reads: reads(r)})
 }
 
-// clientOf is the address of the client as Envoy saw it: the peer where Envoy names it, else
-// what Envoy appended to X-Forwarded-For. All before that may be forged.
+// clientOf is the address of the client as Envoy saw it: the peer if Envoy names it, or else the
+// entry that Envoy appended to X-Forwarded-For. Earlier entries may be forged.
 func clientOf(r *http.Request) string {
 	if peer := r.Header.Get("X-Envoy-External-Address"); peer != "" {
 		return peer

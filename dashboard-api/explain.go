@@ -12,18 +12,18 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Explainer says what would become of requests, and what is left of limits and budgets.
+// Explainer predicts what happens to requests, and reports what is left of limits and budgets.
 type Explainer interface {
 	Explain(ctx context.Context, caller *gateway.Caller, e gateway.Endpoint, body []byte) (gateway.Explanation, error)
 	Left(ctx context.Context, caller *gateway.Caller) (gateway.Allowance, error)
-	// Caller is who calls with a gateway key, or gateway.ErrNoAPIKey.
+	// Caller is the caller with a gateway key, or gateway.ErrNoAPIKey.
 	Caller(ctx context.Context, id gateway.KeyID) (*gateway.Caller, error)
 }
 
 const (
 	explainPath   = "/api/explain"
 	leftPath      = "/api/limits"
-	standingPath  = "/limits" // of an agent, where Envoy leads nobody
+	standingPath  = "/limits" // of an agent; Envoy has no route to it
 	standingParam = "request"
 	maxExplained  = 1 << 20 // bytes of a request's body
 )
@@ -31,7 +31,7 @@ const (
 // AnyRequest is the body of a request as it would be sent to a model.
 type AnyRequest map[string]any
 
-// WhoseParameters choose whose limits and budgets count.
+// WhoseParameters choose whose limits and budgets apply.
 type WhoseParameters struct {
 	Key gateway.KeyID `query:"key" doc:"The id of a key; without it the caller's own"`
 }
@@ -60,8 +60,7 @@ func (o *operations) addExplain() {
 	})
 }
 
-// explain explains the body of a request, made with the caller's own key or, for admins, with
-// another one.
+// explain explains a request with the caller's own key or, for admins, with another one.
 func (o *operations) explain(ctx context.Context, in *explainInput) (gateway.Explanation, error) {
 	caller, err := o.callerNamed(ctx, in.Key)
 	if err != nil {
@@ -90,8 +89,8 @@ func (o *operations) callerNamed(ctx context.Context, key gateway.KeyID) (*gatew
 	return o.a.Explainer.Caller(ctx, key)
 }
 
-// standing says how the limits of a request stand that the parameter holds. Only processes of
-// the gateway's own ask for it.
+// standing reports the limits of the request in the parameter. Only the gateway's own processes
+// call it.
 func (a Agent) standing(r *http.Request) (any, error) {
 	var request gateway.LimitedRequest
 	if err := json.Unmarshal([]byte(r.URL.Query().Get(standingParam)), &request); err != nil {

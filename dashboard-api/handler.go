@@ -15,7 +15,7 @@ import (
 
 const answerTimeout = 10 * time.Second
 
-// answerer makes an answer that becomes JSON, or an error that becomes the envelope.
+// answerer returns an answer, which is sent as JSON, or an error, which is sent as the envelope.
 type answerer func(*http.Request) (any, error)
 
 // handler answers what its endpoints list. http.ServeMux would redirect the paths of models
@@ -32,7 +32,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	value, err := h.ask(r.WithContext(ctx))
 	if err != nil {
-		h.refuse(w, r, errors.Join(err, ctx.Err())) // databases have errors of their own for a context's end
+		h.refuse(w, r, errors.Join(err, ctx.Err())) // databases return their own errors when a context ends
 		return
 	}
 	h.answer(w, r, value)
@@ -50,7 +50,7 @@ func (h handler) answer(w http.ResponseWriter, r *http.Request, value any) {
 	send(w, statusOf(value), body)
 }
 
-// ask finds the endpoint, and asks it if the caller may.
+// ask finds the endpoint, and calls it if the caller is allowed to.
 func (h handler) ask(r *http.Request) (any, error) {
 	found, err := find(h.endpoints, r)
 	if err != nil {
@@ -91,7 +91,7 @@ func send(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(append(body, '\n')) // an error is the client leaving
 }
 
-// refusalOf is what a client is told of an error.
+// refusalOf is the client's version of an error.
 func refusalOf(ctx context.Context, log *slog.Logger, path string, err error) *gateway.Error {
 	var refusal *gateway.Error
 	switch {

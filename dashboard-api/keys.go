@@ -13,8 +13,8 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Keys makes and changes gateway keys. Bodies are JSON objects; what is wrong with one is a
-// *gateway.Error that names the parameter.
+// Keys makes and changes gateway keys. Bodies are JSON objects; a fault in one is a *gateway.Error
+// that names the parameter.
 type Keys interface {
 	Create(ctx context.Context, by gateway.Actor, body []byte) (gateway.IssuedKey, error)
 	Update(ctx context.Context, by gateway.Actor, id gateway.KeyID, body []byte) (gateway.APIKey, error)
@@ -34,16 +34,16 @@ type Key struct {
 	Status gateway.KeyStatus `json:"status" enum:"active,expired,revoked"`
 }
 
-// IssuedKey is one that was just made, or rotated.
+// IssuedKey is a key that was just made or rotated.
 type IssuedKey struct {
 	Key
 	Secret string `json:"key" doc:"The secret, which is shown this once"`
 }
 
-// ShowKey is a key as it is now.
+// ShowKey shows a key in its current state.
 func ShowKey(k gateway.APIKey) Key { return Key{APIKey: k, Status: k.Status(time.Now())} }
 
-// ShowIssued is a key with its secret.
+// ShowIssued shows a key with its secret.
 func ShowIssued(k gateway.IssuedKey) IssuedKey {
 	return IssuedKey{Key: ShowKey(k.APIKey), Secret: k.Secret}
 }
@@ -59,13 +59,13 @@ type KeyBudget struct {
 	USD *float64 `json:"usd" doc:"Null is unlimited, 0 lets nothing through"`
 }
 
-// NewKey is the body of a request for a key. What is left out has the value of an empty one.
+// NewKey is the body of a request for a key. Fields that are left out have their default values.
 type NewKey struct {
 	Label string `json:"label" maxLength:"100" doc:"For people"`
 	KeyFields
 }
 
-// KeyChange is the body of a change of a key. What is left out stays.
+// KeyChange is the body of a change of a key. Fields that are left out stay unchanged.
 type KeyChange struct {
 	Label string `json:"label,omitempty" maxLength:"100" doc:"For people"`
 	KeyFields
@@ -85,7 +85,7 @@ type KeyFields struct {
 	ProviderKeys bool              `json:"provider_keys,omitempty" doc:"Clients may bring a provider's key of their own"`
 }
 
-// Rotation is the body of a request for another secret.
+// Rotation is the body of a request for a new secret.
 type Rotation struct {
 	GraceSeconds int64 `json:"grace_seconds,omitempty" minimum:"0" maximum:"7776000" default:"86400" doc:"How long the secret before works"`
 }
@@ -215,7 +215,7 @@ func (o *operations) addAudit() {
 	})
 }
 
-// actorIn is who asks, for the audit log.
+// actorIn is the caller, for the audit log.
 func actorIn(ctx context.Context) gateway.Actor {
 	c := callerIn(ctx)
 	name := string(c.Key.ID)

@@ -23,7 +23,7 @@ const (
 	liveFor       = 25 * time.Second // of one stream; clients reconnect and continue
 	liveEvery     = time.Second      // between two looks at the tables
 	liveAskWithin = 2 * time.Second
-	liveBack      = 15 * time.Minute // how long ago a request may have started
+	liveBack      = 15 * time.Minute // maximum age of a request
 	liveLooked    = 2000             // rows of one look
 	liveKept      = 2000             // events by which slow watchers may be behind
 	maxWatchers   = 32

@@ -12,7 +12,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// versionHeader is what every client of Anthropic's API sends, and no other.
+// versionHeader is a header that only clients of Anthropic's API send.
 // Source: https://docs.anthropic.com/en/api/versioning
 const versionHeader = "Anthropic-Version"
 

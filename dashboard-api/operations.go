@@ -20,7 +20,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// operations is the part of the API that its OpenAPI document describes.
+// operations is the documented part of the API: the OpenAPI document describes it.
 type operations struct {
 	a    API
 	mux  *http.ServeMux
@@ -29,8 +29,8 @@ type operations struct {
 	live *live
 }
 
-// useEnvelope has huma write errors as the rest of the API does. Its hook for that is a
-// variable of its package.
+// useEnvelope makes huma write errors like the rest of the API. Huma's only hook for that is a
+// package variable.
 var useEnvelope = sync.OnceFunc(func() { huma.NewError = newEnvelope })
 
 func newOperations(a API) *operations {
@@ -65,7 +65,7 @@ func newOperations(a API) *operations {
 	return o
 }
 
-// nameTypes says what types are in JSON that write themselves.
+// nameTypes declares the JSON types of Go types with their own MarshalJSON.
 func (o *operations) nameTypes() {
 	schemas := o.api.OpenAPI().Components.Schemas
 	schemas.RegisterTypeAlias(reflect.TypeFor[gateway.Dollars](), reflect.TypeFor[float64]())
@@ -80,7 +80,7 @@ func OpenAPI() ([]byte, error) {
 	return append(document, '\n'), err
 }
 
-// takes reports whether a request is an operation's.
+// takes reports whether a request matches an operation.
 func (o *operations) takes(r *http.Request) bool {
 	if strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.Path, "/.") {
 		return false // the mux would redirect
@@ -94,7 +94,7 @@ const (
 	securityScheme = "gateway key"
 )
 
-// ServeHTTP answers a request that it takes, if the caller may ask.
+// ServeHTTP answers a request that it takes, if the caller is allowed to call it.
 func (o *operations) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r, err := o.admit(r)
 	if err != nil {
@@ -112,8 +112,8 @@ func (o *operations) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.mux.ServeHTTP(w, r.WithContext(context.WithValue(ctx, requestKey{}, r)))
 }
 
-// admit returns the request with its caller, unless that one may not ask this. What is no endpoint
-// is for nobody.
+// admit returns the request with its caller, or refuses it. Unknown endpoints are refused to
+// everybody.
 func (o *operations) admit(r *http.Request) (*http.Request, error) {
 	for _, e := range o.all {
 		if _, ok := e.match(r.URL.Path); ok && slices.Contains(e.methods(), r.Method) {
@@ -140,15 +140,13 @@ func (o *operations) addDocument() {
 	}, func(context.Context, *struct{}) (*answer, error) { return &answer{o.api.OpenAPI()}, nil })
 }
 
-// register adds a GET operation for callers of a role. What answer returns as an error is
-// refused as everywhere.
+// register adds a GET operation for callers of a role. Errors of answer are sent as the envelope.
 func register[I, O any](o *operations, role gateway.Role, path, id, summary string, answer func(context.Context, *I) (*O, error)) {
 	add(o, role, huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary}, answer)
 }
 
-// registerChange adds an operation that takes a body of a type, for callers of a role. Its
-// answer reads the body itself, by bodyOf: readers of fields say what is wrong with one better
-// than a schema can.
+// registerChange adds an operation that takes a body of a type, for callers of a role. Its answer
+// reads the body itself, by bodyOf: its field readers give better error messages than a schema can.
 func registerChange[I, O any](o *operations, role gateway.Role, op huma.Operation, body reflect.Type, answer func(context.Context, *I) (*O, error)) {
 	add(o, role, op, answer)
 	item, schemas := o.api.OpenAPI().Paths[op.Path], o.api.OpenAPI().Components.Schemas
@@ -183,7 +181,7 @@ func errorsOf(path string, role gateway.Role) []int {
 	return all
 }
 
-// envelope is an error as clients get it.
+// envelope is an error in the form that clients get.
 type envelope struct {
 	Fields     envelopeFields `json:"error"`
 	status     int

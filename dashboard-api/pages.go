@@ -17,8 +17,8 @@ import (
 	"ai-gateway/gateway"
 )
 
-// web is the built dashboard: each file compressed, as its name and ".gz". A checkout
-// that was never built has none.
+// web is the built dashboard: each file compressed, as its name and ".gz". It is empty in a
+// checkout that was never built.
 //
 //go:embed all:web
 var web embed.FS
@@ -28,8 +28,8 @@ const (
 	indexFile = "/index.html"
 )
 
-// pagePolicy lets pages load and call nothing but this gateway, and nobody frame them.
-// What a model wrote can neither run nor fetch. Pictures that a user attached are data.
+// pagePolicy restricts pages to this gateway, and forbids framing. Text from a model can neither
+// run nor load anything. Attached pictures are data URLs.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data: blob:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -52,8 +52,8 @@ type pages struct {
 	files map[string]file // by path, "/assets/index-1a2b.js"
 }
 
-// newPages reads the built files below webFolder. They are part of the binary, so one
-// that cannot be read is a fault of the build.
+// newPages reads the built files below webFolder. They are part of the binary, so a file that
+// cannot be read is a build error.
 func newPages(built fs.FS) pages {
 	p := pages{files: map[string]file{indexFile: newFile(compress(notBuilt), indexFile)}}
 	err := fs.WalkDir(built, webFolder, func(name string, entry fs.DirEntry, err error) error {
@@ -83,8 +83,8 @@ func compress(text string) []byte {
 	return b.Bytes()
 }
 
-// ServeHTTP answers a path of the dashboard. Every page is the same file: the app reads
-// the address itself.
+// ServeHTTP answers a path of the dashboard. Every page is the same file, because the app routes by
+// the URL itself.
 func (p pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f, ok := p.files[r.URL.Path]
 	asset := strings.HasPrefix(r.URL.Path, gateway.AssetsPath)

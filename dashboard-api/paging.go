@@ -24,7 +24,7 @@ const (
 	maxPageOfCSV  = 10_000
 )
 
-// read returns how many entries are asked for, and the place that they are behind.
+// read returns the requested number of entries, and the place after which they begin.
 func (in *PageParameters) read() (limit int, after gateway.RequestPlace, err error) {
 	unset, most := pageOfJSON, maxPageOfJSON
 	if in.wantsCSV() {
@@ -43,7 +43,7 @@ func (in *PageParameters) read() (limit int, after gateway.RequestPlace, err err
 
 func (in *PageParameters) wantsCSV() bool { return strings.HasPrefix(in.Accept, "text/csv") }
 
-// PageHeaders say of a table whether more matches.
+// PageHeaders say whether a table has more rows.
 type PageHeaders struct {
 	Truncated  string `header:"X-Truncated" doc:"true if more entries match"`
 	NextCursor string `header:"X-Next-Cursor" doc:"The cursor of the page behind this one"`
@@ -56,7 +56,7 @@ func (in *PageParameters) headers(next *string) PageHeaders {
 	return PageHeaders{"true", *next}
 }
 
-// withCut ends a table that is cut with a row that says so.
+// withCut adds a row to a cut table that says so.
 func withCut(rows [][]string, next *string) [][]string {
 	if next == nil {
 		return rows

@@ -11,8 +11,8 @@ import (
 	"ai-gateway/gateway"
 )
 
-// People are those who sign in, their sessions and teams. Bodies are JSON objects; what is wrong
-// with one is a *gateway.Error that names the parameter.
+// People reads and changes people, their sessions and teams. Bodies are JSON objects; a fault in
+// one is a *gateway.Error that names the parameter.
 type People interface {
 	Users(context.Context) ([]gateway.UserRecord, error)
 	User(context.Context, gateway.UserID) (gateway.UserRecord, error) // gateway.ErrNoUser
@@ -20,7 +20,8 @@ type People interface {
 	Update(ctx context.Context, by gateway.Actor, id gateway.UserID, body []byte) (gateway.User, error)
 	SaveSettings(ctx context.Context, id gateway.UserID, body []byte) (gateway.UserSettings, error)
 	Sessions(context.Context, gateway.UserID) ([]gateway.SessionRecord, error) // the newest first
-	// EndSessions ends one session, or with "" all of a person; of "" is anybody's. It returns how many.
+	// EndSessions ends one session, or with "" all of a person, and returns how many. An empty of
+	// matches anybody.
 	EndSessions(ctx context.Context, by gateway.Actor, id string, of gateway.UserID) (int, error)
 	Teams(context.Context) ([]gateway.Team, error)
 	PutTeam(ctx context.Context, by gateway.Actor, name string, body []byte) (gateway.Team, error)
@@ -60,7 +61,7 @@ type NewUser struct {
 	UserFields
 }
 
-// UserChange is the body of a change of a person. What is left out stays.
+// UserChange is the body of a change of a person. Fields that are left out stay unchanged.
 type UserChange struct {
 	UserFields
 	Blocked bool `json:"blocked,omitempty" doc:"Ends the person's sessions and keys within a second"`
@@ -73,7 +74,7 @@ type UserFields struct {
 	Budget []KeyBudget  `json:"budget,omitempty" doc:"Of all usage of the person; each period at most once, null for none"`
 }
 
-// SavedSettings are what a person has saved.
+// SavedSettings are a person's saved settings.
 type SavedSettings struct {
 	Provider    string `json:"provider" doc:"A backend's name"`
 	Model       string `json:"model"`
@@ -83,7 +84,7 @@ type SavedSettings struct {
 	KeyProvider string `json:"key_provider" doc:"The backend that the key is for; no other one gets it"`
 }
 
-// SettingsChange is the body of a change of settings. What is left out stays.
+// SettingsChange is the body of a change of settings. Fields that are left out stay unchanged.
 type SettingsChange struct {
 	Provider    *string `json:"provider,omitempty" nullable:"true" maxLength:"100"`
 	Model       *string `json:"model,omitempty" nullable:"true" maxLength:"100"`
@@ -103,7 +104,7 @@ type SessionEntry struct {
 	Current   bool      `json:"current" doc:"Whether it is the one that asks"`
 }
 
-// SessionPage is the sessions of a person that are not over.
+// SessionPage is the active sessions of a person.
 type SessionPage struct {
 	Data []SessionEntry `json:"data" nullable:"false"`
 }
@@ -187,7 +188,7 @@ func (o *operations) showUser(u *gateway.User) UserEntry {
 	return e
 }
 
-// personIn is the person who asks; keys have neither settings nor sessions.
+// personIn is the calling person; keys have neither settings nor sessions.
 func personIn(ctx context.Context) (gateway.UserID, error) {
 	if id := callerIn(ctx).Person; id != "" {
 		return id, nil
@@ -200,7 +201,7 @@ type sessionsInput struct {
 	User gateway.UserID `query:"user" doc:"For admins: whose sessions; without it the caller's own"`
 }
 
-// whose is the person whose sessions are asked for: members see and end their own alone.
+// whose is the person whose sessions are requested. Members may only see and end their own.
 func (in *sessionsInput) whose(ctx context.Context) (gateway.UserID, error) {
 	if in.User != "" && callerIn(ctx).Role() >= gateway.Admin {
 		return in.User, nil
@@ -253,7 +254,7 @@ func (o *operations) addSessions() {
 	})
 }
 
-// sessions are those of a person that are not over.
+// sessions lists the active sessions of a person.
 func (o *operations) sessions(ctx context.Context, of gateway.UserID) (SessionPage, error) {
 	current, _ := o.a.Doorman.Session(credentials(requestIn(ctx)))
 	found, err := o.a.People.Sessions(ctx, of)

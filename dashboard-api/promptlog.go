@@ -88,7 +88,7 @@ func (p PromptPage) table() [][]string {
 	return withCut(rows, p.Next)
 }
 
-// nextOf is the cursor behind an entry.
+// nextOf is the cursor after an entry.
 func nextOf(startedAt time.Time, id uuid.UUID) *string {
 	next := cursorAt(startedAt, id)
 	return &next

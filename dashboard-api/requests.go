@@ -10,7 +10,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// FilterParameters are those that choose requests.
+// FilterParameters choose requests.
 type FilterParameters struct {
 	From    time.Time `query:"from" doc:"When requests started at the earliest"`
 	To      time.Time `query:"to" doc:"Before when they started"`
@@ -132,13 +132,13 @@ type PriceLine struct {
 	CostNanoUSD    int64  `json:"cost_nanousd"`
 }
 
-// Preview is what the prompt log keeps of a request.
+// Preview is a request's entry in the prompt log.
 type Preview struct {
 	Prompt string `json:"prompt" doc:"The last message, redacted and cut"`
 	Answer string `json:"answer"`
 }
 
-// RequestDetail is all that is recorded of a request.
+// RequestDetail is everything that is recorded of a request.
 type RequestDetail struct {
 	Request
 	Tries      []Attempt   `json:"tries" nullable:"false"`
@@ -208,8 +208,8 @@ func detailOf(r *gateway.RequestRecord, c Configuration) RequestDetail {
 	return d
 }
 
-// priceLines splits a cost by kinds of tokens. There are none unless today's price is the
-// one that the cost was computed with.
+// priceLines splits a cost by kinds of tokens. There are none unless the cost was computed with
+// today's price.
 func priceLines(r *gateway.RecordedRequest, c Configuration) []PriceLine {
 	lines := []PriceLine{}
 	if c.Price == nil || r.Cost.Amount == nil {

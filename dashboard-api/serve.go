@@ -18,9 +18,8 @@ const (
 	maxHeader     = 64 << 10
 )
 
-// Serve answers on l until ctx ends, and has then waited for every connection.
-// Answers that are not given within a second of that are broken off: the context
-// of their requests ends, and h returns with it.
+// Serve answers on l until ctx ends, and returns after every connection has ended. Answers that
+// take longer than a second after that are cancelled by the context of their requests.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	var connections sync.WaitGroup
 	s := &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, WriteTimeout: writeTimeout,
@@ -42,7 +41,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	return fmt.Errorf("serving the API: %w", err)
 }
 
-// count follows connections: http.Server ends them without waiting for their goroutines.
+// count counts connections, because http.Server closes them without waiting for their goroutines.
 func count(connections *sync.WaitGroup) func(net.Conn, http.ConnState) {
 	return func(_ net.Conn, state http.ConnState) {
 		switch state {

@@ -14,7 +14,7 @@ import (
 
 const sessionPath = "/api/session"
 
-// Session is who a browser is to the gateway.
+// Session is the identity of a browser at the gateway.
 type Session struct {
 	Open  bool           `json:"open" doc:"Everybody is let in, as there are no keys"`
 	Role  *gateway.Role  `json:"role" enum:"viewer,member,admin" doc:"Null for who needs a key"`

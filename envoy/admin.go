@@ -27,8 +27,8 @@ type Admin struct{ client *http.Client }
 func NewAdmin(socket string) Admin { return adminAt("unix", socket) }
 
 // AdminAt asks at an address: a Unix socket's path, or HOST:PORT of this machine. Another machine's
-// Envoy is refused: its access log is there, and without that its requests would have no rows that
-// survive the agent.
+// Envoy is refused, because the agent could not read its access log, which records requests while
+// the agent is down.
 func AdminAt(address string) (Admin, error) {
 	if strings.HasPrefix(address, "/") {
 		return NewAdmin(address), nil
@@ -54,7 +54,7 @@ func Loopback(address string) error {
 	return nil
 }
 
-// adminAt keeps its connection, so that it is answered also where Envoy may open no more files.
+// adminAt keeps its connection, so that it works even if Envoy has run out of files.
 func adminAt(network, address string) Admin {
 	return Admin{&http.Client{Timeout: adminTimeout, Transport: &http.Transport{
 		MaxIdleConnsPerHost: 1,
@@ -64,21 +64,20 @@ func adminAt(network, address string) Admin {
 	}}}
 }
 
-// Alive returns an error if Envoy does not answer. What it answers does not matter: it says
-// 503 while it waits for its configuration, which is no reason to end it.
+// Alive returns an error if Envoy does not answer. The status does not matter: 503 while Envoy
+// waits for its configuration is not a reason to kill it.
 func (a Admin) Alive(ctx context.Context) error {
 	_, err := a.ask(ctx, http.MethodGet, "/ready")
 	return err
 }
 
-// Quiet has Envoy log nothing but errors of what an orderly end brings with it: the signal,
-// and the end of its configuration's stream, are warnings to it. If it does not listen,
-// they are printed.
+// Quiet reduces Envoy's log to errors before an orderly end. Otherwise Envoy would log warnings
+// about the signal and the end of its xDS stream. If the call fails, they are printed.
 func (a Admin) Quiet(ctx context.Context) {
 	_, _ = a.ask(ctx, http.MethodPost, "/logging?paths=main:error,config:error")
 }
 
-// ReopenLogs has Envoy open its access log anew, after the old one was moved away.
+// ReopenLogs makes Envoy reopen its access log, after the old one was moved.
 func (a Admin) ReopenLogs(ctx context.Context) error {
 	status, err := a.ask(ctx, http.MethodPost, "/reopen_logs")
 	if err == nil && status != http.StatusOK {
@@ -87,7 +86,7 @@ func (a Admin) ReopenLogs(ctx context.Context) error {
 	return err
 }
 
-// Metrics are Envoy's own, in Prometheus' text form: those that were ever counted.
+// Metrics are Envoy's own used metrics, in Prometheus' text format.
 func (a Admin) Metrics(ctx context.Context) ([]byte, error) {
 	status, text, err := a.read(ctx, http.MethodGet, "/stats/prometheus?usedonly")
 	if err == nil && status != http.StatusOK {
@@ -96,10 +95,11 @@ func (a Admin) Metrics(ctx context.Context) ([]byte, error) {
 	return text, err
 }
 
-// CloseConnections has Envoy close each connection after its next answer. It goes on listening.
+// CloseConnections makes Envoy close each connection after its next answer. Envoy continues to
+// listen.
 // Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/operations/admin#post--drain_listeners
 func (a Admin) CloseConnections(ctx context.Context) {
-	_, _ = a.ask(ctx, http.MethodPost, "/drain_listeners?graceful&skip_exit") // without it clients connect anew when we end
+	_, _ = a.ask(ctx, http.MethodPost, "/drain_listeners?graceful&skip_exit") // if it fails, clients reconnect when we end
 }
 
 // Busy reports whether any request runs, or any byte waits for a client.

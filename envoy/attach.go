@@ -22,8 +22,8 @@ type Pieces struct {
 	Backends   [][]byte // Cluster; not added, as they come by CDS
 }
 
-// Attach adds the pieces to a static configuration, whose every other byte stays what and in the
-// order that it was. What it does not understand it refuses, with the line. Detach is its inverse.
+// Attach adds the pieces to a static configuration, and leaves every other byte unchanged. It
+// refuses what it does not understand, and names the line. Detach is its inverse.
 func Attach(text []byte, at Place, p Pieces) ([]byte, Summary, error) {
 	if line := Marked(text); line > 0 {
 		return nil, Summary{}, fmt.Errorf("line %d: the gateway is attached here already: take it out first, by --remove", line)
@@ -73,7 +73,7 @@ func (d *document) edits(static *yaml.Node, h host, p Pieces) ([]insertion, erro
 	return all, nil
 }
 
-// addTo adds elements at the head of a list, and the list where there is none.
+// addTo adds elements at the head of a list, and creates the list if there is none.
 func (d *document) addTo(m *yaml.Node, name, before string, items [][]byte) ([]insertion, error) {
 	key, value, err := d.child(m, name)
 	if err != nil {
@@ -133,7 +133,7 @@ func (d *document) addReplies(manager *yaml.Node, mappers [][]byte) ([]insertion
 	return d.addTo(config, "mappers", "", mappers)
 }
 
-// addClusters adds clusters, none of whose names may be taken.
+// addClusters adds clusters, and refuses names that are taken.
 func (d *document) addClusters(static *yaml.Node, clusters [][]byte) ([]insertion, error) {
 	_, theirs, err := d.items(static, "clusters")
 	if err != nil {
@@ -153,7 +153,7 @@ func (d *document) addClusters(static *yaml.Node, clusters [][]byte) ([]insertio
 	return d.addTo(static, "clusters", "", clusters)
 }
 
-// addSources has the clusters of the backends come from the agent.
+// addSources makes the clusters of the backends come from the agent.
 func (d *document) addSources(p Pieces) ([]insertion, error) {
 	ours := []entry{{"ads_config", p.ADS}, {"cds_config", p.CDS}}
 	key, dynamic, err := d.child(d.root, "dynamic_resources")
@@ -177,8 +177,8 @@ func (d *document) addSources(p Pieces) ([]insertion, error) {
 	return []insertion{i}, err
 }
 
-// addNode names the Envoy, without which it asks nobody for anything. Names on its command line
-// overrule these.
+// addNode names the Envoy, because without a name it does not use xDS. Names on its command line
+// take precedence.
 func (d *document) addNode() ([]insertion, error) {
 	key, node, err := d.child(d.root, "node")
 	if err != nil {
@@ -202,17 +202,16 @@ func (d *document) addNode() ([]insertion, error) {
 	return []insertion{i}, err
 }
 
-// runtimeLayer has an Envoy take regular expressions as large as those of the allow lists are to any
-// version of it.
+// runtimeLayer raises Envoy's limit on the size of regular expressions, for the allow lists.
 const runtimeLayer = `{"name":"ai-gateway","static_layer":{"re2.max_program_size.error_level":16000,"re2.max_program_size.warn_level":16000}}`
 
-// RuntimeLayer is what a bootstrap needs besides, in JSON.
+// RuntimeLayer is an addition that a bootstrap needs, in JSON.
 func RuntimeLayer() []byte {
 	return object(entry{"layered_runtime", object(entry{"layers", list([][]byte{[]byte(runtimeLayer)})})})
 }
 
-// addRuntime has Envoy take the regular expressions of the allow lists. Without layers of its own
-// an Envoy has the admin interface's, which stays.
+// addRuntime makes Envoy accept the regular expressions of the allow lists. An Envoy without
+// configured layers has the admin layer by default, which is kept.
 func (d *document) addRuntime() ([]insertion, error) {
 	layer := []byte(runtimeLayer)
 	key, runtime, err := d.child(d.root, "layered_runtime")
@@ -229,7 +228,7 @@ func (d *document) addRuntime() ([]insertion, error) {
 
 var errChanged = errors.New("the gateway cannot be added here without changing something else: this is a fault of ours, please report the file's form")
 
-// unchanged checks that what was merged is what it was, but for what stands between marks.
+// unchanged checks that nothing but the text between marks was changed.
 func (d *document) unchanged(merged []byte) error {
 	back, err := Detach(merged)
 	if err != nil || !bytes.Equal(back, d.text) {

@@ -18,7 +18,7 @@ import (
 const (
 	// backendsEvery is how long Envoy may know of a backend's state before we do.
 	backendsEvery = time.Second
-	// backendsSoon is the same until Envoy has told how all of them are.
+	// backendsSoon is the same until Envoy has reported the state of all backends.
 	backendsSoon = 100 * time.Millisecond
 	// followTimeout is how long a changed configuration waits for Envoy's answer.
 	followTimeout = 500 * time.Millisecond
@@ -30,7 +30,7 @@ type Backends struct {
 	admin Admin
 	log   *slog.Logger
 	names atomic.Pointer[[]string]
-	mu    sync.Mutex                                      // of who asks
+	mu    sync.Mutex                                      // held while asking
 	now   atomic.Pointer[map[string]gateway.BackendState] // of those that do not serve; nil before Envoy has answered
 }
 
@@ -39,8 +39,8 @@ func NewBackends(admin Admin, log *slog.Logger) *Backends {
 	return &Backends{admin: admin, log: log}
 }
 
-// Follow follows these backends from now on. It asks at once, so
-// that no plan leads to one that Envoy does not have yet.
+// Follow follows these backends from now on. It asks at once, so that no plan uses a backend that
+// Envoy does not have yet.
 func (b *Backends) Follow(ctx context.Context, all []gateway.Backend) {
 	var names []string
 	for _, backend := range all {
@@ -52,7 +52,7 @@ func (b *Backends) Follow(ctx context.Context, all []gateway.Backend) {
 	_ = b.ask(ctx) // Run asks again
 }
 
-// State is that of a backend. As long as Envoy does not tell, all serve.
+// State is the state of a backend. Until Envoy reports states, all backends serve.
 func (b *Backends) State(backend string) gateway.BackendState {
 	if now := b.now.Load(); now != nil {
 		return (*now)[backend]
@@ -70,7 +70,7 @@ func (b *Backends) Failing() map[string]gateway.BackendState {
 	return failing
 }
 
-// settled reports whether Envoy has told how all backends are.
+// settled reports whether Envoy has reported the state of all backends.
 func (b *Backends) settled() bool {
 	now := b.now.Load()
 	return now != nil && !slices.Contains(slices.Collect(maps.Values(*now)), gateway.BackendNotReady)
@@ -92,7 +92,7 @@ func (b *Backends) Run(ctx context.Context) error {
 	}
 }
 
-// ask takes over what Envoy knows. Where it does not answer, what it said last holds on.
+// ask takes over the states from Envoy. If Envoy does not answer, the last ones stay valid.
 func (b *Backends) ask(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -120,7 +120,7 @@ func (b *Backends) ask(ctx context.Context) error {
 	return nil
 }
 
-// report says what has changed.
+// report logs changes.
 func (b *Backends) report(before, now map[string]gateway.BackendState) {
 	for _, name := range slices.Sorted(maps.Keys(now)) {
 		if now[name] != before[name] {
@@ -134,7 +134,7 @@ func (b *Backends) report(before, now map[string]gateway.BackendState) {
 	}
 }
 
-// clusterStatuses is of Envoy's answer what is needed.
+// clusterStatuses is the needed part of Envoy's answer.
 // Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/admin/v3/clusters.proto
 type clusterStatuses struct {
 	Clusters []struct {

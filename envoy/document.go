@@ -93,7 +93,7 @@ func (d *document) noteAliases(n *yaml.Node) {
 	}
 }
 
-// refuse names the line of what is not understood.
+// refuse returns an error with the line of a node.
 func (d *document) refuse(n *yaml.Node, format string, args ...any) error {
 	return fmt.Errorf("line %d: "+format, append([]any{n.Line}, args...)...)
 }
@@ -123,8 +123,8 @@ func (d *document) line(n int) string {
 	return strings.TrimRight(string(d.text[d.starts[n-1]:end]), "\r\n")
 }
 
-// child is the value of a key, with the key; nil if the mapping has none. It refuses what is
-// written once and used at several places: an edit of it would change them all.
+// child is the value of a key, with the key; nil if the mapping has none. It refuses aliased
+// values, because an edit would change all their uses.
 func (d *document) child(m *yaml.Node, name string) (key, value *yaml.Node, err error) {
 	if m.Kind != yaml.MappingNode {
 		return nil, nil, d.refuse(m, "a mapping with %q is expected here", name)
@@ -144,7 +144,7 @@ func (d *document) child(m *yaml.Node, name string) (key, value *yaml.Node, err 
 	return key, value, err
 }
 
-// single refuses an alias, and what aliases stand for.
+// single refuses aliases and the nodes that they refer to.
 func (d *document) single(n *yaml.Node) error {
 	if n.Kind == yaml.AliasNode {
 		return d.refuse(n, "an alias (*%s) stands here: write out what it stands for", n.Value)
@@ -254,8 +254,8 @@ type entry struct {
 	value []byte
 }
 
-// addEntries is the insertion of keys into a mapping that has at least one, before the named key
-// where there is such a one.
+// addEntries is the insertion of keys into a mapping that has at least one, before the named key if
+// it exists.
 func (d *document) addEntries(m *yaml.Node, before string, entries ...entry) (insertion, error) {
 	if isFlow(m) {
 		at, err := d.inside(m, '{')

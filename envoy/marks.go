@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Marks stand around all that is added to a file, so that it can be taken out again, also after the
-// rest of the file has changed. What is added within a line, to a list in brackets, brings its own
-// line breaks, and has marks that tell so.
+// Marks surround every addition to a file, so that it can be removed even after the rest of the
+// file has changed. An addition within a line, to a list in brackets, has its own line breaks and
+// different marks.
 const (
 	beginMark       = "# ai-gateway attach: begin"
 	endMark         = "# ai-gateway attach: end"
@@ -86,8 +86,8 @@ func markOf(line []byte) string {
 	return ""
 }
 
-// Detach takes out what Attach has added: of a file that has not changed since, it gives the bytes
-// that Attach was given.
+// Detach removes what Attach has added. From an unchanged file it restores the exact bytes that
+// Attach was given.
 func Detach(text []byte) ([]byte, error) {
 	var out []byte
 	begun := ""

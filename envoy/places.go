@@ -8,8 +8,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Place says where in a configuration the gateway is attached; what is "" is the only one of its
-// kind.
+// Place is where in a configuration the gateway is attached. An empty field stands for the only one
+// of its kind.
 type Place struct{ Listener, VirtualHost string }
 
 // host is a virtual host in which requests can be routed to the gateway, and the HTTP connection
@@ -22,7 +22,7 @@ type host struct {
 
 const managerType = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
-// host finds the one virtual host that a place says.
+// host finds the virtual host of a place.
 func (d *document) host(static *yaml.Node, at Place) (host, error) {
 	all, unfit, err := d.hosts(static, at)
 	if err != nil {
@@ -45,8 +45,8 @@ func (d *document) host(static *yaml.Node, at Place) (host, error) {
 	return host{}, d.refuse(static, "no listener has an HTTP connection manager with a route_config")
 }
 
-// hosts are all that fit. Of connection managers whose routes come from elsewhere, unfit tells the
-// first.
+// hosts are all virtual hosts that match. unfit describes the first connection manager whose routes
+// come from elsewhere.
 func (d *document) hosts(static *yaml.Node, at Place) (all []host, unfit, err error) {
 	_, listeners, err := d.items(static, "listeners")
 	for _, listener := range listeners {
@@ -127,11 +127,11 @@ func (d *document) hostsOf(manager *yaml.Node, listener, name string) (all []hos
 // Summary is what an operator should know of the place.
 type Summary struct {
 	Place
-	Filters []string // of the others', that run for the gateway's requests too
+	Filters []string // existing filters that also run for the gateway's requests
 	Admin   string   // the address of the admin interface, "127.0.0.1:9901" or a path; "" for none
 }
 
-// summary looks at what is there.
+// summary collects the Summary.
 func (d *document) summary(h host) Summary {
 	s := Summary{Place: Place{h.listener, h.name}}
 	if _, filters, err := d.items(h.manager, "http_filters"); err == nil && len(filters) > 0 {
@@ -149,7 +149,7 @@ func (d *document) summary(h host) Summary {
 	return s
 }
 
-// value is what stands below keys; nil where nothing does.
+// value is the value below a path of keys; nil if there is none.
 func (d *document) value(m *yaml.Node, keys ...string) *yaml.Node {
 	for _, key := range keys {
 		if m == nil {

@@ -13,7 +13,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// accessLogs is the journal, where one is written.
+// accessLogs is the journal, if one is configured.
 func (c Config) accessLogs(e *encoder) []*accesslog.AccessLog {
 	if c.Journal == "" {
 		return nil
@@ -21,9 +21,9 @@ func (c Config) accessLogs(e *encoder) []*accesslog.AccessLog {
 	return []*accesslog.AccessLog{c.accessLog(e)}
 }
 
-// accessLog is the journal: one JSON line a planned request, written by Envoy
-// itself, so it is there also when the gateway process is not. It holds no query
-// strings, bodies or keys; of the headers only those of the client's trace.
+// accessLog is the journal: one JSON line for each planned request. Envoy writes it, so it works
+// while the gateway process is down. It holds no query strings, bodies or keys, and no headers
+// except those of the client's trace.
 // Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage
 func (c Config) accessLog(e *encoder) *accesslog.AccessLog {
 	line := &structpb.Struct{Fields: map[string]*structpb.Value{}}

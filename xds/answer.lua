@@ -1,16 +1,17 @@
--- Reading an answer as it passes: the usage that the provider gave, the service tier, and
--- whether it is an answer at all. provider/usage.go, answer.go, responses.go, messages.go and
--- fault.go read the same names in the same places. Nothing is kept but what may be the beginning of a token or an event.
+-- Reading an answer as it passes: the usage that the provider gave, the service tier, and whether
+-- it is an answer at all. provider/usage.go, answer.go, responses.go, messages.go and fault.go read
+-- the same names in the same places. Only a possible beginning of a token or an event is kept
+-- between pieces.
 
--- What is looked at is bounded, whatever a provider writes: the bytes that are kept, and the
--- brackets and strings of all that is read.
+-- The work is bounded, whatever a provider sends: the bytes that are kept, and the brackets and
+-- strings that are read.
 local LONGEST, MOST = 8192, 200000
 local MAX_TOKENS = 100000000
 local MARK = "\239\187\191" -- of the byte order
 local QUOTE, BACKSLASH, COLON, BRACE, BRACKET, CR, LF = 34, 92, 58, 123, 91, 13, 10
-local byte = string.byte -- loops over bytes are compiled, those over string.find are not
+local byte = string.byte -- LuaJIT compiles loops over bytes, but not over string.find
 
--- Where a value stands, by the names that lead to it. What is not here is passed over.
+-- The place of a value, by the names that lead to it. Other values are skipped.
 local DETAILS, TIMES, TOOLS = {}, {}, {}
 local USAGE = {prompt_tokens_details = DETAILS, completion_tokens_details = DETAILS,
   input_tokens_details = DETAILS, output_tokens_details = DETAILS, cache_creation = TIMES, server_tool_use = TOOLS}
@@ -19,7 +20,7 @@ local CHOICE = {usage = USAGE, error = ERROR}
 local CHOICES, CONTENT = {element = CHOICE}, {element = {}}
 local ANSWER = {} -- an object that is a part of an answer
 
--- The outermost object, by the endpoint: each is of another shape.
+-- The outermost object by endpoint, because each has a different shape.
 local CHAT = {usage = USAGE, error = ERROR, choices = CHOICES, data = CONTENT, x_groq = {usage = USAGE, error = ERROR}}
 local RESPONSE = {usage = USAGE, error = ERROR, output = CONTENT}
 local RESPONSES = {usage = USAGE, error = ERROR, output = CONTENT, item = ANSWER, response = RESPONSE}
@@ -29,7 +30,8 @@ local COUNT = {usage = USAGE, error = ERROR}
 local TOPS = {["/responses"] = RESPONSES, ["/responses/compact"] = RESPONSES, ["/responses/input_tokens"] = COUNT,
   ["/messages"] = MESSAGES, ["/messages/count_tokens"] = COUNT}
 
--- The counts of a usage object by their names. Of those with several the largest counts.
+-- The counts of a usage object by their names. Of several names for one count, the largest value is
+-- taken.
 local COUNTS = {prompt_tokens = "prompt", completion_tokens = "completion", total_tokens = "total"}
 local LARGER = {input_tokens = "prompt", output_tokens = "completion"}
 local PARTS = {
@@ -40,7 +42,7 @@ local PARTS = {
   reasoning_tokens = "reasoning",
 }
 
--- The names of values that are wanted and no object.
+-- The names of wanted values that are not objects.
 local WANTED = {service_tier = true, error = true, code = true, type = true, object = true, finish_reason = true, status = true,
   ephemeral_1h_input_tokens = true, input_tokens = true}
 for name in pairs(COUNTS) do WANTED[name] = true end
@@ -79,14 +81,14 @@ local function fail(r)
   r.failed, r.news = true, true
 end
 
--- Types of events, and states of a whole response, that tell how far an answer is.
+-- Types of events, and states of a whole response, that show the progress of an answer.
 local ENDS = {
   [RESPONSES] = {['"response.completed"'] = true, ['"response.incomplete"'] = true, ['"response.failed"'] = true},
   [MESSAGES] = {['"message_stop"'] = true}, [COUNT] = {}, [CHAT] = {},
 }
 local STATES = {['"completed"'] = true, ['"incomplete"'] = true, ['"cancelled"'] = true, ['"in_progress"'] = true, ['"queued"'] = true}
 
--- larger takes over a count that is larger than what is known of a part.
+-- larger takes over a count if it is larger than the known one.
 local function larger(r, part, text)
   local number = whole(text)
   if number and number > (r.figures[part] or -1) then r.figures[part] = number end
@@ -137,8 +139,8 @@ local function take(r, place, name, text)
   end
 end
 
--- grow takes over the figures of a message so far, none of which gets smaller. Those with which it
--- begins tell its prompt alone: how long the answer gets, nobody knows yet.
+-- grow takes over the figures of a message so far. None of them gets smaller. The first ones cover
+-- the prompt only, because the length of the answer is not known yet.
 local function grow(r)
   local now, all = r.figures, r.believed or {}
   if r.starting then now.completion = nil end
@@ -149,9 +151,9 @@ local function grow(r)
   r.full = r.full or now.completion and all.prompt and all.prompt + (all.cached or 0) + (all.written or 0) > 0
 end
 
--- believe takes over the figures of a usage object that is over, with the details of earlier
--- ones that it does not tell itself, as gateway.Figures does. One without prompt or completion
--- stands for want of a better.
+-- believe takes over the figures of a complete usage object, and keeps details of earlier ones that
+-- it lacks, as gateway.Figures does. Figures without prompt or completion count until better ones
+-- come.
 local function believe(r)
   if r.top == MESSAGES or r.top == COUNT then return grow(r) end
   local now, before = r.figures, r.believed
@@ -277,7 +279,7 @@ local function text(r, s, at)
   return at + 1
 end
 
--- restOfString passes a string that is not needed, and returns where to go on.
+-- restOfString passes the rest of an unneeded string, and returns where to continue.
 local function restOfString(r, s, at)
   local last = stringEnd(s, at)
   if last then
@@ -285,7 +287,7 @@ local function restOfString(r, s, at)
     return last + 1
   end
   local from = #s
-  while from >= at and byte(s, from) == BACKSLASH do from = from - 1 end -- a pattern would try each run of them from each of its places
+  while from >= at and byte(s, from) == BACKSLASH do from = from - 1 end -- a pattern would take quadratic time on a long run
   if (#s - from) % 2 == 1 then r.rest = "\\" end -- half an escape
   return nil
 end
@@ -313,8 +315,8 @@ local function feed(r, piece)
   end
 end
 
--- alike reports whether each of the places in some events at which a text begins goes on as
--- another text does.
+-- alike reports whether at each place where a text begins in some events, the same other text
+-- follows.
 local function alike(events, text, whole)
   local at = string.find(events, text, 1, true)
   while at do
@@ -324,14 +326,14 @@ local function alike(events, text, whole)
   return true
 end
 
--- needless reports whether there is nothing new in some events, as in most that bring text.
+-- needless reports whether some events have nothing to read, as most events with text.
 local function needless(r, events)
   return r.answered and alike(events, '"usage"', '"usage":null') and not string.find(events, '"error"', 1, true)
     and (r.top == CHAT or not string.find(events, '"message_stop"', 1, true) and not string.find(events, '"response"', 1, true))
     and alike(events, '"service_tier"', r.tierText or '"service_tier":null')
 end
 
--- keep keeps data of an event that is not over. Where it gets too long, it is read at once.
+-- keep keeps data of an unfinished event. If it gets too long, it is read at once.
 local function keep(r, data)
   r.event = (r.event or "") .. data
   if #r.event < LONGEST then return end
@@ -343,7 +345,7 @@ local function keep(r, data)
   r.event = ""
 end
 
--- ended reads an event that is over.
+-- ended reads a complete event.
 local function ended(r)
   local event = r.event
   if r.long then
@@ -396,7 +398,7 @@ local function events(r, piece)
   end
 end
 
--- read reads the next piece of an answer. Its first character says what it is.
+-- read reads the next piece of an answer. The answer's first character shows its form.
 local function read(r, piece)
   if r.reads then return r.reads(r, piece) end
   r.head = r.head .. piece
@@ -408,7 +410,7 @@ local function read(r, piece)
   r.reads(r, r.head)
 end
 
--- finish reads what the end leaves unfinished.
+-- finish reads what is unfinished at the end.
 local function finish(r)
   if r.reads == events then events(r, "\n\n") end
 end
@@ -420,7 +422,7 @@ local function answer(path)
   return r
 end
 
--- noted is what was read so far, as gateway.ReadSeen reads it.
+-- noted is what was read so far, in the format of gateway.ReadSeen.
 local function noted(r, over)
   local f = r.believed or {}
   local note = (f.prompt or "-") .. " " .. (f.cached or "-") .. " " .. (f.completion or "-") .. " " .. (f.reasoning or "-")

@@ -26,39 +26,39 @@ import (
 	"ai-gateway/gateway"
 )
 
-// Names in an Envoy of somebody else's.
+// Names in an attached Envoy.
 const (
-	attachedName  = "gateway/" // what the names of our routes begin with
+	attachedName  = "gateway/" // prefix of our routes' names
 	xdsCluster    = "gateway/xds"
 	prefixFilter  = "gateway.prefix"
 	addressFilter = "gateway.client_address"
 )
 
-// startWithout is how long an Envoy that starts waits for an agent that does not answer, before it
-// serves the routes of others.
+// startWithout is how long a starting Envoy waits for an agent that does not answer, before it
+// serves its other routes.
 const startWithout = time.Second
 
-// Attachment is how the gateway becomes a part of an Envoy that somebody else configures: filters
-// that are off but for our own routes, routes of exact paths, and the clusters of the agent. What
-// changes while it runs, the backends and their keys, comes from the agent.
+// Attachment adds the gateway to an Envoy that somebody else configures: filters that only our
+// routes enable, routes for exact paths, and the clusters of the agent. The backends and their
+// keys, which change at runtime, come from the agent.
 type Attachment struct {
 	Config
 	XDSSocket     string   // Unix socket of the agent's xDS server
-	Prefix        string   // that all paths begin with: "/ai"; "" for none
-	Off           []string // the others' filters that do not run for our requests
+	Prefix        string   // prefix of all paths: "/ai"; "" for none
+	Off           []string // existing filters that do not run for our requests
 	WithoutGroups bool     // for an Envoy older than 1.40: a route leads to one backend, chosen by the plan
-	ExtProc       []string // names that the filter which asks the agent may have, where it is made elsewhere, with its cluster; nil for our own
+	ExtProc       []string // possible names of the ext_proc filter, if it is made elsewhere with its cluster; nil for our own
 }
 
-// Pieces are what is added to Envoy's configuration, each in the JSON of its message.
+// Pieces are the additions to Envoy's configuration, each as the JSON of its message.
 type Pieces struct {
-	Filters    [][]byte // HttpFilter, to stand right before the router
-	Routes     [][]byte // Route, to stand first in a virtual host
+	Filters    [][]byte // HttpFilter, for the place right before the router
+	Routes     [][]byte // Route, for the head of a virtual host
 	Clusters   [][]byte // Cluster
 	AccessLogs [][]byte // AccessLog of the connection manager
-	Replies    [][]byte // ResponseMapper, to stand first
+	Replies    [][]byte // ResponseMapper, for the head of the list
 	ADS, CDS   []byte   // ApiConfigSource and ConfigSource of the agent's xDS server
-	Backends   [][]byte // Cluster, for where they do not come from the agent
+	Backends   [][]byte // Cluster, if they do not come from the agent
 }
 
 // Pieces makes the pieces.
@@ -113,7 +113,7 @@ func asJSON(m proto.Message) ([]byte, error) {
 	return text, nil
 }
 
-// attachedFilters are the filters, all of them off: our own routes switch them on.
+// attachedFilters are our filters. All are disabled by default; our routes enable them.
 func (a Attachment) attachedFilters(e *encoder) []*hcm.HttpFilter {
 	var filters []*hcm.HttpFilter
 	if a.Prefix != "" {
@@ -126,8 +126,8 @@ func (a Attachment) attachedFilters(e *encoder) []*hcm.HttpFilter {
 	return append(filters, e.disabled(allowListsFilter, a.allowLists()))
 }
 
-// withoutPrefix takes the prefix off the path before the agent sees it. The route stays the one
-// that was found by it, until there is a plan.
+// withoutPrefix removes the prefix from the path before the agent sees it. The route that matched
+// the full path stays selected until there is a plan.
 func (a Attachment) withoutPrefix() *lua.Lua {
 	n := strconv.Itoa(len(a.Prefix) + 1)
 	return &lua.Lua{DefaultSourceCode: inline("function envoy_on_request(handle)\n" +
@@ -136,9 +136,9 @@ func (a Attachment) withoutPrefix() *lua.Lua {
 		"end\n")}
 }
 
-// clientAddress tells the agent the client's address as this Envoy knows it: not every connection
-// manager removes what a client says of it. And it leaves the server's name to the connection
-// manager, which may be told to keep a backend's.
+// clientAddress sends the agent the client's address as this Envoy knows it, because not every
+// connection manager removes a client's own claim. It also leaves the server header to the
+// connection manager, which may be configured to keep a backend's.
 func clientAddress() *headermutation.HeaderMutation {
 	return &headermutation.HeaderMutation{Mutations: &headermutation.Mutations{
 		RequestMutations:  []*mutationrules.HeaderMutation{set("x-envoy-external-address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")},
@@ -146,8 +146,8 @@ func clientAddress() *headermutation.HeaderMutation {
 	}}
 }
 
-// attachedRoutes are those of what has a plan, of what should have one, and of what the agent
-// answers. No path but these is taken from the virtual host.
+// attachedRoutes are the routes of planned requests, of requests that wait for a plan, and of what
+// the agent answers. All other paths stay with the virtual host.
 func (a Attachment) attachedRoutes(e *encoder) []*route.Route {
 	routes := a.plannedAttached(e)
 	for _, endpoint := range gateway.Endpoints() {
@@ -164,8 +164,8 @@ func (a Attachment) attachedRoutes(e *encoder) []*route.Route {
 	return routes
 }
 
-// endpointRoutes are those of a metered path. Where a request awaits its plan it also ends when
-// the agent is dead.
+// endpointRoutes are the routes of a metered path. A request waits for its plan on one of them, and
+// ends there if the agent is down.
 func (a Attachment) endpointRoutes(e *encoder, endpoint gateway.Endpoint) []*route.Route {
 	path := exactPath(a.Prefix + endpoint.Path())
 	awaiting := &route.Route{
@@ -186,9 +186,9 @@ func (a Attachment) endpointRoutes(e *encoder, endpoint gateway.Endpoint) []*rou
 	return append(routes, awaiting, refusal("not POST "+endpoint.Path(), &route.RouteMatch{PathSpecifier: path}, notPost, endpoint.API()))
 }
 
-// toAgent are the routes of what clients of models ask the agent. It is told their address as well: by
-// that it counts wrong keys, and one without is taken for the machine's own. Its health has a place only below
-// a prefix: elsewhere it is the virtual host's own.
+// toAgent are the routes of clients' requests to the agent. They carry the client's address: the
+// agent counts wrong keys by it, and takes requests without one for the machine's own. The agent's
+// health is routed only below a prefix, because without one that path is the virtual host's.
 func (a Attachment) toAgent(e *encoder) []*route.Route {
 	to := func(match *route.RouteMatch, path string) *route.Route {
 		return &route.Route{Name: agentRoute, Match: match, Action: &route.Route_Route{Route: &route.RouteAction{
@@ -207,8 +207,8 @@ func (a Attachment) toAgent(e *encoder) []*route.Route {
 	return routes
 }
 
-// adapt makes a route one of another's virtual host: named as ours, with those of the other's filters
-// off that are to be off.
+// adapt prepares a route for somebody else's virtual host: it gives it our name prefix, and
+// disables the configured filters.
 func (a Attachment) adapt(e *encoder, r *route.Route) {
 	r.Name = attachedName + r.Name
 	for _, name := range a.Off {
@@ -219,7 +219,7 @@ func (a Attachment) adapt(e *encoder, r *route.Route) {
 	}
 }
 
-// filtersOn switches our filters on for a route that leads to a model.
+// filtersOn enables our filters for a route to a model.
 func (a Attachment) filtersOn(e *encoder) map[string]*anypb.Any {
 	filters := planning(e)
 	for _, name := range a.ExtProc {
@@ -241,12 +241,12 @@ func (a Attachment) bodyLimit() *wrapperspb.UInt64Value {
 	return wrapperspb.UInt64(uint64(a.MaxBody + bufferSlack))
 }
 
-// on switches a filter on for a route, as it is configured.
+// on enables a filter for a route, with its normal configuration.
 // Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/config/route/v3/route_components.proto#config-route-v3-filterconfig
 func on(e *encoder) *anypb.Any { return e.any(&route.FilterConfig{Config: &anypb.Any{}}) }
 
-// plannedAttached are the routes of requests that have a plan. The clusters are named by the plan,
-// or, for an Envoy that cannot be told them so, by a route for each backend.
+// plannedAttached are the routes of requests that have a plan. The plan names the clusters or, if
+// this Envoy does not support that, there is a route for each backend.
 func (a Attachment) plannedAttached(e *encoder) []*route.Route {
 	var routes []*route.Route
 	if a.WithoutGroups {
@@ -263,8 +263,8 @@ func (a Attachment) plannedAttached(e *encoder) []*route.Route {
 	return routes
 }
 
-// matchedByBackend has a route for each backend. Each says its cluster by a specifier, as Envoy
-// would look for one that is named plainly before the agent has told it.
+// matchedByBackend has a route for each backend. Each names its cluster by a specifier plugin,
+// because Envoy would require a plainly named cluster to exist before the agent has sent it.
 func (a Attachment) matchedByBackend(e *encoder) []*route.Route {
 	var routes []*route.Route
 	for _, b := range a.Routes.Backends {
@@ -279,8 +279,8 @@ func (a Attachment) matchedByBackend(e *encoder) []*route.Route {
 	return routes
 }
 
-// attachedReplies are Envoy's own answers to our requests, in the form of their API; those that the
-// other's filters give stay theirs.
+// attachedReplies are Envoy's own answers to our requests, in the form of their API. Answers of
+// existing filters stay unchanged.
 func attachedReplies(e *encoder) []*hcm.ResponseMapper {
 	mappers := []*hcm.ResponseMapper{
 		{Filter: satisfying(e, ownDetails), BodyFormatOverride: jsonText("%LOCAL_REPLY_BODY%")},
@@ -300,7 +300,7 @@ func attachedReplies(e *encoder) []*hcm.ResponseMapper {
 	return mappers
 }
 
-// ownClusters are those of the agent, and the one that leads nowhere.
+// ownClusters are the clusters of the agent, and the one without endpoints.
 func (a Attachment) ownClusters(e *encoder) []*cluster.Cluster {
 	to := func(name, socket string, http2 bool) *cluster.Cluster {
 		return newCluster(e, load(name, unixAddress(socket), "localhost"), protocol(http2, gateway.DefaultIdleTimeout))
@@ -315,7 +315,7 @@ func (a Attachment) ownClusters(e *encoder) []*cluster.Cluster {
 	return clusters
 }
 
-// backendClusters are the clusters of the backends as they are now, with keys that are asked for.
+// backendClusters are the clusters of the current backends. Their keys come by SDS.
 func (a Attachment) backendClusters() ([]*cluster.Cluster, error) {
 	c := a.Config
 	c.apart, c.Shared = true, true
@@ -344,7 +344,7 @@ func agentSource() *core.ApiConfigSource {
 	}
 }
 
-// fromAgent says that a resource comes from the agent's xDS server by a stream of its own.
+// fromAgent is a config source: the agent's xDS server, by a separate stream.
 func fromAgent() *core.ConfigSource {
 	return &core.ConfigSource{
 		ResourceApiVersion:    core.ApiVersion_V3,

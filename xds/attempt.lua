@@ -1,7 +1,7 @@
--- One attempt at a backend: its path, the model by its name there, and what passes by:
--- when it was called, what it answered, and what answer.lua reads of that. It needs nobody
--- else to be alive. Headers keep what an earlier attempt at another backend set, the
--- body does not.
+-- One attempt at a backend. It sets the path and the backend's model name, and notes when the
+-- backend was called, what it answered, and what answer.lua reads from that. It works without any
+-- other process. Headers that an earlier attempt at another backend set are still there; its body
+-- is not.
 local function escaped(name)
   return (string.gsub(name, "[^%w%-%._~]", function(c) return string.format("%%%02X", string.byte(c)) end))
 end
@@ -10,14 +10,14 @@ local function path(below, query, model)
   query = query or ""
   if API_VERSION == "" then return BASE_PATH .. below .. (query == "" and "" or "?" .. query) end
   query = "?api-version=" .. escaped(API_VERSION) .. (query == "" and "" or "&" .. query)
-  if string.sub(below, 1, 10) == "/responses" then return BASE_PATH .. below .. query end -- they have their model in the body alone
+  if string.sub(below, 1, 10) == "/responses" then return BASE_PATH .. below .. query end -- their model is only in the body
   local deployment = DEPLOYMENT
   if deployment == "" then deployment = model end
   return BASE_PATH .. "/deployments/" .. escaped(deployment) .. below .. query
 end
 
--- rewrite makes the body that the plan has for its first backend this one's: the model by its
--- name here, and nothing that asks for a stream's usage where that is refused.
+-- rewrite adapts the body, which the plan made for its first backend, to this one: its model name,
+-- and no request for a stream's usage if this backend refuses that.
 local function rewrite(handle, plan, model)
   local edits = {}
   if model ~= plan["model"] then
@@ -49,8 +49,8 @@ local function note(handle, text)
   return seen
 end
 
--- step_of is which of a plan's steps a call is, after so many before it: the last one is
--- repeated. A step that is another backend's is none of ours, whatever was counted.
+-- step_of is the index in the plan of a call after a number of earlier ones. The last step is
+-- repeated. If that step belongs to another backend, this backend's first step is taken.
 local function step_of(groups, before)
   local at = math.min(before + 1, #groups)
   if groups[at]["name"] == BACKEND then return at end
@@ -65,11 +65,11 @@ local function calls_in(seen)
 end
 
 function envoy_on_request(handle)
-  if SHARED and not handle:streamInfo():dynamicMetadata():get(PLAN_NAMESPACE) then -- by a route of somebody else
+  if SHARED and not handle:streamInfo():dynamicMetadata():get(PLAN_NAMESPACE) then -- came by a route that is not ours
     return handle:respond({[":status"] = "403"}, "This backend is called by way of the gateway alone.\n")
   end
   local seen = note(handle, "|" .. BACKEND)
-  if seen and seen["usage"] then -- of an attempt that failed
+  if seen and seen["usage"] then -- from a failed attempt
     handle:streamInfo():dynamicMetadata():set(SEEN_NAMESPACE, "usage", "-")
   end
   if not REWRITES then return end
@@ -80,27 +80,27 @@ function envoy_on_request(handle)
   if model ~= nil then rewrite(handle, plan, model) end
 end
 
--- tell tells the journal what was read of the answer.
+-- tell writes to the journal what was read of the answer.
 local function tell(handle, r, over)
   r.news = false
   handle:streamInfo():dynamicMetadata():set(SEEN_NAMESPACE, "usage", noted(r, over))
 end
 
--- refuse_upgrade keeps what a provider says in another protocol, which nobody asked it to
--- speak, from the client. The gateway process knows it by its type.
+-- refuse_upgrade replaces a provider's change of protocol, which nobody requested, by an error. The
+-- gateway process recognises it by its type.
 local function refuse_upgrade(handle)
   handle:headers():replace(":status", "502")
   handle:headers():replace("content-type", "UPGRADE_TYPE")
   for chunk in handle:bodyChunks() do chunk:setBytes("") end
 end
 
--- hide_challenge leaves of WWW-Authenticate the scheme: what follows may quote the key.
+-- hide_challenge leaves only the scheme of WWW-Authenticate, because the rest may quote the key.
 local function hide_challenge(headers)
   local challenge = headers:get("www-authenticate")
   if challenge then headers:replace("www-authenticate", string.match(challenge, "^[%w%-]*")) end
 end
 
--- place_of is the place that a provider redirects to, without what may be secret in it.
+-- place_of is the target of a provider's redirect, without parts that may be secret.
 local function place_of(location)
   local place = string.gsub(location, "[?#].*", "")
   place = string.gsub(place, "^([%w+.-]*:?//)[^/]*@", "%1")
@@ -108,16 +108,16 @@ local function place_of(location)
   return string.sub(place, 1, 256)
 end
 
--- What the router repeats, and what it does before that: RETRY_HEADER has it repeat a call, and
--- WAIT_HEADER wait so many seconds, to half as many more. Neither reaches a client.
+-- How the router retries: RETRY_HEADER makes it repeat a call, and WAIT_HEADER makes it wait for
+-- that many seconds, and up to half as many more. Neither reaches a client.
 local RETRIED = RETRIED_STATUSES
 
--- seconds_of is the time of day, or of a date, in seconds; nil if it is none.
+-- seconds_of is the time of day, or of a date, in seconds; nil if it is invalid.
 local MONTHS = {Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12}
 local function seconds_of(day, month, year, hour, minute, second)
   month = MONTHS[month]
   if not month then return nil end
-  if month <= 2 then year, month = year - 1, month + 12 end -- years that begin in March have their leap day at the end
+  if month <= 2 then year, month = year - 1, month + 12 end -- with years from March, the leap day is the last day
   local days = 365 * year + math.floor(year / 4) - math.floor(year / 100) + math.floor(year / 400) + math.floor((153 * month - 457) / 5) + day - 719469
   return ((days * 24 + hour) * 60 + minute) * 60 + second
 end
@@ -138,9 +138,9 @@ local function decimal(text)
   return text and string.find(text, "^%d+%.?%d*$") and tonumber(text)
 end
 
--- told_wait is how many seconds a provider asks to wait; nil if it does not say, or not so that
--- it could be read. A date counts from the provider's own clock, where that is told.
-local function told_wait(handle)
+-- requested_wait is how many seconds a provider asks to wait; nil if it does not ask, or
+-- unreadably. A date is compared with the provider's own clock, if it sends that.
+local function requested_wait(handle)
   local headers = handle:headers()
   local ms = decimal(headers:get("retry-after-ms"))
   if ms then return ms / 1000 end
@@ -164,21 +164,22 @@ local function read_whole(handle)
   return r
 end
 
--- pause is how many seconds to wait before the call is repeated at the same backend, after so
--- many that were; where the plan has one backend, the router chooses between none and DELAY.
+-- pause is how many seconds to wait before a retry at the same backend, given the number of earlier
+-- ones. If the plan has one backend, the router chooses between none and DELAY.
 local function pause(wait, several, repeated)
   local own = several and math.min(math.floor(DELAY * 2 ^ repeated + 0.5), LONGEST_WAIT) or 0
   return math.max(math.ceil(wait or 0), own)
 end
 
--- decide has the router repeat a call, or not. It goes to the plan's next backend at once. At
--- the same one it waits, and gives up if that asks for too long, or says that nothing helps. It
--- returns what was read of the body, if that had to be.
+-- decide decides whether the router repeats a call. The plan's next backend is called at once.
+-- Before a retry at the same backend it waits, and it gives up if the backend asks for too long a
+-- wait, or says that retrying is useless. It returns what was read of the body, if it had to read
+-- it.
 local function decide(handle, status, seen)
   local headers = handle:headers()
   headers:remove("RETRY_HEADER")
   headers:remove("WAIT_HEADER")
-  headers:remove("x-envoy-ratelimited") -- the router would not repeat the call
+  headers:remove("x-envoy-ratelimited") -- with it the router would not retry
   if not RETRIED[status] then return nil end
   local groups = handle:streamInfo():dynamicMetadata():get(ROUTE_NAMESPACE)["priority_groups"]
   local calls = calls_in(seen)
@@ -186,20 +187,20 @@ local function decide(handle, status, seen)
     headers:replace("RETRY_HEADER", "next")
     return nil
   end
-  local wait, r = told_wait(handle), nil
+  local wait, r = requested_wait(handle), nil
   if headers:get("x-should-retry") == "false" or wait and wait > LONGEST_WAIT then return nil end
   if status == "429" and not headers:get("content-encoding") then
     r = read_whole(handle)
     if r.code == "insufficient_quota" or r.kind == "insufficient_quota" then return r end
   end
-  headers = handle:headers() -- what was had before the body came may not be used any more
+  headers = handle:headers() -- earlier handles are invalid after waiting for the body
   headers:replace("RETRY_HEADER", "same")
   local seconds = pause(wait, #groups > 1, calls - #groups)
   if seconds > 0 then headers:replace("WAIT_HEADER", string.format("%d", seconds)) end
   return r
 end
 
--- tell_all reads an answer as it passes, and tells what it finds.
+-- tell_all reads an answer as it passes, and writes what it finds to the journal.
 local function tell_all(handle)
   local r = answer(path_of(handle))
   for chunk in handle:bodyChunks() do
@@ -221,7 +222,7 @@ function envoy_on_response(handle)
   if string.sub(status, 1, 1) == "3" then headers:replace("server", place_of(headers:get("location") or "")) end
   local encoding = headers:get("content-encoding")
   local r = decide(handle, status, seen)
-  if encoding and string.lower(encoding) ~= "identity" then return end -- nobody here can read it
+  if encoding and string.lower(encoding) ~= "identity" then return end -- it cannot be read here
   r = r or tell_all(handle)
   if r.news or not r.answered or r.tier and not r.believed then tell(handle, r, true) end
 end

@@ -27,13 +27,13 @@ import (
 )
 
 const (
-	unbounded      = 1 << 20 // circuit breakers that never break: limits are made elsewhere
+	unbounded      = 1 << 20 // circuit breakers that never trip: other parts enforce limits
 	httpOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 )
 
-// clusters returns a cluster for every backend and for our own services, each with its
-// endpoint. To ask for endpoints by EDS would make a changed cluster wait for an answer
-// that does not come, as its endpoint has not changed.
+// clusters returns a cluster for every backend and for our own services, each with its endpoint.
+// With EDS, a changed cluster would wait for an answer that does not come, because its endpoint has
+// not changed.
 func (c Config) clusters() (clusters []types.Resource, err error) {
 	e := encoder{static: c.static, apart: c.apart}
 	for _, own := range []struct {
@@ -76,7 +76,7 @@ func (c Config) api(e *encoder) (*cluster.Cluster, error) {
 	return cl, nil
 }
 
-// backend returns the cluster of a backend. A name is resolved by Envoy.
+// backend returns the cluster of a backend. Envoy resolves host names.
 func (c Config) backend(e *encoder, b gateway.Backend) (*cluster.Cluster, error) {
 	address, err := dialled(b)
 	if err != nil {
@@ -92,7 +92,7 @@ func (c Config) backend(e *encoder, b gateway.Backend) (*cluster.Cluster, error)
 		cl.CircuitBreakers.Thresholds[0].MaxConnections = wrapperspb.UInt32(uint32(b.MaxConnections))
 	}
 	if b.BaseURL.Scheme == "https" && b.Authorities == "" && c.CAFile == "" {
-		cl.LoadAssignment = &endpoint.ClusterLoadAssignment{ClusterName: b.Name} // its certificate cannot be checked, so it is not called
+		cl.LoadAssignment = &endpoint.ClusterLoadAssignment{ClusterName: b.Name} // without endpoints, because its certificate cannot be checked
 		return cl, nil
 	}
 	if b.BaseURL.Scheme == "https" {
@@ -105,17 +105,17 @@ func (c Config) backend(e *encoder, b gateway.Backend) (*cluster.Cluster, error)
 	return cl, nil
 }
 
-// How many calls of a backend fail one after another before it is left alone, and for how long at
-// first: each time that it fails again at once adds as much, up to Envoy's five minutes.
+// Consecutive failures after which a backend is ejected, and for how long at first. Each further
+// ejection adds the same time, up to Envoy's five minutes.
 const (
 	unreachedInARow = 3 // connections, and calls without an answer
 	failuresInARow  = 5 // answers 502, 503 and 504
 	firstEjection   = 10 * time.Second
 )
 
-// outliers is when Envoy ejects a backend. It has no other host to call instead, so the ejection
-// itself changes nothing: the agent, which follows it, plans around the backend. One that has no
-// substitute is called all the same.
+// outliers decides when Envoy ejects a backend. A cluster has no other host, so the ejection itself
+// changes nothing, but the agent follows it and plans around the backend. A backend without a
+// substitute is still called.
 // Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/intro/arch_overview/upstream/outlier
 func outliers() *cluster.OutlierDetection {
 	never, always := wrapperspb.UInt32(0), wrapperspb.UInt32(100)
@@ -128,7 +128,7 @@ func outliers() *cluster.OutlierDetection {
 		EnforcingConsecutiveLocalOriginFailure: always,
 		ConsecutiveGatewayFailure:              wrapperspb.UInt32(failuresInARow),
 		EnforcingConsecutiveGatewayFailure:     always,
-		EnforcingConsecutive_5Xx:               never, // a 500 tells of the request as often as of the backend
+		EnforcingConsecutive_5Xx:               never, // a 500 is caused by the request as often as by the backend
 		EnforcingSuccessRate:                   never,
 		EnforcingLocalOriginSuccessRate:        never,
 		EnforcingFailurePercentage:             never,
@@ -151,17 +151,17 @@ func dialled(b gateway.Backend) (*core.Address, error) {
 	}
 	host := b.BaseURL.Hostname()
 	if short := undotted(b.BaseURL); !strings.Contains(short, ".") {
-		host = short // such as localhost, which may stand in no DNS
+		host = short // such as localhost, which DNS may not know
 	}
 	return tcpAddress(host, port), nil
 }
 
-// undotted is a URL's host without the dot that makes a name a full one: it is for resolvers
-// alone. Certificates have names without it, and so has SNI.
+// undotted is a URL's host without the final dot of an absolute name. The dot is for resolvers
+// only: names in certificates and SNI do not have it.
 // Source: https://www.rfc-editor.org/rfc/rfc6066#section-3
 func undotted(u *url.URL) string { return strings.TrimSuffix(u.Hostname(), ".") }
 
-// authority is what a backend is told as its own name.
+// authority is the Host header that a backend gets.
 func authority(u *url.URL) string {
 	host := undotted(u)
 	if strings.Contains(host, ":") {
@@ -213,7 +213,7 @@ func (c Config) tls(e *encoder, b gateway.Backend) *tls.UpstreamTlsContext {
 	return &tls.UpstreamTlsContext{Sni: sni, CommonTlsContext: common}
 }
 
-// tlsVersions are those that are spoken, with clients and with providers.
+// tlsVersions are the TLS versions for clients and providers.
 func tlsVersions() *tls.TlsParameters {
 	return &tls.TlsParameters{TlsMinimumProtocolVersion: tls.TlsParameters_TLSv1_2, TlsMaximumProtocolVersion: tls.TlsParameters_TLSv1_3}
 }
@@ -236,9 +236,9 @@ func newCluster(e *encoder, to *endpoint.ClusterLoadAssignment, options *upstrea
 	}
 }
 
-// protocol says which HTTP a cluster speaks. Providers are called over HTTP/1.1:
-// a connection that dies takes one stream with it, and trailers, which it drops
-// by default, never reach a client.
+// protocol sets a cluster's version of HTTP. Providers are called over HTTP/1.1: a broken
+// connection ends only one stream, and Envoy drops trailers by default, so that none reach a
+// client.
 func protocol(http2 bool, idle time.Duration) *upstreamhttp.HttpProtocolOptions {
 	explicit := &upstreamhttp.HttpProtocolOptions_ExplicitHttpConfig{
 		ProtocolConfig: &upstreamhttp.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
@@ -247,8 +247,8 @@ func protocol(http2 bool, idle time.Duration) *upstreamhttp.HttpProtocolOptions 
 	}
 	if http2 {
 		explicit.ProtocolConfig = &upstreamhttp.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{
-			// A service of ours that is slow to read is no attacker: at Envoy's bounds, of 10,000
-			// and 1,000 frames, the one connection that all exchanges share would be reset.
+			// A slow service of ours is not an attacker. At Envoy's default bounds of 10,000 and
+			// 1,000 frames, the one connection that all exchanges share would be reset.
 			Http2ProtocolOptions: &core.Http2ProtocolOptions{
 				MaxOutboundFrames:        wrapperspb.UInt32(unbounded),
 				MaxOutboundControlFrames: wrapperspb.UInt32(unbounded),

@@ -14,9 +14,9 @@ import (
 // certificateSecret is the name of the listener's certificate.
 const certificateSecret = "gateway/certificate"
 
-// preflights are the routes of what browsers ask before they call. The filter for CORS
-// answers them, but only on a route that leads to a cluster, and the allow list, which knows
-// no header of such an answer, is off: no provider speaks on this route.
+// preflights are the routes of CORS preflight requests. The CORS filter answers them, but only on a
+// route that leads to a cluster. The allow list would remove the headers of the answer, so it is
+// disabled here: no provider answers on this route.
 func (c Config) preflights(e *encoder) []*route.Route {
 	if len(c.Origins) == 0 {
 		return nil
@@ -41,11 +41,11 @@ func method(name string) *route.HeaderMatcher {
 	return &route.HeaderMatcher{Name: ":method", HeaderMatchSpecifier: &route.HeaderMatcher_StringMatch{StringMatch: exactly(name)}}
 }
 
-// corsMaxAge is how long, in seconds, a browser may keep what a preflight told it.
+// corsMaxAge is how long, in seconds, a browser may cache the answer to a preflight.
 const corsMaxAge = "600"
 
-// transport is how the listener speaks TLS; nil for plain HTTP. The certificate comes
-// by SDS, so that a new one ends no connection.
+// transport is the listener's TLS; nil for plain HTTP. The certificate comes by SDS, so that
+// replacing it does not close connections.
 func (c Config) transport(e *encoder) *core.TransportSocket {
 	if c.Certificate == "" {
 		return nil

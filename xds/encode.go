@@ -12,8 +12,8 @@ import (
 // encoder packs messages into Any and keeps the first error.
 type encoder struct {
 	err    error
-	static bool // nothing is to be asked for over ADS
-	apart  bool // what is asked for comes from the agent's server, though all else comes from another
+	static bool // everything is inline, nothing comes over ADS
+	apart  bool // resources come from the agent's server, although another server is the ADS server
 }
 
 func (e *encoder) any(m proto.Message) *anypb.Any {
@@ -32,7 +32,7 @@ func (e *encoder) filter(name string, m proto.Message) *hcm.HttpFilter {
 	return &hcm.HttpFilter{Name: name, ConfigType: &hcm.HttpFilter_TypedConfig{TypedConfig: e.any(m)}}
 }
 
-// disabled is a filter that only those routes run which enable it.
+// disabled is a filter that runs only for routes that enable it.
 func (e *encoder) disabled(name string, m proto.Message) *hcm.HttpFilter {
 	f := e.filter(name, m)
 	f.Disabled = true
@@ -50,8 +50,8 @@ func (e *encoder) tlsSocket(m proto.Message) *core.TransportSocket {
 	}
 }
 
-// ads says that a resource comes over the one aggregated stream, or by a stream of its own where
-// that one is another server's.
+// ads is a config source: the aggregated stream, or a separate stream to the agent if the
+// aggregated one belongs to another server.
 func (e *encoder) ads() *core.ConfigSource {
 	switch {
 	case e.static:
@@ -68,7 +68,7 @@ func (e *encoder) ads() *core.ConfigSource {
 func tcpAddress(host string, port int) *core.Address {
 	return &core.Address{Address: &core.Address_SocketAddress{SocketAddress: &core.SocketAddress{
 		Address: host, PortSpecifier: &core.SocketAddress_PortValue{PortValue: uint32(port)},
-		Ipv4Compat: host == "::", // all addresses, those of IPv4 too
+		Ipv4Compat: host == "::", // all addresses, including IPv4
 	}}}
 }
 

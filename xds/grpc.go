@@ -16,7 +16,7 @@ import (
 //go:embed grpc.lua
 var grpcScript string
 
-// grpcFilter makes the refusal of a gRPC request one that other clients understand. Only
+// grpcFilter turns the refusal of a gRPC request into one that other clients understand. Only
 // grpcRefused runs it.
 const grpcFilter = "gateway.grpc_refusal"
 

@@ -1,5 +1,5 @@
--- Envoy answers requests with gRPC's content type in gRPC's way: status 200, the error in
--- headers, no body. This makes an error of this gateway out of it again.
+-- Envoy answers requests with gRPC's content type as gRPC does: status 200, the error in headers,
+-- no body. This script turns that back into an error of this gateway.
 function envoy_on_response(handle)
   local headers = handle:headers()
   headers:replace(":status", "STATUS")

@@ -13,9 +13,9 @@ import (
 	"ai-gateway/gateway"
 )
 
-// allowList is a set of lower-case header names; one that ends in '*' stands for
-// every name that begins with what comes before it. No rule may let a name pass that
-// nobody has thought of: it may carry a key, as OpenAI-Api-Key does.
+// allowList is a set of lower-case header names; one that ends in '*' stands for every name that
+// begins with what comes before it. Rules must not match unexpected names, because a header such as
+// OpenAI-Api-Key may carry a key.
 type allowList []string
 
 // toProviders are the request headers that reach a provider: what the official
@@ -24,7 +24,7 @@ type allowList []string
 var toProviders = allowList{
 	":*", // pseudo-headers
 	"accept",
-	"accept-encoding", // set to identity with the plan
+	"accept-encoding", // the plan sets it to identity
 	"accept-language",
 	"anthropic-beta",
 	"anthropic-dangerous-direct-browser-access",
@@ -76,14 +76,13 @@ var toProviders = allowList{
 	"x-title",
 }
 
-// ownRequestHeaders are between us and the client, but Envoy needs them until the
-// request leaves: the first to find a route, the second to echo it in answers.
+// ownRequestHeaders do not concern providers, but Envoy needs them until the request leaves: the
+// first to select a route, the second to return it in answers.
 var ownRequestHeaders = []string{"x-forwarded-proto", "x-request-id"}
 
-// toClients are the response headers of a provider that reach the client, and
-// those that the gateway's own answers carry. What the gateway says itself
-// (x-request-id excepted, which the route sets) is added after this list applied,
-// so no provider can say it for us.
+// toClients are the response headers of a provider that reach the client, and those that the
+// gateway's own answers carry. The gateway's own headers (except x-request-id, which the route
+// sets) are added after this list is applied, so that no provider can forge them.
 var toClients = allowList{
 	":*",
 	"allow",
@@ -103,8 +102,8 @@ var toClients = allowList{
 	"retry-after-ms",
 	"server", // always replaced by the gateway's; the gateway process reads a backend's name in it
 	"www-authenticate",
-	"x-codex-turn-state", // by which Codex keeps to a server
-	"x-ratelimit-*",      // ours alone: no attempt's answer brings any
+	"x-codex-turn-state", // with which Codex stays at one server
+	"x-ratelimit-*",      // ours only: each attempt's filter removes the provider's
 	"x-request-id",
 	"x-should-retry",
 }
@@ -118,9 +117,8 @@ func (l allowList) removeOthers() *mutationrules.HeaderMutation {
 	}}
 }
 
-// complement returns a regular expression that matches, as a whole, exactly the
-// names that are not in the list. RE2 has no look-ahead, so it is spelled out
-// along the tree of the names' prefixes.
+// complement returns a regular expression that matches, as a whole, exactly the names that are not
+// in the list. RE2 has no look-ahead, so the expression follows the tree of the names' prefixes.
 func (l allowList) complement() string {
 	sorted := slices.Sorted(slices.Values(l))
 	return complement(sorted)
@@ -129,7 +127,7 @@ func (l allowList) complement() string {
 // complement works on sorted names that share a prefix which is already cut off.
 func complement(names []string) string {
 	if len(names) > 0 && slices.Contains(names, "*") {
-		return "" // nothing that begins so is outside the list
+		return "" // every name with this prefix is in the list
 	}
 	var alternatives []string
 	if !slices.Contains(names, "") {
@@ -172,16 +170,15 @@ func byFirst(names []string) (groups [][]string) {
 }
 
 // firstByteHeader bounds, for Envoy's router, how long each attempt may wait for an answer's
-// headers, in milliseconds. The router takes it off the request.
+// headers, in milliseconds. The router removes it from the request.
 // Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/router_filter#x-envoy-upstream-rq-per-try-timeout-ms
 const (
 	firstByteHeader = "x-envoy-upstream-rq-per-try-timeout-ms"
 	plannedTimeout  = "%DYNAMIC_METADATA(" + gateway.PlanNamespace + ":" + gateway.PlanFirstByte + ")%"
 )
 
-// allowLists is the downstream filter that holds both lists, also while the
-// gateway process is dead. What the plan says for the router comes after the list, which lets no
-// client say it.
+// allowLists is the downstream filter that applies both lists, even while the gateway process is
+// down. The plan's header for the router is set after the list has removed any that a client sent.
 func (c Config) allowLists() *headermutation.HeaderMutation {
 	requests := []*mutationrules.HeaderMutation{toProviders.removeOthers(), set(firstByteHeader, plannedTimeout)}
 	if c.ID != "" {
@@ -201,7 +198,7 @@ func set(name, value string) *mutationrules.HeaderMutation {
 	return &mutationrules.HeaderMutation{Action: &mutationrules.HeaderMutation_Append{Append: setHeader(name, value)}}
 }
 
-// add adds a value to those that a header has.
+// add appends a value to a header.
 func add(name, value string) *mutationrules.HeaderMutation {
 	return &mutationrules.HeaderMutation{Action: &mutationrules.HeaderMutation_Append{Append: &core.HeaderValueOption{
 		Header: &core.HeaderValue{Key: name, Value: value}, AppendAction: core.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD,

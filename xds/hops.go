@@ -5,17 +5,17 @@ import (
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 )
 
-// hopsHeader has the ids of the gateways that a request has passed. It is the one header between
-// gateways that a client may send as well: all that it can do with it is to have its own request
-// refused. It is not CDN-Loop (RFC 8586), as that names the networks before the gateway to those
-// behind it, which may be the same.
+// hopsHeader has the ids of the gateways that a request has passed. It is the only header between
+// gateways that a client may send too: it can only get its own request refused. CDN-Loop (RFC 8586)
+// is not used, because it would carry the names of networks before the gateway to those after it,
+// which may be the same networks.
 const hopsHeader = "x-ai-gateway-hops"
 
-// fewHops are up to 16 gateways, and nothing but that reaches a provider.
+// fewHops matches up to 16 gateways. Other values do not reach a provider.
 const fewHops = `[0-9a-f]{16}(, ?[0-9a-f]{16}){0,15}`
 
-// comesBack are the routes of requests that have passed here before, or through too many gateways.
-// Their refusals end a circle at its first turn, without the agent.
+// comesBack are the routes of requests that have passed this gateway before, or too many gateways.
+// They end a loop at its first round, without the agent.
 func (c Config) comesBack() []*route.Route {
 	hops := func(name string, pattern *matcher.StringMatcher, otherwise bool) []*route.Route {
 		return refusals(name, comeBack, &route.HeaderMatcher{

@@ -34,12 +34,12 @@ const (
 const (
 	uploadTimeout   = 10 * time.Minute // from the first to the last byte of a request
 	headersTimeout  = 10 * time.Second
-	exchangeTimeout = 30 * time.Second // for one ext_proc answer: a service that is slow answers late, and one that hangs is killed after 3 s
-	bufferSlack     = 1 << 20          // bytes above MaxBody that a request's buffer holds, so that Envoy's limit is never the first
+	exchangeTimeout = 30 * time.Second // for one ext_proc answer: a slow service still answers, and the supervisor kills one that hangs after 3 s
+	bufferSlack     = 1 << 20          // bytes of a request's buffer above MaxBody, so that Envoy's limit is not reached first
 )
 
-// How many bytes Envoy holds, about, of what one side sends faster than the other reads. Bodies
-// that have to be whole are held beyond it: a request's by the virtual host's limit.
+// Approximate number of bytes that Envoy buffers when one side sends faster than the other reads.
+// Bodies that must be complete have other limits: a request's is the virtual host's.
 const (
 	clientBuffer  = 256 << 10 // of a client's connection
 	clusterBuffer = 64 << 10  // of a connection to a backend or to one of our services
@@ -53,21 +53,21 @@ func (c Config) listener() (*listener.Listener, error) {
 			e.filter(corsFilter, &cors.Cors{}), // first, so that its headers come after the allow list
 			e.disabled(grpcFilter, grpcRefusal()),
 			e.filter(requestIDFilter, validRequestID(&e)),
-			e.disabled(extProcFilter, c.extProc()), // enabled by the routes of what is planned
+			e.disabled(extProcFilter, c.extProc()), // enabled by the routes that wait for a plan
 			e.filter(allowListsFilter, c.allowLists()),
 			e.filter("envoy.filters.http.router", &router.Router{SuppressEnvoyHeaders: true}),
 		},
 		AccessLog:        c.accessLogs(&e),
 		LocalReplyConfig: localReplies(&e),
 
-		// What a client says about itself is not believed: x-envoy-* from outside is
-		// dropped, and x-envoy-external-address is the peer, or who the trusted proxies say.
+		// Clients are not trusted: x-envoy-* from outside is removed, and x-envoy-external-address
+		// is the peer, or the address that trusted proxies report.
 		UseRemoteAddress:  wrapperspb.Bool(true),
 		XffNumTrustedHops: uint32(c.TrustedHops),
 		ServerName:        "ai-gateway",
 		CommonHttpProtocolOptions: &core.HttpProtocolOptions{
-			// To some servers they are the same as those with hyphens, which the allow list has
-			// not passed. Clients do send them, so the request goes on without.
+			// Some servers treat them like the names with hyphens, which the allow list removes.
+			// Clients do send them, so they are dropped and the request is served.
 			HeadersWithUnderscoresAction: core.HttpProtocolOptions_DROP_HEADER,
 		},
 		NormalizePath:                wrapperspb.Bool(true),
@@ -80,7 +80,7 @@ func (c Config) listener() (*listener.Listener, error) {
 		RequestHeadersTimeout:        durationpb.New(headersTimeout),
 		HttpProtocolOptions:          &core.Http1ProtocolOptions{},
 		Http2ProtocolOptions:         &core.Http2ProtocolOptions{MaxConcurrentStreams: wrapperspb.UInt32(1000)},
-		PathWithEscapedSlashesAction: hcm.HttpConnectionManager_KEEP_UNCHANGED, // model ids hold slashes; metered paths match exactly
+		PathWithEscapedSlashesAction: hcm.HttpConnectionManager_KEEP_UNCHANGED, // model ids contain slashes; metered paths match exactly
 	}
 	if err := c.setRoutes(&e, manager); err != nil {
 		return nil, err
@@ -101,13 +101,13 @@ func (c Config) listener() (*listener.Listener, error) {
 	return l, e.err
 }
 
-// tcpKeepalive has the kernel ask a silent peer whether it is there, so that no firewall or NAT
-// forgets the connection of an answer that is long in coming.
+// tcpKeepalive enables the kernel's keepalive probes, so that no firewall or NAT drops the
+// connection while an answer takes long.
 func tcpKeepalive() *core.TcpKeepalive {
 	return &core.TcpKeepalive{KeepaliveTime: wrapperspb.UInt32(60), KeepaliveInterval: wrapperspb.UInt32(20), KeepaliveProbes: wrapperspb.UInt32(6)}
 }
 
-// setRoutes has the routes come over ADS or, where all is static, puts them in.
+// setRoutes makes the routes come over ADS or, in a static configuration, includes them.
 func (c Config) setRoutes(e *encoder, manager *hcm.HttpConnectionManager) error {
 	if !c.static {
 		manager.RouteSpecifier = &hcm.HttpConnectionManager_Rds{Rds: &hcm.Rds{RouteConfigName: routeConfigName, ConfigSource: e.ads()}}
@@ -137,7 +137,7 @@ func (c Config) extProc() *extproc.ExternalProcessor {
 		},
 		ForwardRules: &extproc.HeaderForwardingRules{AllowedHeaders: anyOf(":method", ":path", ":authority", ":status",
 			"authorization", gateway.AzureKeyHeader, gateway.XAPIKeyHeader, gateway.ProviderKeyHeader, gateway.TagsHeader,
-			"cookie", "sec-fetch-site", "origin", // of the dashboard: its session
+			"cookie", "sec-fetch-site", "origin", // for the dashboard's session
 			"content-type", "content-length", "content-encoding", "server", "x-request-id", "x-envoy-external-address")},
 		MetadataOptions: &extproc.MetadataOptions{ReceivingNamespaces: &extproc.MetadataOptions_MetadataNamespaces{
 			Untyped: gateway.PlanNamespaces(),

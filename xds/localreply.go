@@ -19,20 +19,20 @@ import (
 // already: refusals of the ext_proc service, and direct responses of routes.
 const ownDetails = "response.code_details == '" + gateway.RefusalDetails + "' || response.code_details == 'direct_response'"
 
-// localReply is what Envoy says for itself in one situation.
+// localReply is Envoy's own answer in one situation.
 type localReply struct {
-	flags   []string // response flags that tell it; nil matches by status
-	details string   // with flags: what the response code details hold as well; "" for anything
-	status  uint32   // with no flags: the status that tells it; 0 matches every answer
+	flags   []string // response flags that match; nil matches by status
+	details string   // with flags: text that the response code details must contain; "" for any
+	status  uint32   // without flags: the status that matches; 0 matches every answer
 	kind    string   // the envelope's type
 	code    string
 	text    string // may hold Envoy's substitution commands
 }
 
-// envoyReplies name the situations in which Envoy answers instead of a provider.
-// The first that fits is taken; the last fits all. Of a provider that is not reached they
-// tell the kind of failure (of the last address, where its host name has several), and leave
-// Envoy's own words to the journal.
+// envoyReplies name the situations in which Envoy answers instead of a provider. The first match
+// counts; the last one matches everything. For an unreachable provider they name the kind of
+// failure (of the last address, if its host name has several). Envoy's own text goes to the journal
+// only.
 // Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage#response-flags
 var envoyReplies = []localReply{
 	{flags: []string{"UF"}, details: "CERTIFICATE_VERIFY_FAILED", kind: "server_error", code: "upstream_unreachable",
@@ -75,11 +75,11 @@ var envoyReplies = []localReply{
 	{kind: "server_error", code: "gateway_error", text: "The gateway could not answer: %RESPONSE_CODE_DETAILS%"},
 }
 
-// ofMessages tells requests in Anthropic's API, also when their path is a backend's.
+// ofMessages matches requests in Anthropic's API, also after their path became a backend's.
 const ofMessages = "(request.url_path.endsWith('/messages') || request.url_path.endsWith('/messages/count_tokens'))"
 
-// localReplies turns every answer that Envoy makes itself into the envelope of the API in which
-// it was asked. The first mapper that fits is taken.
+// localReplies turns every answer of Envoy's own into the envelope of the request's API. The first
+// matching mapper counts.
 func localReplies(e *encoder) *hcm.LocalReplyConfig {
 	config := &hcm.LocalReplyConfig{Mappers: []*hcm.ResponseMapper{
 		{Filter: satisfying(e, ownDetails), BodyFormatOverride: jsonText("%LOCAL_REPLY_BODY%")},
@@ -93,7 +93,7 @@ func localReplies(e *encoder) *hcm.LocalReplyConfig {
 	return config
 }
 
-// away says of routes that the service of ours behind them does not answer.
+// away is the answer of routes whose service, one of ours, is down.
 func away(e *encoder, routes string, because *gateway.Error, in gateway.API) *hcm.ResponseMapper {
 	return &hcm.ResponseMapper{
 		Filter:             satisfying(e, "("+routes+") && response.code >= 500"),
@@ -102,7 +102,7 @@ func away(e *encoder, routes string, because *gateway.Error, in gateway.API) *hc
 	}
 }
 
-// satisfying is a filter of requests by a CEL expression.
+// satisfying filters requests by a CEL expression.
 func satisfying(e *encoder, expression string) *accesslog.AccessLogFilter {
 	return &accesslog.AccessLogFilter{FilterSpecifier: &accesslog.AccessLogFilter_ExtensionFilter{
 		ExtensionFilter: &accesslog.ExtensionFilter{
@@ -133,7 +133,7 @@ func (r localReply) mapper(e *encoder, in gateway.API) *hcm.ResponseMapper {
 		HeadersToAdd: []*core.HeaderValueOption{setHeader("x-request-id", plannedRequestID)},
 	}
 	if r.status != 0 && r.status != http.StatusRequestTimeout {
-		m.HeadersToAdd = append(m.HeadersToAdd, setHeader("x-should-retry", "false")) // a repetition meets the same refusal
+		m.HeadersToAdd = append(m.HeadersToAdd, setHeader("x-should-retry", "false")) // a retry would be refused again
 	}
 	return m
 }
@@ -158,7 +158,7 @@ func (r localReply) messagesEnvelope() *structpb.Struct {
 	})
 }
 
-// likelyStatus is the status of the situation, or one that says the same.
+// likelyStatus is the status of the situation, or the closest one.
 func (r localReply) likelyStatus() uint32 {
 	switch {
 	case r.status != 0:
@@ -206,7 +206,7 @@ func (r localReply) flagged() *accesslog.AccessLogFilter {
 	}}
 }
 
-// direct is a route's action that answers by itself, in the envelope of an API.
+// direct is the action of a route that answers without a backend, in the envelope of an API.
 func direct(refusal *gateway.Error, in gateway.API) *route.Route_DirectResponse {
 	return &route.Route_DirectResponse{DirectResponse: &route.DirectResponseAction{
 		Status: uint32(refusal.Status), Body: inline(string(refusal.In(in))),

@@ -8,7 +8,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// planLeadsTo matches requests whose plan has a backend first.
+// planLeadsTo matches requests whose plan begins with a backend.
 func planLeadsTo(backend string) *matcher.MetadataMatcher {
 	return &matcher.MetadataMatcher{
 		Filter: gateway.RouteNamespace,
@@ -17,7 +17,7 @@ func planLeadsTo(backend string) *matcher.MetadataMatcher {
 	}
 }
 
-// always is a specifier that says one cluster.
+// always is a cluster specifier that always gives the same cluster.
 func always(e *encoder, cluster string) *route.RouteAction_InlineClusterSpecifierPlugin {
 	return &route.RouteAction_InlineClusterSpecifierPlugin{InlineClusterSpecifierPlugin: &route.ClusterSpecifierPlugin{
 		Extension: e.extension("lua", &specifier.LuaConfig{

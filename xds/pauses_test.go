@@ -16,7 +16,7 @@ import (
 const asksFor = `
 function asks_for(headers, several, repeated)
   local handle = {headers = function() return {get = function(_, name) return headers[name] end} end, timestamp = function() return 1795996800250 end}
-  local wait = told_wait(handle)
+  local wait = requested_wait(handle)
   if wait and wait > LONGEST_WAIT then return false end
   return pause(wait, several, repeated)
 end`

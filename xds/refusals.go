@@ -6,7 +6,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// The answers that Envoy gives by itself, the gateway process alive or dead.
+// The answers that Envoy gives without the gateway process.
 var (
 	restarting = &gateway.Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "gateway_restarting", RetryAfter: 1,
 		Message: "The gateway is restarting and took no request. Nothing was sent to a provider or billed. Try again in a second."}
@@ -22,5 +22,5 @@ var (
 	unknownPath = gateway.UnknownURL()
 )
 
-// Restarting is what a request is answered that has no plan.
+// Restarting is the answer to a request without a plan.
 func Restarting() gateway.Error { return *restarting }

@@ -14,9 +14,8 @@ import (
 // validID is what a client's X-Request-Id must look like to be kept.
 const validID = `[A-Za-z0-9._-]{1,128}`
 
-// validRequestID replaces an X-Request-Id that is not a validID. Envoy has
-// given an id to every request that came without one by then, so the mutation
-// runs for a client's bad id alone.
+// validRequestID replaces an X-Request-Id that is not a validID. By then Envoy has given an id to
+// every request without one, so the mutation runs only for a client's invalid id.
 func validRequestID(e *encoder) *matching.ExtensionWithMatcher {
 	isValid := &xdsmatcher.Matcher_MatcherList_Predicate{MatchType: &xdsmatcher.Matcher_MatcherList_Predicate_SinglePredicate_{
 		SinglePredicate: &xdsmatcher.Matcher_MatcherList_Predicate_SinglePredicate{

@@ -24,20 +24,20 @@ const (
 
 	minRetryDelay = time.Millisecond // Envoy wants more than zero
 	maxRetryDelay = time.Minute
-	// longestRetryAfter is how long a provider's Retry-After is waited out; a
-	// longer one reaches the client with the refusal.
+	// longestRetryAfter is the longest Retry-After of a provider that is waited for. A longer one
+	// is passed to the client with the refusal.
 	longestRetryAfter = 10 * time.Second
 	apiTimeout        = 30 * time.Second
 )
 
-// retriedStatuses are answers of a provider that a repetition may mend.
+// retriedStatuses are statuses of a provider after which a retry may succeed.
 var retriedStatuses = []uint32{
 	http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
-	http.StatusServiceUnavailable, http.StatusGatewayTimeout, 529, // 529: overloaded, said by some providers
+	http.StatusServiceUnavailable, http.StatusGatewayTimeout, 529, // 529: some providers' "overloaded"
 }
 
-// routes is the one route configuration: requests with a plan go to the backends that it
-// names; requests that should have one and do not go nowhere.
+// routes is the one route configuration: requests with a plan go to the backends that it names;
+// requests that need one but have none go nowhere.
 func (c Config) routes() (*route.RouteConfiguration, error) {
 	e := encoder{static: c.static}
 	served := &route.VirtualHost{
@@ -59,9 +59,9 @@ func (c Config) routes() (*route.RouteConfiguration, error) {
 	}, e.err
 }
 
-// hostNames are the Host headers that are answered. A gateway that only this
-// machine shall reach answers to this machine's names alone: else a web page
-// could rebind its own name to 127.0.0.1 and read what only the machine's owner may.
+// hostNames are the accepted Host headers. A gateway for this machine only accepts only this
+// machine's names: otherwise a web page could point its own name at 127.0.0.1 (DNS rebinding) and
+// read what only the machine's owner may see.
 func (c Config) hostNames() []string {
 	if c.AnyHost {
 		return []string{"*"}
@@ -83,7 +83,7 @@ func (c Config) table(e *encoder) []*route.Route {
 			StringMatch: &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Contains{Contains: ","}},
 		},
 	})...)
-	routes = append(append(routes, c.planned(e)...), c.comesBack()...) // a plan has our own mark
+	routes = append(append(routes, c.planned(e)...), c.comesBack()...) // plans first: their requests already have our mark
 	routes = append(routes, c.preflights(e)...)
 	for _, endpoint := range gateway.Endpoints() {
 		match := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path())}
@@ -93,12 +93,12 @@ func (c Config) table(e *encoder) []*route.Route {
 	return append(append(routes, ownRoutes(e)...), refuseAll(unknownPath)...)
 }
 
-// unplannedName is what the names of the unplanned routes begin with.
+// unplannedName is the prefix of the names of unplanned routes.
 const unplannedName = "unplanned "
 
-// planned carries every request that has a plan. Its group, and thereby its
-// cluster, is chosen anew for each attempt. A plan of several backends has a route of its own,
-// as a retry policy has one pause: the next backend is called at once.
+// planned has the routes of requests that have a plan. The group, and so the cluster, is chosen
+// again for each attempt. Plans with several backends have a separate route, because a retry policy
+// has only one pause, and the next backend must be called at once.
 func (c Config) planned(e *encoder) []*route.Route {
 	several := c.plannedRoute(e, "planned for several", minRetryDelay)
 	several.Match.DynamicMetadata = append(several.Match.DynamicMetadata, planHas(gateway.PlanSeveral))
@@ -120,15 +120,15 @@ func (c Config) plannedRoute(e *encoder, name string, delay time.Duration) *rout
 				InlineClusterSpecifierPlugin: &route.ClusterSpecifierPlugin{Extension: e.extension("priority_group", specifier)},
 			},
 			HostRewriteSpecifier: &route.RouteAction_AutoHostRewrite{AutoHostRewrite: wrapperspb.Bool(true)},
-			Timeout:              durationpb.New(0), // an answer takes as long as it takes; Silence bounds it
+			Timeout:              durationpb.New(0), // no total timeout; Silence bounds the pauses
 			RetryPolicy:          c.retryPolicy(delay),
 		}},
 		ResponseHeadersToAdd: []*core.HeaderValueOption{setHeader("x-request-id", plannedRequestID)},
 	}
 }
 
-// groups are the backends, by the names that plans use. Envoy takes the first one for a
-// name that it does not know, so that one leads nowhere.
+// groups are the backends, by the names that plans use. For an unknown name Envoy takes the first
+// group, so that one leads nowhere.
 func (c Config) groups() []*priority.PriorityGroup {
 	groups := []*priority.PriorityGroup{group(nowhere, nowhere)}
 	for _, b := range c.Routes.Backends {
@@ -142,8 +142,8 @@ func group(name, cluster string) *priority.PriorityGroup {
 	return &priority.PriorityGroup{Name: name, Clusters: []*priority.ClusterWeight{{ClusterName: cluster, Weight: wrapperspb.UInt32(1)}}}
 }
 
-// The script of an attempt answers the router with these headers: whether it shall repeat a
-// call, and how many seconds it waits before that. It removes a provider's own ones.
+// The Lua script of an attempt controls the router with these headers: whether to retry a call, and
+// how many seconds to wait before. It removes a provider's own.
 const (
 	retryHeader = "x-aigw-retry"
 	waitHeader  = "x-aigw-wait"
@@ -168,24 +168,24 @@ func (c Config) retryPolicy(delay time.Duration) *route.RetryPolicy {
 	}
 }
 
-// unplanned is where a metered request is until its plan is answered, and where
-// it ends when the gateway process is dead: nothing passes unmetered. It leads to a
-// cluster, though to one without endpoints, because Envoy's filter for CORS ignores
-// routes that do not; localReplies knows it by its name.
+// unplanned is the route of a metered request until its plan comes. The request ends there if the
+// gateway process is down, so that nothing passes unmetered. The route leads to a cluster without
+// endpoints, because Envoy's CORS filter ignores routes without a cluster. localReplies recognises
+// it by its name.
 func unplanned(e *encoder, endpoint gateway.Endpoint, match *route.RouteMatch) *route.Route {
 	return &route.Route{
 		Name: unplannedName + endpoint.Path(), Match: match, Action: toNowhere(), TypedPerFilterConfig: planning(e),
 	}
 }
 
-// Names of the routes to our own services. localReplies knows them by these.
+// Names of the routes to our own services, by which localReplies recognises them.
 const (
 	agentRoute = "agent"
 	apiRoute   = "api"
 )
 
-// ownRoutes are the paths that our own services answer: the agent what clients of models
-// ask, so that no other process need live for it; the api role the rest, the dashboard too.
+// ownRoutes are the paths that our own services answer. The agent answers what model clients need,
+// so that this depends on no other process. The api role answers the rest, including the dashboard.
 func ownRoutes(e *encoder) []*route.Route {
 	to := func(name, cluster string, match *route.RouteMatch) *route.Route {
 		return &route.Route{
@@ -216,10 +216,10 @@ func ownRoutes(e *encoder) []*route.Route {
 
 func refuseAll(because *gateway.Error) []*route.Route { return refusals("all others", because) }
 
-// inMessages is behind the name of a route that refuses in the words of Anthropic's API.
+// inMessages is the suffix of the name of a route that refuses in the form of Anthropic's API.
 const inMessages = " of messages"
 
-// refusals are the routes that refuse whatever has some headers, in the words of each API.
+// refusals are the routes that refuse requests with certain headers, in the form of each API.
 func refusals(name string, because *gateway.Error, headers ...*route.HeaderMatcher) []*route.Route {
 	messages := &route.RouteMatch{PathSpecifier: prefix(gateway.Messages.Path()), Headers: headers}
 	return []*route.Route{
@@ -239,16 +239,16 @@ func refusal(name string, match *route.RouteMatch, because *gateway.Error, in ga
 	return r
 }
 
-// planning switches the ext_proc filter on for a route. Everywhere else it is off: also
-// where Envoy's codec refuses a request, which would close the connection before the
-// filter has let the refusal pass.
+// planning enables the ext_proc filter for a route. It is disabled everywhere else, also where
+// Envoy's codec refuses a request: there the connection would be closed before the filter has
+// passed the refusal on.
 func planning(e *encoder) map[string]*anypb.Any {
 	return map[string]*anypb.Any{extProcFilter: e.any(&route.FilterConfig{
 		Config: e.any(&extproc.ExtProcPerRoute{Override: &extproc.ExtProcPerRoute_Overrides{Overrides: &extproc.ExtProcOverrides{}}}),
 	})}
 }
 
-// without switches a filter off for a route.
+// without disables a filter for a route.
 func without(e *encoder, filter string) map[string]*anypb.Any {
 	return map[string]*anypb.Any{filter: e.any(&route.FilterConfig{Disabled: true})}
 }

@@ -21,7 +21,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// nodeID is what the cache knows every Envoy by, whatever it calls itself.
+// nodeID is the cache's id for every Envoy, whatever its own node id.
 const nodeID = "ai-gateway"
 
 const (
@@ -45,11 +45,11 @@ type Server struct {
 	asked     map[int64]map[string]*offer // the types that each stream has asked for
 }
 
-// offer is what an Envoy was sent last of a type, and why it refused that.
+// offer is the last response of a type to an Envoy, and the reason if Envoy refused it.
 type offer struct {
 	nonce   string // "" before the first
-	version string // of all that the type had then
-	refused string // why; "" if it was not refused
+	version string // of all resources of the type
+	refused string // the reason; "" if it was not refused
 }
 
 // New makes a server that has nothing to publish yet.
@@ -62,7 +62,7 @@ type oneNode struct{}
 
 func (oneNode) ID(*core.Node) string { return nodeID }
 
-// Publish makes a snapshot the one in force.
+// Publish puts a snapshot in force.
 func (s *Server) Publish(ctx context.Context, snapshot *cache.Snapshot) error {
 	s.mu.Lock()
 	s.status.Version, s.published = Version(snapshot), snapshot
@@ -73,7 +73,7 @@ func (s *Server) Publish(ctx context.Context, snapshot *cache.Snapshot) error {
 var (
 	// ErrRejected says that an Envoy refused what was published.
 	ErrRejected = errors.New("envoy refused the configuration")
-	// ErrUnconfirmed says that an Envoy has neither accepted nor refused it yet.
+	// ErrUnconfirmed says that an Envoy has not yet accepted or refused what was published.
 	ErrUnconfirmed = errors.New("envoy has not confirmed the configuration yet")
 )
 
@@ -95,9 +95,9 @@ func (s *Server) Accepted(ctx context.Context) error {
 	}
 }
 
-// accepted reports whether every Envoy has confirmed what it was sent. Each has a watch in the
-// cache for every type that it asked for. A watch ends when it is answered by changed
-// resources, and begins again when Envoy has accepted or refused them.
+// accepted reports whether every Envoy has confirmed its last responses. Each has a watch in the
+// cache for every type that it asked for. A watch ends when it is answered by changed resources,
+// and begins again when Envoy has accepted or refused them.
 func (s *Server) accepted() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,7 +129,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 func (s *Server) register(streams context.Context, g *grpc.Server) {
 	resources := xdsserver.NewServer(streams, s.cache, s.callbacks())
 	discovery.RegisterAggregatedDiscoveryServiceServer(g, resources)
-	secret.RegisterSecretDiscoveryServiceServer(g, resources) // for an Envoy that gets all else from another server
+	secret.RegisterSecretDiscoveryServiceServer(g, resources) // for an Envoy that gets everything else from another server
 }
 
 // Serve answers on l until ctx ends, with the discovery services that register adds. Their
@@ -164,7 +164,7 @@ func (s *Server) callbacks() xdsserver.Callbacks {
 		},
 		DeltaStreamClosedFunc: func(id int64, _ *core.Node) { s.closed(id) },
 		StreamDeltaRequestFunc: func(id int64, r *discovery.DeltaDiscoveryRequest) error {
-			s.heard(id, r)
+			s.acknowledged(id, r)
 			return nil
 		},
 		StreamDeltaResponseFunc: func(id int64, _ *discovery.DeltaDiscoveryRequest, r *discovery.DeltaDiscoveryResponse) {
@@ -187,7 +187,7 @@ func (s *Server) closed(id int64) {
 	s.status.Envoys = len(s.asked)
 }
 
-// sent notes what Envoy is sent of a type that it has asked for.
+// sent notes a response of a type to an Envoy.
 func (s *Server) sent(id int64, r *discovery.DeltaDiscoveryResponse) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,8 +196,8 @@ func (s *Server) sent(id int64, r *discovery.DeltaDiscoveryResponse) {
 	}
 }
 
-// heard notes whether Envoy accepted or refused the last resources of a type (ACK, NACK).
-func (s *Server) heard(id int64, r *discovery.DeltaDiscoveryRequest) {
+// acknowledged notes whether Envoy accepted or refused the last resources of a type (ACK, NACK).
+func (s *Server) acknowledged(id int64, r *discovery.DeltaDiscoveryRequest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v := r.GetNode().GetUserAgentBuildVersion().GetVersion(); v != nil {
@@ -222,7 +222,7 @@ func (s *Server) heard(id int64, r *discovery.DeltaDiscoveryRequest) {
 	}
 }
 
-// offered is what a stream was sent last of a type.
+// offered is the last response of a type on a stream.
 func (s *Server) offered(id int64, typeURL string) *offer {
 	types := s.asked[id]
 	if types == nil {

@@ -1,7 +1,6 @@
-// Package xds turns routes and backends into Envoy's resources and publishes
-// them. Building is pure: the same Config gives the same snapshot with the same
-// version, a hash of its content. The server speaks ADS on whatever listener it
-// is given and remembers what Envoy refused.
+// Package xds turns routes and backends into Envoy's resources and publishes them. Building is
+// pure: the same Config gives the same snapshot with the same version, a hash of its content. The
+// server speaks ADS on a given listener, and remembers what Envoy refused.
 package xds
 
 import (
@@ -22,20 +21,20 @@ import (
 type Config struct {
 	Bind    string // address to listen on
 	Port    int
-	AnyHost bool // answer to every Host header; else only to names of this machine
-	// TrustedHops is how many entries at the end of X-Forwarded-For come from proxies that are
-	// believed: the client's address is the first of them.
+	AnyHost bool // accept every Host header; otherwise only names of this machine
+	// TrustedHops is how many entries at the end of X-Forwarded-For come from trusted proxies. The
+	// client's address is the first of them.
 	TrustedHops int
-	// FailOpen lets streams run on while the ext_proc service is dead. Traffic does not
-	// become free by it: requests without a plan meet the catch-all route.
+	// FailOpen lets streams continue while the ext_proc service is down. No request is unmetered
+	// because of it: requests without a plan get the catch-all route.
 	FailOpen bool
 	Routes   gateway.Routes
 	Retry    gateway.Retry
 	MaxBody  int64 // bytes a request body may have
-	// ID marks the requests that pass, in 16 hexadecimal digits, so that one that comes back is
-	// known; "" marks none.
+	// ID marks the requests that pass, in 16 hexadecimal digits, to detect loops; "" marks none.
 	ID string
-	// Silence is how long nothing may pass of a request or its answer before it is ended.
+	// Silence is the longest time without any bytes of a request or its answer, after which it is
+	// ended.
 	Silence time.Duration
 
 	Certificate string   // PEM chain of the listener; "" speaks plain HTTP
@@ -46,20 +45,19 @@ type Config struct {
 	AgentSocket   string // Unix socket of the agent's HTTP: health and models
 	APISocket     string // Unix socket of the api role's HTTP
 	APIAddress    string // host:port of it instead; "" for the socket
-	Journal       string // path of the access log; "" writes none, and no script watches for it
-	CAFile        string // PEM bundle that providers' certificates are checked with; "" is none, and then who needs it is not called
+	Journal       string // path of the access log; "" for none, and then no script reads answers for it
+	CAFile        string // PEM bundle of authorities for providers' certificates; "" for none: backends that need it are not called
 
-	// Shared says that the Envoy has routes of somebody else, which may lead to any cluster: calls
-	// of a backend without a plan are refused there.
+	// Shared says that the Envoy has other routes, which may lead to any cluster. Calls of a
+	// backend without a plan are then refused.
 	Shared bool
 
 	static bool // for Static
 	apart  bool // for Attachment.Backends
 }
 
-// Build makes the snapshot and checks that it is consistent. Each type of
-// resource has the hash of its own content as version, so that Envoy hears only
-// of types that changed.
+// Build makes the snapshot and checks that it is consistent. Each type of resource has the hash of
+// its own content as version, so that Envoy gets only types that changed.
 func Build(c Config) (*cache.Snapshot, error) {
 	listener, err := c.listener()
 	if err != nil {

@@ -117,7 +117,7 @@ func TestASecretIsInNoResourceButItsOwn(t *testing.T) {
 func TestARefusalIsShownUntilTheSameTypeIsAccepted(t *testing.T) {
 	s := New(slog.New(slog.DiscardHandler))
 	say := func(typeURL string, refusal *rpc.Status) {
-		s.heard(1, &discovery.DeltaDiscoveryRequest{TypeUrl: typeURL, ResponseNonce: "1", ErrorDetail: refusal})
+		s.acknowledged(1, &discovery.DeltaDiscoveryRequest{TypeUrl: typeURL, ResponseNonce: "1", ErrorDetail: refusal})
 	}
 	say(resource.RouteType, &rpc.Status{Message: "unknown cluster"})
 	say(resource.ClusterType, nil)

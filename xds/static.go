@@ -10,9 +10,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
-// Static renders everything as one file, in JSON, that an Envoy can read by itself:
-// `envoy --mode validate` looks at nothing that it would have to ask for. It holds the
-// keys in clear.
+// Static renders everything as one file, in JSON, that an Envoy can read by itself: `envoy --mode
+// validate` does not check resources that come over xDS. The file holds the keys in clear text.
 func Static(c Config) ([]byte, error) {
 	c.static = true
 	l, err := c.listener()

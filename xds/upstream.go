@@ -21,7 +21,7 @@ import (
 	"ai-gateway/gateway"
 )
 
-// clientKeys set the client's own key, which is there only with plans for backends that may have it.
+// clientKeys set the client's own key. The plan has it only for backends that may get it.
 func clientKeys(b gateway.Backend) []*mutationrules.HeaderMutation {
 	if b.Kind != gateway.Anthropic {
 		return []*mutationrules.HeaderMutation{set("authorization", metadata(gateway.ClientNamespace, gateway.ClientKey))}
@@ -32,14 +32,14 @@ func clientKeys(b gateway.Backend) []*mutationrules.HeaderMutation {
 	}
 }
 
-// oneKeyScript takes a backend's own key away again where the client has sent a token, which
-// goes into another header.
+// oneKeyScript removes a backend's own key if the client has sent a token, which goes into another
+// header.
 const oneKeyScript = `function envoy_on_request(handle)
   local headers = handle:headers()
   if headers:get("authorization") then headers:remove("` + gateway.XAPIKeyHeader + `") end
 end`
 
-// The script of an attempt: what reads an answer, and what uses it.
+// The Lua script of an attempt: answer.lua reads an answer, attempt.lua uses it.
 var (
 	//go:embed answer.lua
 	answerScript string
@@ -47,9 +47,9 @@ var (
 	attemptScript string
 )
 
-// upstreamFilters run once for every attempt at a backend, in Envoy alone, so
-// they hold while the gateway process is dead. What an attempt adds would still be
-// there for the next one at another backend: so credentials are removed first.
+// upstreamFilters run once for every attempt at a backend, in Envoy alone, so they work while the
+// gateway process is down. Headers that an attempt adds would stay for the next one at another
+// backend, so credentials are removed first.
 func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter {
 	headers := []*mutationrules.HeaderMutation{remove("authorization"), remove(gateway.AzureKeyHeader),
 		remove(gateway.XAPIKeyHeader), remove(gateway.ProviderKeyHeader)}
@@ -89,8 +89,8 @@ func (c Config) upstreamFilters(e *encoder, b gateway.Backend) []*hcm.HttpFilter
 	return append(filters, upstreamCodec(e))
 }
 
-// extraHeaders are the names of those that any backend has. All others remove them: an attempt
-// at one backend leaves its headers to the next one.
+// extraHeaders are the names of the extra headers of all backends. Every other backend removes
+// them, because the headers of one attempt stay for the next one.
 func (c Config) extraHeaders() []string {
 	var names []string
 	for _, b := range c.Routes.Backends {
@@ -102,7 +102,7 @@ func (c Config) extraHeaders() []string {
 	return slices.Compact(names)
 }
 
-// secretHeader has Envoy add a header whose value comes by SDS, as keys do.
+// secretHeader makes Envoy add a header whose value comes by SDS, like keys.
 func secretHeader(e *encoder, b gateway.Backend, h gateway.BackendHeader) *generic.Generic {
 	return &generic.Generic{Credential: &tls.SdsSecretConfig{Name: headerSecretName(b, h), SdsConfig: e.ads()}, Header: h.Name}
 }
@@ -111,8 +111,8 @@ func headerSecretName(b gateway.Backend, h gateway.BackendHeader) string {
 	return b.Name + "/header/" + h.Name
 }
 
-// withoutLimits removes what a provider tells of its limits: clients are told of ours, and
-// each of several backends has others.
+// withoutLimits removes a provider's rate limit headers: clients get the gateway's, and each
+// backend has different ones.
 func withoutLimits() *mutationrules.HeaderMutation {
 	return &mutationrules.HeaderMutation{Action: &mutationrules.HeaderMutation_RemoveOnMatch_{
 		RemoveOnMatch: &mutationrules.HeaderMutation_RemoveOnMatch{KeyMatcher: &matcher.StringMatcher{
@@ -124,16 +124,16 @@ func withoutLimits() *mutationrules.HeaderMutation {
 // hasKey reports whether Envoy adds a key of the backend's own.
 func hasKey(b gateway.Backend) bool { return b.Secret != "" && b.Credential != gateway.NoCredential }
 
-// ownKey says which header carries a backend's own key.
+// ownKey is the header that carries a backend's own key.
 func ownKey(e *encoder, b gateway.Backend) *generic.Generic {
 	key := &generic.Generic{Credential: &tls.SdsSecretConfig{Name: secretName(b), SdsConfig: e.ads()}}
 	key.Header, key.HeaderValuePrefix = b.KeyHeader()
 	return key
 }
 
-// rewrites reports whether any backend serves the API below another base than the
-// gateway does, or a model has several backends, which may want other bodies. Then every
-// attempt sets its path and its body's length, as an earlier one may have set others.
+// rewrites reports whether any backend serves the API below a different base path, or a model has
+// several backends, which may need different bodies. Then every attempt sets its path and its
+// body's length, because an earlier one may have changed them.
 func (c Config) rewrites() bool {
 	for _, b := range c.Routes.Backends {
 		if b.BasePath() != gateway.BasePath || b.APIVersion != "" {
@@ -154,7 +154,7 @@ func (c Config) attemptSource(b gateway.Backend) *core.DataSource {
 	).Replace(answerScript + "\n" + attemptScript))
 }
 
-// retriedSet are the retried statuses as a set of Lua's.
+// retriedSet is the set of retried statuses as a Lua table.
 func retriedSet() string {
 	var b strings.Builder
 	for _, status := range retriedStatuses {
@@ -183,8 +183,7 @@ func luaString(s string) string {
 
 func secretName(b gateway.Backend) string { return b.Name + "/key" }
 
-// secrets are the backends' own keys and the listener's. They reach Envoy by SDS and
-// by nothing else.
+// secrets are the backends' own keys and the listener's. They reach Envoy only by SDS.
 func (c Config) secrets() []types.Resource {
 	var secrets []types.Resource
 	if c.Certificate != "" {
@@ -212,5 +211,5 @@ func (c Config) secrets() []types.Resource {
 	return secrets
 }
 
-// authoritiesName is the name of what a backend's certificate is checked with.
+// authoritiesName is the name of the validation context for a backend's certificate.
 func authoritiesName(b gateway.Backend) string { return b.Name + "/authorities" }
