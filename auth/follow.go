@@ -49,7 +49,7 @@ func (g *Gate) Run(ctx context.Context) error {
 			g.c.Log.Info("the keys are followed again")
 		}
 		failing = err != nil
-		g.tellSeen(ctx)
+		g.reportSeen(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -125,22 +125,22 @@ func (g *Gate) readPeople(ctx context.Context, since int64, into *people) error 
 }
 
 const (
-	tellEvery   = time.Second // between two reports of used sessions to the store
+	reportEvery = time.Second // between two reports of used sessions to the store
 	forgetEvery = time.Minute // between two removals of ended sessions from memory
 )
 
-// tellSeen reports used sessions to the store, from which the other gateways read them. A failed
+// reportSeen reports used sessions to the store, from which the other gateways read them. A failed
 // report is repeated later.
-func (g *Gate) tellSeen(ctx context.Context) {
+func (g *Gate) reportSeen(ctx context.Context) {
 	rules, people, now := g.c.Rules(), g.people.Load(), g.c.Now()
 	if now.Sub(g.forgotten) >= forgetEvery {
 		people.forget(now)
 		g.forgotten = now
 	}
-	if !rules.SignIn.IsOn() || now.Sub(g.told) < tellEvery {
+	if !rules.SignIn.IsOn() || now.Sub(g.reported) < reportEvery {
 		return
 	}
-	g.told = now
+	g.reported = now
 	seen := people.unseen(rules.SignIn.Idle / seenPart)
 	if len(seen) == 0 {
 		return

@@ -48,7 +48,7 @@ type Gate struct {
 	store      string    // that is followed
 	seen       int64     // all changes of keys up to this version are known
 	seenPeople int64     // likewise, of people, sessions and teams
-	told       time.Time // when used sessions were last reported to the store
+	reported   time.Time // when used sessions were last reported to the store
 	forgotten  time.Time // when ended sessions were last removed
 }
 

@@ -68,7 +68,7 @@ func (k *Keys) add(ctx context.Context, by gateway.Actor, secret token, draft fu
 	if err = cmp.Or(wrong, err); err != nil {
 		return gateway.IssuedKey{}, err
 	}
-	k.told(&record)
+	k.notify(&record)
 	return gateway.IssuedKey{APIKey: record.APIKey, Secret: string(secret)}, nil
 }
 
@@ -188,7 +188,7 @@ func (k *Keys) change(ctx context.Context, id gateway.KeyID, action string, by g
 		return wrong
 	})
 	if err = cmp.Or(wrong, err); err == nil {
-		k.told(&record)
+		k.notify(&record)
 	}
 	return record, err
 }
@@ -196,7 +196,7 @@ func (k *Keys) change(ctx context.Context, id gateway.KeyID, action string, by g
 var errKeyRevoked = &gateway.Error{Status: http.StatusConflict, Type: "invalid_request_error", Code: "key_revoked", Param: "id",
 	Message: "This key was revoked, which cannot be changed. Make another one."}
 
-func (k *Keys) told(r *gateway.KeyRecord) {
+func (k *Keys) notify(r *gateway.KeyRecord) {
 	if k.Changed != nil {
 		k.Changed(r)
 	}

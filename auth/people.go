@@ -26,9 +26,9 @@ func newPeople() *people {
 
 // session is a browser that has signed in.
 type session struct {
-	now  atomic.Pointer[gateway.SessionRecord]
-	seen atomic.Int64 // Unix time in nanoseconds; here or, according to the store, at another gateway
-	told atomic.Int64 // the time that the store has
+	now      atomic.Pointer[gateway.SessionRecord]
+	seen     atomic.Int64 // Unix time in nanoseconds; here or, according to the store, at another gateway
+	reported atomic.Int64 // the time that the store has
 }
 
 // size is how many users and invitations there are.
@@ -66,7 +66,7 @@ func (p *people) applySession(r *gateway.SessionRecord) {
 		return
 	}
 	s.now.Store(r)
-	s.told.Store(r.SeenAt.UnixNano())
+	s.reported.Store(r.SeenAt.UnixNano())
 	s.seen.Store(max(s.seen.Load(), r.SeenAt.UnixNano()))
 }
 
@@ -130,7 +130,7 @@ func (p *people) unseen(by time.Duration) map[string]time.Time {
 	defer p.mu.RUnlock()
 	found := map[string]time.Time{}
 	for _, s := range p.sessions {
-		if seen := s.seen.Load(); seen-s.told.Load() >= int64(by) {
+		if seen := s.seen.Load(); seen-s.reported.Load() >= int64(by) {
 			found[s.now.Load().ID] = time.Unix(0, seen).UTC().Truncate(time.Microsecond)
 		}
 	}

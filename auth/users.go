@@ -126,7 +126,7 @@ func (s *Users) Invite(ctx context.Context, by gateway.Actor, body []byte) (gate
 		}
 		return u, nil
 	})
-	return s.told(u, err)
+	return s.apply(u, err)
 }
 
 // Update sets the fields of a person that a JSON object names. The last administrator keeps the
@@ -154,7 +154,7 @@ func (s *Users) Update(ctx context.Context, by gateway.Actor, id gateway.UserID,
 		}
 		return nil
 	})
-	return s.told(u, err)
+	return s.apply(u, err)
 }
 
 // actionOf is the audit log's name for a change of a person.
@@ -174,7 +174,7 @@ func isAdmin(settings *gateway.SignIn) func(*gateway.User) bool {
 	return func(u *gateway.User) bool { return settings.RoleOf(u) == gateway.Admin }
 }
 
-func (s *Users) told(u gateway.UserRecord, err error) (gateway.User, error) {
+func (s *Users) apply(u gateway.UserRecord, err error) (gateway.User, error) {
 	if err == nil && s.Gate != nil {
 		s.Gate.ApplyUser(&u)
 	}
@@ -206,7 +206,7 @@ func (s *Users) SaveSettings(ctx context.Context, id gateway.UserID, body []byte
 		}
 		return nil
 	})
-	_, err = s.told(u, err)
+	_, err = s.apply(u, err)
 	return u.Settings, err
 }
 
@@ -271,7 +271,7 @@ func (s *Users) Reseal(ctx context.Context) (lost int, err error) {
 		}
 		var now gateway.UserRecord
 		now, err = s.ChangeUser(ctx, u.ID, "", gateway.Actor{}, nil, s.reseal)
-		_, err = s.told(now, err)
+		_, err = s.apply(now, err)
 	}
 	return lost, err
 }

@@ -123,7 +123,7 @@ func (o *operations) correct(ctx context.Context) (gateway.SpendingCorrection, e
 	if err != nil {
 		return gateway.SpendingCorrection{}, err
 	}
-	wish, err := readWish(body)
+	wish, err := readCorrection(body)
 	if err != nil {
 		return gateway.SpendingCorrection{}, err
 	}
@@ -135,8 +135,8 @@ func (o *operations) correct(ctx context.Context) (gateway.SpendingCorrection, e
 	return o.a.Store.CorrectSpending(ctx, by, correction)
 }
 
-// readWish reads the body of a correction, and refuses unknown fields.
-func readWish(body []byte) (w gateway.CorrectionWish, err error) {
+// readCorrection reads the body of a correction, and refuses unknown fields.
+func readCorrection(body []byte) (w gateway.CorrectionWish, err error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&w); err != nil || d.More() {

@@ -98,13 +98,13 @@ func (l *live) look(ctx context.Context, s Store) error {
 }
 
 // take records a row, and adds an event if it is new.
-func (l *live) take(r gateway.RecordedRequest, tell bool) {
+func (l *live) take(r gateway.RecordedRequest, announce bool) {
 	key := liveKey{r.ID, r.Source, r.Witness, r.Outcome}
 	if _, known := l.seen[key]; known {
 		return
 	}
 	l.seen[key] = r.StartedAt
-	if tell {
+	if announce {
 		l.events = append(l.events, liveEvent{l.next, r})
 		l.next++
 	}
@@ -176,14 +176,14 @@ func (o *operations) watch(ctx context.Context, in *liveInput) (*huma.StreamResp
 		if c.Method() == http.MethodHead {
 			return
 		}
-		if err := o.tell(c.Context(), c.BodyWriter(), filter, o.live.place(in.LastID)); err != nil {
+		if err := o.writeEvents(c.Context(), c.BodyWriter(), filter, o.live.place(in.LastID)); err != nil {
 			o.a.Log.Error("watched requests could not be told", "error", err)
 		}
 	}}, nil
 }
 
-// tell writes events until the stream's time is over, its client leaves or its key is revoked.
-func (o *operations) tell(ctx context.Context, w io.Writer, f gateway.RequestFilter, next int64) error {
+// writeEvents writes events until the stream's time is over, its client leaves or its key is revoked.
+func (o *operations) writeEvents(ctx context.Context, w io.Writer, f gateway.RequestFilter, next int64) error {
 	write := func(format string, args ...any) bool {
 		_, err := fmt.Fprintf(w, format, args...)
 		return err == nil

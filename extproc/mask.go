@@ -12,10 +12,10 @@ type masker []*maskedKey
 
 // maskedKey is one key, and the part of it that may be at the end of the last piece.
 type maskedKey struct {
-	key  string
-	head []byte // of the key, which no encoding changes; empty if there is none
-	told int    // characters of a key's public prefix, such as "sk-proj-"
-	tail []byte // end of earlier pieces, if it may be the beginning of the key
+	key         string
+	head        []byte // of the key, which no encoding changes; empty if there is none
+	identifying int    // leading characters that identify the key: more than a prefix such as "sk-proj-"
+	tail        []byte // end of earlier pieces, if it may be the beginning of the key
 }
 
 const (
@@ -34,8 +34,8 @@ func newMasker(keys ...string) masker {
 		if len(key) < shortestKey {
 			continue
 		}
-		k := &maskedKey{key: key, told: strings.LastIndexAny(key[:min(len(key), longestPrefix)], "-_") + 1 + secretPart}
-		k.told = min(k.told, len(key))
+		k := &maskedKey{key: key, identifying: strings.LastIndexAny(key[:min(len(key), longestPrefix)], "-_") + 1 + secretPart}
+		k.identifying = min(k.identifying, len(key))
 		if n := min(headSize, len(key)); !strings.ContainsFunc(key[:n], isEscaped) {
 			k.head = []byte(key[:n])
 		}
@@ -84,14 +84,14 @@ func (k *maskedKey) find(piece []byte) (all []part) {
 	k.tail = nil
 	for at := k.candidate(text, 0); at < len(text); at = k.candidate(text, at) {
 		size, matched, open := k.match(text[at:])
-		if matched >= k.told && at+size > before {
+		if matched >= k.identifying && at+size > before {
 			all = append(all, part{max(at-before, 0), at + size - before})
 		}
 		if open {
 			k.tail = bytes.Clone(text[at:])
 			return all
 		}
-		if matched < k.told {
+		if matched < k.identifying {
 			size = 1
 		}
 		at += size

@@ -71,7 +71,7 @@ func FuzzNoSplitShowsAKey(f *testing.F) {
 			out = append(out, hidden...)
 			from = to
 		}
-		if i := strings.Index(string(out), key[:m[0].told]); i >= 0 && m[0].told < len(key) {
+		if i := strings.Index(string(out), key[:m[0].identifying]); i >= 0 && m[0].identifying < len(key) {
 			t.Errorf("%q in pieces shows %q: %q", text, key, out)
 		}
 	})
