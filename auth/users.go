@@ -276,7 +276,11 @@ func (s *Users) Reseal(ctx context.Context) (lost int, err error) {
 	return lost, err
 }
 
+// reseal encrypts what one person has saved, who may have taken it away or saved another one meanwhile.
 func (s *Users) reseal(u *gateway.UserRecord, _ int) error {
+	if u.Settings.ProviderKey == "" || s.Vault.IsNewest(u.Settings.ProviderKey) {
+		return nil
+	}
 	key, err := s.Vault.Unseal(u.ID, u.Settings.ProviderKey)
 	if err == nil {
 		u.Settings.ProviderKey, err = s.Vault.Seal(u.ID, key)

@@ -255,6 +255,22 @@ func TestWhatIsSealedIsOfOneOwnerAndOneKey(t *testing.T) {
 	}
 }
 
+// TestWhatChangesWhileKeysAreSealedAnewStaysAsItIs has a person take the key away, or save another
+// one, after it was found to be of an older key: that must not keep the others' from being encrypted anew.
+func TestWhatChangesWhileKeysAreSealedAnewStaysAsItIs(t *testing.T) {
+	users := Users{Vault: Vault{Keys: func() []gateway.Secret { return []gateway.Secret{"a new key that is at least 32 characters"} }}}
+	newest, err := users.Vault.Seal("user_1", "sk-another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, saved := range []gateway.SealedSecret{"", newest} {
+		u := gateway.UserRecord{User: gateway.User{ID: "user_1"}, Settings: gateway.UserSettings{ProviderKey: saved}}
+		if err := users.reseal(&u, 0); err != nil || u.Settings.ProviderKey != saved {
+			t.Errorf("%q becomes %q, %v", saved, u.Settings.ProviderKey, err)
+		}
+	}
+}
+
 // FuzzUnseal has anything decrypted: nothing comes of it, and nothing panics.
 func FuzzUnseal(f *testing.F) {
 	v := Vault{Keys: func() []gateway.Secret { return []gateway.Secret{"0123456789abcdef0123456789abcdef"} }}
