@@ -109,7 +109,7 @@ func (f fields) apply(k *gateway.APIKey) error {
 	for _, said := range f {
 		set, ok := known[said.name]
 		if !ok {
-			return bad(said.name, "is no field of a key: there are "+strings.Join(fieldNames(), ", ")+".")
+			return bad(said.name, "is not a field of a key. The fields are "+strings.Join(fieldNames(), ", ")+".")
 		}
 		if err := set(k, said.value); err != nil {
 			return withName(said.name, err)
@@ -347,7 +347,7 @@ func setLimits(k *gateway.APIKey, v json.RawMessage) error {
 	for _, f := range said {
 		into := limits.Named(f.name)
 		if into == nil {
-			return within{f.name, "is no limit: there are " + strings.Join(gateway.KeyLimitNames(), ", ")}
+			return within{f.name, "is not a limit. The limits are " + strings.Join(gateway.KeyLimitNames(), ", ")}
 		}
 		*into = nil
 		if isNull(f.value) {

@@ -169,7 +169,7 @@ func TestABadSecretFileIsRefused(t *testing.T) {
 			t.Errorf("%s: error %v, want one with %q", name, err, c.want)
 		}
 	}
-	if _, err := LoadIdentifier(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is no file") {
+	if _, err := LoadIdentifier(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Errorf("a folder: error %v", err)
 	}
 	if _, err := LoadIdentifier(filepath.Join(t.TempDir(), "none", "secret")); err == nil {

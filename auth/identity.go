@@ -132,7 +132,7 @@ func newUserID() gateway.UserID {
 var (
 	errSignInOff       = signInError(http.StatusNotFound, "sign_in_off", "People cannot sign in here: an administrator sees at GET /gateway-auth-config what is missing.")
 	errProviderAway    = signInError(http.StatusBadGateway, "provider_unreachable", "The sign-in provider does not answer. Try again in a moment.")
-	errProviderRefused = signInError(http.StatusForbidden, "provider_refused", "The sign-in provider let nobody in. Begin again.")
+	errProviderRefused = signInError(http.StatusForbidden, "provider_refused", "The sign-in provider refused the sign-in. Try again.")
 	errNoAttempt       = signInError(http.StatusBadRequest, "sign_in_expired", "This attempt to sign in was begun in another browser, more than ten minutes ago, or is used already. Begin again.")
 	errTooManyAttempts = signInError(http.StatusTooManyRequests, "too_many_attempts", "Too many attempts to sign in have failed from your address. Try again in a minute.")
 	errWrongToken      = signInError(http.StatusForbidden, "token_refused", "The sign-in provider's answer is not meant for this gateway, or was changed on the way. Begin again.")

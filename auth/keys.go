@@ -114,7 +114,7 @@ func (k *Keys) Revoke(ctx context.Context, by gateway.Actor, id gateway.KeyID, b
 	case err != nil:
 		return gateway.APIKey{}, err
 	case len(said) > 0:
-		return gateway.APIKey{}, bad(said[0].name, "is no field of a revocation: it has none.")
+		return gateway.APIKey{}, bad(said[0].name, "is unknown: a revocation has no fields.")
 	}
 	record, err := k.change(ctx, id, "key.revoke", by, func(r *gateway.KeyRecord) error {
 		now := k.now()
@@ -139,7 +139,7 @@ func (f fields) grace() (time.Duration, error) {
 	grace := defaultGrace
 	for _, field := range f {
 		if field.name != graceField {
-			return 0, bad(field.name, "is no field of a rotation: there is "+graceField+".")
+			return 0, bad(field.name, "is not a field of a rotation. The only field is "+graceField+".")
 		}
 		seconds, err := read[int64](field.value, "")
 		if most := int64(maxGrace / time.Second); err != nil || seconds < 0 || seconds > most {

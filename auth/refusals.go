@@ -25,7 +25,7 @@ var (
 	errOwnKeyForProvider = gateway.BadRequest("invalid_provider_key", "",
 		"X-Provider-Key holds a key of this gateway, which no provider may see. It takes the key of a provider.")
 	errNotLoaded = &gateway.Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "keys_not_loaded", RetryAfter: 1,
-		Message: "The gateway has not read its keys yet, so it lets nobody in. Try again in a second."}
+		Message: "The gateway has not read its keys yet, so it cannot admit requests. Try again in a second."}
 )
 
 // refusals are the answers to secrets that were valid once.

@@ -71,7 +71,7 @@ func readSecret(path string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%q is no file", path) // opening a pipe would block
+		return nil, fmt.Errorf("%q is not a regular file", path) // opening a pipe would block
 	case info.Size() != secretSize:
 		return nil, fmt.Errorf("%q has %d bytes instead of %d: restore it, or remove it to begin anew with other key ids",
 			path, info.Size(), secretSize)

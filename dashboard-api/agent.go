@@ -208,7 +208,7 @@ func (a Agent) health(r *http.Request) (any, error) {
 		h.degrade("keys", err.Error()) // known keys stay valid
 	}
 	if !a.KeysLoaded() {
-		h.refuse("keys", "not read yet: nobody is let in")
+		h.refuse("keys", "not read yet: no request is admitted")
 	}
 	if envoy.Envoys == 0 {
 		h.refuse("envoy", "not connected")

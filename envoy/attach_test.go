@@ -115,11 +115,11 @@ func TestWhatIsNotUnderstoodIsRefusedWithItsLine(t *testing.T) {
 		"an odd line break":      {shop, "the shop:", "the\u2028shop:", "line 1: there is a line break here"},
 		"no static resources":    {shop, "static_resources:", "other:", "line 4: there are no static_resources"},
 		"routes from elsewhere":  {shop, "route_config:\n            name: shop", "rds:\n            name: shop", "line 64: these routes come from elsewhere (rds)"},
-		"a list that is used":    {shop, "  clusters:\n  - name: catalogue", "  x: &c []\n  clusters: *c\n  y:\n  - name: catalogue", "an alias (*c) stands here"},
+		"a list that is used":    {shop, "  clusters:\n  - name: catalogue", "  x: &c []\n  clusters: *c\n  y:\n  - name: catalogue", "must not be an alias (*c)"},
 		"the router is not last": {shop, "http.router.v3.Router\n\n  clusters", "http.buffer.v3.Buffer\n\n  clusters", "line 103: the last HTTP filter is not the router"},
 		"a server for clusters":  {shop, "admin:\n", "dynamic_resources: {cds_config: {ads: {}}}\nadmin:\n", "line 4: this Envoy has a server for its clusters already (cds_config)"},
 		"a name of ours":         {shop, "- name: catalogue\n    type", "- name: gateway/xds\n    type", "there is a cluster \"gateway/xds\" already"},
-		"clusters twice":         {shop, "  clusters:\n", "  clusters: []\n  clusters:\n", `"clusters" stands here for a second time`},
+		"clusters twice":         {shop, "  clusters:\n", "  clusters: []\n  clusters:\n", `"clusters" is here twice`},
 		"clusters are no list":   {shop, "  clusters:\n  - name: catalogue", "  clusters: none\n  x:\n  - name: catalogue", `"clusters" must be a list`},
 	} {
 		if !strings.Contains(text, c.from) {

@@ -134,7 +134,7 @@ func (d *document) child(m *yaml.Node, name string) (key, value *yaml.Node, err 
 			continue
 		}
 		if key != nil {
-			return nil, nil, d.refuse(m.Content[i], "%q stands here for a second time", name)
+			return nil, nil, d.refuse(m.Content[i], "%q is here twice", name)
 		}
 		key, value = m.Content[i], m.Content[i+1]
 	}
@@ -147,7 +147,7 @@ func (d *document) child(m *yaml.Node, name string) (key, value *yaml.Node, err 
 // single refuses aliases and the nodes that they refer to.
 func (d *document) single(n *yaml.Node) error {
 	if n.Kind == yaml.AliasNode {
-		return d.refuse(n, "an alias (*%s) stands here: write out what it stands for", n.Value)
+		return d.refuse(n, "must not be an alias (*%s): write out its value", n.Value)
 	}
 	if line := d.aliased[n]; line > 0 {
 		return d.refuse(n, "line %d uses this by an alias: write it out there", line)

@@ -30,7 +30,7 @@ var (
 	errNotUTF8 = &gateway.Error{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Code: "unsupported_charset",
 		Message: "The request body must be UTF-8. Leave the charset out of the Content-Type header."}
 	errUpgraded = &gateway.Error{Status: http.StatusBadGateway, Type: "server_error", Code: "upstream_protocol_error",
-		Message: "The model's provider answered by changing the protocol (HTTP 101), which nobody asked it for."}
+		Message: "The model's provider answered with a change of protocol (HTTP 101), which was not requested."}
 	errOverloaded = &gateway.Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: "overloaded", RetryAfter: 1,
 		Message: "The gateway holds as many request bodies as it can. Try again in a moment."}
 )
