@@ -48,6 +48,7 @@ type Store interface {
 	Key(context.Context, gateway.KeyID) (gateway.APIKey, error)                             // gateway.ErrNoAPIKey for none
 	KeysOf(ctx context.Context, owner string) ([]gateway.APIKey, error)                     // the newest first
 	APIKeys(ctx context.Context, before gateway.KeyID, limit int) ([]gateway.APIKey, error) // the newest first, behind one; "" begins
+	LastUses(ctx context.Context, ids []gateway.KeyID) (map[gateway.KeyID]time.Time, error) // without those that no request is recorded of
 	Audit(ctx context.Context, before int64, limit int) ([]gateway.AuditEntry, error)       // likewise; 0 begins
 	Ping(context.Context) error
 	// BudgetEvents are those of some spenders, nil being all, the newest first, behind a place.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -110,6 +111,13 @@ func (b books) APIKeys(ctx context.Context, before gateway.KeyID, limit int) ([]
 		}
 	}
 	return all, nil
+}
+
+func (b books) LastUses(_ context.Context, ids []gateway.KeyID) (map[gateway.KeyID]time.Time, error) {
+	if !slices.Contains(ids, "key_1") {
+		return nil, nil
+	}
+	return map[gateway.KeyID]time.Time{"key_1": time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)}, nil
 }
 
 func (b books) Audit(_ context.Context, before int64, limit int) ([]gateway.AuditEntry, error) {

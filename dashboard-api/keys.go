@@ -48,9 +48,15 @@ func ShowIssued(k gateway.IssuedKey) IssuedKey {
 	return IssuedKey{Key: ShowKey(k.APIKey), Secret: k.Secret}
 }
 
+// UsedKey is a key, and when it was last used.
+type UsedKey struct {
+	Key
+	LastUsedAt *time.Time `json:"last_used_at" doc:"When the newest recorded request with it began; null if there is none"`
+}
+
 // KeyPage is a page of keys.
 type KeyPage struct {
-	Data []Key `json:"data" nullable:"false"`
+	Data []UsedKey `json:"data" nullable:"false"`
 }
 
 // KeyBudget is a budget of a single key.
@@ -109,6 +115,7 @@ type keysInput struct {
 
 type (
 	keyAnswer    struct{ Body Key }
+	usedAnswer   struct{ Body UsedKey }
 	issuedAnswer struct{ Body IssuedKey }
 )
 
@@ -118,9 +125,16 @@ func (o *operations) addKeys() {
 		body, err := o.keys(ctx, in)
 		return &page{body}, err
 	})
-	register(o, gateway.Member, keysPath+"/{id}", "get-key", "One gateway key", func(ctx context.Context, in *keyInput) (*keyAnswer, error) {
+	register(o, gateway.Member, keysPath+"/{id}", "get-key", "One gateway key", func(ctx context.Context, in *keyInput) (*usedAnswer, error) {
 		k, err := o.ownKey(ctx, in.ID)
-		return &keyAnswer{ShowKey(k)}, err
+		if err != nil {
+			return nil, err
+		}
+		used, err := o.withUses(ctx, []gateway.APIKey{k})
+		if err != nil {
+			return nil, err
+		}
+		return &usedAnswer{used[0]}, nil
 	})
 	o.addKeyChanges()
 	o.addAudit()
@@ -168,12 +182,29 @@ func changed(ctx context.Context, id gateway.KeyID, change func(context.Context,
 
 // keys lists keys; to members, their own.
 func (o *operations) keys(ctx context.Context, in *keysInput) (KeyPage, error) {
-	page := KeyPage{Data: []Key{}}
 	keys, err := o.ownKeys(ctx, in)
-	for _, k := range keys {
-		page.Data = append(page.Data, ShowKey(k))
+	if err != nil {
+		return KeyPage{}, err
 	}
-	return page, err
+	used, err := o.withUses(ctx, keys)
+	return KeyPage{Data: used}, err
+}
+
+// withUses shows keys with when each was last used.
+func (o *operations) withUses(ctx context.Context, keys []gateway.APIKey) ([]UsedKey, error) {
+	ids := make([]gateway.KeyID, len(keys))
+	for i, k := range keys {
+		ids[i] = k.ID
+	}
+	uses, err := o.a.Store.LastUses(ctx, ids)
+	used := make([]UsedKey, len(keys))
+	for i, k := range keys {
+		used[i] = UsedKey{Key: ShowKey(k)}
+		if at, known := uses[k.ID]; known {
+			used[i].LastUsedAt = &at
+		}
+	}
+	return used, err
 }
 
 func (o *operations) ownKeys(ctx context.Context, in *keysInput) ([]gateway.APIKey, error) {

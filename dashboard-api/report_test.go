@@ -109,9 +109,10 @@ func TestFiltersReachTheTables(t *testing.T) {
 		return gateway.FoundRequests{}, nil
 	}}
 	var page RequestPage
-	askReports(t, reports, "/api/requests?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00%2B01:00&model=a/b:c&backend=x&key=k_1&user=u&team=t&tag=feature%3Da%3Db&outcome=failed&request_id=r", &page)
+	askReports(t, reports, "/api/requests?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00%2B01:00&model=a/b:c&backend=x&key=k_1&user=u&team=t&tag=feature%3Da%3Db&outcome=failed&request_id=r&min_cost=0.05&min_duration_ms=1500&min_ttft_ms=200", &page)
 	want := gateway.RequestFilter{From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 1, 1, 23, 0, 0, 0, time.UTC),
-		Model: "a/b:c", Backend: "x", Key: "k_1", User: "u", Team: "t", Tag: gateway.Tag{Name: "feature", Value: "a=b"}, Outcome: "failed", RequestID: "r"}
+		Model: "a/b:c", Backend: "x", Key: "k_1", User: "u", Team: "t", Tag: gateway.Tag{Name: "feature", Value: "a=b"}, Outcome: "failed", RequestID: "r",
+		MinCost: gateway.USD / 20, MinDuration: 1500 * time.Millisecond, MinTTFT: 200 * time.Millisecond}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -128,6 +129,12 @@ func TestWhatIsWrongWithAParameterIsSaidWithItsName(t *testing.T) {
 		"/api/requests?from=yesterday":                                 "from",
 		"/api/requests?outcome=fine":                                   "outcome",
 		"/api/requests?tag=feature":                                    "tag",
+		"/api/requests?min_cost=cheap":                                 "min_cost",
+		"/api/requests?min_cost=-1":                                    "min_cost",
+		"/api/requests?min_cost=0.0000000001":                          "min_cost",
+		"/api/requests?min_duration_ms=1.5":                            "min_duration_ms",
+		"/api/requests?min_duration_ms=-1":                             "min_duration_ms",
+		"/api/requests?min_ttft_ms=86400001":                           "min_ttft_ms",
 		"/api/usage?tag=Feature%3D1":                                   "tag",
 		"/api/requests?colour=red":                                     "colour",
 		"/api/requests/not-an-id":                                      "id",

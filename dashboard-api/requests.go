@@ -37,6 +37,26 @@ func (f FilterParameters) filter() (gateway.RequestFilter, error) {
 	return filter, nil
 }
 
+// Minima are figures that requests must reach. Without one, or with 0, all do.
+type Minima struct {
+	Cost     string `query:"min_cost" doc:"USD as a decimal, such as 0.05: the least that requests cost. Those without a price are not chosen"`
+	Duration int64  `query:"min_duration_ms" minimum:"0" maximum:"86400000" doc:"How long requests took at least, in milliseconds"`
+	TTFT     int64  `query:"min_ttft_ms" minimum:"0" maximum:"86400000" doc:"After how many milliseconds the first byte of the answer came at the earliest"`
+}
+
+// addTo adds the figures to a filter.
+func (m Minima) addTo(f *gateway.RequestFilter) error {
+	f.MinDuration, f.MinTTFT = time.Duration(m.Duration)*time.Millisecond, time.Duration(m.TTFT)*time.Millisecond
+	if m.Cost == "" {
+		return nil
+	}
+	var err error
+	if f.MinCost, err = gateway.ParseUSD(m.Cost); err != nil {
+		return badParameter("min_cost", "must be a decimal number of dollars, such as 0.05, with at most nine decimals.")
+	}
+	return nil
+}
+
 // Request is a request as it is recorded.
 type Request struct {
 	ID               uuid.UUID `json:"id" format:"uuid"`
@@ -108,6 +128,7 @@ type RequestPage struct {
 
 type requestsInput struct {
 	FilterParameters
+	Minima
 	RequestID string `query:"request_id" doc:"The client's X-Request-Id, or the gateway's"`
 	PageParameters
 }
@@ -186,6 +207,9 @@ func (o *operations) requests(ctx context.Context, in *requestsInput) (RequestPa
 		return RequestPage{}, err
 	}
 	filter.RequestID = in.RequestID
+	if err := in.addTo(&filter); err != nil {
+		return RequestPage{}, err
+	}
 	found, err := o.a.Store.Requests(ctx, ownOnly(ctx, filter), after, limit)
 	page := RequestPage{Data: []Request{}}
 	for i := range found.Requests {

@@ -21,6 +21,10 @@ type RequestFilter struct {
 	Outcome   string // "ok", …, or "failed" for all that providers are at fault for
 	RequestID string // the client's label
 	Tag       Tag    // that a request carries
+
+	MinCost     Money         // requests without a price cost less than any
+	MinDuration time.Duration // in whole milliseconds
+	MinTTFT     time.Duration // likewise; requests without an answer are not chosen
 }
 
 // Tag is a name and a value that a request may carry.

@@ -45,6 +45,20 @@ func conditions(f gateway.RequestFilter) []condition {
 	if f.Tag != (gateway.Tag{}) {
 		all = append(all, condition{tagged, []any{f.Tag.Name, text(f.Tag.Value)}})
 	}
+	return append(all, minima(f)...)
+}
+
+// minima are the conditions of figures that must be reached.
+func minima(f gateway.RequestFilter) []condition {
+	var all []condition
+	least := func(column string, value int64) {
+		if value > 0 {
+			all = append(all, condition{"r." + column + " >= ?", []any{value}})
+		}
+	}
+	least("cost_nanousd", int64(f.MinCost))
+	least("duration_ms", f.MinDuration.Milliseconds())
+	least("ttft_ms", f.MinTTFT.Milliseconds())
 	return all
 }
 

@@ -74,6 +74,8 @@ func TestPagesOfRequestsAreDisjointAndWhole(t *testing.T) {
 			rows = append(rows, rowAt(t, noon.Add(time.Duration(i/3)*50*time.Minute), func(r *gateway.Row) { // several at one time, hours without any
 				if i%7 == 0 {
 					r.Model, r.Tags = "rare", `{"feature":"rare"}`
+					r.Duration = time.Minute
+					want["duration"]++
 					want["model"]++
 					want["tag"]++
 				}
@@ -86,6 +88,7 @@ func TestPagesOfRequestsAreDisjointAndWhole(t *testing.T) {
 		for name, f := range map[string]gateway.RequestFilter{
 			"all": {}, "model": {Model: "rare"}, "tag": {Tag: gateway.Tag{Name: "feature", Value: "rare"}},
 			"model and time": {Model: "rare", From: rows[20].StartedAt, To: rows[49].StartedAt.Add(time.Microsecond)},
+			"duration":       {MinDuration: time.Minute},
 			"none":           {Model: "none"},
 		} {
 			if seen := onPages(t, s, f, 4); seen != want[name] {
@@ -149,6 +152,7 @@ func TestFiltersChooseRequests(t *testing.T) {
 				r.Model, r.Backend, r.KeyID, r.UserID, r.RequestID = "other", "first", "k_f", "", "another-label"
 				r.Outcome = gateway.ProviderClosed
 				r.Team, r.Tags = "research", `{"feature":"rare","other":"1"}`
+				r.Cost, r.Duration, r.TTFT = gateway.Cost{}, 9*time.Second, 800*time.Millisecond
 			}),
 			rowAt(t, noon.Add(2*time.Minute), func(r *gateway.Row) { r.Outcome = gateway.ClientClosed }),
 		)
@@ -168,6 +172,12 @@ func TestFiltersChooseRequests(t *testing.T) {
 			"tag":        {gateway.RequestFilter{Tag: gateway.Tag{Name: "feature", Value: "rare"}}, 1},
 			"other tag":  {gateway.RequestFilter{Tag: gateway.Tag{Name: "feature", Value: "1"}}, 0},
 			"tag, model": {gateway.RequestFilter{Tag: gateway.Tag{Name: "feature", Value: "rare"}, Model: "gpt-4o"}, 0},
+			"cost":       {gateway.RequestFilter{MinCost: 1_234_567}, 2},
+			"more cost":  {gateway.RequestFilter{MinCost: 1_234_568}, 0},
+			"duration":   {gateway.RequestFilter{MinDuration: 9 * time.Second}, 1},
+			"first byte": {gateway.RequestFilter{MinTTFT: 789 * time.Millisecond}, 3},
+			"late first": {gateway.RequestFilter{MinTTFT: 790 * time.Millisecond}, 1},
+			"cost, key":  {gateway.RequestFilter{MinCost: 1, Key: "k_f"}, 0},
 			"from":       {gateway.RequestFilter{From: noon.Add(time.Minute)}, 2},
 			"to":         {gateway.RequestFilter{To: noon.Add(time.Minute)}, 1},
 			"quotes":     {gateway.RequestFilter{Model: `' OR 1=1 --`}, 0},

@@ -90,7 +90,8 @@ func (q *search) read(ctx context.Context, c *sqlx.Conn, of stretch) error {
 
 // isSparse reports whether a filter may match few of many requests without an index.
 func isSparse(f gateway.RequestFilter) bool {
-	return f.User != "" || f.Team != "" || f.Model != "" || f.Backend != "" || f.RequestID != "" || f.Tag != (gateway.Tag{})
+	return f.User != "" || f.Team != "" || f.Model != "" || f.Backend != "" || f.RequestID != "" || f.Tag != (gateway.Tag{}) ||
+		f.MinCost > 0 || f.MinDuration > 0 || f.MinTTFT > 0
 }
 
 // hoursOf returns the hours with requests of a filter, newest first, as far as usage_hourly knows.

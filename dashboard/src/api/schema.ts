@@ -973,7 +973,7 @@ export interface components {
             tokens_per_minute?: number;
         };
         KeyPage: {
-            data: components["schemas"]["Key"][];
+            data: components["schemas"]["UsedKey"][];
         };
         LimitAllowance: {
             /** Format: int64 */
@@ -1509,6 +1509,38 @@ export interface components {
             unwritten: number;
             /** Format: int64 */
             written: number;
+        };
+        UsedKey: {
+            budget: components["schemas"]["KeyBudget"][] | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string | null;
+            /** Format: date-time */
+            grace_until: string | null;
+            id: string;
+            label: string;
+            /**
+             * Format: date-time
+             * @description When the newest recorded request with it began; null if there is none
+             */
+            last_used_at: string | null;
+            limits: components["schemas"]["KeyLimits"];
+            models: string[] | null;
+            networks: string[] | null;
+            owner: string;
+            prefix: string;
+            provider_keys: boolean;
+            /** Format: date-time */
+            revoked_at: string | null;
+            /** @enum {string} */
+            role: "viewer" | "member" | "admin";
+            /** @enum {string} */
+            status: "active" | "expired" | "revoked";
+            tags: {
+                [key: string]: string;
+            };
+            team: string;
         };
         UserChange: {
             /** @description Ends the person's sessions and keys within a second */
@@ -2211,7 +2243,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Key"];
+                    "application/json": components["schemas"]["UsedKey"];
                 };
             };
             /** @description Bad Request */
@@ -2764,6 +2796,12 @@ export interface operations {
                 tag?: string;
                 /** @description failed stands for provider_error and provider_closed */
                 outcome?: "ok" | "failed" | "provider_error" | "provider_closed" | "client_closed" | "gateway_closed" | "unknown";
+                /** @description USD as a decimal, such as 0.05: the least that requests cost. Those without a price are not chosen */
+                min_cost?: string;
+                /** @description How long requests took at least, in milliseconds */
+                min_duration_ms?: number;
+                /** @description After how many milliseconds the first byte of the answer came at the earliest */
+                min_ttft_ms?: number;
                 /** @description The client's X-Request-Id, or the gateway's */
                 request_id?: string;
                 /** @description Of the page before */

@@ -29,6 +29,7 @@ const headings: { name: string; order?: KeyOrder }[] = [
   { name: "Models" },
   { name: "Limits and budget" },
   { name: "Expires", order: "expires" },
+  { name: "Last used", order: "used" },
   { name: "Last 30 days", order: "spent" },
 ];
 
@@ -115,6 +116,7 @@ function KeyRow({ apiKey: key, admin, spent, onIssued }: KeyRowProps) {
         <LimitList limits={key.limits} budget={key.budget} />
       </td>
       <td className="px-3 py-2.5">{key.expires_at ? <Time at={key.expires_at} /> : "never"}</td>
+      <td className="px-3 py-2.5 whitespace-nowrap">{key.last_used_at ? <Time at={key.last_used_at} /> : <span className="text-muted">never</span>}</td>
       <td className="px-3 py-2.5 whitespace-nowrap">
         {spent ? (
           <>

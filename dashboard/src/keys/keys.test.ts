@@ -20,7 +20,7 @@ const draft: Draft = {
 
 const key = (change: Partial<Key>): Key => ({
   id: "key_1", prefix: "agw_1", label: "one", owner: "", team: "", role: "member", models: null, networks: null, tags: {}, limits: {}, budget: null, provider_keys: false,
-  created_at: "2026-01-01T00:00:00Z", expires_at: null, revoked_at: null, grace_until: null, status: "active", ...change,
+  created_at: "2026-01-01T00:00:00Z", expires_at: null, revoked_at: null, grace_until: null, status: "active", last_used_at: null, ...change,
 });
 
 test("a form's texts become what the API takes: empty is unlimited, zero is nothing", () => {
@@ -55,12 +55,13 @@ test("only what was edited is sent, so that nothing else is set back", () => {
 });
 
 test("keys are in the order that is asked for, those without a value last", () => {
-  const keys = [key({ id: "a", label: "beta" }), key({ id: "b", label: "Alpha", expires_at: "2027-01-01T00:00:00Z" }), key({ id: "c", label: "gamma", expires_at: "2026-06-01T00:00:00Z" })];
+  const keys = [key({ id: "a", label: "beta" }), key({ id: "b", label: "Alpha", expires_at: "2027-01-01T00:00:00Z" }), key({ id: "c", label: "gamma", expires_at: "2026-06-01T00:00:00Z", last_used_at: "2026-05-01T00:00:00Z" })];
   const spending: Spending = new Map([["c", { requests: 1, cost_nanousd: 5, unpriced_requests: 0 }]]);
   const order = (by: Parameters<typeof sortKeys>[1], down = false) => sortKeys(keys, by, down, spending).map((k) => k.id).join("");
   expect(order("label")).toBe("bac");
   expect(order("expires")).toBe("cba");
   expect(order("expires", true)).toBe("bca");
+  expect(order("used")).toBe("cab");
   expect(order("spent", true)).toBe("cab");
 });
 

@@ -4,7 +4,7 @@ import type { Key } from "./types";
 /** What each key spent lately, by its id. */
 export type Spending = ReadonlyMap<string, Pick<Costs, "requests" | "cost_nanousd" | "unpriced_requests">>;
 
-export type KeyOrder = "label" | "owner" | "status" | "expires" | "spent";
+export type KeyOrder = "label" | "owner" | "status" | "expires" | "used" | "spent";
 
 type Value = string | number | null;
 
@@ -13,6 +13,7 @@ const values: Record<KeyOrder, (key: Key, spending: Spending) => Value> = {
   owner: (k) => (k.owner || k.team).toLowerCase() || null,
   status: (k) => k.status,
   expires: (k) => k.expires_at,
+  used: (k) => k.last_used_at,
   spent: (k, spending) => spending.get(k.id)?.cost_nanousd ?? null,
 };
 

@@ -3,7 +3,9 @@ import type { components } from "@/api/schema";
 type Schemas = components["schemas"];
 
 /** Gateway keys as /api/keys shows them. */
-export type Key = Schemas["Key"];
+export type Key = Schemas["UsedKey"];
+/** A key as a change of it is answered. */
+export type ChangedKey = Schemas["Key"];
 export type Role = Key["role"];
 export type Limits = Schemas["KeyLimits"];
 export type KeyBudget = Schemas["KeyBudget"];

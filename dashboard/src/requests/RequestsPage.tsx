@@ -11,7 +11,7 @@ import { Input, Select } from "@/ui/field";
 import { Page } from "@/ui/page";
 import { RangePicker } from "@/ui/range-picker";
 import { exportRequests } from "./exportRequests";
-import { outcomes, queryOf } from "./filters";
+import { minima, outcomes, queryOf } from "./filters";
 import { RequestTabs } from "./RequestTabs";
 import { RequestTable } from "./RequestTable";
 import type { LiveState } from "./live";
@@ -74,6 +74,21 @@ function Filters({ search, setSearch, span }: SearchProps) {
           </option>
         ))}
       </Select>
+      {minima.map((m) => (
+        <Input
+          key={m.name + (search[m.name] ?? "")}
+          type="number"
+          min={0}
+          step={m.step}
+          aria-label={m.label}
+          title={m.label}
+          placeholder={m.short}
+          className="h-8 w-36 text-[0.8125rem]"
+          defaultValue={search[m.name] ?? ""}
+          onKeyDown={(event) => event.key === "Enter" && setSearch({ [m.name]: event.currentTarget.value || undefined })}
+          onBlur={(event) => setSearch({ [m.name]: event.target.value || undefined })}
+        />
+      ))}
       <Input
         aria-label="Find a request id"
         placeholder="Request id"

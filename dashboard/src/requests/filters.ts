@@ -14,8 +14,16 @@ export function queryOf(search: Record<string, string | undefined>, zone: Zone):
     ...filtersOf(search),
     outcome: search.outcome,
     request_id: search.request_id,
+    ...Object.fromEntries(minima.map(({ name }) => [name, search[name]])),
   };
 }
+
+/** Figures that requests must reach, as the API names them. */
+export const minima = [
+  { name: "min_cost", label: "Cost at least, in dollars", short: "Cost ≥ $", step: "any" },
+  { name: "min_duration_ms", label: "Slower than, in milliseconds", short: "Slower than ms", step: "1" },
+  { name: "min_ttft_ms", label: "First token later than, in milliseconds", short: "First token ≥ ms", step: "1" },
+] as const;
 
 /** Outcomes in words; the short ones stand in the table. */
 export const outcomes: Record<RequestRow["outcome"], { label: string; short: string; tone: Tone }> = {

@@ -24,10 +24,16 @@ export function fits(row: RequestRow, f: Filters): boolean {
     (!f.backend || row.backend === f.backend) &&
     (!f.key || row.key_id === f.key) &&
     (!f.user || row.user_id === f.user) &&
+    (!f.min_cost || reaches(row.cost_nanousd, Math.round(Number(f.min_cost) * 1e9))) &&
+    (!f.min_duration_ms || reaches(row.duration_ms, Number(f.min_duration_ms))) &&
+    (!f.min_ttft_ms || reaches(row.ttft_ms, Number(f.min_ttft_ms))) &&
     (!f.request_id || row.request_id === f.request_id) &&
     (!f.outcome || row.outcome === f.outcome || (f.outcome === "failed" && failed))
   );
 }
+
+/** As the gateway decides it: 0 chooses all, and a figure that is not known reaches nothing else. */
+const reaches = (figure: number | null, least: number) => least === 0 || (figure !== null && figure >= least);
 
 /** Rows by their ids with some more, each as it was told last; the oldest are let go. */
 export function take(before: ReadonlyMap<string, RequestRow>, rows: readonly RequestRow[]): ReadonlyMap<string, RequestRow> {
