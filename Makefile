@@ -140,6 +140,7 @@ check: ## check format, lint, known vulnerabilities and imports between rooms
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted; exit 1; fi
 	$(GO) vet ./...
 	$(GO) test -run TestRoomsMeet ./cmd/ai-gateway
+	$$(scripts/promtool.sh) check rules deploy/prometheus/*.rules.yml
 	$(GO) run $(GOLANGCI_LINT) run
 	$(GO) run $(GOVULNCHECK) ./...
 
