@@ -14,10 +14,16 @@ import (
 
 // Explainer predicts what happens to requests, and reports what is left of limits and budgets.
 type Explainer interface {
-	Explain(ctx context.Context, caller *gateway.Caller, e gateway.Endpoint, body []byte) (gateway.Explanation, error)
-	Left(ctx context.Context, caller *gateway.Caller) (gateway.Allowance, error)
+	Explain(ctx context.Context, by Requester, e gateway.Endpoint, body []byte) (gateway.Explanation, error)
+	Left(ctx context.Context, by Requester) (gateway.Allowance, error)
 	// Caller is the caller with a gateway key, or gateway.ErrNoAPIKey.
 	Caller(ctx context.Context, id gateway.KeyID) (*gateway.Caller, error)
+}
+
+// Requester is who would make a request.
+type Requester struct {
+	*gateway.Caller
+	Client string // the client's address; "" if unknown, as for another key than the caller's own
 }
 
 const (
@@ -51,18 +57,18 @@ func (o *operations) addExplain() {
 	})
 	type allowance struct{ Body gateway.Allowance }
 	register(o, gateway.Member, leftPath, "get-limits", "What is left of limits and budgets", func(ctx context.Context, in *WhoseParameters) (*allowance, error) {
-		caller, err := o.callerNamed(ctx, in.Key)
+		by, err := o.requester(ctx, in.Key)
 		if err != nil {
 			return nil, err
 		}
-		body, err := o.a.Explainer.Left(ctx, caller)
+		body, err := o.a.Explainer.Left(ctx, by)
 		return &allowance{body}, err
 	})
 }
 
 // explain explains a request with the caller's own key or, for admins, with another one.
 func (o *operations) explain(ctx context.Context, in *explainInput) (gateway.Explanation, error) {
-	caller, err := o.callerNamed(ctx, in.Key)
+	by, err := o.requester(ctx, in.Key)
 	if err != nil {
 		return gateway.Explanation{}, err
 	}
@@ -74,19 +80,20 @@ func (o *operations) explain(ctx context.Context, in *explainInput) (gateway.Exp
 	if err != nil {
 		return gateway.Explanation{}, err
 	}
-	return o.a.Explainer.Explain(ctx, caller, endpoint, body)
+	return o.a.Explainer.Explain(ctx, by, endpoint, body)
 }
 
-func (o *operations) callerNamed(ctx context.Context, key gateway.KeyID) (*gateway.Caller, error) {
+// requester is the caller, or who has another key that the caller may see.
+func (o *operations) requester(ctx context.Context, key gateway.KeyID) (Requester, error) {
 	own := callerIn(ctx)
-	switch {
-	case key == "" || key == own.Key.ID:
-		return own, nil
+	if key == "" || key == own.Key.ID {
+		return Requester{own, clientOf(requestIn(ctx))}, nil
 	}
 	if _, err := o.ownKey(ctx, key); err != nil {
-		return nil, err
+		return Requester{}, err
 	}
-	return o.a.Explainer.Caller(ctx, key)
+	caller, err := o.a.Explainer.Caller(ctx, key)
+	return Requester{Caller: caller}, err
 }
 
 // standing reports the limits of the request in the parameter. Only the gateway's own processes

@@ -13,12 +13,12 @@ import (
 // explained tells what it was asked.
 type explained struct{}
 
-func (explained) Explain(_ context.Context, c *gateway.Caller, e gateway.Endpoint, body []byte) (gateway.Explanation, error) {
+func (explained) Explain(_ context.Context, c Requester, e gateway.Endpoint, body []byte) (gateway.Explanation, error) {
 	return gateway.Explanation{Key: c.Key.ID, Endpoint: e.Path(), Model: gateway.Model(body)}, nil
 }
 
-func (explained) Left(_ context.Context, c *gateway.Caller) (gateway.Allowance, error) {
-	return gateway.Allowance{Key: c.Key.ID}, nil
+func (explained) Left(_ context.Context, c Requester) (gateway.Allowance, error) {
+	return gateway.Allowance{Key: c.Key.ID, Limits: []gateway.LimitAllowance{{Rule: "from " + c.Client}}}, nil
 }
 
 func (explained) Caller(_ context.Context, id gateway.KeyID) (*gateway.Caller, error) {
@@ -50,6 +50,16 @@ func TestRequestsAreExplainedToThoseWhoMaySeeTheKey(t *testing.T) {
 	h, _ := closed()
 	if w := call(h, "POST", "/api/explain", "admin", strings.Repeat("x", maxExplained+1)); w.Code != 413 {
 		t.Errorf("a body that is too large: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestLimitsByAddressAreThoseOfTheCaller(t *testing.T) {
+	h, _ := closed()
+	for url, from := range map[string]string{"/api/limits": "from 192.0.2.7", "/api/limits?key=key_1": "from "} {
+		w := call(h, "GET", url, "admin", "", "X-Envoy-External-Address", "192.0.2.7")
+		if w.Code != 200 || !strings.Contains(w.Body.String(), `"`+from+`"`) {
+			t.Errorf("%s: %d %s", url, w.Code, w.Body)
+		}
 	}
 }
 

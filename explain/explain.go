@@ -24,6 +24,7 @@ type Config struct {
 	Standing func(context.Context, []gateway.BudgetState) ([]gateway.BudgetState, error) // of budgets
 	// Limits are how the limits of a request stand; nil leaves them out.
 	Limits     func(*gateway.LimitedRequest) ([]gateway.LimitState, error)
+	Client     string             // the address from which it comes, for limits by address; "" if unknown
 	OwnBudgets budgets.OwnBudgets // that were saved for users and teams
 	// Entry says why a caller would not be let in at all; nil if it would.
 	Entry func(context.Context, *gateway.Caller) (*gateway.Error, error)
@@ -133,7 +134,7 @@ func (p *explanation) addLimits(c Config, caller *gateway.Caller, m gateway.Mode
 	if c.Limits == nil {
 		return nil
 	}
-	request := gateway.LimitedRequest{User: caller.User, Model: m, Tokens: p.PromptTokens + p.AnswerTokens}
+	request := gateway.LimitedRequest{User: caller.User, Client: c.Client, Model: m, Tokens: p.PromptTokens + p.AnswerTokens}
 	if caller.Grant != nil {
 		request.Key, request.Own = caller.Key.ID, &caller.Grant.Limits
 	}

@@ -17,6 +17,7 @@ import (
 	"ai-gateway/budgets"
 	"ai-gateway/config"
 	"ai-gateway/control"
+	dashboardapi "ai-gateway/dashboard-api"
 	"ai-gateway/explain"
 	"ai-gateway/gateway"
 	"ai-gateway/pricing"
@@ -61,21 +62,21 @@ type explainer struct {
 }
 
 // Explain says what would happen to a request.
-func (x explainer) Explain(ctx context.Context, caller *gateway.Caller, e gateway.Endpoint, body []byte) (gateway.Explanation, error) {
-	c, err := x.config(ctx)
+func (x explainer) Explain(ctx context.Context, by dashboardapi.Requester, e gateway.Endpoint, body []byte) (gateway.Explanation, error) {
+	c, err := x.config(ctx, by.Client)
 	if err != nil {
 		return gateway.Explanation{}, err
 	}
-	return c.Request(ctx, caller, e, body)
+	return c.Request(ctx, by.Caller, e, body)
 }
 
 // Left says what is left for a caller.
-func (x explainer) Left(ctx context.Context, caller *gateway.Caller) (gateway.Allowance, error) {
-	c, err := x.config(ctx)
+func (x explainer) Left(ctx context.Context, by dashboardapi.Requester) (gateway.Allowance, error) {
+	c, err := x.config(ctx, by.Client)
 	if err != nil {
 		return gateway.Allowance{}, err
 	}
-	return c.Left(ctx, caller)
+	return c.Left(ctx, by.Caller)
 }
 
 // Caller is who calls with a gateway key.
@@ -83,14 +84,17 @@ func (x explainer) Caller(ctx context.Context, id gateway.KeyID) (*gateway.Calle
 	return callerOf(ctx, x.tables, id)
 }
 
-func (x explainer) config(ctx context.Context) (explain.Config, error) {
+// config is what explaining needs, for a client at an address.
+func (x explainer) config(ctx context.Context, client string) (explain.Config, error) {
 	cfg, err := x.configuration()
 	if err != nil {
 		return explain.Config{}, err
 	}
 	book, err := pricing.Default().With(cfg.Prices)
 	now := &control.Settings{Config: cfg, Routes: cfg.RoutesWithDemo(x.files.demoSocket()), Prices: book}
-	return explainerOf(now, x.tables, x.protected(), x.own, func(r *gateway.LimitedRequest) ([]gateway.LimitState, error) { return x.standing(ctx, r) }), err
+	c := explainerOf(now, x.tables, x.protected(), x.own, func(r *gateway.LimitedRequest) ([]gateway.LimitState, error) { return x.standing(ctx, r) })
+	c.Client = client
+	return c, err
 }
 
 // standing asks the agent how limits stand.
