@@ -78,7 +78,7 @@ func TestTheFieldsOfAKeyThatAreDescribedAreThoseThatAreTaken(t *testing.T) {
 	}
 	keys := auth.Keys{Store: drafts{}, Given: func() bool { return true }, Now: time.Now}
 	_, err := keys.Create(t.Context(), gateway.Actor{}, []byte(`{"nonsense": 1}`))
-	_, taken, _ := strings.Cut(fmt.Sprint(err), "there are ")
+	_, taken, _ := strings.Cut(fmt.Sprint(err), "The fields are ")
 	want := strings.Split(strings.TrimSuffix(taken, "."), ", ")
 	slices.Sort(want)
 	for _, body := range []string{"NewKey", "KeyChange"} {
