@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Gateway } from "../gateway";
+import { Gateway, until } from "../gateway";
 import { Postgres } from "../postgres";
 import { launch, Tab } from "./browser";
 
@@ -20,7 +20,11 @@ const fillSQLite = (path: string) =>
       SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now', '-' || (i * 2) || ' seconds') || '000Z', printf('00000000-0000-7000-8000-%012d', i), ${values("1")} FROM n;`,
   });
 
-const fillPostgres = (postgres: Postgres) =>
+/** The table of today's requests, once the gateway has attached it: a statement that runs meanwhile would miss it. */
+const today = `SELECT 1 FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = 'requests'::regclass AND relname = 'requests_p' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')`;
+
+const fillPostgres = async (postgres: Postgres) => {
+  await until("there is a partition of today", async () => postgres.run(today).trim() === "1", 60_000);
   postgres.run(`
     DO $$ BEGIN FOR n IN 1..24 LOOP
       EXECUTE format('CREATE TABLE IF NOT EXISTS requests_p%s PARTITION OF requests FOR VALUES FROM (%L) TO (%L)', to_char((now() AT TIME ZONE 'UTC')::date - n, 'YYYYMMDD'),
@@ -29,6 +33,7 @@ const fillPostgres = (postgres: Postgres) =>
     INSERT INTO requests (${columns})
     SELECT now() - i * interval '2 seconds', ('00000000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid, ${values("true")} FROM generate_series(1, ${million}) i;
     ANALYZE requests;`);
+};
 
 let browser: Browser;
 beforeAll(async () => {
@@ -42,7 +47,7 @@ describe.each(["SQLite", "PostgreSQL"] as const)("a million rows in %s", (store)
   beforeAll(async () => {
     if (store === "PostgreSQL") postgres = await Postgres.start();
     gateway = await Gateway.start(postgres ? { DATABASE_URL: postgres.url } : {});
-    if (postgres) fillPostgres(postgres);
+    if (postgres) await fillPostgres(postgres);
     else fillSQLite(gateway.database);
   }, 300_000);
   afterAll(async () => {
