@@ -93,10 +93,16 @@ func TestEnvoyGatewayServesTheGateway(t *testing.T) {
 	}
 	g.serve("agent")
 	g.waitForPost(http.StatusOK, `"usage"`, key)
+	calls = 0
+	for _, c := range fake.Books().Calls {
+		if c.Method == http.MethodPost { // the list of models has no row
+			calls++
+		}
+	}
 	program.Await(t, rowsWithin, func() error {
 		rows, err := p.rows()
-		if served := where(rows, "status", float64(http.StatusOK)); err == nil && len(served) != len(fake.Books().Calls) {
-			err = fmt.Errorf("%d rows of %d calls: %v", len(served), len(fake.Books().Calls), rows)
+		if served := where(rows, "status", float64(http.StatusOK)); err == nil && len(served) != calls {
+			err = fmt.Errorf("%d rows of %d calls: %v", len(served), calls, rows)
 		}
 		return err
 	})
