@@ -605,7 +605,7 @@ func FuzzCallback(f *testing.F) {
 	f.Fuzz(func(t *testing.T, query, name, value string) {
 		values, _ := url.ParseQuery(query)
 		if values.Get("code") == good.Get("code") {
-			t.Skip("what the provider gave")
+			return // the provider's own answer, which may let somebody in
 		}
 		r, err := d.Finish(t.Context(), Return{Query: values, Cookies: []*http.Cookie{{Name: name, Value: value}}, Address: "192.0.2.7"})
 		var refusal *gateway.Error

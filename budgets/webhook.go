@@ -78,14 +78,14 @@ func pauseAfter(attempts int) time.Duration {
 	return min(2*tellTimeout<<min(attempts-1, maxRedelivery), longestPause)
 }
 
-// told is the body of an event's request.
-type told struct {
+// eventBody is the body of an event's request.
+type eventBody struct {
 	Type      string    `json:"type"`
 	Timestamp time.Time `json:"timestamp"`
-	Data      toldData  `json:"data"`
+	Data      eventData `json:"data"`
 }
 
-type toldData struct {
+type eventData struct {
 	By        string      `json:"by"`
 	Name      string      `json:"name"`
 	Per       string      `json:"per"`
@@ -100,7 +100,7 @@ type toldData struct {
 // secret, nor the answer.
 // Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 func post(ctx context.Context, client *http.Client, hook gateway.Webhook, e *gateway.BudgetEvent, now time.Time) error {
-	body, err := json.Marshal(told{"budget.threshold", e.At.UTC(), toldData{By: e.By.String(), Name: e.Name, Per: e.Per.String(), From: e.Start, To: e.End,
+	body, err := json.Marshal(eventBody{"budget.threshold", e.At.UTC(), eventData{By: e.By.String(), Name: e.Name, Per: e.Per.String(), From: e.Start, To: e.End,
 		Threshold: e.Threshold, Amount: json.Number(e.Amount.String()), Spent: json.Number(e.Spent.String())}})
 	if err != nil {
 		return err

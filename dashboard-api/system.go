@@ -114,24 +114,11 @@ func (a API) backends(ctx context.Context, routes gateway.Routes) []Backend {
 }
 
 func backendOf(b *gateway.Backend, routes gateway.Routes) Backend {
-	shown := Backend{Name: b.Name, Kind: b.Kind.String(), BaseURL: b.BaseURL.Redacted(), Key: keyOf(b), Models: []string{}, Default: b.Name == routes.Default}
+	shown := Backend{Name: b.Name, Kind: b.Kind.String(), BaseURL: b.BaseURL.Redacted(), Key: b.KeySource(), Models: []string{}, Default: b.Name == routes.Default}
 	for _, route := range routes.Models {
 		if slices.ContainsFunc(route.Steps, func(step gateway.Step) bool { return step.Backend == b.Name }) {
 			shown.Models = append(shown.Models, string(route.Model))
 		}
 	}
 	return shown
-}
-
-// keyOf says where a backend's key is from.
-func keyOf(b *gateway.Backend) string {
-	switch {
-	case b.Credential == gateway.NoCredential:
-		return "none"
-	case b.Credential == gateway.ClientFirst && b.SecretFrom == "":
-		return "the client's"
-	case b.Credential == gateway.ClientFirst:
-		return "the client's, else " + b.SecretFrom
-	}
-	return b.SecretFrom
 }

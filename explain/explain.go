@@ -96,21 +96,8 @@ func (p *explanation) addAttempts(routes gateway.Routes, plan gateway.Plan, e ga
 		if b.APIVersion != "" {
 			at.RawQuery = "api-version=" + b.APIVersion
 		}
-		p.Attempts = append(p.Attempts, gateway.PlannedAttempt{Backend: b.Name, URL: at.Redacted(), Model: step.UpstreamModel, Key: keyOf(b)})
+		p.Attempts = append(p.Attempts, gateway.PlannedAttempt{Backend: b.Name, URL: at.Redacted(), Model: step.UpstreamModel, Key: b.KeySource()})
 	}
-}
-
-// keyOf says where the key comes from that a backend is called with.
-func keyOf(b *gateway.Backend) string {
-	switch {
-	case b.Credential == gateway.NoCredential:
-		return "none"
-	case b.Credential == gateway.ClientFirst && b.SecretFrom == "":
-		return "the client's"
-	case b.Credential == gateway.ClientFirst:
-		return "the client's, else " + b.SecretFrom
-	}
-	return b.SecretFrom
 }
 
 func (p *explanation) addPrice(c Config, r gateway.Request) (priced bool) {

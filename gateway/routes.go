@@ -68,6 +68,19 @@ type Backend struct {
 	Authorities    string        // PEM bundle its certificate is checked with; "" is the system's
 }
 
+// KeySource says, for people, where the key comes from that the backend is called with.
+func (b *Backend) KeySource() string {
+	switch {
+	case b.Credential == NoCredential:
+		return "none"
+	case b.Credential == ClientFirst && b.SecretFrom == "":
+		return "the client's"
+	case b.Credential == ClientFirst:
+		return "the client's, else " + b.SecretFrom
+	}
+	return b.SecretFrom
+}
+
 // BackendHeader is a header that calls of a backend have besides those of clients.
 type BackendHeader struct {
 	Name   string // in small letters

@@ -58,14 +58,7 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	if err != nil {
 		return err
 	}
-	p := s.sabotageAgent(parts{
-		frame: func() (xds.Config, error) {
-			c, err := frame(s.getenv, s.files, s.state)
-			c.ID, c.Shared = id, s.attached
-			return c, err
-		},
-		now: time.Now, accessLog: s.state.accessLog(),
-	})
+	p := s.agentParts(id)
 	envoys := xds.New(s.log)
 	var rules atomic.Pointer[extproc.Rules]
 	requestLimits := &limits{log: s.log, keys: who.gate}
@@ -116,6 +109,18 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 		Begin: recorded.begin, Settle: recorded.settle, Now: p.now, Log: s.log,
 	})
 	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, requestLimits, allowed, backends), outlive(outlive(rows.Run, allowed.Run), metrics.run), log.Run, requestLimits.run, backends.Run, reaching.run)
+}
+
+// agentParts are the parts of an agent that sabotage may replace.
+func (s *service) agentParts(id string) parts {
+	return s.sabotageAgent(parts{
+		frame: func() (xds.Config, error) {
+			c, err := frame(s.getenv, s.files, s.state)
+			c.ID, c.Shared = id, s.attached
+			return c, err
+		},
+		now: time.Now, accessLog: s.state.accessLog(),
+	})
 }
 
 // admin asks the Envoy that this agent serves.
