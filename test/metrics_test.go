@@ -26,7 +26,7 @@ backends: [{name: a, kind: local, base_url: "${A}/v1"}, {name: b, kind: local, b
 default_backend: b
 limits: {requests_per_minute: 0}
 models:
-- {name: gen-chunks=5-usage, backends: [{name: a, model: broken}, b], price: {input: 0, output: 10000}}
+- {name: gen-chunks=5-delay=20ms-usage, backends: [{name: a, model: broken}, b], price: {input: 0, output: 10000}}
 `
 
 // broken is a backend that fails whatever it is asked.
@@ -63,8 +63,8 @@ func TestMetricsTellWhatHappenedAndBoardsAskForNothingElse(t *testing.T) {
 	c := configure(t, watched, "AI_GATEWAY_METRICS_LISTEN="+address, "AI_GATEWAY_TRACES_ENDPOINT=http://127.0.0.1:1/v1/traces")
 	c.a.Play("broken", broken(t))
 	key := c.keys(t, "create", "--label", "admin")
-	c.waitAnswer(t, 200, "POST", chatPath, bounded("gen-chunks=5-usage", 5, true), key.bearer())
-	c.waitAnswer(t, 200, "POST", chatPath, bounded("gen-chunks=5-usage", 5, false), key.bearer())
+	c.waitAnswer(t, 200, "POST", chatPath, bounded("gen-chunks=5-delay=20ms-usage", 5, true), key.bearer())
+	c.waitAnswer(t, 200, "POST", chatPath, bounded("gen-chunks=5-delay=20ms-usage", 5, false), key.bearer())
 	c.waitAnswer(t, 200, "POST", chatPath, bounded("gen-chunks=2-usage", 5, false), key.bearer()) // without a price
 	var text string
 	waitUntil(t, "both requests are counted", func() bool {
@@ -72,10 +72,10 @@ func TestMetricsTellWhatHappenedAndBoardsAskForNothingElse(t *testing.T) {
 		return strings.Count(text, `outcome="ok"`) > 0 && regexp.MustCompile(`ai_gateway_requests_total\{[^}]*outcome="ok"[^}]*\} 2`).MatchString(text) && strings.Contains(text, "\nai_gateway_unpriced_requests_total{backend=\"b\",model=\"other\"} 1")
 	})
 	for _, line := range []string{
-		`ai_gateway_tokens_total\{backend="b",model="gen-chunks=5-usage",type="completion"\} 10`, `ai_gateway_cost_usd_total\{backend="b",model="gen-chunks=5-usage"\} 0.1`,
+		`ai_gateway_tokens_total\{backend="b",model="gen-chunks=5-delay=20ms-usage",type="completion"\} 10`, `ai_gateway_cost_usd_total\{backend="b",model="gen-chunks=5-delay=20ms-usage"\} 0.1`,
 		`ai_gateway_attempts_total\{backend="a",status="5xx"\} [12]`, `ai_gateway_key_requests_total\{key="` + key.ID + `",label="admin"\} 3`, `ai_gateway_store_up 1`,
 		`ai_gateway_config_acknowledged 1`, `ai_gateway_envoys_connected 1`, `ai_gateway_ext_proc_exchanges 0`,
-		`gen_ai_server_time_to_first_token_seconds_count\{.*gen_ai_request_model="gen-chunks=5-usage"\} 1`,
+		`gen_ai_server_time_to_first_token_seconds_count\{.*gen_ai_request_model="gen-chunks=5-delay=20ms-usage"\} 1`,
 	} {
 		if !regexp.MustCompile("(?m)^" + line + "$").MatchString(text) {
 			t.Errorf("no line is %s", line)
@@ -111,7 +111,7 @@ func TestMetricsTellWhatHappenedAndBoardsAskForNothingElse(t *testing.T) {
 		}
 	}
 	revoked := c.keys(t, "create", "--label", "another")
-	c.waitAnswer(t, 200, "POST", chatPath, bounded("gen-chunks=5-usage", 5, false), revoked.bearer())
+	c.waitAnswer(t, 200, "POST", chatPath, bounded("gen-chunks=5-delay=20ms-usage", 5, false), revoked.bearer())
 	waitUntil(t, "the other key is shown", func() bool { return strings.Contains(scraped(t, address, "/metrics"), revoked.ID) })
 	c.keys(t, "revoke", revoked.ID)
 	waitUntil(t, "a revoked key is shown no more", func() bool { return !strings.Contains(scraped(t, address, "/metrics"), revoked.ID) })
@@ -143,7 +143,7 @@ func TestATraceGoesOnFromTheClientsWithEachAttempt(t *testing.T) {
 	c := configure(t, watched, "AI_GATEWAY_TRACES_ENDPOINT="+sink.URL+"/v1/traces")
 	c.a.Play("broken", broken(t))
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	if a, err := post(c.address, chatPath, bounded("gen-chunks=5-usage", 5, true), "traceparent: "+parent); err != nil || a.status != 200 {
+	if a, err := post(c.address, chatPath, bounded("gen-chunks=5-delay=20ms-usage", 5, true), "traceparent: "+parent); err != nil || a.status != 200 {
 		t.Fatalf("%v, %v", a, err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -156,7 +156,7 @@ func TestATraceGoesOnFromTheClientsWithEachAttempt(t *testing.T) {
 		t.Fatal("no trace came")
 	}
 	const trace = " of 0af7651916cd43dd8448eb211c80319c below "
-	if strings.Count(*got, trace) != 3 || !strings.Contains(*got, "chat gen-chunks=5-usage"+trace+"b7ad6b7169203331\n") || !strings.Contains(*got, "call a"+trace) || !strings.Contains(*got, "call b"+trace) {
+	if strings.Count(*got, trace) != 3 || !strings.Contains(*got, "chat gen-chunks=5-delay=20ms-usage"+trace+"b7ad6b7169203331\n") || !strings.Contains(*got, "call a"+trace) || !strings.Contains(*got, "call b"+trace) {
 		t.Errorf("the spans are:\n%s", *got)
 	}
 }
