@@ -111,8 +111,7 @@ func (t *tally) readMember(c *cursor, name []byte, e *typedEvent) bool {
 	case gateway.Messages:
 		return t.readMessageMember(c, name, e)
 	case gateway.CountTokens, gateway.InputTokens:
-		t.answered = t.answered || string(name) == "input_tokens"
-		return false
+		return t.readTokenCount(c, name)
 	}
 	switch string(name) {
 	case "choices":
@@ -126,6 +125,17 @@ func (t *tally) readMember(c *cursor, name []byte, e *typedEvent) bool {
 	default:
 		return false
 	}
+	return true
+}
+
+// readTokenCount reads the answer of an endpoint that counts tokens, and reports whether the member is that.
+func (t *tally) readTokenCount(c *cursor, name []byte) bool {
+	if string(name) != "input_tokens" {
+		return false
+	}
+	n := gateway.Untold
+	c.count(&n)
+	t.answered = t.answered || n != gateway.Untold
 	return true
 }
 

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -31,17 +32,18 @@ func (t *tally) readUsage(c *cursor) (believed bool) {
 }
 
 // grow adds the figures of a message's usage. They are believed once they include the length of the
-// answer.
-func (t *tally) grow(f gateway.Figures, isJSON bool) (believed bool) {
+// answer. It reports whether they cover the answer so far.
+func (t *tally) grow(f gateway.Figures, isJSON bool) (covered bool) {
 	if !isJSON {
 		return false
 	}
 	t.figures = t.figures.Grown(f)
 	_, whole := t.figures.Of(t.intent.Endpoint)
-	if believed = whole && f.Completion != gateway.Untold; believed {
+	covered = whole && (!t.believed || f.Completion != gateway.Untold)
+	if covered {
 		t.believed, t.prompt = true, gateway.PromptText{}
 	}
-	return believed
+	return covered
 }
 
 // usage is the usage by the provider's figures.
@@ -76,7 +78,7 @@ func (u *usageReader) read(c *cursor) {
 		case "server_tool_use":
 			u.serverTools(c)
 		case "service_tier": // Anthropic has it here
-			u.tier = c.serviceTier()
+			u.tier = cmp.Or(c.serviceTier(), u.tier)
 		default:
 			u.detail(c, name)
 		}

@@ -55,7 +55,7 @@ end
 
 -- whole is a whole number from 0 to MAX_TOKENS, as 31, 31.0, 3.1e1 or "31"; nil for anything else.
 local function whole(text)
-  if #text < 10 and string.find(text, "^[1-9]%d*$") then return tonumber(text) end
+  if #text < 9 and string.find(text, "^[1-9]%d*$") then return tonumber(text) end
   text = unquoted(text) or text
   if #text > 32 or not string.find(text, "^%-?%d[%d%.eE%+%-]*$") or string.find(text, "^%-?0%d") or string.find(text .. "e", "%.%D") then return nil end
   local number = tonumber(text)
@@ -96,13 +96,20 @@ end
 
 -- take_typed takes over a value of the outermost object that only answers with typed events have.
 local function take_typed(r, name, text)
-  if name == "type" and ENDS[r.top][text] then
-    r.ended, r.news = true, true
-    if text == '"response.failed"' then fail(r) end
+  if name == "type" then
+    r.type = text
   elseif name == "status" and r.top == RESPONSES then
     r.answered = r.answered or STATES[text] or false
   elseif name == "input_tokens" and r.top == COUNT then
-    r.answered = true
+    r.answered = r.answered or whole(text) ~= nil
+  end
+end
+
+-- conclude takes over the type of an event once all of it was read, because the last of several counts.
+local function conclude(r)
+  if ENDS[r.top][r.type] then
+    r.ended, r.news = true, true
+    if r.type == '"response.failed"' then fail(r) end
   end
 end
 
@@ -148,7 +155,7 @@ local function grow(r)
     if now[part] and now[part] > (all[part] or -1) then all[part] = now[part] end
   end
   r.believed, r.news = all, true
-  r.full = r.full or now.completion and all.prompt and all.prompt + (all.cached or 0) + (all.written or 0) > 0
+  r.full = r.full or all.completion and all.prompt and all.prompt + (all.cached or 0) + (all.written or 0) > 0
 end
 
 -- believe takes over the figures of a complete usage object, and keeps details of earlier ones that
@@ -172,7 +179,7 @@ end
 -- begin begins a JSON text of an answer.
 local function begin(r)
   r.depth, r.rest, r.over = 0, "", false
-  r.next, r.inString, r.value, r.bare, r.topCode = nil, false, false, false, nil
+  r.next, r.inString, r.value, r.bare, r.topCode, r.type = nil, false, false, false, nil, nil
 end
 
 local function open(r, array)
@@ -194,7 +201,10 @@ end
 local function close(r)
   local place = r.places[r.depth]
   if place == USAGE then believe(r) end
-  if place == r.top and r.bare then r.code = r.code or r.topCode end
+  if place == r.top then
+    conclude(r)
+    if r.bare then r.code = r.code or r.topCode end
+  end
   r.depth = math.max(r.depth - 1, 0)
   r.over = r.depth == 0
   r.done = r.done or r.over and r.ended
@@ -242,6 +252,7 @@ local function member(r, s, place, at, last)
   if place == ERROR then fail(r) end
   if first == BRACE or first == BRACKET then
     r.next = place[name]
+    if place == r.top and name == "type" then r.type = nil end
     return value
   end
   if not WANTED[name] and place ~= TOOLS then
@@ -326,10 +337,22 @@ local function alike(events, text, whole)
   return true
 end
 
+-- Texts of which one is in every event that ends an answer or tells its usage, but in few others.
+local NEEDED = {
+  [RESPONSES] = {'"response"', '.completed"', '.incomplete"', '.failed"'}, [MESSAGES] = {'"message_stop"'}, [COUNT] = {}, [CHAT] = {},
+}
+
+local function has(events, texts)
+  for _, text in ipairs(texts) do
+    if string.find(events, text, 1, true) then return true end
+  end
+  return false
+end
+
 -- needless reports whether some events have nothing to read, as most events with text.
 local function needless(r, events)
   return r.answered and alike(events, '"usage"', '"usage":null') and not string.find(events, '"error"', 1, true)
-    and (r.top == CHAT or not string.find(events, '"message_stop"', 1, true) and not string.find(events, '"response"', 1, true))
+    and not has(events, NEEDED[r.top])
     and alike(events, '"service_tier"', r.tierText or '"service_tier":null')
 end
 

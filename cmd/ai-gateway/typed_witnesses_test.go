@@ -53,6 +53,9 @@ func typedTellings() []told {
 		{"a response that began", gateway.Responses, created, heard{Missing: true, Tier: "auto"}},
 		{"a response with its type behind it", gateway.Responses, itemAdded + event(`{"response":{`+responseUsage+`},"type":"response.completed"}`), heard{Usage: response, Ended: true}},
 		{"a usage beside a response", gateway.Responses, itemAdded + event(`{"item":{"usage":{"input_tokens":9,"output_tokens":9}},"x":{`+responseUsage+`}}`), heard{}},
+		{"a failure whose type is replaced", gateway.Responses, itemAdded + event(`{"type": "response.failed","type":{"error":1}}`), heard{}},
+		{"a failure of two types", gateway.Responses, itemAdded + event(`{"type":"response.completed","response":{},"type":"response.failed"}`), heard{Failed: true, Ended: true}},
+		{"a failure without a response", gateway.Responses, itemAdded + event(`{"type":"response.failed"}`), heard{Failed: true, Ended: true}},
 		{"a response of a chat", gateway.Responses, `{"choices":[{"message":{"content":"a"}}]}`, heard{Missing: true}},
 
 		{"a message", gateway.Messages, `{"id":"msg_1","type":"message","role":"assistant","content":[{"type":"text","text":"a"}],"stop_reason":"end_turn","usage":{"input_tokens":25,"cache_creation_input_tokens":2000,"cache_read_input_tokens":700,"cache_creation":{"ephemeral_5m_input_tokens":1500,"ephemeral_1h_input_tokens":500},"output_tokens":15,"service_tier":"standard"}}`,
