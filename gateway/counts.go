@@ -73,6 +73,21 @@ func (f Figures) Grown(later Figures) Figures {
 	}
 }
 
+// Plus returns the sum of the figures of two parts of an answer.
+func (f Figures) Plus(g Figures) Figures {
+	sum := func(a, b int64) int64 {
+		if a == Untold || b == Untold {
+			return max(a, b)
+		}
+		return min(a+b, MaxTokens)
+	}
+	return Figures{
+		Prompt: sum(f.Prompt, g.Prompt), Completion: sum(f.Completion, g.Completion), Total: Untold,
+		Cached: sum(f.Cached, g.Cached), CacheWrite: sum(f.CacheWrite, g.CacheWrite), Reasoning: sum(f.Reasoning, g.Reasoning),
+		CacheWriteHour: sum(f.CacheWriteHour, g.CacheWriteHour), ServerTools: sum(f.ServerTools, g.ServerTools),
+	}
+}
+
 // Usage returns what is billed. Tokens that only the total shows are reasoning, unless they are
 // as many as the details that a provider counts beside prompt and completion: xAI its reasoning,
 // Anthropic what its cache reads and writes. A detail that is larger than its whole is dropped.

@@ -5,6 +5,11 @@ import "strings"
 // maxServiceTier is the longest name of a tier, in bytes: longer than any provider's.
 const maxServiceTier = 32
 
+// FastTier is the service tier of Anthropic's fast mode. Its API has a member "speed" for that, next
+// to the service tier.
+// Source: https://docs.anthropic.com/en/docs/build-with-claude/fast-mode#pricing
+const FastTier = "fast"
+
 // ServiceTier normalises the name of a service tier, given as the bytes between a JSON string's
 // quotes: lower case, with ? for blanks and signs.
 func ServiceTier(raw []byte) string {

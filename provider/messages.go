@@ -49,7 +49,7 @@ func (t *tally) readMessageStart(c *cursor) {
 			c.skip()
 			continue
 		}
-		u := usageReader{Figures: gateway.NoFigures()}
+		u := newUsageReader()
 		u.read(c)
 		u.Completion = gateway.Untold
 		t.grow(u.Figures, c.fault == "")

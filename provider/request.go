@@ -77,6 +77,7 @@ type requestReader struct {
 	tokens    int64  // of a prompt that is given as token numbers
 	prompts   int64  // of completions
 	answers   int64  // to each prompt that are made, as far as it is said
+	fast      bool   // Anthropic's fast mode is asked for
 	format    int64  // tokens that messages and tools take besides their texts
 	preview   []byte // the value to show of the prompt
 
@@ -141,6 +142,9 @@ func (r *requestReader) read() {
 	for r.enter(); r.more('}'); {
 		r.member()
 	}
+	if r.fast {
+		r.request.ServiceTier = gateway.FastTier
+	}
 	r.end()
 }
 
@@ -164,6 +168,8 @@ func (r *requestReader) member() {
 		r.refuseBackground()
 	case string(name) == "service_tier":
 		r.request.ServiceTier = r.serviceTier()
+	case string(name) == "speed" && r.endpoint == gateway.Messages:
+		r.fast = string(r.value()) == `"fast"` || r.fast
 	case r.prompt == "prompt" && r.readEcho(name):
 	case string(name) == "max_tokens" || string(name) == "max_completion_tokens" || string(name) == "max_output_tokens":
 		n, _ := r.count()

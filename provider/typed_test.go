@@ -164,6 +164,18 @@ func TestATypedRequestIsReadForWhatItAsks(t *testing.T) {
 	}
 }
 
+func TestTheFastModeIsAServiceTier(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"model":"m","speed":"fast","service_tier":"auto","messages":[]}`: "fast", `{"model":"m","speed":"standard","messages":[]}`: "",
+		`{"model":"m","service_tier":"auto","speed":null,"messages":[]}`: "auto",
+	} {
+		r, err := provider.OpenAI{}.ReadRequest(gateway.Messages, []byte(body))
+		if err != nil || r.ServiceTier != want {
+			t.Errorf("%s is in the tier %q, %v, want %q", body, r.ServiceTier, err, want)
+		}
+	}
+}
+
 func TestAResponseInTheBackgroundIsRefusedAsNobodyWouldBillIt(t *testing.T) {
 	for body, refused := range map[string]bool{`{"model":"m","background":true}`: true, `{"background":false,"model":"m"}`: false, `{"background":null,"model":"m"}`: false} {
 		_, err := provider.OpenAI{}.ReadRequest(gateway.Responses, []byte(body))

@@ -16,7 +16,7 @@ func (t *tally) readUsage(c *cursor) (believed bool) {
 		c.skip()
 		return false
 	}
-	u := usageReader{Figures: gateway.NoFigures()}
+	u := newUsageReader()
 	u.read(c)
 	if u.tier != "" && !t.tierOnTop {
 		t.serviceTier = u.tier
@@ -56,32 +56,79 @@ func (t *tally) usage() gateway.Usage {
 type usageReader struct {
 	gateway.Figures
 	tier string
+	runs gateway.Figures // the sum of the model's runs, if the answer took several
+	fast bool
+}
+
+func newUsageReader() usageReader {
+	return usageReader{Figures: gateway.NoFigures(), runs: gateway.NoFigures()}
 }
 
 func (u *usageReader) read(c *cursor) {
 	for c.enter(); c.more('}'); {
 		switch name := c.name(); string(name) {
-		case "prompt_tokens":
-			c.count(&u.Prompt)
-		case "completion_tokens":
-			c.count(&u.Completion)
-		case "total_tokens":
-			c.count(&u.Total)
-		case "input_tokens": // in responses and messages
-			c.larger(&u.Prompt)
-		case "output_tokens":
-			c.larger(&u.Completion)
-		case "prompt_tokens_details", "completion_tokens_details", "input_tokens_details", "output_tokens_details":
-			u.details(c)
-		case "cache_creation":
-			u.cacheTimes(c)
-		case "server_tool_use":
-			u.serverTools(c)
+		case "iterations":
+			u.iterations(c)
 		case "service_tier": // Anthropic has it here
 			u.tier = cmp.Or(c.serviceTier(), u.tier)
+		case "speed":
+			u.fast = string(c.value()) == `"fast"` || u.fast
 		default:
-			u.detail(c, name)
+			u.counts(c, name)
 		}
+	}
+	if u.fast {
+		u.tier = gateway.FastTier
+	}
+	if u.runs != gateway.NoFigures() {
+		u.Figures = u.Grown(u.runs)
+	}
+}
+
+// counts reads a member with counts, in the usage or in that of one run of the model.
+func (u *usageReader) counts(c *cursor, name []byte) {
+	switch string(name) {
+	case "prompt_tokens":
+		c.count(&u.Prompt)
+	case "completion_tokens":
+		c.count(&u.Completion)
+	case "total_tokens":
+		c.count(&u.Total)
+	case "input_tokens": // in responses and messages
+		c.larger(&u.Prompt)
+	case "output_tokens":
+		c.larger(&u.Completion)
+	case "prompt_tokens_details", "completion_tokens_details", "input_tokens_details", "output_tokens_details":
+		u.details(c)
+	case "cache_creation":
+		u.cacheTimes(c)
+	case "server_tool_use":
+		u.serverTools(c)
+	default:
+		u.detail(c, name)
+	}
+}
+
+// iterations adds up the usages of the model's runs for one answer. The usage around them leaves
+// out those that made a conversation shorter, gave advice, or were declined before another model
+// answered, but all are billed.
+// Source: https://docs.anthropic.com/en/docs/build-with-claude/compaction#understanding-usage
+func (u *usageReader) iterations(c *cursor) {
+	if c.kind() != '[' {
+		c.skip()
+		return
+	}
+	u.runs = gateway.NoFigures()
+	for c.enter(); c.more(']'); {
+		if c.kind() != '{' {
+			c.skip()
+			continue
+		}
+		run := newUsageReader()
+		for c.enter(); c.more('}'); {
+			run.counts(c, c.name())
+		}
+		u.runs = u.runs.Plus(run.Figures)
 	}
 }
 
@@ -154,7 +201,7 @@ func (u *usageReader) detailNamed(name []byte) *int64 {
 		return &u.Cached
 	case "cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens", "cache_write_input_tokens", "cached_creation_tokens":
 		return &u.CacheWrite
-	case "reasoning_tokens":
+	case "reasoning_tokens", "thinking_tokens":
 		return &u.Reasoning
 	}
 	return nil

@@ -13,8 +13,11 @@ local byte = string.byte -- LuaJIT compiles loops over bytes, but not over strin
 
 -- The place of a value, by the names that lead to it. Other values are skipped.
 local DETAILS, TIMES, TOOLS = {}, {}, {}
-local USAGE = {prompt_tokens_details = DETAILS, completion_tokens_details = DETAILS,
+local RUN = {prompt_tokens_details = DETAILS, completion_tokens_details = DETAILS,
   input_tokens_details = DETAILS, output_tokens_details = DETAILS, cache_creation = TIMES, server_tool_use = TOOLS}
+local RUNS = {element = RUN} -- the usage of each run of the model for one answer
+local USAGE = {iterations = RUNS}
+for name, place in pairs(RUN) do USAGE[name] = place end
 local ERROR = {}
 local CHOICE = {usage = USAGE, error = ERROR}
 local CHOICES, CONTENT = {element = CHOICE}, {element = {}}
@@ -39,11 +42,11 @@ local PARTS = {
   cache_read_tokens = "cached", num_cached_tokens = "cached",
   cache_write_tokens = "written", cache_creation_input_tokens = "written", cache_creation_tokens = "written",
   cache_write_input_tokens = "written", cached_creation_tokens = "written",
-  reasoning_tokens = "reasoning",
+  reasoning_tokens = "reasoning", thinking_tokens = "reasoning",
 }
 
 -- The names of wanted values that are not objects.
-local WANTED = {service_tier = true, error = true, code = true, type = true, object = true, finish_reason = true, status = true,
+local WANTED = {service_tier = true, speed = true, error = true, code = true, type = true, object = true, finish_reason = true, status = true,
   ephemeral_1h_input_tokens = true, input_tokens = true}
 for name in pairs(COUNTS) do WANTED[name] = true end
 for name in pairs(LARGER) do WANTED[name] = true end
@@ -115,13 +118,13 @@ end
 
 -- take takes over a value that is no object or array, by its place and name.
 local function take(r, place, name, text)
-  local top = place == r.top
+  local top, counts = place == r.top, place == USAGE or place == RUN
   if top then take_typed(r, name, text) end
-  if place == USAGE and COUNTS[name] then
+  if counts and COUNTS[name] then
     r.figures[COUNTS[name]] = whole(text) or r.figures[COUNTS[name]]
-  elseif place == USAGE and LARGER[name] then
+  elseif counts and LARGER[name] then
     larger(r, LARGER[name], text)
-  elseif (place == USAGE or place == DETAILS) and PARTS[name] then
+  elseif (counts or place == DETAILS) and PARTS[name] then
     larger(r, PARTS[name], text)
   elseif place == TIMES and name == "ephemeral_1h_input_tokens" then
     r.figures.hour = whole(text) or r.figures.hour
@@ -131,6 +134,8 @@ local function take(r, place, name, text)
   elseif name == "service_tier" and (top or place == RESPONSE or place == USAGE) then
     local tier = tierOf(text)
     if tier and (place ~= USAGE or not r.tierOnTop) then r.tier, r.tierOnTop = tier, place ~= USAGE end
+  elseif place == USAGE and name == "speed" then
+    r.fast = r.fast or text == '"fast"'
   elseif name == "error" and place.error then
     if not NO_ERROR[text] then fail(r) end
   elseif place == ERROR then
@@ -144,6 +149,20 @@ local function take(r, place, name, text)
     fail(r)
     r.bare = true
   end
+end
+
+-- sum adds the figures of one run of the model to those of the others.
+local function sum(r)
+  r.figures.total = nil
+  for part, number in pairs(r.figures) do r.runs[part] = math.min((r.runs[part] or 0) + number, MAX_TOKENS) end
+  r.figures = r.outer
+end
+
+-- raise raises the figures of a usage to those of its runs, of which it leaves some out.
+local function raise(r)
+  if not next(r.runs) then return end
+  r.figures.total = nil
+  for part, number in pairs(r.runs) do r.figures[part] = math.max(r.figures[part] or 0, number) end
 end
 
 -- grow takes over the figures of a message so far. None of them gets smaller. The first ones cover
@@ -162,6 +181,8 @@ end
 -- it lacks, as gateway.Figures does. Figures without prompt or completion count until better ones
 -- come.
 local function believe(r)
+  raise(r)
+  if r.fast and not r.tierOnTop then r.tier = "fast" end
   if r.top == MESSAGES or r.top == COUNT then return grow(r) end
   local now, before = r.figures, r.believed
   local prompt, completion, total = now.prompt or 0, now.completion, now.total or 0
@@ -188,11 +209,13 @@ local function open(r, array)
     place = not array and r.top
   elseif outer and outer.element then
     place = not array and outer.element
-    r.answered = r.answered or not array
+    r.answered = r.answered or not array and outer ~= RUNS
   elseif place and array ~= (place.element ~= nil) then
     place = nil
   end
-  if place == USAGE then r.figures, r.starting = {}, outer == START end
+  if place == USAGE then r.figures, r.runs, r.fast, r.starting = {}, {}, false, outer == START end
+  if place == RUNS then r.runs = {} end
+  if place == RUN then r.outer, r.figures = r.figures, {} end
   r.answered = r.answered or place == ANSWER
   r.depth, r.next = r.depth + 1, nil
   r.places[r.depth] = place or false
@@ -200,7 +223,7 @@ end
 
 local function close(r)
   local place = r.places[r.depth]
-  if place == USAGE then believe(r) end
+  if place == USAGE then believe(r) elseif place == RUN then sum(r) end
   if place == r.top then
     conclude(r)
     if r.bare then r.code = r.code or r.topCode end

@@ -75,6 +75,19 @@ func typedTellings() []told {
 			heard{Usage: searched, Tier: "standard", Ended: true}},
 		{"counts that get smaller", gateway.Messages, start + block + typed("message_delta", `"delta":{},"usage":{"input_tokens":0,"cache_read_input_tokens":0,"output_tokens":15}`) +
 			typed("message_delta", `"delta":{},"usage":{"output_tokens":7}`) + stopped, heard{Usage: message, Tier: "standard", Ended: true}},
+		{"a message whose conversation was made shorter", gateway.Messages, `{"type":"message","content":[{"type":"compaction","content":"a"},{"type":"text","text":"b"}],"usage":{"input_tokens":23000,"output_tokens":1000,` +
+			`"iterations":[{"type":"compaction","input_tokens":180000,"output_tokens":3500},{"type":"message","input_tokens":23000,"output_tokens":1000}]}}`, usage(gateway.Usage{Prompt: 203000, Completion: 4500})},
+		{"a conversation made shorter without a message", gateway.Messages, `{"type":"message","content":[{"type":"compaction","content":"a"}],"usage":{"iterations":[{"type":"compaction","input_tokens":100,"cache_read_input_tokens":800,` +
+			`"cache_creation_input_tokens":70,"cache_creation":{"ephemeral_1h_input_tokens":60},"output_tokens":35}],"input_tokens":0,"output_tokens":0}}`,
+			usage(gateway.Usage{Prompt: 970, Cached: 800, CacheWrite: 70, CacheWriteHour: 60, Completion: 35})},
+		{"a stream of a message that took advice", gateway.Messages, start + block + blockText + typed("message_delta", `"delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":25,"output_tokens":531,"iterations":[`+
+			`{"type":"message","input_tokens":25,"cache_read_input_tokens":700,"cache_creation_input_tokens":2000,"output_tokens":89},{"type":"advisor_message","model":"claude-opus-4-6","input_tokens":823,"output_tokens":1612},`+
+			`{"type":"message","input_tokens":1348,"output_tokens":442}]}`) + stopped,
+			heard{Usage: gateway.Usage{Prompt: 4896, Cached: 700, CacheWrite: 2000, CacheWriteHour: 500, Completion: 2143}, Tier: "standard", Ended: true}},
+		{"a message of one run", gateway.Messages, `{"type":"message","content":[{}],"usage":{"input_tokens":25,"output_tokens":15,"output_tokens_details":{"thinking_tokens":7},"iterations":[{"type":"message","input_tokens":25,"output_tokens":15}]}}`,
+			usage(gateway.Usage{Prompt: 25, Completion: 15, Reasoning: 7})},
+		{"a message in fast mode", gateway.Messages, `{"type":"message","content":[{}],"usage":{"input_tokens":25,"output_tokens":15,"speed":"fast","service_tier":"standard"}}`,
+			heard{Usage: gateway.Usage{Prompt: 25, Completion: 15}, Tier: "fast"}},
 		{"a message that broke off", gateway.Messages, start + block + blockText, heard{Tier: "standard"}},
 		{"a message that began", gateway.Messages, start, heard{Missing: true, Tier: "standard"}},
 		{"an error in a stream of a message", gateway.Messages, start + block + blockText + typed("error", `"error":{"type":"overloaded_error","message":"Overloaded"}`), heard{Failed: true, Tier: "standard"}},

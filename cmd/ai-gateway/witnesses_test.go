@@ -403,7 +403,7 @@ func (d *dice) usageMember() string {
 	counts := []string{"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens", "completion_tokens", "cached_tokens",
 		"prompt_cache_hit_tokens", "cache_creation_input_tokens", "cache_write_tokens", "reasoning_tokens", "input_tokens", "output_tokens",
 		"input_tokens", "output_tokens", "cache_read_input_tokens"}
-	switch n := d.roll(len(counts) + 6); {
+	switch n := d.roll(len(counts) + 8); {
 	case n < len(counts):
 		return fmt.Sprintf("%q:%s", counts[n], d.count())
 	case n == len(counts):
@@ -411,10 +411,14 @@ func (d *dice) usageMember() string {
 	case n == len(counts)+1:
 		return `"server_tool_use":` + d.pick("null", "[]", "{}", fmt.Sprintf(`{"web_search_requests":%s,"web_fetch_requests":%s}`, d.count(), d.count()), `{"a":{"b":1},"c":2}`)
 	case n == len(counts)+2:
+		return `"iterations":` + d.pick("null", "[]", "{}", "[null,7,[{}],"+d.usage()+"]", "["+d.usage()+","+d.usage()+"]")
+	case n == len(counts)+3:
+		return `"speed":` + d.pick(`"fast"`, `"standard"`, "null", "{}")
+	case n == len(counts)+4:
 		return `"service_tier":` + d.pick(`"flex"`, "null")
 	}
 	return fmt.Sprintf(`%q:%s`, d.pick("prompt_tokens_details", "completion_tokens_details", "output_tokens_details"),
-		d.pick("null", "{}", "[]", fmt.Sprintf(`{%q:%s,"x":{"cached_tokens":3}}`, d.pick("cached_tokens", "reasoning_tokens", "cache_write_tokens"), d.count())))
+		d.pick("null", "{}", "[]", fmt.Sprintf(`{%q:%s,"x":{"cached_tokens":3}}`, d.pick("cached_tokens", "reasoning_tokens", "cache_write_tokens", "thinking_tokens"), d.count())))
 }
 
 func (d *dice) count() string {
