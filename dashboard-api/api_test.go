@@ -121,7 +121,11 @@ func (b books) LastUses(_ context.Context, ids []gateway.KeyID) (map[gateway.Key
 }
 
 func (b books) Audit(_ context.Context, before int64, limit int) ([]gateway.AuditEntry, error) {
-	return []gateway.AuditEntry{{ID: before + int64(limit), Actor: "key_1", Action: "key.create"}}, nil
+	var entries []gateway.AuditEntry
+	for i := range int64(limit) {
+		entries = append(entries, gateway.AuditEntry{ID: before - 1 - i, Actor: "key_1", Action: "key.create", After: json.RawMessage(`{"label":"=1"}`)})
+	}
+	return entries, nil
 }
 
 func (b books) BudgetEvents(_ context.Context, of []gateway.Spender, _ gateway.RequestPlace, limit int) ([]gateway.BudgetEvent, error) {

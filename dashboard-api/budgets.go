@@ -151,7 +151,7 @@ func (p BudgetEventPage) table() [][]string {
 		rows = append(rows, []string{e.At.Format(time.RFC3339), e.ID.String(), e.By, e.Name, e.Per, string(e.From), string(e.To), strconv.Itoa(e.Threshold),
 			e.Amount.String(), e.Spent.String()})
 	}
-	return withCut(rows, p.Next)
+	return withCut(rows, "cursor", p.Next)
 }
 
 func (p CorrectionPage) table() [][]string {
@@ -159,5 +159,5 @@ func (p CorrectionPage) table() [][]string {
 	for _, c := range p.Data {
 		rows = append(rows, []string{c.At.Format(time.RFC3339), c.ID.String(), c.Actor, c.By.String(), c.Name, string(c.Day), c.Amount.String(), c.Reason})
 	}
-	return withCut(rows, p.Next)
+	return withCut(rows, "cursor", p.Next)
 }

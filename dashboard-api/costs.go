@@ -18,10 +18,7 @@ type CostParameters struct {
 }
 
 func (in *CostParameters) filter() (gateway.RequestFilter, error) {
-	if !in.From.IsZero() && !in.To.IsZero() && !in.From.Before(in.To) {
-		return gateway.RequestFilter{}, badParameter("from", "must be before to.")
-	}
-	return gateway.RequestFilter{From: in.From, To: in.To}, nil
+	return gateway.RequestFilter{From: in.From, To: in.To}, checkRange(in.From, in.To)
 }
 
 // GroupCosts are the sums of a group.

@@ -4,13 +4,38 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 )
 
 // tabular is an answer that is also available as a table.
 type tabular interface{ table() [][]string }
+
+// isTabular reports whether the body of an operation's answers is.
+func isTabular[O any]() bool {
+	body, ok := reflect.TypeFor[O]().FieldByName("Body")
+	return ok && body.Type.Implements(reflect.TypeFor[tabular]())
+}
+
+// jsonOnly answers in JSON whatever the client accepts: huma would call it a table.
+func jsonOnly(ctx huma.Context, next func(huma.Context)) { next(withoutAccept{ctx}) }
+
+// anyContext has another name than the method of the same, so that it can be embedded.
+type anyContext = huma.Context
+
+type withoutAccept struct{ anyContext }
+
+// Header returns a header of the request.
+func (c withoutAccept) Header(name string) string {
+	if name == "Accept" {
+		return ""
+	}
+	return c.anyContext.Header(name)
+}
 
 // byteOrderMark makes spreadsheets read UTF-8.
 const byteOrderMark = "\uFEFF"
@@ -84,5 +109,5 @@ func (p RequestPage) table() [][]string {
 		}
 		rows = append(rows, append(row, r.UsageSource, cost, strconv.FormatInt(r.DurationMS, 10), number(r.TTFTMS), r.ErrorCode))
 	}
-	return withCut(rows, p.Next)
+	return withCut(rows, "cursor", p.Next)
 }

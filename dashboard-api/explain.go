@@ -34,6 +34,9 @@ const (
 	maxExplained  = 1 << 20 // bytes of a request's body
 )
 
+// Allowance is what is left of limits and budgets for a caller.
+type Allowance struct{ gateway.Allowance }
+
 // AnyRequest is the body of a request as it would be sent to a model.
 type AnyRequest map[string]any
 
@@ -47,6 +50,14 @@ type explainInput struct {
 	Endpoint string `query:"endpoint" default:"/v1/chat/completions" doc:"The path that it would be sent to"`
 }
 
+func (in *explainInput) endpoint() (gateway.Endpoint, error) {
+	endpoint := gateway.EndpointOf(in.Endpoint)
+	if endpoint == 0 {
+		return 0, badParameter("endpoint", fmt.Sprintf("must be one such as %s.", gateway.ChatCompletions.Path()))
+	}
+	return endpoint, nil
+}
+
 func (o *operations) addExplain() {
 	type explained struct{ Body gateway.Explanation }
 	explain := huma.Operation{OperationID: "explain-request", Method: http.MethodPost, Path: explainPath,
@@ -55,14 +66,14 @@ func (o *operations) addExplain() {
 		body, err := o.explain(ctx, in)
 		return &explained{body}, err
 	})
-	type allowance struct{ Body gateway.Allowance }
+	type allowance struct{ Body Allowance }
 	register(o, gateway.Member, leftPath, "get-limits", "What is left of limits and budgets", func(ctx context.Context, in *WhoseParameters) (*allowance, error) {
 		by, err := o.requester(ctx, in.Key)
 		if err != nil {
 			return nil, err
 		}
 		body, err := o.a.Explainer.Left(ctx, by)
-		return &allowance{body}, err
+		return &allowance{Allowance{body}}, err
 	})
 }
 
@@ -72,9 +83,9 @@ func (o *operations) explain(ctx context.Context, in *explainInput) (gateway.Exp
 	if err != nil {
 		return gateway.Explanation{}, err
 	}
-	endpoint := gateway.EndpointOf(in.Endpoint)
-	if endpoint == 0 {
-		return gateway.Explanation{}, badParameter("endpoint", fmt.Sprintf("must be one such as %s.", gateway.ChatCompletions.Path()))
+	endpoint, err := in.endpoint()
+	if err != nil {
+		return gateway.Explanation{}, err
 	}
 	body, err := bodyOf(ctx, maxExplained)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -57,6 +58,7 @@ type UsedKey struct {
 // KeyPage is a page of keys.
 type KeyPage struct {
 	Data []UsedKey `json:"data" nullable:"false"`
+	Next *string   `json:"next" doc:"For before: the id of the last key, if there are more; null at the end"`
 }
 
 // KeyBudget is a budget of a single key.
@@ -98,11 +100,6 @@ type Rotation struct {
 
 // Revocation is the body of a request to end a key. It has no fields.
 type Revocation struct{}
-
-// ListParameters choose a page of a list.
-type ListParameters struct {
-	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many entries"`
-}
 
 type keyInput struct {
 	ID gateway.KeyID `path:"id"`
@@ -186,8 +183,9 @@ func (o *operations) keys(ctx context.Context, in *keysInput) (KeyPage, error) {
 	if err != nil {
 		return KeyPage{}, err
 	}
+	keys, next := cut(keys, in.Limit, func(k gateway.APIKey) string { return string(k.ID) })
 	used, err := o.withUses(ctx, keys)
-	return KeyPage{Data: used}, err
+	return KeyPage{Data: used, Next: next}, err
 }
 
 // withUses shows keys with when each was last used.
@@ -210,7 +208,7 @@ func (o *operations) withUses(ctx context.Context, keys []gateway.APIKey) ([]Use
 func (o *operations) ownKeys(ctx context.Context, in *keysInput) ([]gateway.APIKey, error) {
 	switch c := callerIn(ctx); {
 	case c.Role() >= gateway.Admin:
-		return o.a.Store.APIKeys(ctx, in.Before, in.Limit)
+		return o.a.Store.APIKeys(ctx, in.Before, in.Limit+1)
 	case c.Person != "":
 		return o.a.Store.KeysOf(ctx, c.User)
 	default:
@@ -231,6 +229,7 @@ func (o *operations) ownKey(ctx context.Context, id gateway.KeyID) (gateway.APIK
 // AuditPage is a page of the audit log.
 type AuditPage struct {
 	Data []gateway.AuditEntry `json:"data" nullable:"false"`
+	Next *string              `json:"next" doc:"For before: the id of the last entry, if there are more; null at the end"`
 }
 
 type auditInput struct {
@@ -241,8 +240,9 @@ type auditInput struct {
 func (o *operations) addAudit() {
 	type page struct{ Body AuditPage }
 	register(o, gateway.Admin, "/api/audit", "list-audit", "Who changed what, the newest first", func(ctx context.Context, in *auditInput) (*page, error) {
-		entries, err := o.a.Store.Audit(ctx, in.Before, in.Limit)
-		return &page{AuditPage{entries}}, err
+		entries, err := o.a.Store.Audit(ctx, in.Before, in.Limit+1)
+		entries, next := cut(entries, in.Limit, func(e gateway.AuditEntry) string { return strconv.FormatInt(e.ID, 10) })
+		return &page{AuditPage{entries, next}}, err
 	})
 }
 

@@ -239,13 +239,14 @@ func TestABodyThatIsTooLargeIsRefused(t *testing.T) {
 func TestListsComeInPages(t *testing.T) {
 	h, _ := closed()
 	for url, want := range map[string]string{
-		"/api/keys?limit=1":              `{"data":[{"id":"key_2"`,
+		"/api/keys?limit=1":              `"next":"key_2"}`,
+		"/api/keys?limit=3":              `"next":null}`,
 		"/api/keys?before=key_2":         `{"data":[{"id":"key_1"`,
 		"/api/keys/key_1":                `"last_used_at":"2026-01-02T03:04:05.000006Z"`,
 		"/api/keys/key_2":                `"last_used_at":null`,
 		"/api/keys?limit=2":              `"last_used_at":null},{"id":"key_1"`,
 		"/api/keys?limit=0":              `"param":"limit"`,
-		"/api/audit?limit=7&before=1000": `{"data":[{"id":1007`,
+		"/api/audit?limit=7&before=1000": `"next":"993"}`,
 		"/api/audit?before=x":            `"param":"before"`,
 		"/api/audit?before=-1":           `"param":"before"`,
 		"/api/audit?limit=x":             `"param":"limit"`,

@@ -153,7 +153,7 @@ type liveInput struct {
 
 func (o *operations) addLive() {
 	o.all = append(o.all, Endpoint{http.MethodGet, livePath, gateway.Viewer})
-	huma.Register(o.api, huma.Operation{OperationID: "watch-requests", Method: http.MethodGet, Path: livePath,
+	handle(o, huma.Operation{OperationID: "watch-requests", Method: http.MethodGet, Path: livePath,
 		Summary: "Requests as their rows are written",
 		Description: "Server-sent events: `request` with a request as GET /api/requests has it, again when it is better known, and `skipped` with the number of " +
 			"those that a slow client has missed. A stream ends after 25 seconds; an EventSource comes back and goes on. Told are requests that started within 15 minutes and are among the newest 2000: " +

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -29,9 +28,14 @@ type operations struct {
 	live *live
 }
 
-// useEnvelope makes huma write errors like the rest of the API. Huma's only hook for that is a
-// package variable.
-var useEnvelope = sync.OnceFunc(func() { huma.NewError = newEnvelope })
+// useEnvelope makes huma write errors like the rest of the API. Huma's only hooks for that are
+// package variables.
+var useEnvelope = sync.OnceFunc(func() {
+	huma.NewError = newEnvelope
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, faults ...error) huma.StatusError {
+		return newEnvelope(status, message, append(faults, unknownIn(ctx.Context())...)...)
+	}
+})
 
 func newOperations(a API) *operations {
 	useEnvelope()
@@ -40,7 +44,6 @@ func newOperations(a API) *operations {
 	config.DocsPath, config.OpenAPIPath, config.SchemasPath, config.CreateHooks = "", "", "", nil
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{securityScheme: {Type: "http", Scheme: "bearer",
 		Description: "A key of the gateway, agw_…. An open gateway needs none."}}
-	config.RejectUnknownQueryParameters = true
 	config.Formats = map[string]huma.Format{
 		"application/json": {Marshal: marshalJSON, Unmarshal: json.Unmarshal},
 		"json":             {Marshal: marshalJSON, Unmarshal: json.Unmarshal},
@@ -48,6 +51,7 @@ func newOperations(a API) *operations {
 	}
 	mux := http.NewServeMux()
 	o := &operations{a: a, mux: mux, api: humago.New(mux, config), live: newLive()}
+	o.api.UseMiddleware(findUnknown)
 	o.nameTypes()
 	o.addDocument()
 	o.addLive()
@@ -134,7 +138,7 @@ func requestIn(ctx context.Context) *http.Request { return ctx.Value(requestKey{
 func (o *operations) addDocument() {
 	type answer struct{ Body any }
 	o.all = append(o.all, Endpoint{http.MethodGet, openAPIPath, 0})
-	huma.Register(o.api, huma.Operation{OperationID: "get-openapi", Method: http.MethodGet, Path: openAPIPath, Summary: "This document",
+	handle(o, huma.Operation{OperationID: "get-openapi", Method: http.MethodGet, Path: openAPIPath, Summary: "This document",
 		Responses: map[string]*huma.Response{"200": {Description: "OK",
 			Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: huma.TypeObject}}}}},
 	}, func(context.Context, *struct{}) (*answer, error) { return &answer{o.api.OpenAPI()}, nil })
@@ -160,13 +164,23 @@ func add[I, O any](o *operations, role gateway.Role, op huma.Operation, answer f
 	if role > 0 {
 		op.Security = []map[string][]string{{securityScheme: {}}}
 	}
-	huma.Register(o.api, op, func(ctx context.Context, in *I) (*O, error) {
+	if !isTabular[O]() {
+		op.Middlewares = append(op.Middlewares, jsonOnly)
+	}
+	handle(o, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := answer(ctx, in)
 		if err == nil {
 			return out, nil
 		}
+		if len(faultsOf(resolved(err))) > 0 {
+			return nil, newEnvelope(http.StatusBadRequest, "", resolved(err)...)
+		}
 		return nil, envelopeOf(refusalOf(ctx, o.a.Log, op.Path, errors.Join(err, ctx.Err())))
 	})
+	if isTabular[O]() {
+		answers := o.api.OpenAPI().Paths[op.Path].Get.Responses
+		answers["200"].Content["text/csv"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	}
 }
 
 // errorsOf are the statuses of the errors that an operation may answer with.
@@ -191,8 +205,9 @@ type envelope struct {
 type envelopeFields struct {
 	Message string  `json:"message" doc:"For people: what, where, and what would be right"`
 	Type    string  `json:"type"`
-	Param   *string `json:"param" doc:"The parameter at fault"`
+	Param   *string `json:"param" doc:"The parameter at fault, the first of several"`
 	Code    *string `json:"code" doc:"For programs"`
+	Faults  []Fault `json:"errors,omitempty" doc:"All that is wrong with the parameters"`
 }
 
 func envelopeOf(e *gateway.Error) *envelope {
@@ -202,7 +217,7 @@ func envelopeOf(e *gateway.Error) *envelope {
 		}
 		return &s
 	}
-	return &envelope{envelopeFields{e.Message, e.Type, optional(e.Param), optional(e.Code)}, e.Status, e.RetryAfter}
+	return &envelope{envelopeFields{Message: e.Message, Type: e.Type, Param: optional(e.Param), Code: optional(e.Code)}, e.Status, e.RetryAfter}
 }
 
 // Error returns the message.
@@ -226,50 +241,8 @@ func (e *envelope) GetHeaders() http.Header {
 // ContentType is JSON, whatever the client asked for.
 func (e *envelope) ContentType(string) string { return "application/json" }
 
-// newEnvelope makes the error of a request that does not fit the document.
-func newEnvelope(status int, message string, faults ...error) huma.StatusError {
-	if status == http.StatusUnprocessableEntity {
-		status = http.StatusBadRequest
-	}
-	e := gateway.Error{Status: status, Type: "invalid_request_error", Code: "invalid_request", Message: message + "."}
-	for _, fault := range faults {
-		var detailed huma.ErrorDetailer
-		if !errors.As(fault, &detailed) {
-			continue
-		}
-		detail := detailed.ErrorDetail()
-		_, e.Param, _ = strings.Cut(detail.Location, ".")
-		e.Code = "invalid_parameter"
-		e.Message = e.Param + ": " + detail.Message + "."
-		break
-	}
-	if status >= http.StatusInternalServerError {
-		e.Type, e.Code = "server_error", "internal_error"
-	}
-	return envelopeOf(&e)
-}
-
 func marshalJSON(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(v)
-}
-
-// badParameter refuses a parameter that the document's types let pass.
-func badParameter(name, message string) error {
-	return gateway.BadRequest("invalid_parameter", name, name+": "+message)
-}
-
-// timeRange reads from and to, which are RFC 3339. Without from it is the day before to.
-func timeRange(from, to time.Time, now time.Time) (time.Time, time.Time, error) {
-	if to.IsZero() {
-		to = now
-	}
-	if from.IsZero() {
-		from = to.Add(-24 * time.Hour)
-	}
-	if !from.Before(to) {
-		return from, to, badParameter("from", "must be before to.")
-	}
-	return from, to, nil
 }

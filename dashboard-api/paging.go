@@ -1,7 +1,9 @@
 package dashboardapi
 
 import (
+	"cmp"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -30,15 +32,12 @@ func (in *PageParameters) read() (limit int, after gateway.RequestPlace, err err
 	if in.wantsCSV() {
 		unset, most = maxPageOfCSV, maxPageOfCSV
 	}
-	limit = in.Limit
-	if limit == 0 {
-		limit = unset
-	}
-	if limit > most {
-		return 0, after, badParameter("limit", fmt.Sprintf("must be an integer from 1 to %d.", most))
+	var tooMany error
+	if limit = cmp.Or(in.Limit, unset); limit > most {
+		tooMany = badParameter("limit", fmt.Sprintf("must be an integer from 1 to %d.", most))
 	}
 	after, err = parseCursor(in.Cursor)
-	return limit, after, err
+	return limit, after, errors.Join(tooMany, err)
 }
 
 func (in *PageParameters) wantsCSV() bool { return strings.HasPrefix(in.Accept, "text/csv") }
@@ -56,13 +55,28 @@ func (in *PageParameters) headers(next *string) PageHeaders {
 	return PageHeaders{"true", *next}
 }
 
-// withCut adds a row to a cut table that says so.
-func withCut(rows [][]string, next *string) [][]string {
+// ListParameters choose a page of a list that is continued by the id of its last entry.
+type ListParameters struct {
+	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many entries"`
+}
+
+// cut returns at most as many entries of a list as are asked for, and the id of the last one if
+// there are more.
+func cut[T any](list []T, limit int, id func(T) string) (page []T, next *string) {
+	if len(list) <= limit {
+		return list, nil
+	}
+	last := id(list[limit-1])
+	return list[:limit], &last
+}
+
+// withCut adds a row to a cut table that says so, with the parameter that continues it.
+func withCut(rows [][]string, parameter string, next *string) [][]string {
 	if next == nil {
 		return rows
 	}
 	last := make([]string, len(rows[0]))
-	last[0] = fmt.Sprintf("cut after %d rows: more match, go on with cursor=%s", len(rows)-1, *next)
+	last[0] = fmt.Sprintf("cut after %d rows: more match, go on with %s=%s", len(rows)-1, parameter, *next)
 	return append(rows, last)
 }
 

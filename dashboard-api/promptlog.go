@@ -85,7 +85,7 @@ func (p PromptPage) table() [][]string {
 		rows = append(rows, []string{e.StartedAt, e.ID, string(e.KeyID), e.Label, string(e.Model), strconv.Itoa(e.Status), e.Prompt, e.Answer,
 			strconv.FormatInt(e.PromptTokens, 10), strconv.FormatInt(e.CompletionTokens, 10)})
 	}
-	return withCut(rows, p.Next)
+	return withCut(rows, "cursor", p.Next)
 }
 
 // nextOf is the cursor after an entry.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 
 	"ai-gateway/gateway"
@@ -151,6 +152,35 @@ func TestWhatIsWrongWithAParameterIsSaidWithItsName(t *testing.T) {
 		}
 		if response.Header.Get("Content-Type") != "application/json" || response.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %v", path, response.Header)
+		}
+	}
+}
+
+func TestEveryFaultOfAQueryIsNamedAtOnce(t *testing.T) {
+	for path, want := range map[string][]string{
+		"/api/requests?limit=0&tag=feature&min_cost=cheap&colour=red&cursor=x&size=1":                  {"query.limit", "query.tag", "query.min_cost", "query.cursor", "query.colour", "query.size"},
+		"/api/requests?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z&outcome=fine":                 {"query.outcome", "query.from"},
+		"/api/usage?group=colour&zone=Mars&tag=x&colour=red":                                           {"query.group", "query.zone", "query.tag", "query.colour"},
+		"/api/prompt-log?status=7&limit=5000&text=a&from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z": {"query.status", "query.from", "query.limit"},
+		"/api/costs?from=now&group=x":                 {"query.from", "query.group"},
+		"/api/costs/key_1?from=x&group=x":             {"query.from", "query.group"},
+		"/api/audit?limit=1001&before=0&after=1":      {"query.limit", "query.before", "query.after"},
+		"/api/system?a=1&b=2":                         {"query.a", "query.b"},
+		"/api/requests/live?since=1&model=m":          {"query.since"},
+		"/api/requests?limit=1001&colour=red&model=a": {"query.limit", "query.colour"},
+		"/api/requests/not-an-id?verbose=1":           {"path.id", "query.verbose"},
+	} {
+		var refusal envelope
+		response := askReports(t, fakeReports{}, path, &refusal)
+		var got []string
+		for _, f := range refusal.Fields.Faults {
+			got = append(got, f.Location)
+			if name := f.Location[strings.Index(f.Location, ".")+1:]; !strings.Contains(refusal.Fields.Message, name+": ") {
+				t.Errorf("%s: %q is not in the message %q", path, name, refusal.Fields.Message)
+			}
+		}
+		if diff := cmp.Diff(want, got, cmpopts.SortSlices(strings.Compare)); response.StatusCode != 400 || diff != "" {
+			t.Errorf("%s: %d (-want +got):\n%s", path, response.StatusCode, diff)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package dashboardapi
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -26,15 +27,20 @@ type FilterParameters struct {
 func (f FilterParameters) filter() (gateway.RequestFilter, error) {
 	filter := gateway.RequestFilter{From: f.From, To: f.To, Model: gateway.Model(f.Model), Backend: f.Backend, Key: gateway.KeyID(f.Key),
 		User: f.User, Team: f.Team, Outcome: f.Outcome}
+	tag, err := f.tag()
+	filter.Tag = tag
+	return filter, errors.Join(checkRange(f.From, f.To), err)
+}
+
+func (f FilterParameters) tag() (gateway.Tag, error) {
 	if f.Tag == "" {
-		return filter, nil
+		return gateway.Tag{}, nil
 	}
 	name, value, ok := strings.Cut(f.Tag, "=")
 	if !ok || !gateway.IsTagName(name) {
-		return filter, badParameter("tag", "must be a name and a value, such as feature=search.")
+		return gateway.Tag{}, badParameter("tag", "must be a name and a value, such as feature=search.")
 	}
-	filter.Tag = gateway.Tag{Name: name, Value: value}
-	return filter, nil
+	return gateway.Tag{Name: name, Value: value}, nil
 }
 
 // Minima are figures that requests must reach. Without one, or with 0, all do.

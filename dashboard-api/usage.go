@@ -2,6 +2,7 @@ package dashboardapi
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"time"
@@ -114,12 +115,10 @@ func (o *operations) usage(ctx context.Context, in *usageInput) (Usage, error) {
 
 // query reads what is asked for, and begins the answer.
 func (in *usageInput) query(now time.Time) (gateway.UsageQuery, Usage, error) {
-	zone, err := time.LoadLocation(in.Zone)
-	if err != nil || in.Zone == "Local" {
-		return gateway.UsageQuery{}, Usage{}, badParameter("zone", "must be a time zone such as UTC or Europe/Berlin.")
-	}
-	from, to, err := timeRange(in.From, in.To, now)
-	if err != nil {
+	zone, unknownZone := in.zone()
+	from, to, noTime := timeRange(in.From, in.To, now)
+	filter, err := in.filter()
+	if err = errors.Join(unknownZone, noTime, err); err != nil {
 		return gateway.UsageQuery{}, Usage{}, err
 	}
 	u := Usage{From: from, To: to, Zone: in.Zone, Interval: in.Interval}
@@ -137,8 +136,15 @@ func (in *usageInput) query(now time.Time) (gateway.UsageQuery, Usage, error) {
 		u.Buckets = append(u.Buckets, Bucket{bounds[i], bounds[i+1], bounds[i+1].Before(now)})
 	}
 	group, _ := gateway.ParseDimension(in.Group) // the document lists the names
-	filter, err := in.filter()
-	return gateway.UsageQuery{RequestFilter: filter, Group: group, Bounds: bounds}, u, err
+	return gateway.UsageQuery{RequestFilter: filter, Group: group, Bounds: bounds}, u, nil
+}
+
+func (in *usageInput) zone() (*time.Location, error) {
+	zone, err := time.LoadLocation(in.Zone)
+	if err != nil || in.Zone == "Local" {
+		return nil, badParameter("zone", "must be a time zone such as UTC or Europe/Berlin.")
+	}
+	return zone, nil
 }
 
 // bucketBounds cuts a time at the hours or days of a zone; nil if that makes too many pieces.

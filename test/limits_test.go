@@ -347,6 +347,35 @@ limits: {requests_per_minute: 0, requests_in_flight: 3}
 	c.waitStatus(t, "gen-chunks=1", http.StatusOK, time.Second)
 }
 
+// TestExplainCountsTheRequestsThatRunNow asks by command, which is another process than the gateway.
+func TestExplainCountsTheRequestsThatRunNow(t *testing.T) {
+	t.Parallel()
+	c := configure(t, `
+backends: [{name: a, kind: local, base_url: "${A}/v1"}]
+default_backend: a
+limits: {requests_per_minute: 0, requests_in_flight: 3}
+`)
+	key := c.keys(t, "create", "--label", "explained")
+	explained := func(env ...string) string {
+		var out bytes.Buffer
+		if err := command(&out, append(env, "DATABASE_PATH="+c.database, "AI_GATEWAY_CONFIG="+c.file), "explain", "--model", "gen-chunks=1", "--key", key.ID); err != nil {
+			t.Fatalf("explain: %v: %s", err, &out)
+		}
+		return out.String()
+	}
+	c.waitAnswer(t, http.StatusOK, "POST", chatPath, chatBody("gen-chunks=1", false), key.bearer())
+	for range 2 {
+		c.openStream(t, generated(3000, 50*time.Millisecond), key.bearer())
+	}
+	waitUntil(t, "both are counted", func() bool { return strings.Contains(explained(), "1 of 3 left") })
+	if text := explained(); strings.Contains(text, "warning") {
+		t.Errorf("with a gateway that runs: %s", text)
+	}
+	if text := explained("AI_GATEWAY_STATE_DIR=" + t.TempDir()); !strings.Contains(text, "3 of 3 left") || !strings.Contains(text, "warning: no gateway runs here") {
+		t.Errorf("with a state folder of no gateway: %s", text)
+	}
+}
+
 // TestAKeysOwnLimitHoldsWithinASecond changes it in the store, as the command does, while the
 // gateway runs.
 func TestAKeysOwnLimitHoldsWithinASecond(t *testing.T) {

@@ -54,7 +54,7 @@ type books struct {
 
 // runAgent is the role that runs next to an Envoy.
 func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
-	id, err := ownID(s.files)
+	id, err := s.identify()
 	if err != nil {
 		return err
 	}
@@ -174,6 +174,15 @@ func (s *service) admitWith(admit func(gateway.Credentials) (gateway.Admission, 
 		}
 		return admit(c)
 	}
+}
+
+// identify returns the agent's id, and leaves where its sockets are in the state folder, for commands
+// that ask the gateway of a configuration.
+func (s *service) identify() (string, error) {
+	if err := os.WriteFile(s.state.runFolder(), []byte(s.files), 0o600); err != nil {
+		return "", fmt.Errorf("noting the run folder: %w", err)
+	}
+	return ownID(s.files)
 }
 
 // ownID is what requests are marked with that pass here. It stays as long as the run folder does,

@@ -37,7 +37,10 @@ func (w world) correctCommand() *cobra.Command {
 		Short: "Add to what was spent, or subtract from it",
 		Long: `Add to what a key, user or team has spent, or take off with a negative amount, as where a
 mistyped price has exhausted a budget. Rows of requests stay as they are: "ai-gateway reprice"
-corrects those, and the sums with them. The audit log has who did it, and why.`,
+corrects those, and the sums with them. The audit log has who did it, and why.
+
+Where it is not certain that a correction was made, as after a lost connection, give it an --id
+and send it again with the same one: it counts once.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			wish.USD = json.Number(usd)
@@ -46,18 +49,21 @@ corrects those, and the sums with them. The audit log has who did it, and why.`,
 				return errors.New("--" + refusal.Message)
 			}
 			return w.withTables(cmd.Context(), func(tables *store.Store) error {
-				_, err := tables.CorrectSpending(cmd.Context(), commandLine(), correction)
+				made, err := tables.CorrectSpending(cmd.Context(), commandLine(), correction)
 				switch {
+				case errors.Is(err, gateway.ErrOtherCorrection):
+					return fmt.Errorf("--id %s: %w: \"ai-gateway budgets corrections\" lists it; a new correction needs a new id", correction.ID, err)
 				case errors.Is(err, gateway.ErrNoSpending):
 					return fmt.Errorf("--by %s --name %q: %w", wish.By, wish.Name, gateway.ErrNoSpending)
 				case err != nil:
 					return err
 				}
-				fmt.Fprintf(w.stdout, "$%s are added to what the %s %q spent on %s.\n", correction.Amount, correction.By, correction.Name, correction.Day)
+				fmt.Fprintf(w.stdout, "$%s are added to what the %s %q spent on %s (%s).\n", made.Amount, made.By, made.Name, made.Day, made.ID)
 				return nil
 			})
 		},
 	}
+	cmd.Flags().StringVar(&wish.ID, "id", "", "a UUID of your own, by which the correction counts once however often it is sent")
 	cmd.Flags().StringVar(&wish.By, "by", "", "whose spending: key, user or team")
 	cmd.Flags().StringVar(&wish.Name, "name", "", "the key's id, or the name of the user or team")
 	cmd.Flags().StringVar(&usd, "usd", "", "dollars to add, such as 0.25; negative takes off")
@@ -80,9 +86,9 @@ func (w world) correctionsCommand() *cobra.Command {
 					return err
 				}
 				return table(w.stdout, func(out io.Writer) {
-					fmt.Fprintln(out, "at\tby\tname\tday\tUSD\tactor\treason")
+					fmt.Fprintln(out, "at\tid\tby\tname\tday\tUSD\tactor\treason")
 					for _, c := range all {
-						fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.At.UTC().Format(time.RFC3339), c.By, c.Name, c.Day, c.Amount, c.Actor, c.Reason)
+						fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.At.UTC().Format(time.RFC3339), c.ID, c.By, c.Name, c.Day, c.Amount, c.Actor, c.Reason)
 					}
 				})
 			})

@@ -92,24 +92,26 @@ func (x explainer) config(ctx context.Context, client string) (explain.Config, e
 	}
 	book, err := pricing.Default().With(cfg.Prices)
 	now := &control.Settings{Config: cfg, Routes: cfg.RoutesWithDemo(x.files.demoSocket()), Prices: book}
-	c := explainerOf(now, x.tables, x.protected(), x.own, func(r *gateway.LimitedRequest) ([]gateway.LimitState, error) { return x.standing(ctx, r) })
+	c := explainerOf(now, x.tables, x.protected(), x.own, x.files.limitsNow(ctx))
 	c.Client = client
 	return c, err
 }
 
-// standing asks the agent how limits stand.
-func (x explainer) standing(ctx context.Context, r *gateway.LimitedRequest) ([]gateway.LimitState, error) {
-	request, err := json.Marshal(r)
-	if err != nil {
-		return nil, err
+// limitsNow asks the agent how limits stand.
+func (d runFiles) limitsNow(ctx context.Context) func(*gateway.LimitedRequest) ([]gateway.LimitState, error) {
+	return func(r *gateway.LimitedRequest) ([]gateway.LimitState, error) {
+		request, err := json.Marshal(r)
+		if err != nil {
+			return nil, err
+		}
+		body, err := get(ctx, unixClient(d.agentSocket()), "http://agent/limits?"+url.Values{"request": {string(request)}}.Encode())
+		if err != nil {
+			return nil, err
+		}
+		var answer struct{ Data []gateway.LimitState }
+		err = json.Unmarshal(body, &answer)
+		return answer.Data, err
 	}
-	body, err := get(ctx, unixClient(x.files.agentSocket()), "http://agent/limits?"+url.Values{"request": {string(request)}}.Encode())
-	if err != nil {
-		return nil, err
-	}
-	var answer struct{ Data []gateway.LimitState }
-	err = json.Unmarshal(body, &answer)
-	return answer.Data, err
 }
 
 // callerOf is who calls with a key.
@@ -139,9 +141,9 @@ attempt's backend, path and upstream model, the prices and the most that it may 
 limit and budget that is for it with what is left, and why it would be refused.
 
 FILE holds the request's body, "-" is standard input; without one, a request for --model
-with a short prompt is explained. Counters of limits are those that the tables tell, so requests
-that run now are not among them: POST /api/explain counts those too. The exit status is 0
-also if the request would be refused.`,
+with a short prompt is explained. A gateway that runs on this machine with the same
+configuration is asked how limits stand. If none answers, they are counted from the tables,
+without the requests that run now. The exit status is 0 also if the request would be refused.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			body, err := f.body(args, os.Stdin)
@@ -200,8 +202,8 @@ func (w world) explain(ctx context.Context, f explainFlags, body []byte) (err er
 			return withID(f.key, err)
 		}
 	}
-	held := &limits{log: slog.New(slog.DiscardHandler), keys: auth.NewGate(auth.GateConfig{})}
-	if err := held.start(ctx, cfg, tables); err != nil {
+	standing, err := w.limitsOf(ctx, cfg, tables)
+	if err != nil {
 		return err
 	}
 	now := &control.Settings{Config: cfg, Routes: cfg.RoutesWithDemo("/"), Prices: book}
@@ -214,7 +216,7 @@ func (w world) explain(ctx context.Context, f explainFlags, body []byte) (err er
 	if err != nil {
 		return err
 	}
-	p, err := explainerOf(now, tables, protected, own, held.Standing).Request(ctx, caller, endpoint, body)
+	p, err := explainerOf(now, tables, protected, own, standing).Request(ctx, caller, endpoint, body)
 	if err != nil {
 		return err
 	}
@@ -224,6 +226,29 @@ func (w world) explain(ctx context.Context, f explainFlags, body []byte) (err er
 		return e.Encode(p)
 	}
 	return w.showPlan(&p)
+}
+
+// limitsOf is how limits stand: as the gateway says that runs with the configuration's state folder,
+// or else as the tables tell.
+func (w world) limitsOf(ctx context.Context, cfg config.Config, tables *store.Store) (func(*gateway.LimitedRequest) ([]gateway.LimitState, error), error) {
+	state, err := stateOf(cfg, w.getenv)
+	if err != nil {
+		return nil, err
+	}
+	if folder, err := os.ReadFile(state.runFolder()); err == nil {
+		asked := runFiles(folder).limitsNow(ctx)
+		if _, err := asked(&gateway.LimitedRequest{}); err == nil {
+			return asked, nil
+		}
+	}
+	held := &limits{log: slog.New(slog.DiscardHandler), keys: auth.NewGate(auth.GateConfig{})}
+	return func(r *gateway.LimitedRequest) ([]gateway.LimitState, error) {
+		states, err := held.Standing(r)
+		if len(states) > 0 {
+			w.warn("no gateway runs here with this configuration, so limits are shown without requests that run now")
+		}
+		return states, err
+	}, held.start(ctx, cfg, tables)
 }
 
 // savedBudgets are those that were saved for users and teams.

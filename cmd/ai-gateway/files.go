@@ -28,3 +28,4 @@ type stateFiles string
 func (d stateFiles) wal() string       { return filepath.Join(string(d), "spool") }
 func (d stateFiles) accessLog() string { return filepath.Join(string(d), "journal.log") }
 func (d stateFiles) secret() string    { return filepath.Join(string(d), "key-id.secret") }
+func (d stateFiles) runFolder() string { return filepath.Join(string(d), "run-folder") }

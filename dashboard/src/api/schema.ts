@@ -565,6 +565,8 @@ export interface components {
         };
         AuditPage: {
             data: components["schemas"]["AuditEntry"][];
+            /** @description For before: the id of the last entry, if there are more; null at the end */
+            next: string | null;
         };
         Backend: {
             base_url: string;
@@ -748,9 +750,11 @@ export interface components {
         EnvelopeFields: {
             /** @description For programs */
             code: string | null;
+            /** @description All that is wrong with the parameters */
+            errors?: components["schemas"]["Fault"][] | null;
             /** @description For people: what, where, and what would be right */
             message: string;
-            /** @description The parameter at fault */
+            /** @description The parameter at fault, the first of several */
             param: string | null;
             type: string;
         };
@@ -798,6 +802,12 @@ export interface components {
              * @description What it may cost at most; null where the price is not known
              */
             worst_usd: number | null;
+        };
+        Fault: {
+            /** @description Where it is, such as query.limit */
+            location: string;
+            /** @description What is wrong, or what would be right */
+            message: string;
         };
         Finding: {
             /** @description What was checked, such as store or a backend */
@@ -974,6 +984,8 @@ export interface components {
         };
         KeyPage: {
             data: components["schemas"]["UsedKey"][];
+            /** @description For before: the id of the last key, if there are more; null at the end */
+            next: string | null;
         };
         LimitAllowance: {
             /** Format: int64 */
@@ -1612,6 +1624,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditPage"];
+                    "text/csv": string;
                 };
             };
             /** @description Bad Request */
@@ -1696,6 +1709,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BudgetEventPage"];
+                    "text/csv": string;
                 };
             };
             /** @description Bad Request */
@@ -1770,6 +1784,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Findings"];
+                    "text/csv": string;
                 };
             };
             /** @description Bad Request */
@@ -1842,6 +1857,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CostsReport"];
+                    "text/csv": string;
                 };
             };
             /** @description Bad Request */
@@ -1926,6 +1942,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Costs"];
+                    "text/csv": string;
                 };
             };
             /** @description Bad Request */
@@ -2099,6 +2116,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["KeyPage"];
+                    "text/csv": string;
                 };
             };
             /** @description Bad Request */
@@ -2597,6 +2615,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Allowance"];
+                    "text/csv": string;
                 };
             };
             /** @description Bad Request */
@@ -2721,6 +2740,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PromptPage"];
+                    "text/csv": string;
                 };
             };
             /** @description Bad Request */
@@ -2827,6 +2847,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RequestPage"];
+                    "text/csv": string;
                 };
             };
             /** @description Bad Request */
@@ -3221,6 +3242,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SessionPage"];
+                    "text/csv": string;
                 };
             };
             /** @description Bad Request */
@@ -3609,6 +3631,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CorrectionPage"];
+                    "text/csv": string;
                 };
             };
             /** @description Bad Request */
@@ -3817,6 +3840,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TeamPage"];
+                    "text/csv": string;
                 };
             };
             /** @description Bad Request */
@@ -3993,6 +4017,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Usage"];
+                    "text/csv": string;
                 };
             };
             /** @description Bad Request */
@@ -4067,6 +4092,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UserPage"];
+                    "text/csv": string;
                 };
             };
             /** @description Bad Request */
