@@ -17,7 +17,6 @@ const given = "agw_0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
 var (
 	wrong       = says{401, "invalid_api_key"}
-	notLoaded   = says{503, "keys_not_loaded"}
 	otherStatus = says{429, "too_many_failed_keys"}
 )
 

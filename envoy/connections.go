@@ -8,8 +8,9 @@ const (
 	ownFiles = 64
 	// workerFiles are those of each worker.
 	workerFiles = 8
-	// Below FewConnections there is a warning, and below MinConnections the gateway does not start.
+	// FewConnections are so few that there is a warning.
 	FewConnections = 1000
+	// MinConnections are those without which the gateway does not start.
 	MinConnections = 8
 )
 

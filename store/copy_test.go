@@ -12,7 +12,7 @@ import (
 )
 
 // copied copies a file into a database and returns how much of each table.
-func (s *testStore) copied(t *testing.T, ctx context.Context, file string) (map[string]Copied, error) {
+func (s *testStore) copied(ctx context.Context, t *testing.T, file string) (map[string]Copied, error) {
 	t.Helper()
 	all := map[string]Copied{}
 	err := s.CopyFrom(ctx, file, func(c Copied) { all[c.Table] = c })
@@ -34,14 +34,14 @@ func TestAFileIsCopiedIntoPostgreSQLAndACopyThatWasBrokenOffGoesOn(t *testing.T)
 
 	to.db.MustExec(`CREATE FUNCTION stop() RETURNS trigger AS 'BEGIN IF (SELECT COUNT(*) FROM requests) > 1500 THEN RAISE ''broken off''; END IF; RETURN NULL; END' LANGUAGE plpgsql`)
 	to.db.MustExec(`CREATE TRIGGER stop AFTER INSERT ON requests FOR EACH STATEMENT EXECUTE FUNCTION stop()`)
-	if _, err := to.copied(t, t.Context(), file.path); err == nil {
+	if _, err := to.copied(t.Context(), t, file.path); err == nil {
 		t.Fatal("it is not broken off")
 	}
 	if got := to.count(t, "requests"); got != copyAtOnce {
 		t.Errorf("%d requests are copied before", got)
 	}
 	to.db.MustExec(`DROP TRIGGER stop ON requests`)
-	all, err := to.copied(t, t.Context(), file.path)
+	all, err := to.copied(t.Context(), t, file.path)
 	do(t, err)
 	want := Copied{Table: "requests", Rows: n, New: n - copyAtOnce}
 	if diff := cmp.Diff(want, all["requests"]); diff != "" {
@@ -69,7 +69,7 @@ func TestAFileIsCopiedIntoPostgreSQLAndACopyThatWasBrokenOffGoesOn(t *testing.T)
 	if diff := cmp.Diff(fromFile, fromDatabase); diff != "" {
 		t.Errorf("rows of the file (-) and of the database (+):\n%s", diff)
 	}
-	again, err := to.copied(t, t.Context(), file.path)
+	again, err := to.copied(t.Context(), t, file.path)
 	if err != nil || again["requests"].New != 0 || again["requests"].Rows != n {
 		t.Errorf("a third time it copies %+v, %v", again["requests"], err)
 	}
@@ -85,7 +85,7 @@ func TestKeysAreCopiedBesideThoseThatTheDatabaseHas(t *testing.T) {
 	name, seen, err := to.KeysVersion(t.Context())
 	do(t, err)
 	for range 2 {
-		_, err := to.copied(t, t.Context(), file.path)
+		_, err := to.copied(t.Context(), t, file.path)
 		do(t, err)
 	}
 	var ids []gateway.KeyID
@@ -113,7 +113,7 @@ func TestAFileThatAGatewayWritesToIsNotCopied(t *testing.T) {
 	gateway, err := Open(t.Context(), Config{Path: file.path, Exclusive: true})
 	do(t, err)
 	defer gateway.Close()
-	if _, err := to.copied(t, t.Context(), file.path); err == nil {
+	if _, err := to.copied(t.Context(), t, file.path); err == nil {
 		t.Error("it is copied")
 	}
 }
@@ -122,7 +122,7 @@ func TestACopyEndsWithItsContext(t *testing.T) {
 	file, to := newSQLiteStore(t), newPostgresStore(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := to.copied(t, ctx, file.path); !errors.Is(err, context.Canceled) {
+	if _, err := to.copied(ctx, t, file.path); !errors.Is(err, context.Canceled) {
 		t.Errorf("it ends with %v", err)
 	}
 }

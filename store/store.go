@@ -91,9 +91,6 @@ type opening struct {
 	lost   atomic.Bool // the database is not behind it any more
 }
 
-// openTimeout bounds the wait of those who name no bound of their own.
-const openTimeout = time.Minute
-
 // New makes a store that is opened when it is first needed.
 func New(c Config) (*Store, error) {
 	switch {

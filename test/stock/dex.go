@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -68,7 +69,7 @@ func StartDex(t testing.TB, c DexConfig) *Dex {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil && err != io.EOF || line == "" {
+	if err != nil && !errors.Is(err, io.EOF) || line == "" {
 		t.Fatalf("starting Dex: %q, %v", line, err)
 	}
 	d.Issuer = strings.TrimSpace(line)

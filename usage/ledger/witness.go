@@ -204,7 +204,7 @@ func addEnd(r *gateway.Row, i *gateway.Intent, s *gateway.Settlement, l *gateway
 // addBackend adds the backend that was called last, and the model's name there. A backend may be
 // in the plan several times: each step is called once, and the last one is repeated.
 func addBackend(r *gateway.Row, i *gateway.Intent, l *gateway.JournalLine) {
-	last := max(min(int(l.Attempts), len(i.Steps))-1, 0)
+	last := max(min(l.Attempts, len(i.Steps))-1, 0)
 	for at, step := range i.Steps {
 		if step.Backend == l.Backend && (at <= last || r.Backend != l.Backend) {
 			r.Backend, r.UpstreamModel = step.Backend, step.UpstreamModel
