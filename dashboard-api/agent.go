@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -17,6 +18,7 @@ type Agent struct {
 	Version    string
 	ConfigFile string // "" for none
 	Started    time.Time
+	Attached   bool // somebody else configures the Envoy
 	InForce    func() InForce
 	Drain      func()      // refuses new requests from then on
 	Draining   func() bool // whether new requests are refused
@@ -56,6 +58,18 @@ const (
 func AgentHandler(a Agent) http.Handler {
 	private := endpoint{Endpoint{http.MethodPost, DrainPath, 0}, a.drain}
 	return handler{append(a.endpoints(), private), a.Entry, a.Log}
+}
+
+// ForClients has a handler take every request for a client's: at a port of loopback, others than
+// this machine's owner may ask.
+func ForClients(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if clientOf(r) == "" {
+			host, _, _ := net.SplitHostPort(r.RemoteAddr) // the server has written it
+			r.Header.Set(clientHeader, host)
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // endpoints are those of the agent that clients may know of.
@@ -210,7 +224,7 @@ func (a Agent) health(r *http.Request) (any, error) {
 	if !a.KeysLoaded() {
 		h.refuse("keys", "not read yet: no request is admitted")
 	}
-	if envoy.Envoys == 0 {
+	if envoy.Envoys == 0 && !(a.Attached && envoy.Secrets == 0) { // such an Envoy has nothing to ask for
 		h.refuse("envoy", "not connected")
 	}
 	if a.Draining() {

@@ -282,6 +282,12 @@ func TestHealthShowsWhatIsWrong(t *testing.T) {
 		}, 200, []string{`"status":"ok"`, `"reason":"no such cluster"`, `"envoy":"refused a configuration`}},
 		"no Envoy": {func(a *Agent) { a.Envoy = func() gateway.EnvoyStatus { return gateway.EnvoyStatus{} } }, 503,
 			[]string{`"status":"unavailable"`, `"envoy":"not connected"`}},
+		"an Envoy of a mesh that has secrets to ask for": {func(a *Agent) {
+			a.Attached, a.Envoy = true, func() gateway.EnvoyStatus { return gateway.EnvoyStatus{Secrets: 1} }
+		}, 503, []string{`"envoy":"not connected"`}},
+		"an Envoy of a mesh that has nothing to ask for": {func(a *Agent) {
+			a.Attached, a.Envoy = true, func() gateway.EnvoyStatus { return gateway.EnvoyStatus{} }
+		}, 200, []string{`"status":"ok"`}},
 		"the store": {func(a *Agent) { a.Ping = func(context.Context) error { return errors.New("disk full") } }, 200,
 			[]string{`"status":"degraded"`, `"store":"disk full"`}},
 		"the ledger": {func(a *Agent) {
@@ -444,6 +450,11 @@ func TestAnAgentThatDrainsIsNotReadyAndNoClientMayTellItTo(t *testing.T) {
 		}
 		AgentHandler(a).ServeHTTP(w, r)
 		return w
+	}
+	atPort, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, DrainPath, nil) // by a process of this machine
+	ForClients(AgentHandler(a)).ServeHTTP(atPort, r)
+	if atPort.Code != http.StatusNotFound || drains {
+		t.Errorf("at a port a process is answered %d, draining is %t", atPort.Code, drains)
 	}
 	if w := ask(http.MethodPost, DrainPath, "X-Envoy-External-Address", "192.0.2.1"); w.Code != http.StatusNotFound || drains {
 		t.Errorf("a client is answered %d, draining is %t", w.Code, drains)

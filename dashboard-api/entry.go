@@ -123,10 +123,13 @@ func credentials(r *http.Request) gateway.Credentials {
 		Origin: r.Header.Get("Origin"), Host: r.Host, Reads: reads(r)})
 }
 
+// clientHeader is where Envoy names its peer.
+const clientHeader = "X-Envoy-External-Address"
+
 // clientOf is the address of the client as Envoy saw it: the peer if Envoy names it, or else the
 // entry that Envoy appended to X-Forwarded-For. Earlier entries may be forged.
 func clientOf(r *http.Request) string {
-	if peer := r.Header.Get("X-Envoy-External-Address"); peer != "" {
+	if peer := r.Header.Get(clientHeader); peer != "" {
 		return peer
 	}
 	forwarded := strings.Join(r.Header.Values("X-Forwarded-For"), ",")

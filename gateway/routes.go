@@ -49,7 +49,7 @@ type Backend struct {
 	Name    string // unique, without a slash
 	Kind    Kind
 	BaseURL *url.URL // http or https, no query: "https://api.openai.com/v1"; of Azure the resource alone
-	Socket  string   // path of a Unix socket to dial instead of BaseURL's host; "" for none
+	Socket  string   // Unix socket, or IP:PORT of this machine, to dial instead of BaseURL's host; "" for none
 
 	Deployment string // Azure: in the path of every model; "" takes the upstream model's name
 	APIVersion string // Azure: "2024-10-21"; "" is the v1 surface, which needs none

@@ -6,6 +6,7 @@ import "time"
 type EnvoyStatus struct {
 	Version      string     // of what was published last
 	Envoys       int        // connected now
+	Secrets      int        // published last: an Envoy that gets all else from another server connects for these alone
 	EnvoyVersion string     // of the last one that connected
 	OneBackend   bool       // that one is older than 1.40: a request goes to one backend
 	Rejected     *Rejection // the last refusal, until the same type was accepted

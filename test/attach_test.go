@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -388,6 +389,7 @@ func TestAnEnvoyServesTheGatewayBelowAPrefix(t *testing.T) {
 	}{
 		{"GET", "/ai/v1/models", http.StatusOK, `"object":"list"`},
 		{"GET", "/ai/health", http.StatusOK, `"status":"ok"`},
+		{"GET", "/ai/livez", http.StatusOK, `"status":"ok"`},
 		{"POST", "/ai/v1/chat/completions?a=b", http.StatusOK, `"chat.completion"`},
 		{"GET", "/ai/v1/chat/completions", http.StatusMethodNotAllowed, `"error"`},
 		{"POST", "/ai/v1/chat/completions/", http.StatusNotFound, `"error"`},
@@ -401,6 +403,7 @@ func TestAnEnvoyServesTheGatewayBelowAPrefix(t *testing.T) {
 		{"POST", "/AI/v1/chat/completions", http.StatusNotFound, "no such page"},
 		{"POST", "/aix/v1/chat/completions", http.StatusNotFound, "no such page"},
 		{"GET", "/health", http.StatusNotFound, "no such page"},
+		{"GET", "/livez", http.StatusNotFound, "no such page"},
 	} {
 		body := ""
 		if r.method == "POST" {
@@ -467,9 +470,14 @@ func TestAnAgentIsReplacedUnderLoadWithoutAFailure(t *testing.T) {
 		cmd.Env, cmd.ExtraFiles = a.apart.env, sockets
 		a.apart.start("agent", cmd)
 	}
-	a.run(a.attach("--listener", "https"))
+	a.run(a.attach("--listener", "https", "--health"))
 	serve()
 	key := a.key(t)
+	for _, path := range []string{"/health", "/livez"} {
+		if got := a.ask("GET", path, ""); got.status != http.StatusOK || !strings.Contains(got.body, `"status":"ok"`) {
+			t.Errorf("%s answers %v", path, got)
+		}
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	failures := make(chan error, replacedClients)
@@ -504,3 +512,63 @@ func TestAnAgentIsReplacedUnderLoadWithoutAFailure(t *testing.T) {
 }
 
 const replacedClients = 8
+
+// TestAnAgentServesItsEnvoyAtPortsOfLoopback has Envoy and agent share no socket.
+func TestAnAgentServesItsEnvoyAtPortsOfLoopback(t *testing.T) {
+	t.Parallel()
+	a := startShop(t, os.Getenv(envoyVariable))
+	first := freePorts(t, 4)
+	ports := fmt.Sprintf("127.0.0.1:%d", first)
+	a.apart.agentArguments = append(a.apart.agentArguments, "--loopback", ports)
+	merged := a.attach("--listener", "https", "--health", "--loopback", ports)
+	for _, socket := range []string{"xds.sock", "extproc.sock", "agent.sock"} {
+		if bytes.Contains(merged, []byte(socket)) {
+			t.Errorf("Envoy is to open %s", socket)
+		}
+	}
+	a.run(merged)
+	before := a.others()
+	a.apart.serve("agent")
+	key := a.key(t)
+	if got := a.ask("GET", "/health", ""); got.status != http.StatusOK || !strings.Contains(got.body, `"status":"ok"`) {
+		t.Errorf("its health is %v", got)
+	}
+	a.survives(t, key, func(when string) {
+		t.Helper()
+		if diff := cmp.Diff(before, a.others()); diff != "" {
+			t.Errorf("%s other routes answer otherwise (- before, + now):\n%s", when, diff)
+		}
+	})
+	agent := fmt.Sprintf("127.0.0.1:%d", first+2)
+	if got, err := post(agent, "/drain", ""); err != nil || got.status != http.StatusNotFound {
+		t.Errorf("any process may end it: %v, %v", got, err)
+	}
+	if got, err := exchange(agent, callWithin, []fakeprovider.Piece{{Bytes: []byte("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")}}); err != nil || got.status != http.StatusOK || strings.Contains(got.body, "gateway.yaml") {
+		t.Errorf("any process learns what only the machine's owner should: %v, %v", got, err)
+	}
+	a.isMetered(t)
+}
+
+// freePorts returns the first of some ports in a row that nobody listens at.
+func freePorts(t *testing.T, n int) (first int) {
+	t.Helper()
+	for {
+		first, err := strconv.Atoi(program.FreePort(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first+n > 65536 {
+			continue
+		}
+		free := true
+		for i := 1; i < n && free; i++ {
+			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+i))
+			if free = err == nil; free {
+				l.Close()
+			}
+		}
+		if free {
+			return first
+		}
+	}
+}

@@ -47,7 +47,7 @@ func TestEnvoyGatewayServesTheGateway(t *testing.T) {
 		t.Fatal(err)
 	}
 	write("gateway.yaml", fmt.Sprintf("backends: [{name: fake, kind: local, base_url: %s/v1, api_key: {env: FAKE_KEY}}]\ndefault_backend: fake\n", base))
-	printed, err := g.run("attach", "envoy-gateway", "--run-folder", dir, "--access-log", dir+"/state/journal.log")
+	printed, err := g.run("attach", "envoy-gateway", "--health", "--run-folder", dir, "--access-log", dir+"/state/journal.log")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +79,11 @@ func TestEnvoyGatewayServesTheGateway(t *testing.T) {
 	}
 	if status, err := get(g.address, "/v1/models", key); err != nil || status != http.StatusOK {
 		t.Errorf("models: %d, %v", status, err)
+	}
+	for _, path := range []string{"/health", "/livez"} {
+		if status, err := get(g.address, path, key); err != nil || status != http.StatusOK {
+			t.Errorf("%s: %d, %v", path, status, err)
+		}
 	}
 	for _, c := range fake.Books().Calls {
 		if c.Get("authorization") != "Bearer sk-of-the-backend-0123456789" {

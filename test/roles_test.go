@@ -212,7 +212,8 @@ func TestAnAgentLeadsAllButTheModelsToAnAPIElsewhere(t *testing.T) {
 	g.waitFor("/v1/models", 200, `"object":"list"`)
 	g.waitFor("/v1/else", 404, `"error"`)
 	g.waitFor("/health", 200, `"status":"ok"`)
-	if _, err := g.run("ready", "--run-folder", g.dir); err != nil { // asks the agent's /livez
+	g.waitFor("/livez", 200, `"status":"ok"`)
+	if _, err := g.run("ready", "--run-folder", g.dir); err != nil {
 		t.Errorf("without the api the agent is not ready: %v", err)
 	}
 	if err := g.chat(); err != nil {

@@ -43,8 +43,9 @@ const startWithout = time.Second
 // keys, which change at runtime, come from the agent.
 type Attachment struct {
 	Config
-	XDSSocket     string   // Unix socket of the agent's xDS server
+	XDSSocket     string   // of the agent's xDS server: a Unix socket, or IP:PORT of this machine
 	Prefix        string   // prefix of all paths: "/ai"; "" for none
+	Health        bool     // without a prefix, the agent answers /health and /livez of the virtual host
 	Off           []string // existing filters that do not run for our requests
 	WithoutGroups bool     // for an Envoy older than 1.40: a route leads to one backend, chosen by the plan
 	ExtProc       []string // possible names of the ext_proc filter, if it is made elsewhere with its cluster; nil for our own
@@ -187,8 +188,8 @@ func (a Attachment) endpointRoutes(e *encoder, endpoint gateway.Endpoint) []*rou
 }
 
 // toAgent are the routes of clients' requests to the agent. They carry the client's address: the
-// agent counts wrong keys by it, and takes requests without one for the machine's own. The agent's
-// health is routed only below a prefix, because without one that path is the virtual host's.
+// agent counts wrong keys by it, and takes requests without one for the machine's own. Without a
+// prefix the paths of the agent's health are the virtual host's, unless it is asked for.
 func (a Attachment) toAgent(e *encoder) []*route.Route {
 	to := func(match *route.RouteMatch, path string) *route.Route {
 		return &route.Route{Name: agentRoute, Match: match, Action: &route.Route_Route{Route: &route.RouteAction{
@@ -201,8 +202,10 @@ func (a Attachment) toAgent(e *encoder) []*route.Route {
 		to(&route.RouteMatch{PathSpecifier: exactPath(a.Prefix + models)}, models),
 		to(&route.RouteMatch{PathSpecifier: prefix(a.Prefix + models + "/")}, models+"/"),
 	}
-	if a.Prefix != "" {
-		routes = append(routes, to(&route.RouteMatch{PathSpecifier: exactPath(a.Prefix + "/health")}, "/health"))
+	if a.Prefix != "" || a.Health {
+		for _, path := range []string{healthPath, livePath} {
+			routes = append(routes, to(&route.RouteMatch{PathSpecifier: exactPath(a.Prefix + path)}, path))
+		}
 	}
 	return routes
 }
@@ -303,7 +306,7 @@ func attachedReplies(e *encoder) []*hcm.ResponseMapper {
 // ownClusters are the clusters of the agent, and the one without endpoints.
 func (a Attachment) ownClusters(e *encoder) []*cluster.Cluster {
 	to := func(name, socket string, http2 bool) *cluster.Cluster {
-		return newCluster(e, load(name, unixAddress(socket), "localhost"), protocol(http2, gateway.DefaultIdleTimeout))
+		return newCluster(e, load(name, localAddress(socket), "localhost"), protocol(http2, gateway.DefaultIdleTimeout))
 	}
 	clusters := []*cluster.Cluster{
 		to(xdsCluster, a.XDSSocket, true), to(agentCluster, a.AgentSocket, false),

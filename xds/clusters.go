@@ -40,7 +40,7 @@ func (c Config) clusters() (clusters []types.Resource, err error) {
 		name, socket string
 		http2        bool
 	}{{extProcCluster, c.ExtProcSocket, true}, {agentCluster, c.AgentSocket, false}} {
-		clusters = append(clusters, newCluster(&e, load(own.name, unixAddress(own.socket), "localhost"), protocol(own.http2, gateway.DefaultIdleTimeout)))
+		clusters = append(clusters, newCluster(&e, load(own.name, localAddress(own.socket), "localhost"), protocol(own.http2, gateway.DefaultIdleTimeout)))
 	}
 	api, err := c.api(&e)
 	if err != nil {
@@ -62,7 +62,7 @@ func (c Config) clusters() (clusters []types.Resource, err error) {
 func (c Config) api(e *encoder) (*cluster.Cluster, error) {
 	options := protocol(false, gateway.DefaultIdleTimeout)
 	if c.APIAddress == "" {
-		return newCluster(e, load(apiCluster, unixAddress(c.APISocket), "localhost"), options), nil
+		return newCluster(e, load(apiCluster, localAddress(c.APISocket), "localhost"), options), nil
 	}
 	host, text, err := net.SplitHostPort(c.APIAddress)
 	port, fault := strconv.Atoi(text)
@@ -143,7 +143,7 @@ func isName(b gateway.Backend) bool {
 
 func dialled(b gateway.Backend) (*core.Address, error) {
 	if b.Socket != "" {
-		return unixAddress(b.Socket), nil
+		return localAddress(b.Socket), nil
 	}
 	port, err := portOf(b.BaseURL)
 	if err != nil {

@@ -2,6 +2,7 @@ package xds
 
 import (
 	"fmt"
+	"net/netip"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -72,6 +73,10 @@ func tcpAddress(host string, port int) *core.Address {
 	}}}
 }
 
-func unixAddress(path string) *core.Address {
-	return &core.Address{Address: &core.Address_Pipe{Pipe: &core.Pipe{Path: path}}}
+// localAddress is a service's of this machine: a Unix socket's path, or IP:PORT.
+func localAddress(at string) *core.Address {
+	if port, err := netip.ParseAddrPort(at); err == nil {
+		return tcpAddress(port.Addr().String(), int(port.Port()))
+	}
+	return &core.Address{Address: &core.Address_Pipe{Pipe: &core.Pipe{Path: at}}}
 }

@@ -184,6 +184,12 @@ const (
 	apiRoute   = "api"
 )
 
+// Paths at which the agent reports on itself: whether it serves requests, and whether it runs.
+const (
+	healthPath = "/health"
+	livePath   = "/livez"
+)
+
 // ownRoutes are the paths that our own services answer. The agent answers what model clients need,
 // so that this depends on no other process. The api role answers the rest, including the dashboard.
 func ownRoutes(e *encoder) []*route.Route {
@@ -197,7 +203,8 @@ func ownRoutes(e *encoder) []*route.Route {
 		}
 	}
 	routes := []*route.Route{
-		to(agentRoute, agentCluster, &route.RouteMatch{PathSpecifier: exactPath("/health")}),
+		to(agentRoute, agentCluster, &route.RouteMatch{PathSpecifier: exactPath(healthPath)}),
+		to(agentRoute, agentCluster, &route.RouteMatch{PathSpecifier: exactPath(livePath)}),
 		to(agentRoute, agentCluster, &route.RouteMatch{PathSpecifier: exactPath(gateway.BasePath + "/models")}),
 		to(agentRoute, agentCluster, &route.RouteMatch{PathSpecifier: prefix(gateway.BasePath + "/models/")}),
 		to(apiRoute, apiCluster, &route.RouteMatch{PathSpecifier: prefix("/api/")}),

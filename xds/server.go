@@ -14,6 +14,7 @@ import (
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	secret "github.com/envoyproxy/go-control-plane/envoy/service/secret/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	xdsserver "github.com/envoyproxy/go-control-plane/pkg/server/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
@@ -66,6 +67,7 @@ func (oneNode) ID(*core.Node) string { return nodeID }
 func (s *Server) Publish(ctx context.Context, snapshot *cache.Snapshot) error {
 	s.mu.Lock()
 	s.status.Version, s.published = Version(snapshot), snapshot
+	s.status.Secrets = len(snapshot.GetResources(resource.SecretType))
 	s.mu.Unlock()
 	return s.cache.SetSnapshot(ctx, nodeID, snapshot)
 }

@@ -41,8 +41,8 @@ type Config struct {
 	Key         string   // its PEM key
 	Origins     []string // of web pages that may call: "https://app.example.com"; "*" is any
 
-	ExtProcSocket string // Unix socket of the ext_proc service
-	AgentSocket   string // Unix socket of the agent's HTTP: health and models
+	ExtProcSocket string // of the ext_proc service: a Unix socket, or IP:PORT of this machine
+	AgentSocket   string // of the agent's HTTP, likewise: health and models
 	APISocket     string // Unix socket of the api role's HTTP
 	APIAddress    string // host:port of it instead; "" for the socket
 	Journal       string // path of the access log; "" for none, and then no script reads answers for it

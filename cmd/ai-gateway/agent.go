@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -115,7 +116,7 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 func (s *service) agentParts(id string) parts {
 	return s.sabotageAgent(parts{
 		frame: func() (xds.Config, error) {
-			c, err := frame(s.getenv, s.files, s.state)
+			c, err := frame(s.getenv, s.files, s.at, s.state)
 			c.ID, c.Shared = id, s.attached
 			return c, err
 		},
@@ -202,13 +203,13 @@ func ownID(files runFiles) (string, error) {
 }
 
 // frame is the part of Envoy's configuration that no setting changes.
-func frame(getenv func(string) string, files runFiles, state stateFiles) (xds.Config, error) {
+func frame(getenv func(string) string, files runFiles, at addresses, state stateFiles) (xds.Config, error) {
 	authorities, err := envoy.Authorities(getenv)
 	if errors.Is(err, envoy.ErrNoAuthorities) {
 		err = nil // trustFor refuses what needs them
 	}
 	return xds.Config{
-		FailOpen: true, ExtProcSocket: files.extProc(), AgentSocket: files.agentSocket(), APISocket: files.apiSocket(),
+		FailOpen: true, ExtProcSocket: at.extProc, AgentSocket: at.agent, APISocket: files.apiSocket(),
 		Journal: state.accessLog(), CAFile: authorities,
 	}, err
 }
@@ -223,7 +224,7 @@ func (s *service) control(p parts, envoys *xds.Server, rules *atomic.Pointer[ext
 	return control.New(control.Config{
 		Load:     s.load,
 		LoadText: func(text []byte) (config.Config, error) { return config.LoadText(s.configFile(), text, s.getenv) },
-		GoodFile: good, Frame: p.frame, DemoSocket: s.files.demoSocket(), Prices: pricing.Default(), Envoy: envoys,
+		GoodFile: good, Frame: p.frame, DemoSocket: s.at.demo, Prices: pricing.Default(), Envoy: envoys,
 		Check: func(c config.Config) error { return errors.Join(requestLimits.check(c), s.trustFor(c)) },
 		Apply: func(ctx context.Context, now *control.Settings) {
 			who.follow(now.Config)
@@ -287,7 +288,7 @@ func (s *service) needsRestart(begun, now config.Config) bool {
 
 func (s *service) agentAPI(live *control.Control, envoys *xds.Server, tables *store.Store, rows *ledger.Ledger, who *entry, requestLimits *limits, allowed *budgets.Budgets, backends *envoy.Backends) dashboardapi.Agent {
 	return dashboardapi.Agent{
-		Version: ownVersion(), ConfigFile: s.configFile(), Started: s.started,
+		Version: ownVersion(), ConfigFile: s.configFile(), Started: s.started, Attached: s.attached,
 		InForce: func() dashboardapi.InForce {
 			now := live.Settings()
 			return dashboardapi.InForce{Routes: now.Routes, Storage: now.Config.Storage(), Since: now.Since, Fault: live.Fault()}
@@ -307,19 +308,29 @@ func (s *service) serveAgent(ctx context.Context, live *control.Control, envoys 
 	for _, run := range keep {
 		books.Go(func() error { return run(keeping) })
 	}
-	handler := dashboardapi.AgentHandler(api)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.serveSocket(ctx, s.files.xdsSocket(), envoys.Serve) })
-	group.Go(func() error { return s.serveSocket(ctx, s.files.extProc(), exchanges.Serve) })
-	group.Go(func() error {
-		return s.serveSocket(ctx, s.files.agentSocket(), func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, handler) })
-	})
+	group.Go(func() error { return s.serveAt(ctx, s.at.xds, envoys.Serve) })
+	group.Go(func() error { return s.serveAt(ctx, s.at.extProc, exchanges.Serve) })
+	s.answer(ctx, group, dashboardapi.AgentHandler(api))
 	group.Go(func() error { return live.Run(ctx) })
 	if s.alone { // else the supervisor does
-		group.Go(func() error { return s.serveSocket(ctx, s.files.demoSocket(), demo.Serve) })
+		group.Go(func() error { return s.serveAt(ctx, s.at.demo, demo.Serve) })
 		group.Go(func() error { return s.drainByFile(ctx, func() config.Config { return live.Settings().Config }) })
 	}
 	err := group.Wait()
 	stopKeeping()
 	return errors.Join(err, books.Wait())
+}
+
+// answer serves the agent's HTTP: at its socket, and at a port if its Envoy reaches it there.
+func (s *service) answer(ctx context.Context, group *errgroup.Group, h http.Handler) {
+	group.Go(func() error { return s.serveAt(ctx, s.files.agentSocket(), answering(h)) })
+	if isPort(s.at.agent) {
+		group.Go(func() error { return s.serveAt(ctx, s.at.agent, answering(dashboardapi.ForClients(h))) })
+	}
+}
+
+// answering serves a handler at a listener.
+func answering(h http.Handler) func(context.Context, net.Listener) error {
+	return func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, h) }
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 
 	"golang.org/x/sync/errgroup"
 
@@ -36,22 +34,13 @@ func (s *service) runAPI(ctx context.Context, who *entry) (err error) {
 		Entry: who.forAPI(cfg.CORSOrigins), Log: s.log,
 	})
 	s.reseal(ctx, who.users)
-	serve := func(ctx context.Context, l net.Listener) error { return dashboardapi.Serve(ctx, l, handler) }
+	serve := answering(handler)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.serveSocket(ctx, s.files.apiSocket(), serve) })
+	group.Go(func() error { return s.serveAt(ctx, s.files.apiSocket(), serve) })
 	if s.role == roleAPI && cfg.APIAddress != "" {
-		group.Go(func() error { return serveTCP(ctx, cfg.APIAddress, serve) })
+		group.Go(func() error { return serveTCP(ctx, "api.address", cfg.APIAddress, serve) })
 	}
 	return group.Wait()
-}
-
-// serveTCP serves at an address that other machines may reach.
-func serveTCP(ctx context.Context, address string, serve func(context.Context, net.Listener) error) error {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if err != nil {
-		return fmt.Errorf("listening at api.address %q: %w", address, err)
-	}
-	return serve(ctx, l)
 }
 
 // agentHealth is what the agent answers, also where that is that it is unavailable.

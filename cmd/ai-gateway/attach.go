@@ -36,8 +36,10 @@ type attachment struct {
 	world
 	place     envoy.Place
 	prefix    string
+	health    bool // the agent answers /health and /livez, also without a prefix
 	off       []string
 	runFolder string
+	loopback  string // first port of the agent; "" for sockets in the run folder
 	accessLog string
 	version   string
 	extProc   []string // names that the filter may have which asks the agent, where the mesh makes it; nil for our own
@@ -68,6 +70,7 @@ as it is. FILE "-" reads the standard input. What is not understood is refused, 
 		RunE: func(cmd *cobra.Command, args []string) error { return a.envoy(cmd, args[0]) },
 	}
 	a.flags(cmd)
+	a.loopbackFlag(cmd)
 	cmd.Flags().BoolVar(&a.showDiff, "diff", false, "print the difference instead, as `patch` reads it")
 	cmd.Flags().BoolVar(&a.remove, "remove", false, "take the gateway out again: of a file that has not changed since, this gives the first bytes back")
 	cmd.Flags().StringVar(&a.place.Listener, "listener", "", "name of the listener, where several would do")
@@ -78,10 +81,16 @@ as it is. FILE "-" reads the standard input. What is not understood is refused, 
 // flags are those that all forms of an attachment have.
 func (a *attachment) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.prefix, "prefix", "", "what all of the gateway's paths begin with, such as /ai; left out, they are those of OpenAI's API, /v1/chat/completions and so on")
+	cmd.Flags().BoolVar(&a.health, "health", false, "have the agent answer /health and /livez too, before any route of yours; below a prefix it does anyway")
 	cmd.Flags().StringArrayVar(&a.off, "without-filter", nil, "name of an HTTP filter of yours that shall not run for the gateway's requests; may be given several times")
 	cmd.Flags().StringVar(&a.runFolder, "run-folder", defaultRunFolder, "folder of the agent's sockets, as `serve --run-folder` has it")
-	cmd.Flags().StringVar(&a.accessLog, "access-log", "", "file that Envoy writes and the agent reads; left out, journal.log in the agent's state folder")
+	cmd.Flags().StringVar(&a.accessLog, "access-log", "", "journal.log in the agent's state folder, which Envoy writes and the agent reads, as Envoy knows its path; left out, it is where this configuration has that folder")
 	cmd.Flags().StringVar(&a.version, "envoy-version", "1."+strconv.Itoa(withGroups), "version of that Envoy, from 1."+strconv.Itoa(firstAttachable)+" on")
+}
+
+// loopbackFlag is for where Envoy takes addresses of loopback: Envoy Gateway refuses them in a Backend.
+func (a *attachment) loopbackFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.loopback, "loopback", "", "reach the agent at ports of this machine's loopback instead of sockets, from this one on, such as 127.0.0.1:9810, as `serve --loopback` has it")
 }
 
 func (a *attachment) envoy(cmd *cobra.Command, file string) error {
@@ -148,9 +157,13 @@ func (a *attachment) pieces(id string) (xds.Pieces, error) {
 		return xds.Pieces{}, err
 	}
 	files := runFiles(folder)
+	at, err := addressesFrom(a.loopback, files)
+	if err != nil {
+		return xds.Pieces{}, err
+	}
 	built, err := control.New(control.Config{
-		Frame:  func() (xds.Config, error) { return frame(a.getenv, files, "") },
-		Prices: pricing.Default(), DemoSocket: files.demoSocket(),
+		Frame:  func() (xds.Config, error) { return frame(a.getenv, files, at, "") },
+		Prices: pricing.Default(), DemoSocket: at.demo,
 	}).EnvoyConfig(cfg)
 	if err != nil {
 		return xds.Pieces{}, err
@@ -159,12 +172,15 @@ func (a *attachment) pieces(id string) (xds.Pieces, error) {
 		return xds.Pieces{}, err
 	}
 	built.ID = id
-	return xds.Attachment{Config: built, XDSSocket: files.xdsSocket(), Prefix: a.prefix, Off: a.off, WithoutGroups: older || a.single, ExtProc: a.extProc}.Pieces()
+	return xds.Attachment{Config: built, XDSSocket: at.xds, Prefix: a.prefix, Health: a.health, Off: a.off, WithoutGroups: older || a.single, ExtProc: a.extProc}.Pieces()
 }
 
 // journal is the access log that the agent reads.
 func (a *attachment) journal(files runFiles) (string, error) {
 	if a.accessLog != "" {
+		if name := stateFiles("").accessLog(); filepath.Base(a.accessLog) != name {
+			return "", fmt.Errorf("--access-log %q must be %s in the agent's state folder (AI_GATEWAY_STATE_DIR): the agent reads no other file", a.accessLog, name)
+		}
 		return filepath.Abs(a.accessLog)
 	}
 	cfg, err := a.load()
@@ -212,11 +228,14 @@ func (a *attachment) advise(at envoy.Summary) {
 	if len(at.Filters) > 0 {
 		fmt.Fprintf(a.stderr, "these filters of yours run for the gateway's requests too, before its own (--without-filter NAME turns one off there): %s\n", strings.Join(at.Filters, ", "))
 	}
-	admin := ""
+	options := ""
+	if a.loopback != "" {
+		options = " --loopback " + a.loopback
+	}
 	if at.Admin != "" {
-		admin = " --envoy-admin " + at.Admin
+		options += " --envoy-admin " + at.Admin
 	} else {
 		a.warn("this Envoy has no admin interface: the agent cannot see which backends fail, nor have the access log reopened when it grows")
 	}
-	fmt.Fprintf(a.stderr, "start Envoy with --file-flush-interval-msec 250, and next to it, as the same user:\n  ai-gateway serve --role agent --attached --run-folder %s%s\n", a.runFolder, admin)
+	fmt.Fprintf(a.stderr, "start Envoy with --file-flush-interval-msec 250, and next to it, as the same user:\n  ai-gateway serve --role agent --attached --run-folder %s%s\n", a.runFolder, options)
 }

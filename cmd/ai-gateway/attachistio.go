@@ -27,6 +27,7 @@ func (w world) attachIstioCommand() *cobra.Command {
 		RunE:  func(*cobra.Command, []string) error { return m.istio(labels, context) },
 	}
 	m.meshFlags(cmd)
+	m.loopbackFlag(cmd)
 	cmd.Flags().StringVar(&labels, "labels", "istio: ingressgateway", "labels of the workload, as YAML has them")
 	cmd.Flags().StringVar(&context, "context", "GATEWAY", "GATEWAY, or SIDECAR_INBOUND for an Envoy next to a service")
 	return cmd
@@ -77,7 +78,7 @@ func (m *mesh) istio(labels, context string) error {
 		return err
 	}
 	return m.print(istioTemplate, map[string]any{
-		"Name": m.name, "Namespace": m.namespace, "Labels": labels, "Image": m.image, "RunFolder": m.runFolder,
+		"Name": m.name, "Namespace": m.namespace, "Labels": labels, "Image": m.image, "RunFolder": m.runFolder, "Loopback": m.loopback,
 		"Patches": "  " + strings.ReplaceAll(strings.TrimRight(patches, "\n"), "\n", "\n  "),
 	})
 }

@@ -21,6 +21,7 @@ of its own. Keys of backends are not among them: Envoy asks the agent for those.
 		RunE: func(*cobra.Command, []string) error { return a.resources() },
 	}
 	a.flags(cmd)
+	a.loopbackFlag(cmd)
 	return cmd
 }
 

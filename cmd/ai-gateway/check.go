@@ -69,7 +69,7 @@ func (w world) check(ctx context.Context, file string) error {
 func (w world) render(cfg config.Config, dir string) ([]byte, error) {
 	files := runFiles(dir)
 	return control.New(control.Config{
-		Frame:  func() (xds.Config, error) { return frame(w.getenv, files, stateFiles(dir)) },
+		Frame:  func() (xds.Config, error) { return frame(w.getenv, files, files.addresses(), stateFiles(dir)) },
 		Prices: pricing.Default(), DemoSocket: files.demoSocket(),
 	}).Static(cfg)
 }

@@ -31,7 +31,7 @@ var roles = []string{roleAll, roleAgent, roleAPI}
 
 func (w world) serveCommand() *cobra.Command {
 	var s service
-	var urlFile string
+	var urlFile, loopback string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gateway's own services, or some of them; `run` starts this and an Envoy",
@@ -46,6 +46,9 @@ is. "all" is both.`,
 			s.world, s.log, s.started = w, slog.New(slog.NewTextHandler(w.stderr, nil)), time.Now()
 			var err error
 			if s.inherited, err = inherited(w.getenv); err != nil {
+				return err
+			}
+			if s.at, err = s.agentAddresses(loopback); err != nil {
 				return err
 			}
 			if urlFile != "" {
@@ -63,6 +66,7 @@ is. "all" is both.`,
 	cmd.Flags().StringVar(&s.tables.Path, "database", "", "SQLite file with the tables; left out, it is as the configuration says")
 	cmd.Flags().StringVar(&urlFile, "database-url-file", "", "file with the URL of the PostgreSQL database, likewise")
 	cmd.Flags().BoolVar(&s.attached, "attached", false, "the agent serves an Envoy that `attach` has added the gateway to: anybody may reach that, so requests need a gateway key unless listen.open says otherwise")
+	cmd.Flags().StringVar(&loopback, "loopback", "", "with --attached: the first of four ports of loopback at which that Envoy reaches the agent, such as 127.0.0.1:9810; left out, it does by sockets in the run folder")
 	cmd.Flags().BoolVar(&s.oneBackend, "one-backend", false, "with --attached: the routes of that Envoy lead a request to one backend, as in Envoy Gateway; of an Envoy older than 1.40 the agent knows it by itself, if it serves its clusters")
 	cmd.Flags().StringVar(&s.envoyAdmin, "envoy-admin", "", "admin interface of that Envoy: a Unix socket's path, or HOST:PORT of this machine's loopback; left out, it is admin.sock in the run folder")
 	if err := cmd.MarkFlagRequired("run-folder"); err != nil {
@@ -83,11 +87,12 @@ type service struct {
 
 	alone bool // no supervisor has started this agent, and another one its Envoy
 
-	attached   bool   // to an Envoy that somebody else configures
-	oneBackend bool   // that Envoy's routes lead a request to one backend
-	envoyAdmin string // address of its admin interface; "" is the socket in the run folder
+	at         addresses // for its Envoy
+	attached   bool      // to an Envoy that somebody else configures
+	oneBackend bool      // that Envoy's routes lead a request to one backend
+	envoyAdmin string    // address of its admin interface; "" is the socket in the run folder
 
-	inherited map[string]net.Listener // sockets that a service manager keeps open
+	inherited map[string]*os.File // sockets that a service manager keeps open
 
 	draining atomic.Bool // the gateway ends: no new requests
 }
@@ -98,7 +103,7 @@ func (s *service) run(ctx context.Context) (err error) {
 	}
 	release, err := s.findFiles(ctx)
 	defer release()
-	if err != nil {
+	if err != nil || ctx.Err() != nil {
 		return err
 	}
 	tables, err := store.New(s.tables)
@@ -117,6 +122,14 @@ func (s *service) run(ctx context.Context) (err error) {
 		group.Go(func() error { return s.runAPI(ctx, e) })
 	}
 	return group.Wait()
+}
+
+// agentAddresses are where the Envoy reaches the agent.
+func (s *service) agentAddresses(loopback string) (addresses, error) {
+	if loopback != "" && !s.attached {
+		return addresses{}, errors.New("--loopback is for an agent with --attached: an Envoy that starts with what `bootstrap` prints reaches its agent by sockets")
+	}
+	return addressesFrom(loopback, s.files)
 }
 
 // findFiles finds what the flags leave out in the configuration.
@@ -139,15 +152,31 @@ func (s *service) findFiles(ctx context.Context) (release func(), err error) {
 	if s.state, release, err = s.lockState(cfg, s.files); err != nil {
 		return func() {}, err
 	}
-	return release, s.prepareStorage(ctx, cfg, s.state)
+	return release, s.awaitStorage(ctx, cfg)
 }
 
-// serveSocket serves at a socket: one that a service manager keeps open, or our own.
-func (s *service) serveSocket(ctx context.Context, path string, serve func(context.Context, net.Listener) error) error {
-	if l := s.inherited[path]; l != nil {
+// serveAt serves at a socket or a port: one that a service manager keeps open, or our own.
+func (s *service) serveAt(ctx context.Context, address string, serve func(context.Context, net.Listener) error) error {
+	if file := s.inherited[address]; file != nil {
+		l, err := net.FileListener(file)
+		if err != nil {
+			return fmt.Errorf("taking over the socket %q of the service manager: %w", address, err)
+		}
 		return serve(ctx, l)
 	}
-	return serveSocket(ctx, path, serve)
+	if isPort(address) {
+		return serveTCP(ctx, "--loopback", address, serve)
+	}
+	return serveSocket(ctx, address, serve)
+}
+
+// serveTCP serves at a port; of says what has named it.
+func serveTCP(ctx context.Context, of, address string, serve func(context.Context, net.Listener) error) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("listening at %s %q: %w", of, address, err)
+	}
+	return serve(ctx, l)
 }
 
 // serveSocket takes over the socket's name, which a killed predecessor may have left.

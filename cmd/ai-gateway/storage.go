@@ -128,15 +128,21 @@ func (w world) prepareStorage(ctx context.Context, cfg config.Config, state stat
 	if !persists(cfg) {
 		return nil
 	}
+	used := wasShared(cfg.DatabaseURL, state)
+	err := w.prepareTables(ctx, cfg, state)
+	if used && store.IsAway(err) {
+		w.warn(fmt.Sprintf("the database is away: requests go on, and their rows wait for it: %v", err))
+		return nil
+	}
+	return err
+}
+
+func (w world) prepareTables(ctx context.Context, cfg config.Config, state stateFiles) error {
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
 	mine := storeOf(cfg, "")
 	mine.Exclusive = true
 	tables, err := store.Open(ctx, mine)
-	if err != nil && store.IsAway(err) && wasShared(cfg.DatabaseURL, state) {
-		fmt.Fprintf(w.stderr, "warning: the database is away: requests go on, and their rows wait for it: %v\n", err)
-		return nil
-	}
 	if err != nil {
 		return err
 	}
