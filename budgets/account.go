@@ -18,7 +18,6 @@ type account struct {
 	asOf        time.Time     // when that was; zero before
 	need, ahead gateway.Money // that is asked of the store
 	least       gateway.Money // part of need without which a lease is of no use
-	turn        int64         // of the present or last ask
 	asking      *gateway.LeaseAsk
 	answered    chan struct{} // closed when the store has answered
 	largest     gateway.Money // of the recent holds

@@ -58,6 +58,7 @@ type Budgets struct {
 	mu       sync.Mutex
 	accounts map[gateway.BudgetID]*account
 	open     map[uuid.UUID]*hold
+	turn     int64     // of the last ask for any account: one that is made anew must not repeat a turn
 	away     string    // why the store is unavailable; "" if it is not
 	notUntil time.Time // when it is asked again
 	events   []gateway.BudgetEvent

@@ -366,3 +366,12 @@ func BenchmarkReserve(b *testing.B) {
 		})
 	}
 }
+
+func TestALeaseIsGrantedOnceThoughItsAccountWasForgottenMeanwhile(t *testing.T) {
+	g := begin(t, openStore(t), uuid.New(), userBudget(6*cent, gateway.BudgetTotal))
+	g.write(t, g.passed(t, 1, 6*cent)[0], 6*cent) // costs just what was leased, as embeddings do
+	eventually(t, "the account is forgotten", func() bool { return g.Stats().Accounts == 0 })
+	if n := len(g.passed(t, 1, 6*cent)); n != 0 {
+		t.Error("all of 6 cents are spent, and a request that may cost another 6 passed")
+	}
+}

@@ -79,8 +79,8 @@ func (b *Budgets) wanted() (accounts []*account, asks []gateway.LeaseAsk) {
 			break
 		}
 		if a.asking == nil && (a.need != 0 || a.ahead != 0) {
-			a.turn++
-			a.asking = &gateway.LeaseAsk{BudgetID: a.id, Amount: a.amount, Least: a.least, Need: a.need, Ahead: a.ahead, Turn: a.turn}
+			b.turn++
+			a.asking = &gateway.LeaseAsk{BudgetID: a.id, Amount: a.amount, Least: a.least, Need: a.need, Ahead: a.ahead, Turn: b.turn}
 			a.need, a.ahead, a.least = 0, 0, 0
 		}
 		if a.asking != nil {

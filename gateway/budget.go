@@ -285,7 +285,7 @@ type LeaseAsk struct {
 	Least  Money // less than this is of no use now
 	Need   Money // that requests wait for; negative gives so much back
 	Ahead  Money // besides, if there is plenty
-	Turn   int64 // counts the asks of a session for this budget, so that one which is repeated is granted once
+	Turn   int64 // counts the asks of a session, so that one which is repeated is granted once
 }
 
 // LeaseGrant is what a gateway got of a budget.
