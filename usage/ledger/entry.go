@@ -20,6 +20,7 @@ type entry struct {
 	reported bool
 	tokens   int64 // that were reported
 
+	held     int64 // bytes that count while the store has not taken the row
 	state    entryState
 	row      gateway.Row
 	segments []int64 // which contain its records
@@ -60,6 +61,9 @@ func (l *Ledger) orphaned(e *entry, now time.Time) {
 }
 
 func (l *Ledger) planned(i *gateway.Intent, orphan bool, segment int64) {
+	if i.StartedAt.After(l.lastRead) {
+		l.lastRead = i.StartedAt
+	}
 	e := l.open[i.ID]
 	if e == nil {
 		e = &entry{intent: i}
@@ -114,6 +118,20 @@ func (e *entry) goesOn() bool {
 	return !e.settlement.Finished && !e.settlement.EnvoyGone && e.settlement.Status > 0
 }
 
+// entrySize is about what a settled request takes in memory without its texts.
+const entrySize = 2 << 10
+
+// charge counts what a settled request takes in memory, until free.
+func (l *Ledger) charge(e *entry) {
+	e.held = entrySize + int64(len(e.settlement.Prompt)+len(e.settlement.Answer.Text))
+	l.held += e.held
+}
+
+func (l *Ledger) free(e *entry) {
+	l.held -= e.held
+	e.held = 0
+}
+
 // settled handles a settlement.
 func (l *Ledger) settled(s *gateway.Settlement, segment int64) {
 	e := l.open[s.ID]
@@ -126,6 +144,7 @@ func (l *Ledger) settled(s *gateway.Settlement, segment int64) {
 		return // it was written again with its intent
 	}
 	e.settlement = s
+	l.charge(e)
 	l.await(e, time.Now(), l.c.Grace)
 	l.judge(e)
 }
@@ -188,6 +207,7 @@ func (l *Ledger) tell(e *entry) {
 
 func (l *Ledger) done(e *entry) {
 	e.state = isDone
+	l.free(e)
 	delete(l.open, e.intent.ID)
 	l.release(e)
 }

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,8 +56,10 @@ type Config struct {
 }
 
 const (
-	maxReady     = 20_000 // rows that wait for the store; with more, no more is read
-	maxBatch     = 1000   // rows of one transaction
+	// maxHeld is how many bytes of settled requests wait in memory for the store to take their rows.
+	// With more, the others stay in the write-ahead log, which after an outage holds many more.
+	maxHeld      = 64 << 20
+	maxBatch     = 1000 // rows of one transaction
 	round        = 250 * time.Millisecond
 	writeTimeout = 10 * time.Second
 	drainTimeout = 2 * time.Second
@@ -91,9 +92,12 @@ type Ledger struct {
 	early    map[uuid.UUID]earlySettlement
 	caughtUp bool             // the write-ahead log was read to its end once
 	waiting  []wait           // in the order in which they began to wait
-	buffered []accesslog.Line // read while the write-ahead log could not be
+	buffered []accesslog.Line // read before the write-ahead log's records of their requests
 	lines    []pendingLine
 	ready    []*entry
+	held     int64              // bytes of settled requests whose rows the store has not taken
+	atEnd    bool               // of the write-ahead log, at the last look
+	lastRead time.Time          // when the latest request began of those whose intents were read
 	broken   []uuid.UUID        // requests whose settlement could not be written
 	segments map[int64]*closing // of the write-ahead log
 	backends *watch
@@ -181,7 +185,7 @@ func (l *Ledger) turn(ctx context.Context) {
 	if !l.started && !l.begun(ctx) {
 		return
 	}
-	for more := true; more && len(l.ready) < maxReady; {
+	for more := true; more; {
 		more = l.readOn()
 	}
 	l.expire(time.Now())
@@ -219,100 +223,6 @@ func (l *Ledger) refused(err error) {
 	l.progress(false)
 	l.reportTask(writing, err)
 	l.notBefore = time.Now().Add(retryAfter)
-}
-
-// readOn reads a piece of the access log, and then all of the write-ahead log before it looks
-// at the piece: an intent is written before its request goes out, so before Envoy's line.
-func (l *Ledger) readOn() (more bool) {
-	var err error
-	if len(l.buffered) == 0 {
-		l.buffered, more, err = l.tail.Next()
-	}
-	if err == nil {
-		err = l.readWAL()
-	}
-	l.reportTask(reading, err)
-	if err != nil {
-		return false
-	}
-	l.abandon()
-	for _, line := range l.buffered {
-		l.readLine(line)
-	}
-	l.buffered = nil
-	return more
-}
-
-// abandon makes orphans of requests whose settlement could not be written.
-func (l *Ledger) abandon() {
-	l.broken = append(l.broken, l.c.WAL.Unsettled()...)
-	l.broken = slices.DeleteFunc(l.broken, func(id uuid.UUID) bool {
-		e := l.open[id]
-		if e != nil {
-			l.orphaned(e, time.Now())
-		}
-		return e != nil
-	})
-}
-
-func (l *Ledger) readWAL() error {
-	for {
-		records, segment, err := l.reader.Next()
-		if err != nil {
-			return err
-		}
-		if records == nil {
-			l.catchUp()
-			return nil
-		}
-		for _, r := range records {
-			if err := l.take(r, segment); err != nil {
-				l.unread(err)
-			}
-		}
-	}
-}
-
-// take handles a record of the write-ahead log.
-func (l *Ledger) take(r wal.Record, segment int64) error {
-	if l.segments[segment] == nil {
-		l.segments[segment] = &closing{since: time.Now()}
-	}
-	switch r.Kind {
-	case wal.StartRecord:
-		l.begin(time.Now())
-	case wal.IntentRecord, wal.OrphanRecord:
-		i, err := r.Intent()
-		if err != nil {
-			return err
-		}
-		l.planned(i, r.Kind == wal.OrphanRecord, segment)
-	case wal.SettlementRecord:
-		s, err := r.Settlement()
-		if err != nil {
-			return err
-		}
-		l.settled(s, segment)
-	}
-	return nil
-}
-
-// readLine handles a line of Envoy. If there is no intent, the row was written before.
-func (l *Ledger) readLine(at accesslog.Line) {
-	line, err := accesslog.Parse(at.Text)
-	if err != nil {
-		l.unread(err)
-	}
-	e := l.open[line.ID]
-	l.lines = append(l.lines, pendingLine{e, at.End})
-	if err != nil || e == nil || e.line != nil {
-		return
-	}
-	e.line = &line
-	if e.settlement == nil && !e.orphan {
-		l.await(e, time.Now(), lineGrace)
-	}
-	l.judge(e)
 }
 
 // write writes the rows that are ready, and the position in the access log, which only moves
@@ -369,6 +279,7 @@ func (l *Ledger) wrote(written, n int, at gateway.LogPosition) {
 // keepOpen remembers an entry whose row is written while a witness may still report.
 func (l *Ledger) keepOpen(e *entry, now time.Time) {
 	e.state, e.row = isWritten, gateway.Row{}
+	l.free(e)
 	if e.settlement != nil { // its texts are in the store
 		e.settlement.Prompt, e.settlement.Answer.Text = "", ""
 	}
