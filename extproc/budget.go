@@ -12,7 +12,7 @@ func (x *exchange) holdBudget(r *readRequest) (refusal *gateway.Error) {
 	if !x.budgeted || x.head.endpoint.IsFree() {
 		return nil
 	}
-	answer := max(r.Answers, 1) * cmp.Or(r.MaxTokens, x.rules.Answer)
+	answer := x.mostTokens(&r.Request)
 	switch {
 	case x.head.endpoint == gateway.Embeddings:
 		answer = 0
@@ -25,6 +25,11 @@ func (x *exchange) holdBudget(r *readRequest) (refusal *gateway.Error) {
 	}
 	x.money, refusal = x.c.Budget(&asked)
 	return refusal
+}
+
+// mostTokens is how many tokens the answer to a request may have.
+func (x *exchange) mostTokens(r *gateway.Request) int64 {
+	return max(r.Answers, 1) * cmp.Or(r.MaxTokens, x.rules.Answer)
 }
 
 // coverStep is the number of further tokens reserved at a time if an answer is longer than

@@ -87,7 +87,7 @@ func TestAskingABudgetDoesNotHoldUpOthers(t *testing.T) {
 	var b books
 	x, _ := budgeted(&b, gateway.USD)
 	say(t, x, chatHeaders())
-	if c := x.Class(transport.Job{Message: []byte("body")}); c != transport.Remote {
+	if c := x.Class(transport.Job{Message: marshal(t, requestBodyOf("m", true))}); c != transport.Remote {
 		t.Errorf("it is done as %v", c)
 	}
 }

@@ -47,6 +47,9 @@ type exchange struct {
 	covered  int64              // tokens of the answer for which money is reserved; 0 if the request sets a bound
 	over     *gateway.Error     // the budget that the answer has exceeded
 
+	backend string // that answered
+	learnt  bool   // its response was noted
+
 	status   int
 	ttft     time.Duration
 	stream   Stream // the answer, if it is streamed
@@ -58,12 +61,13 @@ type exchange struct {
 	stopped  bool           // the caller's key ended, and the answer with it
 	answered gateway.Answer // its Source is 0 while nothing is known
 
-	prepared bool  // the next job was prepared
-	haste    bool  // estimate tokens, because too much waits to be counted
-	waiting  int64 // bytes that are counted in uncounted
-	cleaned  bool  // prompt and answer were cleaned for storage
-	ended    time.Time
-	reason   transport.CloseReason
+	prepared     bool  // the next job was prepared
+	headPrepared bool  // the request's headers were
+	haste        bool  // estimate tokens, because too much waits to be counted
+	waiting      int64 // bytes that are counted in uncounted
+	cleaned      bool  // prompt and answer were cleaned for storage
+	ended        time.Time
+	reason       transport.CloseReason
 }
 
 // state is what an exchange waits for, in order.
@@ -176,6 +180,7 @@ func (x *exchange) cleanTexts() {
 func (x *exchange) settle() {
 	x.cleanTexts()
 	answer := x.completed()
+	x.learn(answer.Response, answer.Usage)
 	if x.stopped && x.over != nil {
 		answer.ErrorCode = x.over.Code
 	}
@@ -222,5 +227,8 @@ func (x *exchange) completed() gateway.Answer {
 		a.Source = gateway.Estimated
 	}
 	a.Partial = a.Partial || x.partial
+	if a.Source < gateway.FromEnvoy && x.intent.Pends(a.Response, x.status) {
+		a.Usage, a.Source = x.intent.PendingUsage(a.Usage), gateway.Estimated
+	}
 	return a
 }

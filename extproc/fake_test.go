@@ -62,6 +62,10 @@ func (d fakeDialect) NewStream(_ *gateway.Intent, p gateway.PromptText, dropUsag
 	return d.newStream(p, dropUsage)
 }
 
+func (fakeAnswer) Response() gateway.ResponseWord { return gateway.ResponseWord{} }
+
+func (*fakeStream) Response() gateway.ResponseWord { return gateway.ResponseWord{} }
+
 // fakeStream swallows pieces that hold "usage" where it is to drop them, makes
 // "long" of "short", and counts a completion token for each piece; the piece
 // "figures" has the provider's.

@@ -1,6 +1,7 @@
 package extproc
 
 import (
+	"bytes"
 	"runtime/debug"
 
 	"google.golang.org/grpc/codes"
@@ -33,6 +34,13 @@ func (x *exchange) Class(j transport.Job) (c transport.Class) {
 	switch {
 	case j.Closes():
 		return x.closeClass(j.Reason)
+	case x.state == awaitRequestHeaders && bytes.Contains(j.Message, []byte("/responses/")): // which may be a stored one's
+		if x.headPrepared {
+			return transport.Disk
+		}
+		return transport.Remote
+	case x.state == awaitRequestBody && !isRequestBody(j.Message):
+		return transport.Inline // Envoy refuses the request: preparing would never end
 	case x.state == awaitRequestBody && len(j.Message) > inlineSize && x.request == nil:
 		return transport.CPU
 	case x.state == awaitRequestBody && x.mayWait() && !x.limitsAsked && (x.request == nil || x.request.refusal == nil):
@@ -43,6 +51,11 @@ func (x *exchange) Class(j transport.Job) (c transport.Class) {
 		return x.jsonClass(j.Message)
 	}
 	return transport.Inline
+}
+
+func isRequestBody(msg []byte) bool {
+	m, err := parse(msg)
+	return err == nil && m.kind == requestBody
 }
 
 func (x *exchange) jsonClass(msg []byte) transport.Class {
@@ -60,8 +73,10 @@ func (x *exchange) jsonClass(msg []byte) transport.Class {
 	return transport.Inline
 }
 
-// mayWait reports whether limits and budgets may have to wait for another process.
-func (x *exchange) mayWait() bool { return x.c.ReserveBlocks || x.budgeted }
+// mayWait reports whether limits, budgets and the look-up of a response may have to wait for another process.
+func (x *exchange) mayWait() bool {
+	return x.c.ReserveBlocks || x.budgeted || x.head.endpoint.IsResponses()
+}
 
 // closeClass notes why and when the exchange ends.
 func (x *exchange) closeClass(why transport.CloseReason) transport.Class {
@@ -110,8 +125,13 @@ func (x *exchange) Prepare(j transport.Job, haste bool) (code codes.Code) {
 		return codes.OK
 	}
 	m, err := parse(j.Message)
+	x.headPrepared = true // the first message is the headers
 	switch {
 	case err != nil: // which Do reports
+	case x.state == awaitRequestHeaders && m.kind == requestHeaders:
+		if x.readHeaders(m); x.request != nil {
+			x.reserve(x.request)
+		}
 	case x.state == awaitRequestBody && m.kind == requestBody:
 		x.prepareRequest(m, len(j.Message) > inlineSize)
 	case x.state == awaitJSON && m.kind == responseBody:

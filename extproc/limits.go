@@ -15,13 +15,16 @@ const likelyAnswer = 1000
 // ones, and a client that asks for more would block others that share its limit.
 const longestAnswer = 128 << 10
 
-// reserve asks the limits of a request and then its budgets, once. These are the last checks that
-// may refuse it.
+// reserve finds the stored response that a request is about, and asks the limits of the request and then
+// its budgets, once. These are the last checks that may refuse it.
 func (x *exchange) reserve(r *readRequest) {
 	if x.limitsAsked || r.refusal != nil {
 		return
 	}
 	x.limitsAsked = true
+	if r.refusal = x.lookUp(r); r.refusal != nil {
+		return
+	}
 	if r.refusal = x.askLimits(r); r.refusal == nil {
 		r.refusal = x.holdBudget(r)
 	}

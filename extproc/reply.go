@@ -209,6 +209,7 @@ func appendNumber(b []byte, key string, v float64) []byte {
 // plan is the dynamic metadata of a planned request.
 type plan struct {
 	intent        *gateway.Intent
+	path          string            // below a backend's base
 	body          gateway.Rewritten // as it is sent to the first backend
 	renamed       bool              // Envoy needs the model's name at each backend
 	silent        []string          // backends that are not asked for the usage, while others are
@@ -228,7 +229,10 @@ func appendPlan(b []byte, p plan) []byte {
 	b = appendStruct(b, gateway.PlanNamespace, func(b []byte) []byte {
 		b = appendString(b, gateway.PlanID, p.intent.ID.String())
 		b = appendString(b, gateway.PlanRequestID, p.intent.RequestID)
-		b = appendString(b, gateway.PlanPath, p.intent.Endpoint.String())
+		b = appendString(b, gateway.PlanPath, p.path)
+		if p.intent.Endpoint.IsStored() {
+			b = appendString(b, gateway.PlanMethod, p.intent.Endpoint.Method())
+		}
 		if p.query != "" {
 			b = appendString(b, gateway.PlanQuery, p.query)
 		}

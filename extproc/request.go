@@ -18,6 +18,7 @@ type head struct {
 	requestID, client string
 	keys              [4]string // sent by the client, with their schemes
 	query             string    // of the URL, without the question mark
+	response          string    // the id of the stored response that is asked for; "" for none
 	tags              string    // of the request and of its key, as a JSON object; "" for none
 }
 
@@ -25,19 +26,36 @@ func (x *exchange) onRequestHeaders(m message, reply []byte) ([]byte, error) {
 	if x.state != awaitRequestHeaders {
 		return nil, errOrder
 	}
+	x.readHeaders(m)
 	x.state = awaitRequestBody
-	x.started = x.c.Now()
-	if refusal := x.readHead(m); refusal != nil {
-		return x.refuse(reply, refusal), nil
+	r := x.request
+	x.request = nil
+	if r == nil {
+		return appendPass(reply, m.kind), nil
 	}
-	return appendPass(reply, m.kind), nil
+	x.state = awaitResponseHeaders
+	return x.send(reply, m, r), nil
+}
+
+// readHeaders reads the request's headers, once. They make a request if they say all of it, or why it
+// is refused.
+func (x *exchange) readHeaders(m message) {
+	if !x.started.IsZero() {
+		return
+	}
+	x.started = x.c.Now()
+	if refusal := x.readHead(m); refusal != nil || m.end {
+		x.request = &readRequest{refusal: refusal}
+	}
 }
 
 // readHead keeps the needed headers, and refuses requests that are wrong whatever their body.
 func (x *exchange) readHead(m message) *gateway.Error {
 	h := m.headers
 	path, query, _ := bytes.Cut(h.path, []byte("?"))
-	x.head.endpoint = gateway.EndpointOf(string(path))
+	if x.head.endpoint = gateway.EndpointOf(string(path)); x.head.endpoint == 0 {
+		x.head.endpoint, x.head.response = gateway.StoredOf(string(h.method), string(path))
+	}
 	x.head.requestID = string(h.requestID)
 	if !validRequestID(x.head.requestID) {
 		x.head.requestID = uuid.NewString()
@@ -55,7 +73,18 @@ func (x *exchange) readHead(m message) *gateway.Error {
 	if x.admission.Caller.Role() < gateway.Member {
 		return errRole
 	}
+	if refusal := x.checkBody(m); refusal != nil {
+		return refusal
+	}
+	return x.readTags(h.tags)
+}
+
+// checkBody refuses a body by its headers. Requests for stored responses need none.
+func (x *exchange) checkBody(m message) *gateway.Error {
+	h := m.headers
 	switch {
+	case x.head.endpoint.IsStored():
+		return x.checkSize(h.contentLength)
 	case len(h.contentEncoding) > 0 && !bytes.EqualFold(h.contentEncoding, []byte("identity")):
 		return errEncoded
 	case !isMediaType(h.contentType, "application/json"):
@@ -65,13 +94,7 @@ func (x *exchange) readHead(m message) *gateway.Error {
 	case m.end:
 		return errNoBody
 	}
-	if refusal := x.checkSize(h.contentLength); refusal != nil {
-		return refusal
-	}
-	if refusal := x.readTags(h.tags); refusal != nil {
-		return refusal
-	}
-	return nil
+	return x.checkSize(h.contentLength)
 }
 
 // admit identifies the caller before the body is read.
@@ -133,15 +156,20 @@ func (x *exchange) onRequestBody(m message, reply []byte) ([]byte, error) {
 	if ended := x.admission.Ended; r.refusal == nil && ended != nil && ended(x.c.Now()) {
 		r.refusal = errKeyEndedEarly
 	}
+	return x.send(reply, m, r), nil
+}
+
+// send asks the limits of a request, records it and sends it on its way.
+func (x *exchange) send(reply []byte, m message, r *readRequest) []byte {
 	x.reserve(r)
 	if r.refusal != nil {
-		return x.refuse(reply, r.refusal), nil
+		return x.refuse(reply, r.refusal)
 	}
-	if err := x.plan(r.Request, r.plan); err != nil {
+	if err := x.plan(r); err != nil {
 		x.c.Log.Debug("a request could not be recorded and was refused", "request_id", x.head.requestID, "error", err)
-		return x.refuse(reply, errNotRecorded), nil
+		return x.refuse(reply, errNotRecorded)
 	}
-	return x.appendPlanned(reply, m, r.Request, r.plan), nil
+	return x.appendPlanned(reply, m, r.Request, r.plan)
 }
 
 // readRequest is a request's body as it was read, with its plan or why it is refused.
@@ -149,6 +177,16 @@ type readRequest struct {
 	gateway.Request
 	plan    gateway.Plan
 	refusal *gateway.Error
+
+	made time.Time // when the stored response was that is asked for; zero for none
+}
+
+// pricedAt is when the price held by which what is learnt from the answer is billed.
+func (r *readRequest) pricedAt(started time.Time) time.Time {
+	if r.made.IsZero() {
+		return started
+	}
+	return r.made
 }
 
 func (x *exchange) readRequest(m message) *readRequest {
@@ -157,6 +195,9 @@ func (x *exchange) readRequest(m message) *readRequest {
 	}
 	if refusal := x.hold(int64(len(m.body))); refusal != nil {
 		return &readRequest{refusal: refusal}
+	}
+	if x.head.endpoint.IsStored() {
+		return &readRequest{} // its body means nothing
 	}
 	request, err := x.rules.Dialect.ReadRequest(x.head.endpoint, m.body)
 	if err != nil {
@@ -205,7 +246,8 @@ func (x *exchange) hold(n int64) *gateway.Error {
 }
 
 // plan records the request before it is sent, so that it will have a row in any case.
-func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
+func (x *exchange) plan(r *readRequest) error {
+	request, p := r.Request, r.plan
 	started := x.started.UTC().Truncate(time.Microsecond)
 	id, err := newID(started)
 	if err != nil {
@@ -218,8 +260,12 @@ func (x *exchange) plan(request gateway.Request, p gateway.Plan) error {
 		ClientIP: x.head.client,
 		Endpoint: x.head.endpoint, Model: p.Model, Steps: p.Steps,
 		Stream: request.Stream, PromptTokens: request.PromptTokens, ServiceTier: request.ServiceTier,
+		Stored: x.head.endpoint == gateway.Responses && !request.Unstored, Background: request.Background, Response: x.head.response,
 	}
-	if price, ok := x.rules.Price(p.Model, started); ok {
+	if request.Background {
+		x.intent.AnswerTokens = x.mostTokens(&request)
+	}
+	if price, ok := x.rules.Price(p.Model, r.pricedAt(started)); ok {
 		x.intent.Price = &price
 	}
 	if x.money != nil {
@@ -259,7 +305,7 @@ func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Reques
 		x.unasked = len(x.question.asked) > 0
 	}
 	c := changes{headers: identityOnly, newRoute: true}
-	metadata := plan{intent: &x.intent, body: gateway.Rewritten{Body: m.body, ModelAt: request.ModelAt}, renamed: p.Renamed, firstByte: p.FirstByte, clusters: p.NamesClusters}
+	metadata := plan{intent: &x.intent, path: x.target(), body: gateway.Rewritten{Body: m.body, ModelAt: request.ModelAt}, renamed: p.Renamed, firstByte: p.FirstByte, clusters: p.NamesClusters}
 	if x.unasked {
 		metadata.silent = x.question.silent
 	}
@@ -271,12 +317,15 @@ func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Reques
 	}
 	if x.head.query != "" { // only known parameters are kept, because others may be keys
 		metadata.query = x.head.endpoint.Query(x.head.query)
-		path := strings.TrimSuffix(x.head.endpoint.Path()+"?"+metadata.query, "?")
+		path := strings.TrimSuffix(gateway.BasePath+x.target()+"?"+metadata.query, "?")
 		c.headers = append(c.headers[:len(c.headers):len(c.headers)], setHeader{":path", []byte(path)})
 	}
 	metadata.authorization, metadata.apiKey = x.admission.For(&p)
 	return appendPlan(appendChange(reply, m.kind, c), metadata)
 }
+
+// target is the request's path below the API's base.
+func (x *exchange) target() string { return x.head.endpoint.For(x.head.response) }
 
 // identityOnly asks the provider for an answer that can be read. Envoy also needs a header mutation
 // to select the route again.

@@ -38,7 +38,7 @@ func (x *exchange) onResponseHeaders(m message, reply []byte) ([]byte, error) {
 	case x.state != awaitResponseHeaders:
 		return nil, errOrder
 	}
-	x.status = code
+	x.status, x.backend = code, x.servedBy(m.headers.server)
 	if isUpgrade(code, m.headers) {
 		x.status, x.finished = errUpgraded.Status, true
 		x.readAnswer(errUpgraded.JSON())
@@ -152,6 +152,7 @@ func (x *exchange) onJSON(m message, reply []byte, c changes) []byte {
 		x.readAnswer(m.body)
 		x.countUpTo(inlineCount)
 	}
+	x.noteResponse()
 	x.learnRefused(m.body)
 	c.headers = x.ownHeaders(x.elapsed(), x.cost())
 	if out, same := x.withoutUsage(m); !same {
@@ -185,6 +186,7 @@ func (x *exchange) onEvents(m message, reply []byte, c changes) []byte {
 	if out, same := x.stream.Next(m.body, m.end); !same {
 		c.newBody, c.body = true, out
 	}
+	x.noteResponse()
 	return appendChange(reply, m.kind, c)
 }
 
@@ -212,7 +214,7 @@ func (x *exchange) cost() setHeader {
 	}
 	a := x.completed()
 	switch {
-	case a.Partial || a.Source == 0:
+	case a.Partial || a.Source == 0 || x.intent.Pends(a.Response, x.status):
 		return setHeader{costHeader, unknownCost}
 	case a.Usage == gateway.Usage{}:
 		return setHeader{costHeader, []byte("0")}

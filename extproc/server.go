@@ -41,6 +41,8 @@ type Answer interface {
 	// Answer sums up what is known so far. In haste, tokens are not counted but estimated
 	// from the size of the text.
 	Answer(haste bool) gateway.Answer
+	// Response is what has come of the response's id and state.
+	Response() gateway.ResponseWord
 }
 
 // Stream reads a streamed answer piece by piece.
@@ -58,14 +60,18 @@ type Stream interface {
 // Rules may change while the service runs. An exchange keeps the rules that were in force when it
 // began.
 type Rules struct {
-	Dialect     Dialect
-	Plan        func(gateway.API, gateway.Model) (gateway.Plan, bool)
-	Price       func(m gateway.Model, started time.Time) (gateway.Price, bool)
-	Clean       func(string) string // cleans a prompt or an answer for storage; nil stores it unchanged
-	MaxBody     int64               // bytes of one request's body
-	MaxInFlight int64               // bytes of all requests' bodies at one time
-	Answer      int64               // assumed bound on an answer's tokens if the request sets none
-	RunOver     bool                // streams continue when they exceed a budget
+	Dialect Dialect
+	Plan    func(gateway.API, gateway.Model) (gateway.Plan, bool)
+	// PlanAt is the plan of a model at one backend, and whether its route has that; without steps if the
+	// backend is not there any more.
+	PlanAt         func(m gateway.Model, backend string) (p gateway.Plan, routed bool)
+	DefaultBackend string // of responses that are not known; "" for none
+	Price          func(m gateway.Model, started time.Time) (gateway.Price, bool)
+	Clean          func(string) string // cleans a prompt or an answer for storage; nil stores it unchanged
+	MaxBody        int64               // bytes of one request's body
+	MaxInFlight    int64               // bytes of all requests' bodies at one time
+	Answer         int64               // assumed bound on an answer's tokens if the request sets none
+	RunOver        bool                // streams continue when they exceed a budget
 }
 
 // Config is what exchanges need.
@@ -79,10 +85,13 @@ type Config struct {
 	// after the limits, and may wait for the store. Without Budgeted there are no budgets.
 	Budgeted func(*gateway.Caller) bool
 	Budget   func(*gateway.BudgetedRequest) (gateway.BudgetHold, *gateway.Error)
-	Begin    func(*gateway.Intent) error // records a request before it goes out; after an error it does not
-	Settle   func(*gateway.Settlement)   // called once for each request that Begin has recorded and whose end was seen
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Find returns what is known of a stored response, or gateway.ErrNoResponse. It may wait for the store.
+	Find   func(id string) (gateway.StoredResponse, error)
+	Learn  func(gateway.StoredResponse) // notes a response that was made; it must not wait
+	Begin  func(*gateway.Intent) error  // records a request before it goes out; after an error it does not
+	Settle func(*gateway.Settlement)    // called once for each request that Begin has recorded and whose end was seen
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Server is the ext_proc service.

@@ -36,17 +36,19 @@ type message struct {
 
 // headers are the header fields that are used; nil if absent.
 type headers struct {
-	path, status, contentType, contentLength, contentEncoding, server, requestID []byte
-	authorization, apiKey, xAPIKey, providerKey                                  []byte // credentials
-	cookie, fetchSite, origin, authority                                         []byte // of a page of the gateway's own: its session
-	peer, forwardedFor                                                           []byte // Envoy's two headers with the client's address
-	tags                                                                         []byte // of all X-Gateway-Tags, with commas between them
-	repeated                                                                     []byte // the name of a credential that came twice, with different values
+	method, path, status, contentType, contentLength, contentEncoding, server, requestID []byte
+	authorization, apiKey, xAPIKey, providerKey                                          []byte // credentials
+	cookie, fetchSite, origin, authority                                                 []byte // of a page of the gateway's own: its session
+	peer, forwardedFor                                                                   []byte // Envoy's two headers with the client's address
+	tags                                                                                 []byte // of all X-Gateway-Tags, with commas between them
+	repeated                                                                             []byte // the name of a credential that came twice, with different values
 }
 
 // field returns where the value of a header belongs, or nil.
 func (h *headers) field(name []byte) *[]byte {
 	switch string(name) { // does not allocate
+	case ":method":
+		return &h.method
 	case ":path":
 		return &h.path
 	case ":status":

@@ -145,7 +145,7 @@ func FuzzPlan(f *testing.F) {
 			return // no such request is planned
 		}
 		i := gateway.Intent{ID: uuid.New(), Endpoint: gateway.Embeddings, RequestID: "r", Steps: []gateway.Step{{Backend: "a", UpstreamModel: gateway.Model(model)}, {Backend: "b"}}}
-		fields := decode(t, appendPlan(nil, plan{intent: &i, renamed: renamed, authorization: authorization})).GetDynamicMetadata().GetFields()
+		fields := decode(t, appendPlan(nil, plan{intent: &i, path: i.Endpoint.String(), renamed: renamed, authorization: authorization})).GetDynamicMetadata().GetFields()
 		plan := fields[gateway.PlanNamespace].GetStructValue().GetFields()
 		if plan["id"].GetStringValue() != i.ID.String() || plan["path"].GetStringValue() != "/embeddings" || renamed && plan["model@1"].GetStringValue() != model {
 			t.Errorf("plan %v", plan)

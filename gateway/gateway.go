@@ -3,8 +3,6 @@
 // no I/O and knows neither Envoy, SQL nor any provider's dialect.
 package gateway
 
-import "strings"
-
 // Model is a model id as clients name it, "gpt-4o-mini" or "llama3:8b". It may
 // hold any characters that a JSON string can, so it is quoted wherever it is shown.
 type Model string
@@ -44,9 +42,14 @@ const (
 	CountTokens // of a message that is not sent: it costs nothing
 	Compact     // a conversation of responses, as one that is shorter
 	InputTokens // of a response that is not made: it costs nothing
+
+	FetchResponse  // a stored response: this and what follows costs nothing
+	DeleteResponse // likewise
+	CancelResponse // that is made in the background
+	ResponseInput  // the items of a stored response's input
 )
 
-// Endpoints lists every metered endpoint.
+// Endpoints lists the metered endpoints that take POST requests with a JSON body.
 func Endpoints() []Endpoint {
 	return []Endpoint{ChatCompletions, Completions, Embeddings, Responses, Messages, CountTokens, Compact, InputTokens}
 }
@@ -60,10 +63,12 @@ func (e Endpoint) API() API {
 }
 
 // IsFree reports whether providers answer an endpoint for nothing.
-func (e Endpoint) IsFree() bool { return e == CountTokens || e == InputTokens }
+func (e Endpoint) IsFree() bool { return e == CountTokens || e == InputTokens || e.IsStored() }
 
 // IsResponses reports whether an endpoint is one of the Responses API.
-func (e Endpoint) IsResponses() bool { return e == Responses || e == Compact || e == InputTokens }
+func (e Endpoint) IsResponses() bool {
+	return e == Responses || e == Compact || e == InputTokens || e.IsStored()
+}
 
 // String returns the path below the API's base, "/chat/completions".
 func (e Endpoint) String() string {
@@ -84,24 +89,32 @@ func (e Endpoint) String() string {
 		return "/responses/compact"
 	case InputTokens:
 		return "/responses/input_tokens"
+	case FetchResponse, DeleteResponse:
+		return "/responses/{id}"
+	case CancelResponse:
+		return "/responses/{id}/cancel"
+	case ResponseInput:
+		return "/responses/{id}/input_items"
 	}
 	return "none"
 }
 
-// Path is the endpoint's path at the gateway, "/v1/chat/completions".
-func (e Endpoint) Path() string { return BasePath + e.String() }
+// Path is the endpoint's path at the gateway, "/v1/chat/completions". Of a stored response it is a
+// name with the method, "GET /v1/responses/{id}", as several have one path.
+func (e Endpoint) Path() string {
+	if e.IsStored() {
+		return e.Method() + " " + BasePath + e.String()
+	}
+	return BasePath + e.String()
+}
 
 // BasePath is the base of all APIs at the gateway.
 const BasePath = "/v1"
 
-// EndpointOf returns the endpoint that a path without query names, or 0.
+// EndpointOf returns the endpoint that Path names, or 0.
 func EndpointOf(path string) Endpoint {
-	below, ok := strings.CutPrefix(path, BasePath)
-	if !ok {
-		return 0
-	}
-	for _, e := range Endpoints() {
-		if e.String() == below {
+	for e := ChatCompletions; e <= ResponseInput; e++ {
+		if e.Path() == path {
 			return e
 		}
 	}

@@ -29,6 +29,7 @@ const (
 	PlanID         = "id"         // the request's, minted by the agent
 	PlanRequestID  = "request_id" // the client's label
 	PlanPath       = "path"       // below a backend's base, "/chat/completions"
+	PlanMethod     = "method"     // of a stored response: "GET"; absent for POST of others
 	PlanQuery      = "query"      // what of the client's query goes there, without the question mark; absent for none
 	PlanSeveral    = "several"    // "true" where the plan has several backends
 	PlanFirstByte  = "first_byte" // how long until an answer begins, in milliseconds, where that is bound

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -11,6 +12,10 @@ func (e Endpoint) queries() []string {
 	switch e {
 	case Messages, CountTokens:
 		return []string{"beta"}
+	case FetchResponse:
+		return []string{"include", "include[]", "include_obfuscation", "starting_after", "stream"}
+	case ResponseInput:
+		return []string{"after", "include", "include[]", "limit", "order"}
 	}
 	return nil
 }
@@ -22,12 +27,27 @@ const maxParameter = 256
 func (e Endpoint) Query(query string) string {
 	var kept []string
 	for parameter := range strings.SplitSeq(query, "&") {
-		name, _, _ := strings.Cut(parameter, "=")
+		name := parameterName(parameter)
 		if len(parameter) <= maxParameter && slices.Contains(e.queries(), name) && !strings.ContainsFunc(parameter, notInQuery) {
 			kept = append(kept, parameter)
 		}
 	}
 	return strings.Join(kept, "&")
+}
+
+// parameterName is a parameter's name: the SDKs write its brackets encoded.
+func parameterName(parameter string) string {
+	name, _, _ := strings.Cut(parameter, "=")
+	if plain, err := url.QueryUnescape(name); err == nil {
+		return plain
+	}
+	return name
+}
+
+// AsksStream reports whether a query asks for the events of a stored response.
+func AsksStream(query string) bool {
+	values, _ := url.ParseQuery(query) // what can be read of it
+	return slices.ContainsFunc(values["stream"], func(v string) bool { return strings.EqualFold(v, "true") || v == "1" })
 }
 
 // notInQuery reports whether a character has no place in a query as it is.

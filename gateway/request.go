@@ -18,6 +18,10 @@ type Request struct {
 	Prompt       string // preview of the last user message; empty while prompts are not logged
 	Text         PromptText
 	ServiceTier  string // that the client asked for, as ServiceTier writes it; "" for none
+
+	Previous   string // the id of the response that it goes on from; "" for none
+	Background bool   // the answer comes before the response is made
+	Unstored   bool   // the provider is not to keep the response
 }
 
 // PromptText is what is kept of a prompt to count its tokens once the request is over,
@@ -56,6 +60,8 @@ type Answer struct {
 	Failed      bool   // it holds an error
 	Missing     bool   // there is no answer in what was read
 	Partial     bool   // not all of it could be read
+
+	Response ResponseWord // of the response that was made or fetched
 }
 
 // Intent is what is known of a request once its plan is answered. It is in the spool
@@ -77,6 +83,11 @@ type Intent struct {
 	PromptTokens int64  // estimated
 	Price        *Price // in force when the request began; nil where it is not known
 	ServiceTier  string // that the client asked for; "" for none
+
+	Stored       bool   // the answer is a response that the provider keeps
+	Background   bool   // and that is made after the answer
+	AnswerTokens int64  // of a background response: the most that are expected
+	Response     string // the id of the stored response that is asked for; "" for none
 }
 
 // Settlement is what the gateway saw of a planned request when its exchange ended.

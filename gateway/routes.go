@@ -189,6 +189,7 @@ func (Secret) GoString() string { return "hidden" }
 
 // Table finds plans. It is made once a change of routes and then only read.
 type Table struct {
+	backends map[string]*Backend
 	plans    [2]map[Model]*Plan // by API
 	fallback [2]*Plan           // by API, without a model; nil refuses
 }
@@ -200,7 +201,7 @@ func (r Routes) Table() *Table {
 	for i, b := range r.Backends {
 		backends[b.Name] = &r.Backends[i]
 	}
-	t := &Table{}
+	t := &Table{backends: backends}
 	for api := range t.plans {
 		t.plans[api] = make(map[Model]*Plan, len(r.Models))
 		for _, route := range r.Models {
@@ -284,6 +285,27 @@ func (t *Table) Plan(a API, m Model) (Plan, bool) {
 	p.Model = m
 	p.Steps = []Step{{Backend: p.Steps[0].Backend, UpstreamModel: m}}
 	return p, true
+}
+
+// PlanAt returns the plan of a model in OpenAI's API at one backend, with the model's names there
+// that its route has, and whether it has any. Of a backend that is not there any more it has no step.
+func (t *Table) PlanAt(m Model, backend string) (p Plan, routed bool) {
+	p, _ = t.Plan(OpenAIAPI, m)
+	var steps []Step
+	for _, step := range p.Steps {
+		if step.Backend == backend {
+			steps = append(steps, step)
+		}
+	}
+	routed = len(steps) > 0
+	if !routed {
+		steps = []Step{{Backend: backend, UpstreamModel: m}}
+	}
+	at := *newPlan(OpenAIAPI, m, steps, t.backends)
+	if routed {
+		at.Model, at.FirstByte = p.Model, p.FirstByte
+	}
+	return at, routed
 }
 
 // hasRoute reports whether a model is served in any API by a route of its own.

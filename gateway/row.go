@@ -35,6 +35,9 @@ type Row struct {
 	ServiceTier   string // by which the provider bills; "" if nobody named one
 	ErrorCode     string // "" for none
 
+	Stored *StoredResponse // that the request made; nil for none
+	Ended  *ResponseEnd    // of a background response that the answer shows to have ended; nil for none
+
 	TraceParent, TraceState string // the client's headers, which no table keeps; "" for none
 
 	Prompt, Answer string       // previews; "" where prompts are not logged

@@ -13,12 +13,16 @@ type Seen struct {
 	Failed      bool     // the answer holds an error
 	Missing     bool     // there was no answer in what came
 	ErrorCode   string   // of an error; "" for none
+
+	Response      string // the id of the response that was made or fetched; "" for none
+	ResponseState ResponseState
 }
 
 // ReadSeen reads the script's note: counts, "prompt cached completion reasoning total written",
 // "-" or "null" for what the provider did not tell, and then marks: "none" for no answer,
 // "error=CODE", "text" for an answer before the error, "done", "tier=NAME", "hour=N" cache writes
-// for an hour, "tools=N" calls of the provider's own tools. Older gateways noted no
+// for an hour, "tools=N" calls of the provider's own tools, "response=ID" and "state=STATUS" of a
+// response. Older gateways noted no
 // marks, no cache writes and no total.
 func ReadSeen(note string) Seen {
 	var s Seen
@@ -83,6 +87,12 @@ func (s *Seen) readMarks(words []string) {
 			s.readDetail(func(f *Figures) *int64 { return &f.CacheWriteHour }, value)
 		case "tools":
 			s.readDetail(func(f *Figures) *int64 { return &f.ServerTools }, value)
+		case "response":
+			if IsResponseID(value) {
+				s.Response = value
+			}
+		case "state":
+			s.ResponseState = ResponseStateOf(value)
 		case "error":
 			s.Failed, s.ErrorCode = true, value
 		}

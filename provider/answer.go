@@ -39,6 +39,9 @@ func (a *Answer) Uncounted() int { return a.tally.uncounted() }
 // the size of the text.
 func (a *Answer) Answer(haste bool) gateway.Answer { return a.tally.answer(haste) }
 
+// Response is what has been read of a response's id and state.
+func (a *Answer) Response() gateway.ResponseWord { return a.tally.response }
+
 // tally is what has been read of an answer, from one body or from a stream's events.
 type tally struct {
 	intent    *gateway.Intent
@@ -60,6 +63,8 @@ type tally struct {
 	errorCode   string // of the error
 	serviceTier string
 	tierOnTop   bool // the tier was next to the usage, not in it
+
+	response gateway.ResponseWord // its id and state
 }
 
 // newTally begins to read an answer.
@@ -106,7 +111,10 @@ func (t *tally) read(data []byte) (isJSON bool) {
 // it.
 func (t *tally) readMember(c *cursor, name []byte, e *typedEvent) bool {
 	switch t.intent.Endpoint {
-	case gateway.Responses, gateway.Compact:
+	case gateway.DeleteResponse, gateway.ResponseInput:
+		t.answered = t.answered || string(name) == "object" && c.kind() == '"'
+		return false
+	case gateway.Responses, gateway.Compact, gateway.FetchResponse, gateway.CancelResponse:
 		return t.readResponseMember(c, name, e)
 	case gateway.Messages:
 		return t.readMessageMember(c, name, e)
@@ -154,6 +162,8 @@ func (t *tally) keep(texts []said) {
 // uncounted is the number of bytes of text that answer has to count.
 func (t *tally) uncounted() int {
 	switch {
+	case !t.countsUsage():
+		return 0
 	case t.believed:
 		return t.delivered.kept
 	case !t.counts:
@@ -166,12 +176,30 @@ func (t *tally) uncounted() int {
 // tokens if the provider reported none.
 func (t *tally) answer(haste bool) gateway.Answer {
 	a := gateway.Answer{Text: t.text.String(), ErrorCode: t.errorCode, ServiceTier: t.serviceTier, Failed: t.failed, Partial: t.partial,
-		Missing: !t.answered && !t.believed, Complete: t.complete || t.believed && t.choices.allFinished()}
-	e, certain := encodingOf(t.intent)
-	count := counter{e, haste}
+		Missing: !t.answered && !t.believed, Complete: t.complete || t.believed && t.choices.allFinished(), Response: t.response}
+	if t.countsUsage() {
+		e, certain := encodingOf(t.intent)
+		t.sumUp(&a, counter{e, haste}, certain && !haste)
+	}
 	switch {
+	case t.intent.Endpoint.IsStored():
+		t.setFetched(&a)
 	case t.intent.Endpoint.IsFree():
 		a.Source = gateway.FromProvider
+	}
+	return a
+}
+
+// countsUsage reports whether the answer tells what was used: one that costs nothing does where it shows
+// the end of a response that was made before.
+func (t *tally) countsUsage() bool {
+	return !t.intent.Endpoint.IsFree() || t.fetches() && t.response.State.HasEnded()
+}
+
+// sumUp adds the usage. Without the provider's figures it counts the tokens, and certain says whether that
+// is exact.
+func (t *tally) sumUp(a *gateway.Answer, count counter, certain bool) {
+	switch {
 	case t.believed:
 		a.Usage, a.Source = t.usage(), gateway.FromProvider
 		if t.delivered.any() { // since then
@@ -183,11 +211,29 @@ func (t *tally) answer(haste bool) gateway.Answer {
 		a.Source = gateway.Estimated
 	default:
 		a.Usage, a.Source = t.count(count), gateway.Estimated
-		if certain && !haste && !t.prompt.Other && !t.delivered.other && t.delivered.whole() {
+		if certain && !t.prompt.Other && !t.delivered.other && t.delivered.whole() {
 			a.Source = gateway.Counted
 		}
 	}
-	return a
+}
+
+// setFetched makes the usage that of the response that was fetched: fetching it costs nothing. A response
+// that has failed is an answer like any other.
+func (t *tally) setFetched(a *gateway.Answer) {
+	a.Response.ServiceTier, a.Response.ErrorCode = a.ServiceTier, a.ErrorCode
+	if a.Partial && !t.believed {
+		a.Response.State = gateway.ResponseRuns // as far as is known
+	}
+	if a.Response.State.HasEnded() {
+		a.Response.Usage, a.Response.Source = a.Usage, a.Source
+		a.Response.Usage.Prompt = max(a.Usage.Prompt, t.intent.PromptTokens)
+	}
+	answered := t.answered || t.believed || t.response.State != 0
+	a.Missing, a.Failed, a.Stale = !answered, t.failed && !answered, false
+	if answered {
+		a.ErrorCode = ""
+	}
+	a.Usage, a.Source, a.ServiceTier, a.Text = gateway.Usage{}, gateway.FromProvider, "", ""
 }
 
 // output is the delivered tokens without an echo of the prompt.

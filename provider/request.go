@@ -70,7 +70,7 @@ type requestReader struct {
 	endpoint gateway.Endpoint
 	prompt   string // the name of the prompt's member
 	request  gateway.Request
-	seen     struct{ model, stream, options, usage bool }
+	seen     struct{ model, stream, options, usage, previous, background, store bool }
 	refusal  *gateway.Error // of a body that is JSON but not acceptable
 
 	textBytes int64  // of the prompt's text
@@ -164,8 +164,13 @@ func (r *requestReader) member() {
 		r.readTools()
 	case r.isTyped() && (string(name) == "system" || string(name) == "instructions"):
 		r.textBytes += r.texts([]byte("content"))
-	case r.endpoint == gateway.Responses && string(name) == "background":
-		r.refuseBackground()
+	case r.endpoint.IsResponses() && r.isMember(name, "previous_response_id", at, &r.seen.previous):
+		r.readPrevious()
+	case r.endpoint == gateway.Responses && r.isMember(name, "background", at, &r.seen.background):
+		r.request.Background = r.boolean("background")
+	case r.endpoint == gateway.Responses && r.isMember(name, "store", at, &r.seen.store):
+		r.request.Unstored = r.kind() == 'f'
+		r.boolean("store")
 	case string(name) == "service_tier":
 		r.request.ServiceTier = r.serviceTier()
 	case string(name) == "speed" && r.endpoint == gateway.Messages:
@@ -210,12 +215,26 @@ func (r *requestReader) readEcho(name []byte) bool {
 	return true
 }
 
-// refuseBackground refuses a background response, because the gateway would never learn its cost.
-func (r *requestReader) refuseBackground() {
-	if r.kind() == 't' {
-		r.refuse(r.pos, invalid, "background", "this gateway does not make responses in the background, as it could not bill them: leave it out or false")
+// readPrevious reads the id of the response that the request goes on from. The gateway looks it up, so
+// it must be read as the provider reads it.
+func (r *requestReader) readPrevious() {
+	at := r.pos
+	switch r.kind() {
+	case 'n':
+		r.scalar('n')
+		return
+	case '"':
+	default:
+		r.refuse(r.pos, invalidType, "previous_response_id", "it must be a string or null")
+		return
 	}
-	r.skip()
+	raw, _ := r.str()
+	id := unescape(raw, maxModel)
+	if !gateway.IsResponseID(id) {
+		r.refuse(at, invalid, "previous_response_id", "it must be the id of a response: 1 to 256 visible ASCII characters")
+		return
+	}
+	r.request.Previous = id
 }
 
 // isMember reports whether name names the member that the gateway acts on. It refuses a duplicate,

@@ -1,6 +1,10 @@
 package provider
 
-import "strings"
+import (
+	"strings"
+
+	"ai-gateway/gateway"
+)
 
 // readResponseMember reads a member of a response, or of an event of one, and reports whether it
 // is known.
@@ -16,6 +20,11 @@ func (t *tally) readResponseMember(c *cursor, name []byte, e *typedEvent) bool {
 		t.answered = t.answered || hasObject(e.output)
 	case "status":
 		t.readStatus(c)
+	case "id":
+		if !t.whole {
+			return false
+		}
+		t.readResponseID(c)
 	case "item":
 		e.item = c.value()
 		t.answered = t.answered || isObject(e.item)
@@ -55,6 +64,10 @@ func (t *tally) readResponse(c *cursor, e *typedEvent) {
 			t.readError(c)
 		case "service_tier":
 			t.readServiceTier(c)
+		case "id":
+			t.readResponseID(c)
+		case "status":
+			t.readState(c)
 		case "output":
 			e.output, e.repeated = c.value(), t.answered
 			t.answered = t.answered || hasObject(e.output)
@@ -65,14 +78,31 @@ func (t *tally) readResponse(c *cursor, e *typedEvent) {
 }
 
 // readStatus reads the status of a whole response. One in progress is an answer too.
-// Source: https://platform.openai.com/docs/api-reference/responses/object#responses/object-status
 func (t *tally) readStatus(c *cursor) {
-	switch string(c.value()) {
-	case `"completed"`, `"incomplete"`, `"cancelled"`:
+	state := gateway.ResponseStateOf(string(rawString(c.value())))
+	if t.whole && state != 0 {
+		t.response.State = state
+	}
+	switch state {
+	case gateway.ResponseEnded:
 		t.answered = true
 		t.choices.note(0, true)
-	case `"in_progress"`, `"queued"`:
+	case gateway.ResponseRuns:
 		t.answered = true
+	}
+}
+
+// readState reads how far a response is.
+func (t *tally) readState(c *cursor) {
+	if state := gateway.ResponseStateOf(string(rawString(c.value()))); state != 0 {
+		t.response.State = state
+	}
+}
+
+// readResponseID reads the id of a response. The first one counts.
+func (t *tally) readResponseID(c *cursor) {
+	if id := string(rawString(c.value())); t.response.ID == "" && gateway.IsResponseID(id) {
+		t.response.ID = id
 	}
 }
 
@@ -80,10 +110,10 @@ func (t *tally) readStatus(c *cursor) {
 func (t *tally) addResponseEvent(e *typedEvent) {
 	switch kind := string(e.kind); {
 	case kind == "response.completed" || kind == "response.incomplete":
-		t.complete = true
+		t.complete, t.response.State = true, gateway.ResponseEnded
 		t.addOutput(e)
 	case kind == "response.failed":
-		t.complete = true
+		t.complete, t.response.State = true, gateway.ResponseFailed
 		t.fail(errorReader{})
 	case kind == "response.output_item.added":
 		t.addItemName(e)

@@ -88,6 +88,9 @@ func (s *Stream) Answer(haste bool) gateway.Answer {
 	return a
 }
 
+// Response is what has come of a response's id and state.
+func (s *Stream) Response() gateway.ResponseWord { return s.tally.response }
+
 // bytesPerTokenAtLeast is the size of tokens in text that is denser than plain English. It is low,
 // so that an answer that must be stopped in time is not underestimated.
 const bytesPerTokenAtLeast = 3

@@ -1,6 +1,10 @@
 package provider
 
-import "bytes"
+import (
+	"bytes"
+
+	"ai-gateway/gateway"
+)
 
 // typedEvent is the content of an event with a "type", without its usage. The type may come last,
 // so the members are combined after all were read. The slices are JSON values, nil where absent.
@@ -17,12 +21,17 @@ type typedEvent struct {
 
 func (t *tally) addEvent(e *typedEvent) {
 	switch {
-	case t.intent.Endpoint.IsFree():
+	case t.intent.Endpoint.IsFree() && !t.fetches():
 	case t.isMessage():
 		t.addMessageEvent(e)
 	default:
 		t.addResponseEvent(e)
 	}
+}
+
+// fetches reports whether the answer is a response that was made before.
+func (t *tally) fetches() bool {
+	return t.intent.Endpoint == gateway.FetchResponse || t.intent.Endpoint == gateway.CancelResponse
 }
 
 // rawString is the inside of a JSON string, still escaped; nil of any other value.

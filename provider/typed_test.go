@@ -72,13 +72,14 @@ func readTyped(t *testing.T, e gateway.Endpoint, stream string, cuts ...int) gat
 
 func TestATypedStreamCostsWhatItsLastEventSaysHoweverItIsCut(t *testing.T) {
 	for e, c := range map[gateway.Endpoint]struct {
-		stream string
-		want   gateway.Usage
+		stream   string
+		want     gateway.Usage
+		response gateway.ResponseWord
 	}{
-		gateway.Responses: {responseStream() + responseEnd(), gateway.Usage{Prompt: 9, Cached: 2, Completion: 30, Reasoning: 1}},
-		gateway.Messages:  {messageStream() + messageEnd(), gateway.Usage{Prompt: 9, Cached: 2, CacheWrite: 2, CacheWriteHour: 1, Completion: 30}},
+		gateway.Responses: {responseStream() + responseEnd(), gateway.Usage{Prompt: 9, Cached: 2, Completion: 30, Reasoning: 1}, gateway.ResponseWord{ID: "resp_1", State: gateway.ResponseEnded}},
+		gateway.Messages:  {messageStream() + messageEnd(), gateway.Usage{Prompt: 9, Cached: 2, CacheWrite: 2, CacheWriteHour: 1, Completion: 30}, gateway.ResponseWord{}},
 	} {
-		want := gateway.Answer{Usage: c.want, Source: gateway.FromProvider, Text: "three 😀 four", Complete: true}
+		want := gateway.Answer{Usage: c.want, Source: gateway.FromProvider, Text: "three 😀 four", Complete: true, Response: c.response}
 		for cut := range len(c.stream) {
 			if diff := cmp.Diff(want, readTyped(t, e, c.stream, cut, cut+1)); diff != "" {
 				t.Fatalf("%s, cut at %d (- expected, + read):\n%s", e, cut, diff)
@@ -176,11 +177,63 @@ func TestTheFastModeIsAServiceTier(t *testing.T) {
 	}
 }
 
-func TestAResponseInTheBackgroundIsRefusedAsNobodyWouldBillIt(t *testing.T) {
-	for body, refused := range map[string]bool{`{"model":"m","background":true}`: true, `{"background":false,"model":"m"}`: false, `{"background":null,"model":"m"}`: false} {
+func TestWhatARequestSaysOfStoredResponsesIsRead(t *testing.T) {
+	for body, want := range map[string]gateway.Request{
+		`{"model":"m","background":true,"previous_response_id":"resp_1"}`:          {Previous: "resp_1", Background: true},
+		`{"previous_response_id":"resp_\u0031","store":false,"model":"m"}`:         {Previous: "resp_1", Unstored: true},
+		`{"model":"m","background":null,"previous_response_id":null,"store":null}`: {},
+		`{"model":"m","background":false,"store":true}`:                            {},
+	} {
+		r, err := provider.OpenAI{}.ReadRequest(gateway.Responses, []byte(body))
+		got := gateway.Request{Previous: r.Previous, Background: r.Background, Unstored: r.Unstored}
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v (- wanted, + read):\n%s", body, err, diff)
+		}
+	}
+}
+
+func TestWhatIsAmbiguousOfStoredResponsesIsRefused(t *testing.T) {
+	for body, param := range map[string]string{
+		`{"model":"m","previous_response_id":"a","previous_response_id":"b"}`: "previous_response_id",
+		`{"model":"m","Previous_Response_Id":"a"}`:                            "previous_response_id",
+		`{"model":"m","previous_response_id":7}`:                              "previous_response_id",
+		`{"model":"m","previous_response_id":""}`:                             "previous_response_id",
+		`{"model":"m","previous_response_id":"a b"}`:                          "previous_response_id",
+		`{"model":"m","background":true,"background":false}`:                  "background",
+		`{"model":"m","background":1}`:                                        "background",
+		`{"model":"m","store":true,"store":false}`:                            "store",
+		`{"model":"m","store":"false"}`:                                       "store",
+	} {
 		_, err := provider.OpenAI{}.ReadRequest(gateway.Responses, []byte(body))
-		if refusal, _ := err.(*gateway.Error); (refusal != nil && refusal.Param == "background") != refused {
+		if refusal, _ := err.(*gateway.Error); refusal == nil || refusal.Param != param {
 			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+func TestAFetchedResponseTellsWhatItUsedAndCostsNothing(t *testing.T) {
+	i := asked(gateway.FetchResponse)
+	i.PromptTokens = 7
+	usage := `"usage":{"input_tokens":9,"output_tokens":30,"total_tokens":39}`
+	output := `"output":[{"type":"message","content":[{"type":"output_text","text":"one two three"}]}]`
+	for body, want := range map[string]gateway.ResponseWord{
+		`{"id":"resp_1","status":"completed",` + output + `,` + usage + `,"service_tier":"flex"}`: {ID: "resp_1", State: gateway.ResponseEnded, Usage: gateway.Usage{Prompt: 9, Completion: 30},
+			Source: gateway.FromProvider, ServiceTier: "flex"},
+		`{"id":"resp_1","status":"cancelled",` + output + `,"usage":null}`:  {ID: "resp_1", State: gateway.ResponseEnded, Usage: gateway.Usage{Prompt: 7, Completion: 3}, Source: gateway.Estimated},
+		`{"id":"resp_1","status":"in_progress",` + output + `}`:             {ID: "resp_1", State: gateway.ResponseRuns},
+		`{"id":"resp_1","status":"completed",` + output + `,"usage":{"inp`:  {ID: "resp_1", State: gateway.ResponseRuns},
+		`{"id":"resp_1","status":"failed","error":{"code":"server_error"}}`: {ID: "resp_1", State: gateway.ResponseFailed, Usage: gateway.Usage{Prompt: 7}, Source: gateway.Estimated, ErrorCode: "server_error"},
+	} {
+		a := provider.OpenAI{}.NewAnswer(i, gateway.PromptText{}, 200, []byte(body)).Answer(false)
+		got := a.Response
+		if got.Source == gateway.Counted {
+			got.Source = gateway.Estimated // as the model's tokens are known
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (- wanted, + read):\n%s", body, diff)
+		}
+		if (a.Usage != gateway.Usage{}) || a.Source != gateway.FromProvider || a.Missing || a.Failed || a.ErrorCode != "" {
+			t.Errorf("%s costs %+v", body, a)
 		}
 	}
 }
@@ -192,7 +245,7 @@ func FuzzATypedStreamIsReadTheSameHoweverItIsCut(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte, a, b int, ofResponse bool) {
 		e := gateway.Messages
 		if ofResponse {
-			e = gateway.Responses
+			e = []gateway.Endpoint{gateway.Responses, gateway.FetchResponse}[len(stream)%2]
 		}
 		if trimmed := bytes.TrimLeft(stream, " \t\r\n\xEF\xBB\xBF"); a < 0 || b < a || b > len(stream) || len(trimmed) == 0 || trimmed[0] == '{' || trimmed[0] == '[' {
 			return

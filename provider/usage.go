@@ -21,7 +21,7 @@ func (t *tally) readUsage(c *cursor) (believed bool) {
 	if u.tier != "" && !t.tierOnTop {
 		t.serviceTier = u.tier
 	}
-	if t.intent.Endpoint.API() == gateway.AnthropicAPI || t.intent.Endpoint.IsFree() {
+	if t.intent.Endpoint.API() == gateway.AnthropicAPI || t.intent.Endpoint.IsFree() && !t.fetches() {
 		return t.grow(u.Figures, c.fault == "")
 	}
 	f, believed := u.Of(t.intent.Endpoint)

@@ -17,7 +17,7 @@ const removeAtOnce = 1000
 // Maintain makes the partitions of coming days, and removes rows that are older than they are to
 // be kept.
 func (s *Store) Maintain(ctx context.Context, now time.Time, keep gateway.Retention) error {
-	errs := []error{s.engine.makePartitions(ctx, s, now)}
+	errs := []error{s.engine.makePartitions(ctx, s, now), s.forgetResponses(ctx, now.Add(-responsesKept))}
 	if keep.Prompts > 0 {
 		errs = append(errs, s.removeBefore(ctx, "prompts", now.Add(-keep.Prompts)))
 	}

@@ -129,6 +129,9 @@ func (s *Store) book(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row, befo
 			}
 		}
 	}
+	if err := s.endResponses(ctx, tx, endsOf(rows), sums); err != nil {
+		return err
+	}
 	if err := s.spend(ctx, tx, sums); err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ type batch struct {
 
 func (b *batch) add(values ...any) { b.values = append(b.values, values...) }
 
-// requests, attempts, prompts, keys and spending are batches without rows.
+// requests, attempts, prompts, keys, responses and spending are batches without rows.
 
 func requests() *batch {
 	return &batch{table: "requests", key: "started_at, id", conflict: onConflict(completeRequest()), columns: []string{"started_at", "id", "request_id",
@@ -46,7 +46,7 @@ func keys() *batch {
 }
 
 func emptyBatches() []*batch {
-	return []*batch{requests(), attempts(), prompts(), keys(), spending()}
+	return []*batch{requests(), attempts(), prompts(), keys(), responses(), spending()}
 }
 
 // addRequest adds a row of requests.
@@ -59,8 +59,8 @@ func addRequest(b *batch, r *gateway.Row, writer uuid.UUID) {
 }
 
 // addRows adds a row to each table that it belongs to.
-func addRows(into []*batch, r *gateway.Row, writer uuid.UUID, known map[gateway.KeyID]bool) {
-	requests, attempts, prompts, keys := into[0], into[1], into[2], into[3]
+func addRows(into []*batch, r *gateway.Row, writer uuid.UUID, known map[any]bool) {
+	requests, attempts, prompts, keys, responses := into[0], into[1], into[2], into[3], into[4]
 	at, id := moment(r.StartedAt), r.ID.String()
 	addRequest(requests, r, writer)
 	for n, a := range r.Tries {
@@ -68,6 +68,10 @@ func addRows(into []*batch, r *gateway.Row, writer uuid.UUID, known map[gateway.
 	}
 	if r.Prompt != "" || r.Answer != "" {
 		prompts.add(at, id, text(r.KeyID), text(r.Model), text(r.Prompt), text(r.Answer), r.Usage.Prompt, r.Usage.Completion)
+	}
+	if r.Stored != nil && !known[r.Stored.ID] {
+		known[r.Stored.ID] = true
+		addResponse(responses, r.Stored)
 	}
 	if !known[r.KeyID] {
 		known[r.KeyID] = true
@@ -184,7 +188,7 @@ func (s *Store) writeParts(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row
 
 func (s *Store) writeRows(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row, writer uuid.UUID) error {
 	batches := emptyBatches()
-	known := map[gateway.KeyID]bool{}
+	known := map[any]bool{} // the ids of keys and responses
 	for _, r := range rows {
 		addRows(batches, r, writer, known)
 	}

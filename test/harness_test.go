@@ -3,6 +3,7 @@ package test
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -253,7 +254,7 @@ func secureProvider(t *testing.T, c *tls.Config) string {
 func play(t *testing.T, l net.Listener) *fakeprovider.Provider {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	p, ended := fakeprovider.New(), make(chan error, 1)
+	p, ended := fakeprovider.Named(rand.Text()+"_"), make(chan error, 1)
 	go func() { ended <- p.Run(ctx, l) }()
 	t.Cleanup(func() {
 		stop()

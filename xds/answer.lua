@@ -30,8 +30,17 @@ local RESPONSES = {usage = USAGE, error = ERROR, output = CONTENT, item = ANSWER
 local START = {usage = USAGE} -- the message that a stream begins with
 local MESSAGES = {usage = USAGE, error = ERROR, content = CONTENT, content_block = ANSWER, delta = ANSWER, message = START}
 local COUNT = {usage = USAGE, error = ERROR}
+local ITEMS = {usage = USAGE, error = ERROR} -- of a response's input; or that one is deleted
 local TOPS = {["/responses"] = RESPONSES, ["/responses/compact"] = RESPONSES, ["/responses/input_tokens"] = COUNT,
   ["/messages"] = MESSAGES, ["/messages/count_tokens"] = COUNT}
+
+-- top_of is the outermost object of answers at a path. A response that is asked for by its id has the
+-- form of one that is made.
+local function top_of(path, method)
+  if TOPS[path] then return TOPS[path] end
+  if string.sub(path, 1, 11) ~= "/responses/" then return CHAT end
+  return (method == "DELETE" or string.sub(path, -12) == "/input_items") and ITEMS or RESPONSES
+end
 
 -- The counts of a usage object by their names. Of several names for one count, the largest value is
 -- taken.
@@ -47,7 +56,7 @@ local PARTS = {
 
 -- The names of wanted values that are not objects.
 local WANTED = {service_tier = true, speed = true, error = true, code = true, type = true, object = true, finish_reason = true, status = true,
-  ephemeral_1h_input_tokens = true, input_tokens = true}
+  ephemeral_1h_input_tokens = true, input_tokens = true, id = true}
 for name in pairs(COUNTS) do WANTED[name] = true end
 for name in pairs(LARGER) do WANTED[name] = true end
 for name in pairs(PARTS) do WANTED[name] = true end
@@ -87,9 +96,18 @@ end
 -- Types of events, and states of a whole response, that show the progress of an answer.
 local ENDS = {
   [RESPONSES] = {['"response.completed"'] = true, ['"response.incomplete"'] = true, ['"response.failed"'] = true},
-  [MESSAGES] = {['"message_stop"'] = true}, [COUNT] = {}, [CHAT] = {},
+  [MESSAGES] = {['"message_stop"'] = true}, [COUNT] = {}, [CHAT] = {}, [ITEMS] = {},
 }
-local STATES = {['"completed"'] = true, ['"incomplete"'] = true, ['"cancelled"'] = true, ['"in_progress"'] = true, ['"queued"'] = true}
+local STATES = {['"completed"'] = true, ['"incomplete"'] = true, ['"cancelled"'] = true, ['"in_progress"'] = true, ['"queued"'] = true, ['"failed"'] = true}
+
+-- take_response takes over the id of a response and how far it is. The first id counts.
+local function take_response(r, name, text)
+  if name == "id" and not r.response and #text <= 258 and string.find(text, '^"[%w%p]+"$') and not string.find(text, "\\", 1, true) then
+    r.response, r.news = unquoted(text), true
+  elseif name == "status" and STATES[text] then
+    r.state, r.news = unquoted(text), true
+  end
+end
 
 -- larger takes over a count if it is larger than the known one.
 local function larger(r, part, text)
@@ -102,9 +120,11 @@ local function take_typed(r, name, text)
   if name == "type" then
     r.type = text
   elseif name == "status" and r.top == RESPONSES then
-    r.answered = r.answered or STATES[text] or false
+    r.answered = r.answered or STATES[text] and text ~= '"failed"' or false
   elseif name == "input_tokens" and r.top == COUNT then
     r.answered = r.answered or whole(text) ~= nil
+  elseif name == "object" and r.top == ITEMS then
+    r.answered = r.answered or unquoted(text) ~= nil
   end
 end
 
@@ -112,6 +132,7 @@ end
 local function conclude(r)
   if ENDS[r.top][r.type] then
     r.ended, r.news = true, true
+    if r.top == RESPONSES then r.state = string.match(r.type, "%.(%a+)") end
     if r.type == '"response.failed"' then fail(r) end
   end
 end
@@ -120,6 +141,7 @@ end
 local function take(r, place, name, text)
   local top, counts = place == r.top, place == USAGE or place == RUN
   if top then take_typed(r, name, text) end
+  if top and r.top == RESPONSES and r.whole or place == RESPONSE then take_response(r, name, text) end
   if counts and COUNTS[name] then
     r.figures[COUNTS[name]] = whole(text) or r.figures[COUNTS[name]]
   elseif counts and LARGER[name] then
@@ -183,7 +205,7 @@ end
 local function believe(r)
   raise(r)
   if r.fast and not r.tierOnTop then r.tier = "fast" end
-  if r.top == MESSAGES or r.top == COUNT then return grow(r) end
+  if r.top == MESSAGES or r.top == COUNT or r.top == ITEMS then return grow(r) end
   local now, before = r.figures, r.believed
   local prompt, completion, total = now.prompt or 0, now.completion, now.total or 0
   local full
@@ -362,7 +384,7 @@ end
 
 -- Texts of which one is in every event that ends an answer or tells its usage, but in few others.
 local NEEDED = {
-  [RESPONSES] = {'"response"', '.completed"', '.incomplete"', '.failed"'}, [MESSAGES] = {'"message_stop"'}, [COUNT] = {}, [CHAT] = {},
+  [RESPONSES] = {'"response"', '.completed"', '.incomplete"', '.failed"'}, [MESSAGES] = {'"message_stop"'}, [COUNT] = {}, [CHAT] = {}, [ITEMS] = {},
 }
 
 local function has(events, texts)
@@ -452,7 +474,8 @@ local function read(r, piece)
   r.head = string.gsub(r.head, "^" .. MARK, "")
   local first = string.match(r.head, "%S")
   if not first and #r.head < LONGEST then return end
-  r.reads = (first == "{" or first == "[") and feed or events
+  r.whole = first == "{" or first == "["
+  r.reads = r.whole and feed or events
   r.reads(r, r.head)
 end
 
@@ -462,8 +485,9 @@ local function finish(r)
 end
 
 -- answer begins to read one of an endpoint.
-local function answer(path)
-  local r = {head = "", line = "", places = {}, tokens = 0, top = TOPS[path] or CHAT}
+local function answer(path, method)
+  local r = {head = "", line = "", places = {}, tokens = 0, top = top_of(path, method)}
+  r.stored = not TOPS[path] and r.top ~= CHAT
   begin(r)
   return r
 end
@@ -476,7 +500,10 @@ local function noted(r, over)
   if f.hour then note = note .. " hour=" .. f.hour end
   if f.tools then note = note .. " tools=" .. f.tools end
   if r.tier then note = note .. " tier=" .. r.tier end
-  if r.failed then note = note .. " error=" .. (r.code or r.kind or "") .. (r.answered and " text" or "") end
-  if over and not r.answered and not r.full and r.tokens < MOST then note = note .. " none" end
+  if r.response then note = note .. " response=" .. r.response end
+  if r.state then note = note .. " state=" .. r.state end
+  local answered = r.answered or r.stored and (r.state or r.full) -- one that has failed is an answer to whoever asks for it
+  if r.failed and not (r.stored and answered) then note = note .. " error=" .. (r.code or r.kind or "") .. (r.answered and " text" or "") end
+  if over and not answered and not r.full and r.tokens < MOST then note = note .. " none" end
   return r.done and note .. " done" or note
 end

@@ -154,6 +154,11 @@ func (a Attachment) attachedRoutes(e *encoder) []*route.Route {
 	for _, endpoint := range gateway.Endpoints() {
 		routes = append(routes, a.endpointRoutes(e, endpoint)...)
 	}
+	for _, endpoint := range gateway.StoredEndpoints() {
+		match := storedMatch(a.Prefix, endpoint)
+		routes = append(append(routes, a.comesBackTo(endpoint, match)...), a.awaiting(e, endpoint, match))
+	}
+	routes = append(routes, otherMethods(a.Prefix)...)
 	routes = append(routes, a.toAgent(e)...)
 	if a.Prefix != "" {
 		below := &route.RouteMatch{PathSpecifier: &route.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: a.Prefix}}
@@ -169,22 +174,33 @@ func (a Attachment) attachedRoutes(e *encoder) []*route.Route {
 // ends there if the agent is down.
 func (a Attachment) endpointRoutes(e *encoder, endpoint gateway.Endpoint) []*route.Route {
 	path := exactPath(a.Prefix + endpoint.Path())
-	awaiting := &route.Route{
-		Name:                 unplannedName + endpoint.Path(),
-		Match:                &route.RouteMatch{PathSpecifier: path, Headers: []*route.HeaderMatcher{method(http.MethodPost)}},
-		Action:               direct(restarting, endpoint.API()),
-		TypedPerFilterConfig: a.filtersOn(e),
-		ResponseHeadersToAdd: []*core.HeaderValueOption{setHeader("retry-after", strconv.Itoa(restarting.RetryAfter))},
-	}
-	awaiting.RequestBodyBufferLimit = a.bodyLimit()
+	match := &route.RouteMatch{PathSpecifier: path, Headers: []*route.HeaderMatcher{method(http.MethodPost)}}
+	return append(a.comesBackTo(endpoint, match), a.awaiting(e, endpoint, match),
+		refusal("not POST "+endpoint.Path(), &route.RouteMatch{PathSpecifier: path}, notPost, endpoint.API()))
+}
+
+// comesBackTo are the routes that end a loop at an endpoint.
+func (a Attachment) comesBackTo(endpoint gateway.Endpoint, match *route.RouteMatch) []*route.Route {
 	routes := slices.DeleteFunc(a.comesBack(), func(r *route.Route) bool {
 		return strings.HasSuffix(r.Name, inMessages) != (endpoint.API() == gateway.AnthropicAPI)
 	})
 	for _, r := range routes {
 		r.Name += " " + endpoint.Path()
-		r.Match.PathSpecifier = path
+		r.Match.PathSpecifier = match.PathSpecifier
 	}
-	return append(routes, awaiting, refusal("not POST "+endpoint.Path(), &route.RouteMatch{PathSpecifier: path}, notPost, endpoint.API()))
+	return routes
+}
+
+// awaiting is the route of a request until its plan comes.
+func (a Attachment) awaiting(e *encoder, endpoint gateway.Endpoint, match *route.RouteMatch) *route.Route {
+	return &route.Route{
+		Name:                   unplannedName + endpoint.Path(),
+		Match:                  match,
+		Action:                 direct(restarting, endpoint.API()),
+		TypedPerFilterConfig:   a.filtersOn(e),
+		ResponseHeadersToAdd:   []*core.HeaderValueOption{setHeader("retry-after", strconv.Itoa(restarting.RetryAfter))},
+		RequestBodyBufferLimit: a.bodyLimit(),
+	}
 }
 
 // toAgent are the routes of clients' requests to the agent. They carry the client's address: the

@@ -151,14 +151,23 @@ local function requested_wait(handle)
   return decimal(after)
 end
 
--- path_of is the path of a request below a backend's base.
-local function path_of(handle)
-  return handle:streamInfo():dynamicMetadata():get(PLAN_NAMESPACE)["path"]
+local function plan_of(handle)
+  return handle:streamInfo():dynamicMetadata():get(PLAN_NAMESPACE)
+end
+
+-- begin_answer begins to read the answer to a request.
+local function begin_answer(handle)
+  local plan = plan_of(handle)
+  return answer(plan["path"], plan["method"])
+end
+
+local function is_response(handle)
+  return string.sub(plan_of(handle)["path"], 1, 10) == "/responses"
 end
 
 -- read_whole reads the body of a refusal before the router sees it, and returns its reading.
 local function read_whole(handle)
-  local body, r = handle:body(), answer(path_of(handle))
+  local body, r = handle:body(), begin_answer(handle)
   if body then read(r, body:getBytes(0, body:length())) end
   finish(r)
   return r
@@ -202,7 +211,7 @@ end
 
 -- tell_all reads an answer as it passes, and writes what it finds to the journal.
 local function tell_all(handle)
-  local r = answer(path_of(handle))
+  local r = begin_answer(handle)
   for chunk in handle:bodyChunks() do
     read(r, chunk:getBytes(0, chunk:length()))
     if r.news then tell(handle, r, false) end
@@ -217,8 +226,8 @@ function envoy_on_response(handle)
   local seen = note(handle, " " .. status)
   if status == "101" then return refuse_upgrade(handle) end
   hide_challenge(headers)
-  -- Who refused, and where to? Envoy puts its own name here before a client sees it.
-  if status == "400" or status == "422" then headers:replace("server", BACKEND) end
+  -- Who refused, or keeps the response, and where to? Envoy puts its own name here before a client sees it.
+  if status == "400" or status == "422" or is_response(handle) then headers:replace("server", BACKEND) end
   if string.sub(status, 1, 1) == "3" then headers:replace("server", place_of(headers:get("location") or "")) end
   local encoding = headers:get("content-encoding")
   local r = decide(handle, status, seen)

@@ -23,7 +23,7 @@ func used(t *testing.T, pattern string) []string {
 
 func TestTheScriptReadsAndNotesWhatTheContractNames(t *testing.T) {
 	plan := []string{gateway.PlanLength, gateway.PlanModel, gateway.PlanModelFrom, gateway.PlanModelTo, gateway.PlanModelAt, gateway.PlanPath, gateway.PlanQuery,
-		gateway.PlanAskedFrom, gateway.PlanAskedTo, gateway.PlanAskedWas, gateway.PlanSilentAt}
+		gateway.PlanAskedFrom, gateway.PlanAskedTo, gateway.PlanAskedWas, gateway.PlanSilentAt, gateway.PlanMethod}
 	slices.Sort(plan)
 	if diff := cmp.Diff(plan, used(t, `plan\["([^"]+)"`)); diff != "" {
 		t.Errorf("of the plan, contract (-) and script (+):\n%s", diff)

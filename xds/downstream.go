@@ -67,7 +67,7 @@ func (c Config) certificate() *tls.Secret {
 // cors lets pages of the configured origins call the gateway from browsers.
 func (c Config) cors() *cors.CorsPolicy {
 	policy := &cors.CorsPolicy{
-		AllowMethods: strings.Join([]string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodOptions}, ","),
+		AllowMethods: strings.Join([]string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete, http.MethodOptions}, ","),
 		AllowHeaders: "*, authorization",
 		ExposeHeaders: "x-request-id, x-response-time-ms, x-cost-usd, x-should-retry, retry-after, retry-after-ms, " +
 			"x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset-ms, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, " +

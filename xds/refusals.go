@@ -17,10 +17,29 @@ var (
 	twoHosts = gateway.BadRequest("two_hosts", "", "The request has more than one Host header.")
 	comeBack = &gateway.Error{Status: http.StatusLoopDetected, Type: "invalid_request_error", Code: "loop_detected",
 		Message: "This request has passed through this gateway before, or through too many: a backend's address leads back here."}
-	notPost = &gateway.Error{Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed",
-		Message: "This endpoint takes POST requests with a JSON body."}
-	unknownPath = gateway.UnknownURL()
+	notPost      = wrongMethod("This endpoint takes POST requests with a JSON body.")
+	notStored    = wrongMethod("A stored response takes GET and DELETE requests.")
+	notCancelled = wrongMethod("A response is cancelled by a POST request.")
+	notListed    = wrongMethod("The items of a response's input take GET requests.")
+	unknownPath  = gateway.UnknownURL()
 )
+
+func wrongMethod(message string) *gateway.Error {
+	return &gateway.Error{Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed", Message: message}
+}
+
+// allowedInstead are the methods that a path takes whose request is refused for another; "" for other refusals.
+func allowedInstead(because *gateway.Error) string {
+	switch because {
+	case notPost, notCancelled:
+		return http.MethodPost
+	case notStored:
+		return http.MethodGet + ", " + http.MethodDelete
+	case notListed:
+		return http.MethodGet
+	}
+	return ""
+}
 
 // Restarting is the answer to a request without a plan.
 func Restarting() gateway.Error { return *restarting }

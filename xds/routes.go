@@ -2,6 +2,7 @@ package xds
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -90,6 +91,7 @@ func (c Config) table(e *encoder) []*route.Route {
 		post := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path()), Headers: []*route.HeaderMatcher{method(http.MethodPost)}}
 		routes = append(routes, unplanned(e, endpoint, post), refusal("not POST "+endpoint.Path(), match, notPost, endpoint.API()))
 	}
+	routes = append(routes, c.stored(e)...)
 	return append(append(routes, ownRoutes(e)...), refuseAll(unknownPath)...)
 }
 
@@ -178,6 +180,37 @@ func unplanned(e *encoder, endpoint gateway.Endpoint, match *route.RouteMatch) *
 	}
 }
 
+// stored are the routes of requests for a stored response, until their plan comes.
+func (c Config) stored(e *encoder) []*route.Route {
+	var routes []*route.Route
+	for _, endpoint := range gateway.StoredEndpoints() {
+		routes = append(routes, unplanned(e, endpoint, storedMatch("", endpoint)))
+	}
+	return append(routes, otherMethods("")...)
+}
+
+// storedMatch matches requests of an endpoint of stored responses, below a prefix.
+func storedMatch(prefix string, endpoint gateway.Endpoint) *route.RouteMatch {
+	return &route.RouteMatch{PathSpecifier: pathLike(regexp.QuoteMeta(prefix) + endpoint.PathPattern()), Headers: []*route.HeaderMatcher{method(endpoint.Method())}}
+}
+
+// otherMethods are the routes that refuse the methods which no stored response takes.
+func otherMethods(prefix string) []*route.Route {
+	var routes []*route.Route
+	for _, refused := range []struct {
+		path    gateway.Endpoint
+		because *gateway.Error
+	}{{gateway.FetchResponse, notStored}, {gateway.CancelResponse, notCancelled}, {gateway.ResponseInput, notListed}} {
+		match := &route.RouteMatch{PathSpecifier: pathLike(regexp.QuoteMeta(prefix) + refused.path.PathPattern())}
+		routes = append(routes, refusal("other methods of "+gateway.BasePath+refused.path.String(), match, refused.because, gateway.OpenAIAPI))
+	}
+	return routes
+}
+
+func pathLike(regex string) *route.RouteMatch_SafeRegex {
+	return &route.RouteMatch_SafeRegex{SafeRegex: &matcher.RegexMatcher{Regex: regex}}
+}
+
 // Names of the routes to our own services, by which localReplies recognises them.
 const (
 	agentRoute = "agent"
@@ -240,8 +273,8 @@ func refusal(name string, match *route.RouteMatch, because *gateway.Error, in ga
 		Name: name, Match: match, Action: direct(because, in),
 		ResponseHeadersToAdd: []*core.HeaderValueOption{setHeader("x-should-retry", "false")},
 	}
-	if because == notPost {
-		r.ResponseHeadersToAdd = append(r.ResponseHeadersToAdd, setHeader("allow", http.MethodPost))
+	if allowed := allowedInstead(because); allowed != "" {
+		r.ResponseHeadersToAdd = append(r.ResponseHeadersToAdd, setHeader("allow", allowed))
 	}
 	return r
 }

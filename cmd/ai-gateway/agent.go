@@ -26,6 +26,7 @@ import (
 	"ai-gateway/gateway"
 	"ai-gateway/pricing"
 	"ai-gateway/provider"
+	"ai-gateway/responses"
 	"ai-gateway/store"
 	"ai-gateway/usage/accesslog"
 	"ai-gateway/usage/ledger"
@@ -103,13 +104,27 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 	c.Store, c.Rotation.Reopen = paying{announced{tables, s.state}, allowed}, admin.ReopenLogs
 	c.Used, c.Unreached, c.Finished = requestLimits.used, reaching.look, metrics.Finished
 	rows = ledger.New(c)
+	kept := s.responses(live, tables, p.now)
 	recorded := s.sabotageBooks(books{rows.Begin, log.AppendSettlement})
 	exchanges = extproc.New(extproc.Config{
 		Rules: rules.Load, Admit: s.admitWith(who.gate.Admit), Reserve: requestLimits.Admit, ReserveBlocks: requestLimits.Blocks(),
 		Budgeted: allowed.Apply, Budget: allowed.Reserve,
+		Find: kept.Find, Learn: kept.Learn,
 		Begin: recorded.begin, Settle: recorded.settle, Now: p.now, Log: s.log,
 	})
-	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, requestLimits, allowed, backends), outlive(outlive(rows.Run, allowed.Run), metrics.run), log.Run, requestLimits.run, backends.Run, reaching.run)
+	return s.serveAgent(ctx, live, envoys, exchanges, s.agentAPI(live, envoys, tables, rows, who, requestLimits, allowed, backends), outlive(outlive(rows.Run, allowed.Run), metrics.run), log.Run, kept.Run, requestLimits.run, backends.Run, reaching.run)
+}
+
+// responses remembers the responses that backends keep.
+func (s *service) responses(live *control.Control, tables *store.Store, now func() time.Time) *responses.Book {
+	return responses.New(responses.Config{
+		Store: tables, Now: now, Log: s.log,
+		Ask: responses.Asker(func() []gateway.Backend { return live.Settings().Routes.Backends }, s.backendClient),
+		Read: func(i *gateway.Intent, status int, body []byte) gateway.Answer {
+			return provider.OpenAI{}.NewAnswer(i, gateway.PromptText{}, status, body).Answer(false)
+		},
+		Price: func(m gateway.Model, at time.Time) (gateway.Price, bool) { return live.Settings().Prices.Price(m, at) },
+	})
 }
 
 // agentParts are the parts of an agent that sabotage may replace.
@@ -262,7 +277,13 @@ func (s *service) rulesOf(now *control.Settings, memory *provider.Memory, state 
 			p.NamesClusters = s.attached
 			return p, ok
 		},
-		Price: now.Prices.Price, Clean: cfg.PromptLog.Clean,
+		PlanAt: func(m gateway.Model, backend string) (gateway.Plan, bool) {
+			p, routed := table.PlanAt(m, backend)
+			p.NamesClusters = s.attached
+			return p, routed
+		},
+		DefaultBackend: now.Routes.DefaultFor(gateway.OpenAIAPI),
+		Price:          now.Prices.Price, Clean: cfg.PromptLog.Clean,
 		MaxBody: cfg.MaxBody, MaxInFlight: cfg.MaxInFlight, Answer: cfg.Budgets.AnswerTokens, RunOver: cfg.Budgets.RunOver,
 	}
 }

@@ -70,6 +70,7 @@ func (m *mesh) envoyGateway() error {
 	return m.print(envoyGatewayTemplate, map[string]any{
 		"Name": m.name, "Namespace": m.namespace, "Gateway": m.gateway, "Image": m.image, "RunFolder": m.runFolder,
 		"Refusal": refusal, "RefusalBody": string(refusal.JSON()), "Paths": m.paths(), "Models": m.prefix + gateway.BasePath + "/models",
+		"Responses":      m.prefix + gateway.Responses.Path(),
 		"PlanNamespaces": strings.Join(gateway.PlanNamespaces(), ", "), "Patches": patches,
 	})
 }

@@ -23,7 +23,7 @@ const (
 // rooms that it may import. All may import gateway.
 var rooms = map[string][]string{
 	"auth": nil, "bench": {"test"}, "budgets": nil, "config": nil, "explain": {"budgets"}, "control": {"config", "pricing", "xds"}, "dashboard-api": nil, "demo": nil, "deploy": nil, "envoy": nil, "extproc": nil,
-	"gateway": nil, "invoice": nil, "pricing": nil, "provider": nil, "ratelimit-config": nil, "store": nil, "supervisor": nil, "telemetry": nil,
+	"gateway": nil, "invoice": nil, "pricing": nil, "provider": nil, "ratelimit-config": nil, "responses": nil, "store": nil, "supervisor": nil, "telemetry": nil,
 	"usage/accesslog": nil, "usage/wal": nil, "xds": nil,
 	"usage/ledger": {"usage/accesslog", "usage/wal"},
 }

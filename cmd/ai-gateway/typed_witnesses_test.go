@@ -37,25 +37,25 @@ func typedTellings() []told {
 	searched.Prompt, searched.Completion, searched.ServerTools = 12725, 510, 3
 	return []told{
 		{"a response", gateway.Responses, `{"id":"resp_1","object":"response","status":"completed","error":null,"incomplete_details":null,"output":[{"type":"reasoning","summary":[]},{"type":"message","content":[{"type":"output_text","text":"a"}]}],"service_tier":"default",` + responseUsage + `}`,
-			heard{Usage: response, Tier: "default"}},
-		{"a response that failed", gateway.Responses, `{"object":"response","status":"failed","error":{"code":"server_error","message":"no"},"output":[],"usage":null}`, heard{Failed: true, Missing: true}},
-		{"a response that is still made", gateway.Responses, `{"object":"response","status":"queued","error":null,"output":[],"usage":null}`, heard{}},
+			heard{Usage: response, Tier: "default"}.at("resp_1", gateway.ResponseEnded)},
+		{"a response that failed", gateway.Responses, `{"object":"response","status":"failed","error":{"code":"server_error","message":"no"},"output":[],"usage":null}`, heard{Failed: true, Missing: true}.at("", gateway.ResponseFailed)},
+		{"a response that is still made", gateway.Responses, `{"object":"response","status":"queued","error":null,"output":[],"usage":null}`, heard{}.at("", gateway.ResponseRuns)},
 		{"a response without a state", gateway.Responses, `{"object":"response","output":[]}`, heard{Missing: true}},
 		{"a refused response", gateway.Responses, `{"error":{"message":"no","type":"invalid_request_error","code":"model_not_found"}}`, heard{Failed: true, Missing: true}},
 		{"a stream of a response", gateway.Responses, created + itemAdded + textDelta + textDelta + lastEvent("response.completed", `"status":"completed","error":null,"service_tier":"flex",`+responseUsage),
-			heard{Usage: response, Tier: "flex", Ended: true}},
+			heard{Usage: response, Tier: "flex", Ended: true}.at("resp_1", gateway.ResponseEnded)},
 		{"a stream of a response that is too short", gateway.Responses, created + itemAdded + textDelta + lastEvent("response.incomplete", `"incomplete_details":{"reason":"max_output_tokens"},"error":null,`+responseUsage),
-			heard{Usage: response, Tier: "auto", Ended: true}},
+			heard{Usage: response, Tier: "auto", Ended: true}.at("resp_1", gateway.ResponseEnded)},
 		{"a stream of a response that failed", gateway.Responses, created + typed("response.failed", `"response":{"error":{"code":"rate_limit_exceeded","message":"no"},"output":[],"usage":null}`),
-			heard{Failed: true, Missing: true, Tier: "auto", Ended: true}},
-		{"an error in a stream of a response", gateway.Responses, created + itemAdded + textDelta + typed("error", `"code":"server_error","message":"no","param":null,"sequence_number":3`), heard{Failed: true, Tier: "auto"}},
-		{"a stream of a response that broke off", gateway.Responses, created + itemAdded + textDelta, heard{Tier: "auto"}},
-		{"a response that began", gateway.Responses, created, heard{Missing: true, Tier: "auto"}},
-		{"a response with its type behind it", gateway.Responses, itemAdded + event(`{"response":{`+responseUsage+`},"type":"response.completed"}`), heard{Usage: response, Ended: true}},
+			heard{Failed: true, Missing: true, Tier: "auto", Ended: true}.at("resp_1", gateway.ResponseFailed)},
+		{"an error in a stream of a response", gateway.Responses, created + itemAdded + textDelta + typed("error", `"code":"server_error","message":"no","param":null,"sequence_number":3`), heard{Failed: true, Tier: "auto"}.at("resp_1", gateway.ResponseRuns)},
+		{"a stream of a response that broke off", gateway.Responses, created + itemAdded + textDelta, heard{Tier: "auto"}.at("resp_1", gateway.ResponseRuns)},
+		{"a response that began", gateway.Responses, created, heard{Missing: true, Tier: "auto"}.at("resp_1", gateway.ResponseRuns)},
+		{"a response with its type behind it", gateway.Responses, itemAdded + event(`{"response":{`+responseUsage+`},"type":"response.completed"}`), heard{Usage: response, Ended: true}.at("", gateway.ResponseEnded)},
 		{"a usage beside a response", gateway.Responses, itemAdded + event(`{"item":{"usage":{"input_tokens":9,"output_tokens":9}},"x":{`+responseUsage+`}}`), heard{}},
 		{"a failure whose type is replaced", gateway.Responses, itemAdded + event(`{"type": "response.failed","type":{"error":1}}`), heard{}},
-		{"a failure of two types", gateway.Responses, itemAdded + event(`{"type":"response.completed","response":{},"type":"response.failed"}`), heard{Failed: true, Ended: true}},
-		{"a failure without a response", gateway.Responses, itemAdded + event(`{"type":"response.failed"}`), heard{Failed: true, Ended: true}},
+		{"a failure of two types", gateway.Responses, itemAdded + event(`{"type":"response.completed","response":{},"type":"response.failed"}`), heard{Failed: true, Ended: true}.at("", gateway.ResponseFailed)},
+		{"a failure without a response", gateway.Responses, itemAdded + event(`{"type":"response.failed"}`), heard{Failed: true, Ended: true}.at("", gateway.ResponseFailed)},
 		{"a response of a chat", gateway.Responses, `{"choices":[{"message":{"content":"a"}}]}`, heard{Missing: true}},
 
 		{"a message", gateway.Messages, `{"id":"msg_1","type":"message","role":"assistant","content":[{"type":"text","text":"a"}],"stop_reason":"end_turn","usage":{"input_tokens":25,"cache_creation_input_tokens":2000,"cache_read_input_tokens":700,"cache_creation":{"ephemeral_5m_input_tokens":1500,"ephemeral_1h_input_tokens":500},"output_tokens":15,"service_tier":"standard"}}`,
@@ -96,17 +96,41 @@ func typedTellings() []told {
 		{"data after the end of a message", gateway.Messages, start + block + typed("message_delta", `"usage":{"output_tokens":15}`) + stopped + typed("message_delta", `"usage":{"output_tokens":9999}`),
 			heard{Usage: message, Tier: "standard", Ended: true}},
 
-		{"a conversation made shorter", gateway.Compact, `{"id":"resp_1","object":"response.compaction","output":[{"type":"compaction","encrypted_content":"AAAA"}],` + responseUsage + `}`, heard{Usage: response}},
+		{"a conversation made shorter", gateway.Compact, `{"id":"resp_1","object":"response.compaction","output":[{"type":"compaction","encrypted_content":"AAAA"}],` + responseUsage + `}`, heard{Usage: response}.at("resp_1", 0)},
+		{"a response that is fetched", gateway.FetchResponse, `{"id":"resp_1","object":"response","status":"completed","error":null,"output":[{"type":"message","content":[]}],"service_tier":"flex",` + responseUsage + `}`,
+			heard{Usage: response, Tier: "flex"}.at("resp_1", gateway.ResponseEnded)},
+		{"a response that is made while it is fetched", gateway.FetchResponse, `{"id":"resp_1","status":"in_progress","output":[],"usage":null}`, heard{}.at("resp_1", gateway.ResponseRuns)},
+		{"a failed response that is fetched", gateway.FetchResponse, `{"id":"resp_1","status":"failed","error":{"code":"server_error","message":"no"},"output":[],"usage":null}`, heard{}.at("resp_1", gateway.ResponseFailed)},
+		{"a response that is cancelled", gateway.CancelResponse, `{"id":"resp_1","status":"cancelled","output":[],"usage":null}`, heard{}.at("resp_1", gateway.ResponseEnded)},
+		{"a response that is not found", gateway.FetchResponse, `{"error":{"message":"no","type":"invalid_request_error","param":null,"code":null}}`, heard{Failed: true, Missing: true}},
+		{"the events of a response that is fetched", gateway.FetchResponse, created + itemAdded + textDelta + lastEvent("response.completed", `"status":"completed","error":null,"service_tier":"flex",`+responseUsage),
+			heard{Usage: response, Tier: "flex", Ended: true}.at("resp_1", gateway.ResponseEnded)},
+		{"the last events of a response that is fetched", gateway.FetchResponse, textDelta + typed("response.failed", `"response":{"id":"resp_1","status":"failed","error":{"code":"server_error"},"output":[]}`),
+			heard{Ended: true}.at("resp_1", gateway.ResponseFailed)},
+		{"an id that JSON escapes", gateway.Responses, `{"id":"resp\u005f1","status":"queued"}`, heard{}.at("", gateway.ResponseRuns)},
+		{"an id with a blank", gateway.Responses, `{"id":"resp 1","status":"queued"}`, heard{}.at("", gateway.ResponseRuns)},
+		{"an id of all that may be in one", gateway.Responses, `{"id":"!#$%&'()*+,-./09:;<=>?@AZ[]^_` + "`" + `az{|}~","status":"queued"}`, heard{}.at("!#$%&'()*+,-./09:;<=>?@AZ[]^_`az{|}~", gateway.ResponseRuns)},
+		{"an id that is too long", gateway.Responses, `{"id":"` + strings.Repeat("r", 257) + `","status":"queued"}`, heard{}.at("", gateway.ResponseRuns)},
+		{"the longest id", gateway.Responses, `{"id":"` + strings.Repeat("r", 256) + `","status":"queued"}`, heard{}.at(strings.Repeat("r", 256), gateway.ResponseRuns)},
+		{"the input of a response", gateway.ResponseInput, `{"object":"list","data":[{"id":"msg_1","status":"completed"}],"first_id":"msg_1","last_id":"msg_1","has_more":false}`, heard{}},
+		{"a response that is deleted", gateway.DeleteResponse, `{"id":"resp_1","object":"response","deleted":true}`, heard{}},
+		{"no answer to a fetch", gateway.FetchResponse, `{}`, heard{Missing: true}},
 		{"a count of a response's tokens", gateway.InputTokens, `{"object":"response.input_tokens","input_tokens":11}`, heard{}},
 		{"a count of tokens", gateway.CountTokens, `{"input_tokens":2095}`, heard{}},
 		{"no count of tokens", gateway.CountTokens, `{}`, heard{Missing: true}},
 	}
 }
 
+// at is what a witness makes of an answer that tells of a response.
+func (h heard) at(id string, state gateway.ResponseState) heard {
+	h.Response, h.State = id, state
+	return h
+}
+
 // endsTyped reports whether a stream announces its end by the type of an event.
 func endsTyped(e gateway.Endpoint, body string) bool {
 	switch e {
-	case gateway.Responses:
+	case gateway.Responses, gateway.FetchResponse:
 		return strings.Contains(body, `"type":"response.completed"`) || strings.Contains(body, `"type":"response.incomplete"`) || strings.Contains(body, `"type":"response.failed"`)
 	case gateway.Messages:
 		return strings.Contains(body, `"type":"message_stop"`)

@@ -23,6 +23,9 @@ type heard struct {
 	Failed  bool
 	Missing bool
 	Ended   bool // the stream announced its end
+
+	Response string // the id of the response that was made or fetched
+	State    gateway.ResponseState
 }
 
 // told is an answer that both witnesses read, and what they are to make of it.
@@ -218,9 +221,15 @@ func readByGateway(e gateway.Endpoint, body string, size int) heard {
 }
 
 func heardOf(a gateway.Answer) heard {
-	h := heard{Tier: a.ServiceTier, Failed: a.Failed, Missing: a.Missing}
+	h := heard{Tier: a.ServiceTier, Failed: a.Failed, Missing: a.Missing, Response: a.Response.ID, State: a.Response.State}
 	if a.Source == gateway.FromProvider {
 		h.Usage = a.Usage
+	}
+	if a.Response.Source == gateway.FromProvider {
+		h.Usage = a.Response.Usage
+	}
+	if a.Response.ServiceTier != "" {
+		h.Tier = a.Response.ServiceTier
 	}
 	return h
 }
@@ -238,7 +247,7 @@ func newScript(t testing.TB) script {
 	state := lua.NewState()
 	t.Cleanup(state.Close)
 	state.SetGlobal("tonumber", state.NewFunction(toNumber))
-	if err := state.DoString(string(source) + "\nfunction begun(path) return answer(path) end function add(r, piece) read(r, piece) end function over(r) finish(r) return noted(r, true) end"); err != nil {
+	if err := state.DoString(string(source) + "\nfunction begun(path, method) return answer(path, method) end function add(r, piece) read(r, piece) end function over(r) finish(r) return noted(r, true) end"); err != nil {
 		t.Fatal(err)
 	}
 	return script{state}
@@ -269,13 +278,13 @@ func (s script) call(t testing.TB, name string, results int, args ...lua.LValue)
 // read reads an answer in pieces of a size.
 func (s script) read(t testing.TB, e gateway.Endpoint, body string, size int) heard {
 	t.Helper()
-	r := s.call(t, "begun", 1, lua.LString(e.String()))
+	r := s.call(t, "begun", 1, lua.LString(e.For("resp_1")), lua.LString(e.Method()))
 	for at := 0; at < len(body); at += size {
 		s.call(t, "add", 0, r, lua.LString(body[at:min(at+size, len(body))]))
 	}
 	seen := gateway.ReadSeen(s.call(t, "over", 1, r).String())
-	h := heard{Tier: seen.ServiceTier, Failed: seen.Failed, Missing: seen.Missing, Ended: seen.Complete}
-	if seen.Figures != nil && !e.IsFree() {
+	h := heard{Tier: seen.ServiceTier, Failed: seen.Failed, Missing: seen.Missing, Ended: seen.Complete, Response: seen.Response, State: seen.ResponseState}
+	if seen.Figures != nil && (!e.IsFree() || seen.ResponseState.HasEnded()) {
 		if e == 0 {
 			e = gateway.ChatCompletions
 		}
@@ -312,7 +321,7 @@ func TestBothWitnessesAgreeOnRandomAnswers(t *testing.T) {
 // compareWitnesses has both read the answer that the dice make.
 func compareWitnesses(t *testing.T, script script, data []byte) {
 	d := dice{data}
-	e := []gateway.Endpoint{gateway.ChatCompletions, gateway.Responses, gateway.Messages, gateway.CountTokens}[d.roll(4)]
+	e := []gateway.Endpoint{gateway.ChatCompletions, gateway.Responses, gateway.Messages, gateway.CountTokens, gateway.FetchResponse, gateway.ResponseInput}[d.roll(6)]
 	body := d.body()
 	size := 1 + d.roll(len(body)+1)
 	got, want := script.read(t, e, body, size), readByGateway(e, body, size)

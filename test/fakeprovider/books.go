@@ -113,7 +113,7 @@ func (p *Provider) complaints() []string {
 func (p *Provider) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.calls, p.unexpected = nil, nil
+	p.calls, p.unexpected, p.kept, p.order = nil, nil, nil, nil
 	for _, s := range p.scenarios {
 		s.fetched = 0
 	}

@@ -19,13 +19,15 @@ const (
 // generator makes answers without a scenario, for load. Its model names tell how:
 // "gen-chunks=50-delay=20ms-usage" streams 50 chunks, 20 ms apart, and reports its
 // usage when asked for it; without "usage" it never does in a stream. "size=65536" makes
-// each chunk's text so many bytes long. "id=7" means nothing, and tells a model from others
+// each chunk's text so many bytes long; "keep" keeps responses, which are made meanwhile if they are
+// background ones. "id=7" means nothing, and tells a model from others
 // of its kind.
 type generator struct {
 	chunks int
 	delay  time.Duration
 	size   int
 	usage  bool
+	keep   bool
 }
 
 func parseGenerator(model string) (generator, bool) {
@@ -46,6 +48,8 @@ func parseGenerator(model string) (generator, bool) {
 			g.size, err = strconv.Atoi(value)
 		case "usage":
 			g.usage = true
+		case "keep":
+			g.keep = true
 		case "id":
 		default:
 			return generator{}, false

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 )
 
@@ -29,12 +30,23 @@ type Provider struct {
 	scenarios  map[string]*Scenario
 	calls      []*Call
 	unexpected []string
+
+	name  string // in the ids of what it keeps
+	kept  map[string]*kept
+	order []string // of kept
 }
 
 // New makes a provider that knows no model but the generated ones.
 func New() *Provider {
 	p := &Provider{scenarios: map[string]*Scenario{}}
 	p.serve = p.serveScenarios
+	return p
+}
+
+// Named makes a provider whose responses that it keeps have ids of their own.
+func Named(name string) *Provider {
+	p := New()
+	p.name = name
 	return p
 }
 
@@ -70,7 +82,14 @@ func (p *Provider) Run(ctx context.Context, l net.Listener) error {
 
 // next returns the reply to a call.
 func (p *Provider) next(r request) Reply {
-	if g, ok := parseGenerator(r.wanted.Model); ok {
+	if reply, ok := p.answerKept(r); ok {
+		return reply
+	}
+	g, ok := parseGenerator(r.wanted.Model)
+	switch path, _, _ := strings.Cut(r.target, "?"); {
+	case ok && g.keep && strings.HasSuffix(path, "/responses"):
+		return p.keep(g, r)
+	case ok:
 		return g.answer(r)
 	}
 	p.mu.Lock()

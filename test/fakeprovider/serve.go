@@ -37,6 +37,7 @@ type request struct {
 type wanted struct {
 	Model         string `json:"model"`
 	Stream        bool   `json:"stream"`
+	Background    bool   `json:"background"`
 	StreamOptions struct {
 		IncludeUsage bool `json:"include_usage"`
 	} `json:"stream_options"`

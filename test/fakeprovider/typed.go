@@ -56,25 +56,44 @@ func (g generator) events(first []byte, chunk func(i int) []byte, last []byte) R
 	return r
 }
 
+// generatedID is the id of a response that is not kept.
+const generatedID = "resp_gen"
+
 // response is an answer of OpenAI's Responses API. Its streams tell their usage unasked.
 func (g generator) response(w wanted) Reply {
-	usage := "null"
-	if g.usage {
-		usage = fmt.Sprintf(`{"input_tokens":%d,"input_tokens_details":{"cached_tokens":0},"output_tokens":%d,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":%d}`,
-			GeneratedPrompt, g.chunks, GeneratedPrompt+g.chunks)
+	if w.Stream {
+		return g.responseEvents(generatedID, w)
 	}
-	object := func(status, output, usage string) string {
-		return fmt.Sprintf(`{"id":"resp_gen","object":"response","created_at":1,"status":%q,"error":null,"model":%q,"output":[%s],"usage":%s}`, status, w.Model, output, usage)
+	return whole(Piece{Wait: g.delay, Bytes: []byte(g.object(generatedID, w, "completed", g.item(), g.responseUsage()))})
+}
+
+// responseUsage is the usage of a response.
+func (g generator) responseUsage() string {
+	if !g.usage {
+		return "null"
 	}
-	item := fmt.Sprintf(`{"type":"message","id":"msg_gen","status":"completed","role":"assistant","content":[{"type":"output_text","text":%q,"annotations":[]}]}`, g.text())
-	if !w.Stream {
-		return whole(Piece{Wait: g.delay, Bytes: []byte(object("completed", item, usage))})
-	}
-	first := append(typed("response.created", `"sequence_number":0,"response":`+object("in_progress", "", "null")),
+	return fmt.Sprintf(`{"input_tokens":%d,"input_tokens_details":{"cached_tokens":0},"output_tokens":%d,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":%d}`,
+		GeneratedPrompt, g.chunks, GeneratedPrompt+g.chunks)
+}
+
+// object is a response.
+func (g generator) object(id string, w wanted, status, output, usage string) string {
+	return fmt.Sprintf(`{"id":%q,"object":"response","created_at":1,"status":%q,"error":null,"model":%q,"output":[%s],"usage":%s}`, id, status, w.Model, output, usage)
+}
+
+// item is all that a response says.
+func (g generator) item() string {
+	return fmt.Sprintf(`{"type":"message","id":"msg_gen","status":"completed","role":"assistant","content":[{"type":"output_text","text":%q,"annotations":[]}]}`, g.text())
+}
+
+// responseEvents are the events of a response, in pieces of one sequence number but for the first and the last.
+func (g generator) responseEvents(id string, w wanted) Reply {
+	first := append(typed("response.created", `"sequence_number":0,"response":`+g.object(id, w, "in_progress", "", "null")),
 		typed("response.output_item.added", `"sequence_number":1,"output_index":0,"item":{"type":"message","id":"msg_gen","status":"in_progress","role":"assistant","content":[]}`)...)
 	return g.events(first, func(i int) []byte {
 		return typed("response.output_text.delta", fmt.Sprintf(`"sequence_number":%d,"item_id":"msg_gen","output_index":0,"content_index":0,"delta":%q,"logprobs":[]`, i+2, g.word(i)))
-	}, append(typed("response.output_item.done", fmt.Sprintf(`"sequence_number":%d,"output_index":0,"item":%s`, g.chunks+2, item)), typed("response.completed", fmt.Sprintf(`"sequence_number":%d,"response":%s`, g.chunks+3, object("completed", item, usage)))...))
+	}, append(typed("response.output_item.done", fmt.Sprintf(`"sequence_number":%d,"output_index":0,"item":%s`, g.chunks+2, g.item())),
+		typed("response.completed", fmt.Sprintf(`"sequence_number":%d,"response":%s`, g.chunks+3, g.object(id, w, "completed", g.item(), g.responseUsage())))...))
 }
 
 // message is an answer of Anthropic's Messages API. Two of the prompt's tokens come from a cache,

@@ -164,6 +164,7 @@ func newRow(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) ga
 		r.Prompt, r.Answer = s.Prompt, s.Answer.Text
 	}
 	addUsage(&r, i, s, l, v.missing)
+	addResponse(&r, i, responseOf(i, s, l))
 	addAttempts(&r, l)
 	return r
 }

@@ -36,8 +36,12 @@ const (
 	fieldRateAbove = 6
 	fieldRateHour  = 7 // one more than the rate, as 0 is free
 
-	fieldTeam = 30
-	fieldTags = 31
+	fieldTeam         = 30
+	fieldTags         = 31
+	fieldStored       = 40
+	fieldBackground   = 41
+	fieldAnswerTokens = 42
+	fieldAsked        = 43 // the id of a stored response
 
 	// of a settlement
 	fieldDuration  = 2 // nanoseconds
@@ -58,6 +62,7 @@ const (
 	fieldMissing   = 17
 	fieldPartial   = 18
 	fieldStopped   = 30
+	fieldResponse  = 40 // message: 1 id, 2 state, 3 usage as above, 4 source, 5 service tier, 6 error code
 )
 
 func appendText[T ~string | ~[]byte](b []byte, field protowire.Number, v T) []byte {
@@ -118,7 +123,11 @@ func appendIntent(b []byte, i *gateway.Intent) []byte {
 	}
 	b = appendText(b, fieldAskedTier, i.ServiceTier)
 	b = appendText(b, fieldTeam, i.Team)
-	return appendText(b, fieldTags, i.Tags)
+	b = appendText(b, fieldTags, i.Tags)
+	b = appendFlag(b, fieldStored, i.Stored)
+	b = appendFlag(b, fieldBackground, i.Background)
+	b = appendCount(b, fieldAnswerTokens, i.AnswerTokens)
+	return appendText(b, fieldAsked, i.Response)
 }
 
 func appendPrice(b []byte, p *gateway.Price) []byte {
@@ -153,13 +162,7 @@ func appendSettlement(b []byte, s *gateway.Settlement) []byte {
 	b = appendCount(b, fieldTTFT, int64(s.TTFT))
 	b = appendCount(b, fieldStatus, int64(s.Status))
 	b = appendFlag(b, fieldFinished, s.Finished)
-	b = appendMessage(b, fieldUsage, func(b []byte) []byte {
-		u := s.Answer.Usage
-		for n, count := range [...]int64{u.Prompt, u.Cached, u.CacheWrite, u.Completion, u.Reasoning, u.CacheWriteHour, u.ServerTools} {
-			b = appendCount(b, protowire.Number(n+1), count)
-		}
-		return b
-	})
+	b = appendMessage(b, fieldUsage, func(b []byte) []byte { return appendUsage(b, &s.Answer.Usage) })
 	b = appendCount(b, fieldSource, int64(s.Answer.Source))
 	b = appendText(b, fieldText, s.Answer.Text)
 	b = appendText(b, fieldErrorCode, s.Answer.ErrorCode)
@@ -172,7 +175,25 @@ func appendSettlement(b []byte, s *gateway.Settlement) []byte {
 	b = appendFlag(b, fieldFailed, s.Answer.Failed)
 	b = appendFlag(b, fieldMissing, s.Answer.Missing)
 	b = appendFlag(b, fieldPartial, s.Answer.Partial)
-	return appendFlag(b, fieldStopped, s.Stopped)
+	b = appendFlag(b, fieldStopped, s.Stopped)
+	if w := &s.Answer.Response; w.ID != "" {
+		b = appendMessage(b, fieldResponse, func(b []byte) []byte { return appendResponse(b, w) })
+	}
+	return b
+}
+
+func appendUsage(b []byte, u *gateway.Usage) []byte {
+	for n, count := range [...]int64{u.Prompt, u.Cached, u.CacheWrite, u.Completion, u.Reasoning, u.CacheWriteHour, u.ServerTools} {
+		b = appendCount(b, protowire.Number(n+1), count)
+	}
+	return b
+}
+
+func appendResponse(b []byte, w *gateway.ResponseWord) []byte {
+	b = appendCount(appendText(b, 1, w.ID), 2, int64(w.State))
+	b = appendMessage(b, 3, func(b []byte) []byte { return appendUsage(b, &w.Usage) })
+	b = appendCount(b, 4, int64(w.Source))
+	return appendText(appendText(b, 5, w.ServiceTier), 6, w.ErrorCode)
 }
 
 var errRecord = errors.New("a record of the write-ahead log is malformed")
@@ -235,6 +256,14 @@ func readIntent(b []byte) (*gateway.Intent, error) {
 			i.Team = string(v)
 		case fieldTags:
 			i.Tags = string(v)
+		case fieldStored:
+			i.Stored = n != 0
+		case fieldBackground:
+			i.Background = n != 0
+		case fieldAnswerTokens:
+			i.AnswerTokens = n
+		case fieldAsked:
+			i.Response = string(v)
 		case fieldEndpoint:
 			i.Endpoint = gateway.EndpointOf(string(v))
 		case fieldModel:
@@ -379,6 +408,8 @@ func readSettlement(b []byte) (*gateway.Settlement, error) {
 			s.Answer.Missing = n != 0
 		case fieldPartial:
 			s.Answer.Partial = n != 0
+		case fieldResponse:
+			return readResponse(&s.Answer.Response, v)
 		}
 		return nil
 	})
@@ -386,6 +417,26 @@ func readSettlement(b []byte) (*gateway.Settlement, error) {
 		err = errRecord
 	}
 	return s, err
+}
+
+func readResponse(w *gateway.ResponseWord, b []byte) error {
+	return each(b, func(field protowire.Number, v []byte, n int64) error {
+		switch field {
+		case 1:
+			w.ID = string(v)
+		case 2:
+			w.State = gateway.ResponseState(min(uint64(n), math.MaxUint8))
+		case 3:
+			return readUsage(&w.Usage, v)
+		case 4:
+			w.Source = gateway.Source(min(uint64(n), math.MaxUint8))
+		case 5:
+			w.ServiceTier = string(v)
+		case 6:
+			w.ErrorCode = string(v)
+		}
+		return nil
+	})
 }
 
 func readUsage(u *gateway.Usage, b []byte) error {

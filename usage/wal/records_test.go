@@ -38,6 +38,7 @@ func TestARecordGivesBackAllThatBillingNeeds(t *testing.T) {
 	tiers := []gateway.Tier{{Above: 200_001, Rates: gateway.Rates{Input: 17, CachedInput: 18, CacheWrite: 19, Output: 20, Reasoning: 21, CacheWriteHour: 22}}}
 	i := intent()
 	i.ServiceTier = "priority"
+	i.Stored, i.Background, i.AnswerTokens, i.Response = true, true, 4096, "resp_0"
 	i.Price.Tiers = tiers
 	i.Price.ServiceTiers = []gateway.ServicePrice{
 		{Name: "flex", Rates: gateway.Rates{Input: 1, CachedInput: 2, CacheWrite: 3, Output: 4, Reasoning: 5, CacheWriteHour: 6}},
@@ -50,7 +51,9 @@ func TestARecordGivesBackAllThatBillingNeeds(t *testing.T) {
 	}
 	s := settlement(i)
 	s.Answer = gateway.Answer{Usage: gateway.Usage{Prompt: 9001, Cached: 702, CacheWrite: 303, Completion: 404, Reasoning: 205, CacheWriteHour: 106, ServerTools: 7}, Source: gateway.FromProvider,
-		ErrorCode: "c", ServiceTier: "flex", Stale: true, Complete: true, Failed: true, Missing: true, Partial: true}
+		ErrorCode: "c", ServiceTier: "flex", Stale: true, Complete: true, Failed: true, Missing: true, Partial: true,
+		Response: gateway.ResponseWord{ID: "resp_1", State: gateway.ResponseFailed, Usage: gateway.Usage{Prompt: 8, Cached: 7, CacheWrite: 6, Completion: 5, Reasoning: 4, CacheWriteHour: 3, ServerTools: 2},
+			Source: gateway.Counted, ServiceTier: "flex", ErrorCode: "e"}}
 	read, err := readSettlement(appendSettlement(nil, &s))
 	do(t, err)
 	if diff := cmp.Diff(&s, read); diff != "" {

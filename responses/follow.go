@@ -1,0 +1,125 @@
+package responses
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"ai-gateway/gateway"
+)
+
+const (
+	lookEvery    = time.Second
+	lookTimeout  = 5 * time.Second
+	claimedFor   = time.Minute // longer than all of a round takes
+	claimAtOnce  = 64
+	askAtOnce    = 8
+	askTimeout   = 15 * time.Second
+	shortestWait = 2 * time.Second
+	longestWait  = 5 * time.Minute
+	// waitPart is which part of its age a response waits until its backend is asked again.
+	waitPart = 4
+	// notFoundFor is how long a backend may not find a response that it has just made.
+	notFoundFor = time.Minute
+	// followedFor is how long a response is followed.
+	followedFor = 24 * time.Hour
+)
+
+// Error codes of rows whose estimate stays, as what their response used cannot be learnt.
+const (
+	codeGone   = "response_gone"    // its backend does not have it: it was deleted there
+	codeUntold = "response_unknown" // its backend has not told it for a day
+)
+
+// follow asks the backends of background responses what these have used, until ctx ends.
+func (b *Book) follow(ctx context.Context) {
+	failing := false
+	for wait(ctx, lookEvery) {
+		for more := true; more; {
+			claimed, err := b.claim(ctx)
+			if err != nil && !failing && ctx.Err() == nil {
+				b.c.Log.Warn("background responses cannot be followed now", "error", err)
+			}
+			failing = err != nil
+			b.lookAtAll(ctx, claimed)
+			more = len(claimed) == claimAtOnce && ctx.Err() == nil
+		}
+	}
+}
+
+func (b *Book) claim(ctx context.Context) ([]gateway.StoredResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	now := b.c.Now()
+	return b.c.Store.ClaimResponses(ctx, now, now.Add(claimedFor), claimAtOnce)
+}
+
+// lookAtAll looks at responses, a few at a time.
+func (b *Book) lookAtAll(ctx context.Context, all []gateway.StoredResponse) {
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	free := make(chan struct{}, askAtOnce)
+	for _, r := range all {
+		free <- struct{}{}
+		looking.Go(func() {
+			defer func() { <-free }()
+			b.look(ctx, &r)
+		})
+	}
+}
+
+// look asks for a response, and writes what it has used if it has ended.
+func (b *Book) look(ctx context.Context, r *gateway.StoredResponse) {
+	asking, cancel := context.WithTimeout(ctx, askTimeout)
+	status, body, err := b.c.Ask(asking, r.Backend, r.ID)
+	cancel()
+	if ctx.Err() != nil {
+		return // whoever claims it next asks again
+	}
+	age := b.c.Now().Sub(r.StartedAt)
+	end := b.endOf(r, status, body)
+	switch {
+	case end != nil:
+	case status == http.StatusNotFound && age > notFoundFor:
+		end = &gateway.ResponseEnd{ID: r.ID, ErrorCode: codeGone}
+	case age > followedFor:
+		b.c.Log.Warn("what a background response used could not be learnt in a day; its row keeps the estimate", "backend", r.Backend, "response", r.ID, "status", status, "error", err)
+		end = &gateway.ResponseEnd{ID: r.ID, ErrorCode: codeUntold}
+	}
+	b.write(ctx, r, end, b.c.Now().Add(min(max(age/waitPart, shortestWait), longestWait)))
+}
+
+// endOf is what a response has used; nil while it is still made, or the answer does not tell.
+func (b *Book) endOf(r *gateway.StoredResponse, status int, body []byte) *gateway.ResponseEnd {
+	if status != http.StatusOK {
+		return nil
+	}
+	i := gateway.Intent{Endpoint: gateway.FetchResponse, Model: r.Model, PromptTokens: r.Prompt}
+	w := b.c.Read(&i, status, body).Response
+	if w.ID != r.ID || !w.State.HasEnded() {
+		return nil
+	}
+	end := &gateway.ResponseEnd{ID: r.ID, Failed: w.State == gateway.ResponseFailed, Usage: w.Usage, Source: w.Source, ServiceTier: w.ServiceTier, ErrorCode: w.ErrorCode}
+	if price, ok := b.c.Price(r.Model, r.StartedAt); ok {
+		if cost, known := price.Cost(w.Usage, w.ServiceTier); known {
+			end.Cost = gateway.Cost{Amount: &cost, Version: price.Version}
+		}
+	}
+	return end
+}
+
+// write writes a response's end, or when it is looked at next.
+func (b *Book) write(ctx context.Context, r *gateway.StoredResponse, end *gateway.ResponseEnd, next time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	var err error
+	if end != nil {
+		err = b.c.Store.EndResponse(ctx, *end)
+	} else {
+		err = b.c.Store.PostponeResponse(ctx, r.ID, next)
+	}
+	if err != nil { // it is claimed again
+		b.c.Log.Debug("what was learnt of a background response could not be written", "response", r.ID, "error", err)
+	}
+}

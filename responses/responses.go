@@ -1,0 +1,166 @@
+// Package responses remembers the responses that providers keep: which backend made each and for whom, so
+// that whatever is asked of one goes where it is. Of responses that are made in the background it learns
+// what they used once they have ended, by asking their backends.
+//
+// What this process has seen is in memory, as clients ask for a response at once; everything is in the
+// store, for other gateways and later processes.
+package responses
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"ai-gateway/gateway"
+)
+
+// Store keeps responses.
+type Store interface {
+	// Response returns gateway.ErrNoResponse for one that is not known.
+	Response(ctx context.Context, id string) (gateway.StoredResponse, error)
+	SaveResponses(ctx context.Context, all []gateway.StoredResponse) error
+	// ClaimResponses returns background responses that have not ended, which no other gateway gets before a time.
+	ClaimResponses(ctx context.Context, now, until time.Time, limit int) ([]gateway.StoredResponse, error)
+	PostponeResponse(ctx context.Context, id string, until time.Time) error
+	// EndResponse completes the row of the request that made a response, once.
+	EndResponse(ctx context.Context, end gateway.ResponseEnd) error
+}
+
+// Config is what a Book needs.
+type Config struct {
+	Store Store
+	// Ask asks a backend for a response. The status is 0 if it did not answer.
+	Ask func(ctx context.Context, backend, id string) (status int, body []byte, err error)
+	// Read reads the answer.
+	Read  func(i *gateway.Intent, status int, body []byte) gateway.Answer
+	Price func(m gateway.Model, at time.Time) (gateway.Price, bool)
+	Now   func() time.Time
+	Log   *slog.Logger
+}
+
+const (
+	maxRemembered = 100_000 // responses in memory; the oldest are dropped for new ones
+	maxUnsaved    = 10_000  // that wait for the store; the rest come with the rows of their requests
+	saveAtOnce    = 500
+	saveEvery     = 50 * time.Millisecond
+	saveTimeout   = 10 * time.Second
+	// findTimeout is how long a request waits for the store.
+	findTimeout = 2 * time.Second
+	// findAgain is after how long a response that is not found is looked for once more: another gateway may
+	// just have made it.
+	findAgain = 300 * time.Millisecond
+)
+
+// Book has the responses.
+type Book struct {
+	c Config
+
+	mu      sync.Mutex
+	known   map[string]gateway.StoredResponse
+	order   []string // of known, the oldest first from at on
+	at      int
+	unsaved map[string]gateway.StoredResponse
+}
+
+// New makes a book.
+func New(c Config) *Book {
+	return &Book{c: c, known: map[string]gateway.StoredResponse{}, unsaved: map[string]gateway.StoredResponse{}}
+}
+
+// Learn notes a response. It does not wait.
+func (b *Book) Learn(r gateway.StoredResponse) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.remember(r)
+	if _, waits := b.unsaved[r.ID]; waits || len(b.unsaved) < maxUnsaved {
+		b.unsaved[r.ID] = r
+	}
+}
+
+// remember puts a response in place of the oldest one.
+func (b *Book) remember(r gateway.StoredResponse) {
+	if _, known := b.known[r.ID]; !known {
+		if len(b.order) < maxRemembered {
+			b.order = append(b.order, r.ID)
+		} else {
+			delete(b.known, b.order[b.at])
+			b.order[b.at] = r.ID
+			b.at = (b.at + 1) % maxRemembered
+		}
+	}
+	b.known[r.ID] = r
+}
+
+// Find returns what is known of a response, or gateway.ErrNoResponse. It may wait for the store.
+func (b *Book) Find(id string) (gateway.StoredResponse, error) {
+	b.mu.Lock()
+	r, known := b.known[id]
+	b.mu.Unlock()
+	if known {
+		return r, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), findTimeout)
+	defer cancel()
+	r, err := b.c.Store.Response(ctx, id)
+	if errors.Is(err, gateway.ErrNoResponse) {
+		wait(ctx, findAgain)
+		r, err = b.c.Store.Response(ctx, id)
+	}
+	return r, err
+}
+
+// Run saves responses, and follows those that are made in the background, until ctx ends.
+func (b *Book) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+	all.Go(func() { b.follow(ctx) })
+	for wait(ctx, saveEvery) {
+		b.save(ctx)
+	}
+	b.save(context.WithoutCancel(ctx))
+	all.Wait()
+	return nil
+}
+
+// save writes what was noted since the last time.
+func (b *Book) save(ctx context.Context) {
+	for {
+		some := b.take()
+		if len(some) == 0 {
+			return
+		}
+		limited, cancel := context.WithTimeout(ctx, saveTimeout)
+		err := b.c.Store.SaveResponses(limited, some)
+		cancel()
+		if err != nil { // the rows of their requests have them too
+			b.c.Log.Debug("responses could not be remembered before their rows are written", "error", err)
+			return
+		}
+	}
+}
+
+func (b *Book) take() (some []gateway.StoredResponse) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, r := range b.unsaved {
+		if len(some) == saveAtOnce {
+			break
+		}
+		some = append(some, r)
+		delete(b.unsaved, id)
+	}
+	return some
+}
+
+// wait waits, and reports whether ctx goes on.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
