@@ -219,9 +219,11 @@ func lockAdvice(err error, folder fs.FileInfo) string {
 }
 
 // makePrivate takes all rights to a folder and what is in it from others than their owner. It
-// returns a warning if others had any; "" if not.
+// returns a warning if others could use any; "" if not, as in a folder that they could not enter.
 func makePrivate(dir string, chmod func(string, fs.FileMode) error) (warning string) {
 	open, left, why := 0, 0, error(nil)
+	folder, statErr := os.Lstat(dir)
+	entered := statErr == nil && isOpen(folder)
 	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		info, statErr := os.Lstat(path)
 		if err != nil || statErr != nil || !isOpen(info) {
@@ -236,7 +238,7 @@ func makePrivate(dir string, chmod func(string, fs.FileMode) error) (warning str
 		return nil
 	})
 	switch {
-	case err != nil || open == 0:
+	case err != nil || open == 0 || !entered:
 		return ""
 	case left > 0:
 		return fmt.Sprintf("others may read %d files of the state folder %q, which holds requests and secrets, and that cannot be changed: %v", left, dir, why)

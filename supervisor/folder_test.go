@@ -142,6 +142,19 @@ func TestAStateFolderThatOthersMayReadIsMadePrivateWithAWarning(t *testing.T) {
 	}
 }
 
+func TestFilesThatNobodyCouldReachAreMadePrivateWithoutAWarning(t *testing.T) {
+	dir, file := openState(t)
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := makePrivate(dir, os.Chmod); got != "" {
+		t.Errorf("warning %q", got)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("it has mode %v, %v", info.Mode(), err)
+	}
+}
+
 func TestModesThatCannotBeChangedAreAWarning(t *testing.T) {
 	dir, _ := openState(t)
 	refuses := func(path string, _ fs.FileMode) error {

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -124,6 +125,9 @@ func readFileOrInput(cmd *cobra.Command, file string) ([]byte, error) {
 // edit puts the gateway in, or takes it out.
 func (a *attachment) edit(text []byte) ([]byte, error) {
 	if a.remove {
+		if envoy.Marked(text) == 0 {
+			a.warn("the gateway is not in this file: it stays as it is")
+		}
 		return envoy.Detach(text)
 	}
 	hash := sha256.Sum256(text)
@@ -132,10 +136,16 @@ func (a *attachment) edit(text []byte) ([]byte, error) {
 		return nil, err
 	}
 	merged, at, err := envoy.Attach(text, a.place, envoy.Pieces(pieces))
-	if err == nil {
-		a.advise(at)
+	if err != nil {
+		return nil, err
 	}
-	return merged, err
+	for _, name := range a.off {
+		if !slices.Contains(at.Filters, name) {
+			return nil, fmt.Errorf("--without-filter %q must be one of your filters before the router, which are: %s", name, strings.Join(at.Filters, ", "))
+		}
+	}
+	a.advise(at)
+	return merged, nil
 }
 
 // pieces are what is added. The id marks the requests that pass, so that one that comes back is
@@ -171,7 +181,7 @@ func (a *attachment) pieces(id string) (xds.Pieces, error) {
 	if built.Journal, err = a.journal(files); err != nil {
 		return xds.Pieces{}, err
 	}
-	built.ID = id
+	built.ID, a.accessLog = id, built.Journal
 	return xds.Attachment{Config: built, XDSSocket: at.xds, Prefix: a.prefix, Health: a.health, Off: a.off, WithoutGroups: older || a.single, ExtProc: a.extProc}.Pieces()
 }
 
@@ -225,8 +235,9 @@ func checkPrefix(prefix string) error {
 // advise says what the merged configuration needs besides.
 func (a *attachment) advise(at envoy.Summary) {
 	fmt.Fprintf(a.stderr, "attached to the virtual host %q of the listener %q\n", at.VirtualHost, at.Listener)
-	if len(at.Filters) > 0 {
-		fmt.Fprintf(a.stderr, "these filters of yours run for the gateway's requests too, before its own (--without-filter NAME turns one off there): %s\n", strings.Join(at.Filters, ", "))
+	on := slices.DeleteFunc(slices.Clone(at.Filters), func(name string) bool { return slices.Contains(a.off, name) })
+	if len(on) > 0 {
+		fmt.Fprintf(a.stderr, "these filters of yours run for the gateway's requests too, before its own (--without-filter NAME turns one off there): %s\n", strings.Join(on, ", "))
 	}
 	options := ""
 	if a.loopback != "" {
@@ -237,5 +248,6 @@ func (a *attachment) advise(at envoy.Summary) {
 	} else {
 		a.warn("this Envoy has no admin interface: the agent cannot see which backends fail, nor have the access log reopened when it grows")
 	}
+	fmt.Fprintf(a.stderr, "make the folders of its agent first, before Envoy looks at this, as Envoy's user:\n  mkdir -p -m 0700 %s %s\n", a.runFolder, filepath.Dir(a.accessLog))
 	fmt.Fprintf(a.stderr, "start Envoy with --file-flush-interval-msec 250, and next to it, as the same user:\n  ai-gateway serve --role agent --attached --run-folder %s%s\n", a.runFolder, options)
 }

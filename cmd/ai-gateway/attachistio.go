@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v4"
 
 	"ai-gateway/envoy"
 	"ai-gateway/xds"
@@ -62,6 +64,10 @@ func (m *mesh) istio(labels, context string) error {
 	if !slices.Contains([]string{"GATEWAY", "SIDECAR_INBOUND"}, context) {
 		return fmt.Errorf("--context %q must be GATEWAY or SIDECAR_INBOUND", context)
 	}
+	m.gateway, m.section = m.name, m.name // Istio's are found by labels
+	if err := errors.Join(m.check(), checkLabels(labels)); err != nil {
+		return err
+	}
 	if m.accessLog == "" {
 		m.accessLog = stateFiles(m.runFolder + "/state").accessLog()
 	}
@@ -81,6 +87,15 @@ func (m *mesh) istio(labels, context string) error {
 		"Name": m.name, "Namespace": m.namespace, "Labels": labels, "Image": m.image, "RunFolder": m.runFolder, "Loopback": m.loopback,
 		"Patches": "  " + strings.ReplaceAll(strings.TrimRight(patches, "\n"), "\n", "\n  "),
 	})
+}
+
+// checkLabels refuses what is no mapping in one line.
+func checkLabels(labels string) error {
+	var all map[string]string
+	if err := yaml.Unmarshal([]byte("{"+labels+"}"), &all); err != nil || len(all) == 0 || slices.Contains(slices.Collect(maps.Values(all)), "") || strings.ContainsAny(labels, "\r\n") {
+		return fmt.Errorf("--labels %q must be labels as YAML has them, such as \"istio: ingressgateway\" or \"app: edge, tier: front\"", labels)
+	}
+	return nil
 }
 
 func istioPatches(p xds.Pieces, context string) []envoyFilterPatch {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"text/template"
 
@@ -49,6 +51,9 @@ func (m *mesh) meshFlags(cmd *cobra.Command) {
 
 // envoyGateway prints the resources. The filter that asks the agent is Envoy Gateway's own.
 func (m *mesh) envoyGateway() error {
+	if err := m.check(); err != nil {
+		return err
+	}
 	m.single = true
 	m.warn("Envoy Gateway 1.9 does not know Envoy's priority groups: a request goes to one backend, the first of its model that serves, and no other one is called within the request. " +
 		"And the routes name the backends that are configured now: print them again when you add one.")
@@ -73,6 +78,33 @@ func (m *mesh) envoyGateway() error {
 		"Responses":      m.prefix + gateway.Responses.Path(),
 		"PlanNamespaces": strings.Join(gateway.PlanNamespaces(), ", "), "Patches": patches,
 	})
+}
+
+var (
+	kubernetesName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+	imageName      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]*$`)
+	plainFolder    = regexp.MustCompile(`^(/[A-Za-z0-9._-]+)+$`)
+)
+
+// check refuses what Kubernetes would, and what the templates could not hold.
+func (m *mesh) check() error {
+	const name = "a name as Kubernetes has them: lower case letters, digits, - and ."
+	var all []error
+	for _, f := range []struct {
+		flag, value string
+		pattern     *regexp.Regexp
+		shape       string
+	}{
+		{"--name", m.name, kubernetesName, name}, {"--namespace", m.namespace, kubernetesName, name},
+		{"--gateway", m.gateway, kubernetesName, name}, {"--listener", m.section, kubernetesName, name},
+		{"--image", m.image, imageName, "an image, such as registry.example.com/ai-gateway:v1"},
+		{"--run-folder", m.runFolder, plainFolder, "an absolute path, such as " + defaultRunFolder},
+	} {
+		if !f.pattern.MatchString(f.value) {
+			all = append(all, fmt.Errorf("%s %q must be %s", f.flag, f.value, f.shape))
+		}
+	}
+	return errors.Join(all...)
 }
 
 // paths are those of the metered endpoints.

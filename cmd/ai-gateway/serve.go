@@ -101,6 +101,9 @@ func (s *service) run(ctx context.Context) (err error) {
 	if !slices.Contains(roles, s.role) {
 		return fmt.Errorf("--role %q must be one of %s", s.role, strings.Join(roles, ", "))
 	}
+	if info, err := os.Stat(string(s.files)); err != nil || !info.IsDir() {
+		return fmt.Errorf("--run-folder %q must be a folder that exists, which nobody but this user may enter (mkdir -m 0700)", s.files)
+	}
 	release, err := s.findFiles(ctx)
 	defer release()
 	if err != nil || ctx.Err() != nil {
