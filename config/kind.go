@@ -165,6 +165,24 @@ func duration(low, high time.Duration) kind[time.Duration] {
 	}
 }
 
+// durationOrZero is a duration from a least one on; zero means something of its own.
+func durationOrZero(low, high time.Duration) kind[time.Duration] {
+	k := duration(low, high)
+	k.words = "0s, or a " + k.words
+	read := k.read
+	k.read = func(s string) (time.Duration, error) {
+		if d, err := time.ParseDuration(s); err == nil && d == 0 {
+			return 0, nil
+		}
+		d, err := read(s)
+		if err != nil {
+			return 0, must(k.words)
+		}
+		return d, nil
+	}
+	return k
+}
+
 // brief writes a duration without trailing zero units.
 func brief(d time.Duration) string {
 	text := d.String()

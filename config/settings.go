@@ -324,6 +324,10 @@ func (d *document) cors() group {
 	}}
 }
 
+// leastKept is how long the row of a request stays at least: a witness may report for a day, which
+// must find the row that its cost was booked with.
+const leastKept = 48 * time.Hour
+
 func (d *document) storage() group {
 	return group{fields: []field{
 		{name: "database_path", into: value(&d.DatabasePath, database()), variables: []string{"DATABASE_PATH", "DB_PATH"},
@@ -333,7 +337,7 @@ func (d *document) storage() group {
 		{name: "state_dir", into: value(&d.StateDir, path()), variables: []string{"AI_GATEWAY_STATE_DIR"},
 			doc: "folder of the write-ahead log and Envoy's access log, which wait for the database; by default next to the SQLite file, " +
 				"and with PostgreSQL `ai-gateway` in XDG_STATE_HOME or in ~/.local/state, or `ai-gateway.state` in the working directory if there is no home"},
-		{name: "keep_requests", into: value(&d.KeepRequests, duration(0, 100*365*24*time.Hour)), unset: "0s",
+		{name: "keep_requests", into: value(&d.KeepRequests, durationOrZero(leastKept, 100*365*24*time.Hour)), unset: "0s",
 			doc: "age at which the rows of requests are removed, in PostgreSQL by whole days; zero keeps them"},
 		{name: "spool", into: d.spool(), doc: "the write-ahead log of requests, from which rows are written"},
 		{name: "orphan_grace", into: value(&d.OrphanGrace, duration(time.Second, 24*time.Hour)), unset: "10s",
