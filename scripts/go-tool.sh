@@ -18,7 +18,7 @@ if [ ! -x "$dir/$name" ]; then
 	echo "Building $name ${module##*@}; this takes minutes" >&2
 	{
 		go mod init tool
-		go get "$module"
+		go get "$package@${module##*@}" # with all that it needs, which the module alone would not add
 		CGO_ENABLED=0 go build -trimpath -o "$new/$name" "$package"
 	} >"$new/log" 2>&1 || { cat "$new/log" >&2; exit 1; }
 	mkdir -p "$dir"

@@ -169,19 +169,8 @@ func (c *copying) batch(ctx context.Context, table string, columns, keys, after 
 	}
 	query := fmt.Sprintf("SELECT %s FROM %s %s ORDER BY %s LIMIT %d", strings.Join(columns, ", "), table, where, key, copyAtOnce)
 	err = c.from.read(ctx, "reading "+table, func(conn *sqlx.Conn) error {
-		found, err := conn.QueryxContext(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		defer found.Close()
-		for found.Next() {
-			row, err := found.SliceScan()
-			if err != nil {
-				return err
-			}
-			rows = append(rows, row)
-		}
-		return found.Err()
+		rows, err = readRows(ctx, conn, query, args...)
+		return err
 	})
 	return rows, err
 }

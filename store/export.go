@@ -26,24 +26,33 @@ func (s *Store) Export(ctx context.Context, from, to time.Time, after gateway.Re
 	text, args := where(conditions)
 	query := "SELECT " + strings.Join(ExportColumns(), ", ") + " FROM requests r" + text + " ORDER BY r.started_at, r.id LIMIT ?"
 	err = s.read(ctx, "exporting requests", func(c *sqlx.Conn) error {
-		found, err := c.QueryxContext(ctx, c.Rebind(query), append(args, limit)...)
-		if err != nil {
-			return err
-		}
-		defer found.Close()
-		for found.Next() {
-			row, err := found.SliceScan()
-			if err != nil {
-				return err
-			}
+		found, err := readRows(ctx, c, c.Rebind(query), append(args, limit)...)
+		for _, row := range found {
 			rows = append(rows, exported(row))
 		}
-		return found.Err()
+		return err
 	})
 	if err == nil && len(rows) > 0 {
 		last, err = placeOf(rows[len(rows)-1])
 	}
 	return rows, last, err
+}
+
+// readRows reads the rows of a query, whatever its columns are.
+func readRows(ctx context.Context, c *sqlx.Conn, query string, args ...any) (rows [][]any, err error) {
+	found, err := c.QueryxContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer found.Close()
+	for found.Next() {
+		row, err := found.SliceScan()
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	return rows, found.Err()
 }
 
 // exported is a row with the same values from both databases.

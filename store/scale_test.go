@@ -117,7 +117,11 @@ func askLarge(b *testing.B, s *testStore) {
 			do(b, err)
 		}
 	})
-	middle := gateway.RequestPlace{StartedAt: march.AddDate(0, 0, 15), ID: uuid.Max}
+	askPages(b, s, gateway.RequestPlace{StartedAt: march.AddDate(0, 0, 15), ID: uuid.Max})
+}
+
+// askPages reads pages of requests, with and without filters.
+func askPages(b *testing.B, s *testStore, middle gateway.RequestPlace) {
 	for name, c := range map[string]struct {
 		filter gateway.RequestFilter
 		after  gateway.RequestPlace

@@ -12,8 +12,8 @@ import (
 	"ai-gateway/store"
 )
 
-// oneRow makes tables with a request of a minute ago, without a cost.
-func oneRow(t *testing.T, path, model string) *sql.DB {
+// newTables makes empty tables, and opens them for a test's own SQL.
+func newTables(t *testing.T, path string) *sql.DB {
 	t.Helper()
 	tables, err := store.Open(t.Context(), store.Config{Path: path})
 	if err != nil {
@@ -27,8 +27,15 @@ func oneRow(t *testing.T, path, model string) *sql.DB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// oneRow makes tables with a request of two minutes ago, without a cost.
+func oneRow(t *testing.T, path, model string) *sql.DB {
+	t.Helper()
+	db := newTables(t, path)
 	started := time.Now().Add(-2 * time.Minute).UTC().Format("2006-01-02T15:04:05.000000Z07:00")
-	_, err = db.ExecContext(t.Context(), `INSERT INTO requests (started_at, id, request_id, duration_ms, key_id, client_ip, endpoint, model, backend, upstream_model,
+	_, err := db.ExecContext(t.Context(), `INSERT INTO requests (started_at, id, request_id, duration_ms, key_id, client_ip, endpoint, model, backend, upstream_model,
 		stream, status, outcome, attempts, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, usage_source, witness)
 		VALUES (?, '0192f0c0-0000-7000-8000-000000000001', 'r', 1, 'anonymous', '', '/v1/chat/completions', ?, 'a', 'm', 0, 200, 'ok', 1, 1000, 0, 100, 0, 'provider', 'both')`,
 		started, model)

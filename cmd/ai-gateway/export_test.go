@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,19 +21,8 @@ import (
 // manyRows makes tables with requests of 2026-01-01 and 2, every text of which is odd.
 func manyRows(t *testing.T, path string, rows int) {
 	t.Helper()
-	tables, err := store.Open(t.Context(), store.Config{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := tables.Close(); err != nil {
-		t.Fatal(err)
-	}
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	_, err = db.ExecContext(t.Context(), `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+	db := newTables(t, path)
+	_, err := db.ExecContext(t.Context(), `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
 		INSERT INTO requests (started_at, id, request_id, duration_ms, key_id, team, tags, client_ip, endpoint, model, backend, upstream_model,
 		stream, status, outcome, attempts, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, usage_source, witness, cost_nanousd, error_code)
 		SELECT strftime('%Y-%m-%dT%H:%M:%S', 1767225600 + i * 10, 'unixepoch') || '.000000Z', printf('019b7610-0000-7000-8000-%012x', i), 'label, "' || i || '"', 5, 'k',
