@@ -38,7 +38,7 @@ function Panel() {
               <pre tabIndex={0} aria-label={`Example for ${name}`} className="scroll-thin overflow-x-auto p-3.5 pr-12 font-mono text-[0.8125rem] leading-relaxed">
                 {text}
               </pre>
-              <CopyButton text={text} label={`Copy the example for ${name}`} className="absolute top-2 right-2" />
+              <CopyButton text={text} label={`Copy the example for ${name}`} className="absolute top-2 right-2 bg-raised" />
             </div>
           </Tabs.Content>
         ))}

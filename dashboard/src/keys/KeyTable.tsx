@@ -26,8 +26,7 @@ const headings: { name: string; order?: KeyOrder }[] = [
   { name: "Label", order: "label" },
   { name: "Owner", order: "owner" },
   { name: "Status", order: "status" },
-  { name: "Models" },
-  { name: "Limits and budget" },
+  { name: "Models, limits, budget" },
   { name: "Expires", order: "expires" },
   { name: "Last used", order: "used" },
   { name: "Last 30 days", order: "spent" },
@@ -72,11 +71,11 @@ interface HeadingProps {
 
 /** A heading that sorts by its column: upwards, downwards, and as it was. */
 function Heading({ name, order, sorted, onSort }: HeadingProps) {
-  if (!order) return <th className="px-3 py-2 font-medium">{name}</th>;
+  if (!order) return <th className="px-2.5 py-2 font-medium">{name}</th>;
   const next = { none: () => onSort(order, false), ascending: () => onSort(order, true), descending: () => onSort(undefined, false) }[sorted];
   const Icon = sorted === "descending" ? ArrowDown : ArrowUp;
   return (
-    <th aria-sort={sorted} className="px-1.5 py-1 font-medium first:pl-2.5">
+    <th aria-sort={sorted} className="px-1 py-1 font-medium first:pl-2.5">
       <button type="button" onClick={next} className="group inline-flex items-center gap-1 rounded-md px-1.5 py-1 whitespace-nowrap hover:bg-hover hover:text-foreground">
         {name}
         <Icon aria-hidden className={cn("size-3.5", sorted === "none" && "opacity-0 group-hover:opacity-50")} />
@@ -99,11 +98,11 @@ function KeyRow({ apiKey: key, admin, spent, onIssued }: KeyRowProps) {
         <span className="font-medium">{key.label}</span> {key.role === "admin" && <Badge>admin</Badge>}
         <code className="block font-mono text-xs text-muted">{key.prefix}…</code>
       </td>
-      <td className="px-3 py-2.5">
+      <td className="px-2.5 py-2.5">
         {key.owner || "–"}
         {key.team && <span className="block text-xs text-muted">{key.team}</span>}
       </td>
-      <td className="px-3 py-2.5">
+      <td className="px-2.5 py-2.5">
         <Badge tone={tones[key.status]}>{key.status}</Badge>
         {key.grace_until && new Date(key.grace_until) > new Date() && (
           <span className="mt-0.5 block text-xs text-muted">
@@ -111,13 +110,12 @@ function KeyRow({ apiKey: key, admin, spent, onIssued }: KeyRowProps) {
           </span>
         )}
       </td>
-      <td className="max-w-56 px-3 py-2.5">{key.models === null ? "all" : key.models.join(", ") || "none"}</td>
-      <td className="px-3 py-2.5">
-        <LimitList limits={key.limits} budget={key.budget} />
+      <td className="max-w-64 px-2.5 py-2.5">
+        <LimitList models={key.models} limits={key.limits} budget={key.budget} />
       </td>
-      <td className="px-3 py-2.5">{key.expires_at ? <Time at={key.expires_at} /> : "never"}</td>
-      <td className="px-3 py-2.5 whitespace-nowrap">{key.last_used_at ? <Time at={key.last_used_at} /> : <span className="text-muted">never</span>}</td>
-      <td className="px-3 py-2.5 whitespace-nowrap">
+      <td className="px-2.5 py-2.5">{key.expires_at ? <Time at={key.expires_at} day /> : <span className="text-muted">never</span>}</td>
+      <td className="px-2.5 py-2.5 whitespace-nowrap">{key.last_used_at ? <Time at={key.last_used_at} ago /> : <span className="text-muted">never</span>}</td>
+      <td className="px-2.5 py-2.5 whitespace-nowrap">
         {spent ? (
           <>
             {formatMoney(spent.cost_nanousd)}
@@ -135,16 +133,19 @@ function KeyRow({ apiKey: key, admin, spent, onIssued }: KeyRowProps) {
   );
 }
 
-function LimitList({ limits, budget }: Pick<Key, "limits" | "budget">) {
+function LimitList({ models, limits, budget }: Pick<Key, "models" | "limits" | "budget">) {
   const set = Object.entries(limits).filter(([, value]) => value !== null && value !== undefined);
-  const lines = [...(budget ?? []).map((b) => budgetText(b.per, b.usd)), ...set.map(([name, value]) => `${formatNumber(value)} ${name.replaceAll("_", " ")}`)];
+  const only = models ? [models.length > 0 ? `only ${models.join(", ")}` : "no model"] : [];
+  const lines = [...only, ...(budget ?? []).map((b) => budgetText(b.per, b.usd)), ...set.map(([name, value]) => `${formatNumber(value)} ${limitText(name)}`)];
   if (lines.length === 0) return <span className="text-muted">as configured</span>;
   return lines.map((line) => (
-    <span key={line} className="block whitespace-nowrap">
+    <span key={line} className="block truncate" title={line}>
       {line}
     </span>
   ));
 }
+
+const limitText = (name: string) => name.replace("per_hour", "an hour").replace("per_", "a ").replaceAll("_", " ");
 
 const budgetText = (per: string, usd: number | null) => `${usd === null ? "any sum" : formatMoney(Math.round(usd * 1e9))} ${per === "total" ? "in all" : `a ${per}`}`;
 

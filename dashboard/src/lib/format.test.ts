@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatAgo, formatBytes, formatDuration, formatMoney } from "./format";
+import { formatAgo, formatBytes, formatDay, formatDuration, formatMoney, formatTick, formatTime } from "./format";
 
 test.each([
   [null, "price unknown"],
@@ -19,6 +19,18 @@ test.each([
   [3210, "3.21 s"],
   [125_000, "2 min 5 s"],
 ])("%d ms", (ms, text) => expect(formatDuration(ms)).toBe(text));
+
+test("the figures of an axis have the same digits", () => {
+  expect([0, 5_000_000, 10_000_000, 15_000_000].map((n) => formatTick(n, 5_000_000))).toEqual(["$0.000", "$0.005", "$0.010", "$0.015"]);
+  expect([0, 50_000_000, 100_000_000].map((n) => formatTick(n, 50_000_000))).toEqual(["$0.00", "$0.05", "$0.10"]);
+  expect(formatTick(20_000_000_000, 10_000_000_000)).toBe("$20.00");
+});
+
+test("times of another year have it", () => {
+  expect(formatTime("2020-02-28T04:19:29Z", "utc")).toMatch(/2020/);
+  expect(formatTime(new Date(), "utc")).not.toContain(String(new Date().getFullYear()));
+  expect(formatDay("2020-02-28T04:19:29Z", "utc")).toMatch(/28.*2020/);
+});
 
 test("sizes and times", () => {
   expect(formatBytes(1536)).toBe("1.5 KiB");

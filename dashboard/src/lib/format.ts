@@ -21,12 +21,18 @@ export function formatMoney(nano: number | null | undefined): string {
   return money(usd, digits);
 }
 
-function money(usd: number, digits: number) {
+/** Nano-dollars on an axis, all with as many digits as its step has. */
+export function formatTick(nano: number, step = nanoPerUSD): string {
+  const digits = Math.min(9, Math.max(2, Math.ceil(-Math.log10(step / nanoPerUSD) - 0.000_001)));
+  return money(nano / nanoPerUSD, digits, digits);
+}
+
+function money(usd: number, digits: number, least = 2) {
   return new Intl.NumberFormat(undefined, {
     style: "currency",
     currency: "USD",
     currencyDisplay: "narrowSymbol",
-    minimumFractionDigits: 2,
+    minimumFractionDigits: least,
     maximumFractionDigits: digits,
   }).format(usd);
 }
@@ -57,15 +63,21 @@ export type Zone = "local" | "utc";
 export const zoneName = (zone: Zone) => (zone === "utc" ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone);
 
 export function formatTime(time: string | number | Date, zone: Zone = "local", seconds = true): string {
+  const of = new Date(time);
   return new Intl.DateTimeFormat(undefined, {
+    year: of.getFullYear() === new Date().getFullYear() ? undefined : "numeric",
     month: "short",
     day: "numeric",
     hour: "2-digit",
     minute: "2-digit",
     second: seconds ? "2-digit" : undefined,
     timeZone: zone === "utc" ? "UTC" : undefined,
-  }).format(new Date(time));
+  }).format(of);
 }
+
+/** The day of a time, with its year: "28 Feb 2027". */
+export const formatDay = (time: string | number | Date, zone: Zone = "local"): string =>
+  new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: zone === "utc" ? "UTC" : undefined }).format(new Date(time));
 
 /** How long ago or ahead, in words: "just now", "5 minutes ago", "in 40 seconds", "yesterday". */
 export function formatAgo(time: string | number | Date, now = Date.now()): string {

@@ -9,7 +9,7 @@ import { budgetWords, nearest, ruleWords, shareOfBudget, shareOfLimit } from "./
 const usd = (dollars: number) => formatMoney(Math.round(dollars * 1e9));
 
 /** Each limit and budget with what is left of it and when it starts again. */
-export function Gauges({ left }: { left: Pick<Left, "limits" | "budgets"> }) {
+export function Gauges({ left }: { left: Pick<Left, "key" | "limits" | "budgets"> }) {
   const binds = left.limits.length + left.budgets.length > 1 ? nearest(left) : null; // of one alone that says nothing
   return (
     <ul className="grid grid-cols-[repeat(auto-fill,minmax(min(16rem,100%),1fr))] gap-x-8 gap-y-5 px-4 pt-2 pb-4">
@@ -17,16 +17,16 @@ export function Gauges({ left }: { left: Pick<Left, "limits" | "budgets"> }) {
         <BudgetGauge key={`${b.by} ${b.per}`} budget={b} first={b === binds} />
       ))}
       {left.limits.map((l) => (
-        <LimitGauge key={l.rule} limit={l} first={l === binds} />
+        <LimitGauge key={l.rule} limit={l} first={l === binds} keyless={left.key === "anonymous"} />
       ))}
     </ul>
   );
 }
 
-function LimitGauge({ limit, first }: { limit: Limit; first: boolean }) {
+function LimitGauge({ limit, first, keyless }: { limit: Limit; first: boolean; keyless: boolean }) {
   const used = shareOfLimit(limit);
   return (
-    <Gauge {...ruleWords(limit.rule)} first={first} used={used} left={`${formatNumber(limit.remaining)} left`} of={`of ${formatNumber(limit.max)}`}>
+    <Gauge {...ruleWords(limit.rule, keyless)} first={first} used={used} left={`${formatNumber(limit.remaining)} left`} of={`of ${formatNumber(limit.max)}`}>
       {limit.resets_at ? <Resets at={limit.resets_at} untouched={limit.remaining === limit.max} /> : "while they run"}
     </Gauge>
   );
@@ -66,10 +66,12 @@ function Gauge({ what, whose, left, of, used, held = 0, first, children }: Gauge
   const tone = used >= 1 ? "bg-danger" : used >= 0.8 ? "bg-warning" : "bg-accent";
   return (
     <li className="min-w-0">
-      <p className="flex flex-wrap items-baseline gap-x-2">
-        <span className="font-medium">{what}</span>
-        <span className="min-w-0 truncate text-[0.8125rem] text-muted">{whose}</span>
+      <p className="flex h-6 items-center gap-x-2">
+        <span className="min-w-0 truncate font-medium">{what}</span>
         {used >= 1 ? <Badge tone="danger">used up</Badge> : first && used > 0 && <Badge>refuses first</Badge>}
+      </p>
+      <p className="truncate text-[0.8125rem] text-muted" title={whose}>
+        {whose}
       </p>
       <p className="figures mt-1 flex items-baseline gap-1.5">
         <strong className="text-lg font-semibold tracking-tight">{left}</strong>

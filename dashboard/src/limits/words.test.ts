@@ -12,6 +12,8 @@ test.each([
   ["key_model.tokens.day", "Tokens a day", "of this key at the model"],
 ])("the rule %s in words", (rule, what, whose) => expect(ruleWords(rule)).toEqual({ what, whose }));
 
+test("without a key a limit is of the client's address", () => expect(ruleWords("key.requests.minute", true).whose).toBe("of this address"));
+
 test("budgets in words", () => {
   expect(budgetWords({ by: "team", name: "research", per: "month" })).toEqual({ what: "Dollars a month", whose: "of the team research" });
   expect(budgetWords({ by: "key", name: "key_1", per: "total" })).toEqual({ what: "Dollars in all", whose: "of this key" });

@@ -7,11 +7,12 @@ const whose: Record<string, string> = {
   key_model: "of this key at the model",
 };
 
-/** A limit's rule in words: "requests a minute", "of this key". */
-export function ruleWords(rule: string): { what: string; whose: string } {
+/** A limit's rule in words: "requests a minute", "of this key". Without a key it is of the client's address. */
+export function ruleWords(rule: string, keyless = false): { what: string; whose: string } {
   const [by = "", of = "", per = ""] = rule.split(".");
-  if (per === "in_flight") return { what: `${capital(of)} at one time`, whose: whose[by] ?? `by ${by}` };
-  return { what: `${capital(of)} ${per === "hour" ? "an" : "a"} ${per}`, whose: whose[by] ?? `by ${by}` };
+  const subject = (whose[by] ?? `by ${by}`).replace("this key", keyless ? "this address" : "this key");
+  if (per === "in_flight") return { what: `${capital(of)} at one time`, whose: subject };
+  return { what: `${capital(of)} ${per === "hour" ? "an" : "a"} ${per}`, whose: subject };
 }
 
 const periods: Record<Budget["per"], string> = { day: "a day", week: "a week", month: "a month", total: "in all" };

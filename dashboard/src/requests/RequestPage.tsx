@@ -34,7 +34,7 @@ export function RequestPage() {
 }
 
 function Missing({ error, retry }: { error: Error; retry: () => void }) {
-  if (error instanceof APIError && error.status === 404) return <Empty title="No such request is recorded">{error.message}</Empty>;
+  if (error instanceof APIError && error.status === 404) return <Empty title="No such request is recorded">It may still run: rows appear about a second after their request has ended. Old ones may have been removed.</Empty>;
   return <Failure title="The request could not be read" error={error} retry={retry} />;
 }
 

@@ -17,7 +17,7 @@ const features = tableFeatures({});
 const column = createColumnHelper<typeof features, RequestRow>();
 
 /** Widths of the columns, in the order below. Figures are right-aligned. */
-const template = "grid-cols-[8.500rem_6.250rem_minmax(6.750rem,1.500fr)_minmax(5.250rem,1fr)_minmax(5.500rem,1fr)_6.750rem_6rem_5.500rem_4.750rem_4.500rem] text-[0.8125rem]";
+const template = "grid-cols-[8.500rem_5.500rem_minmax(6.750rem,1.300fr)_minmax(5.250rem,1fr)_minmax(6.500rem,1.500fr)_6.750rem_5.500rem_5.500rem_4.750rem_4.500rem] text-[0.8125rem]";
 const firstFigure = 5;
 
 const columns = column.columns([
@@ -107,8 +107,8 @@ export function RequestTable({ list, filtered }: { list: RequestList; filtered: 
         </Button>
       )}
       <div ref={view} tabIndex={0} role="region" aria-label="Requests, newest first" className="scroll-thin h-full overflow-auto rounded-xl border">
-        <div role="table" aria-label="Requests" aria-rowcount={list.hasMore ? -1 : rows.length + 1} className="min-w-[59.75rem]">
-        <div role="rowgroup" className="sticky top-0 z-10 min-w-[59.75rem] bg-sidebar">
+        <div role="table" aria-label="Requests" aria-rowcount={list.hasMore ? -1 : rows.length + 1} className="min-w-[59.5rem]">
+        <div role="rowgroup" className="sticky top-0 z-10 min-w-[59.5rem] bg-sidebar">
           {table.getHeaderGroups().map((group) => (
             <div key={group.id} role="row" className={cn("grid border-b text-[0.8125rem] text-muted", template)}>
               {group.headers.map((header, i) => (
@@ -119,7 +119,7 @@ export function RequestTable({ list, filtered }: { list: RequestList; filtered: 
             </div>
           ))}
         </div>
-        <div role="rowgroup" className="figures relative min-w-[59.75rem]" style={{ height: virtual.getTotalSize() }}>
+        <div role="rowgroup" className="figures relative min-w-[59.5rem]" style={{ height: virtual.getTotalSize() }}>
           {items.map((item) => {
             const row = rows[item.index]!;
             return (

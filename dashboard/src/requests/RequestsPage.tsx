@@ -34,12 +34,14 @@ export function RequestsPage() {
     >
       <div className="mb-3 flex flex-wrap items-center gap-2">
         <Filters search={search} setSearch={setSearch} span={{ from: query.from, to: query.to }} />
-        <label className="ml-auto flex items-center gap-2 text-[0.8125rem]">
-          <input type="checkbox" className="size-4 accent-accent" checked={live && !search.to} disabled={!!search.to} onChange={(event) => setLive(event.target.checked)} />
-          Live
-          <LiveDot state={list.live} />
-        </label>
-        <ExportButton query={query} />
+        <div className="ml-auto flex items-center gap-2">
+          <label className="flex items-center gap-2 text-[0.8125rem]">
+            <input type="checkbox" className="size-4 accent-accent" checked={live && !search.to} disabled={!!search.to} onChange={(event) => setLive(event.target.checked)} />
+            Live
+            <LiveDot state={list.live} />
+          </label>
+          <ExportButton query={query} />
+        </div>
       </div>
       {list.error ? <Failure title="The requests could not be read" error={list.error} retry={list.retry} /> : <RequestTable list={list} filtered={Object.keys(search).length > 0} />}
     </Page>
@@ -59,13 +61,14 @@ interface SearchProps {
   span: { from: string; to?: string };
 }
 
-const filterStyle = "h-8 w-auto max-w-48 text-[0.8125rem]";
+const half = "max-sm:w-[calc(50%-0.25rem)]"; // two in a row on a phone
+const filterStyle = `h-8 text-[0.8125rem] ${half}`;
 
 function Filters({ search, setSearch, span }: SearchProps) {
   return (
     <>
       <FilterBar search={search} setSearch={setSearch} span={span} />
-      <Select aria-label="Filter by outcome" className={filterStyle} value={search.outcome ?? ""} onChange={(event) => setSearch({ outcome: event.target.value || undefined })}>
+      <Select aria-label="Filter by outcome" className={`${filterStyle} w-auto max-w-36`} value={search.outcome ?? ""} onChange={(event) => setSearch({ outcome: event.target.value || undefined })}>
         <option value="">All outcomes</option>
         <option value="failed">Failed at a provider</option>
         {Object.entries(outcomes).map(([name, { label }]) => (
@@ -83,7 +86,7 @@ function Filters({ search, setSearch, span }: SearchProps) {
           aria-label={m.label}
           title={m.label}
           placeholder={m.short}
-          className="h-8 w-36 text-[0.8125rem]"
+          className={`${filterStyle} ${m.width}`}
           defaultValue={search[m.name] ?? ""}
           onKeyDown={(event) => event.key === "Enter" && setSearch({ [m.name]: event.currentTarget.value || undefined })}
           onBlur={(event) => setSearch({ [m.name]: event.target.value || undefined })}
@@ -92,7 +95,7 @@ function Filters({ search, setSearch, span }: SearchProps) {
       <Input
         aria-label="Find a request id"
         placeholder="Request id"
-        className="h-8 w-44 text-[0.8125rem]"
+        className={`${filterStyle} w-32`}
         defaultValue={search.request_id ?? ""}
         key={search.request_id}
         onKeyDown={(event) => event.key === "Enter" && setSearch({ request_id: event.currentTarget.value.trim() || undefined })}

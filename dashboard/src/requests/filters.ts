@@ -20,9 +20,9 @@ export function queryOf(search: Record<string, string | undefined>, zone: Zone):
 
 /** Figures that requests must reach, as the API names them. */
 export const minima = [
-  { name: "min_cost", label: "Cost at least, in dollars", short: "Cost ≥ $", step: "any" },
-  { name: "min_duration_ms", label: "Slower than, in milliseconds", short: "Slower than ms", step: "1" },
-  { name: "min_ttft_ms", label: "First token later than, in milliseconds", short: "First token ≥ ms", step: "1" },
+  { name: "min_cost", label: "Cost at least, in dollars", short: "Cost ≥ $", step: "any", width: "w-24" },
+  { name: "min_duration_ms", label: "Total time at least, in milliseconds", short: "Total ≥ ms", step: "1", width: "w-28" },
+  { name: "min_ttft_ms", label: "First token at the earliest, in milliseconds", short: "First token ≥ ms", step: "1", width: "w-36" },
 ] as const;
 
 /** Outcomes in words; the short ones stand in the table. */

@@ -7,13 +7,13 @@ import { Button, IconButton } from "@/ui/button";
 import { Field, Input } from "@/ui/field";
 import { SavedSettings } from "./SavedSettings";
 import { failureText, loginAddress, providerName } from "./signInTexts";
-import { signIn, signOut, useAuthConfig, useSession } from "./useSession";
+import { isOutside, signIn, signOut, useAuthConfig, useSession } from "./useSession";
 
 /** Shows a page to those who are let in, and has others sign in. What they see then, the API decides. */
 export function Gate({ children }: { children: ReactNode }) {
   const session = useSession();
   useEffect(() => setSignedIn(!!session.data && !session.data.open && session.data.role !== null), [session.data]);
-  if (session.data && !session.data.open && session.data.role === null) return <SignIn />;
+  if (isOutside(session.data)) return <SignIn />;
   return (
     <>
       {session.data?.user_id && <SavedSettings />}
@@ -98,7 +98,7 @@ export function SignOutButton() {
   const queries = useQueryClient();
   const { data } = useSession();
   const leave = useMutation({ mutationFn: signOut, onSuccess: () => queries.resetQueries() });
-  if (!data || data.open || data.role === null) return null;
+  if (!data || data.open || isOutside(data)) return null;
   return (
     <>
       {data.user_id && (

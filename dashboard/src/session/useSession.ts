@@ -33,3 +33,6 @@ export function useAuthConfig() {
 export const signIn = (key: string) => sendJSON<Session>("POST", "/api/session", { key });
 
 export const signOut = () => sendJSON<object>("POST", "/auth/logout", {});
+
+/** Whether a session is nobody's, at a gateway that lets nobody in without a key. */
+export const isOutside = (session: Session | undefined) => session !== undefined && !session.open && session.role === null;

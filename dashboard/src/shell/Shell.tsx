@@ -67,7 +67,7 @@ export function Shell() {
         </div>
       </div>
       {!isWide && (
-        <Dialog open={drawer} onClose={() => setDrawer(false)} title="AI Gateway" side="left" className="[&_header+div]:px-0 [&_header+div]:pb-0">
+        <Dialog open={drawer} onClose={() => setDrawer(false)} title="AI Gateway" side="left" className="[&>div>header+div]:px-0 [&>div>header+div]:pb-0">
           <Sidebar bare />
         </Dialog>
       )}

@@ -6,7 +6,7 @@ import { cn } from "@/lib/cn";
 import { helpEvent, tell } from "@/lib/events";
 import { useTheme, type Theme } from "@/lib/theme";
 import { SignOutButton } from "@/session/SignIn";
-import { useSession } from "@/session/useSession";
+import { isOutside, useSession } from "@/session/useSession";
 import { IconButton } from "@/ui/button";
 
 const ConnectPanel = lazy(() => import("@/chat/ConnectPanel"));
@@ -25,7 +25,8 @@ const isChat = (path: string) => path === "/" || path.startsWith("/chat");
 
 export function Sidebar({ bare }: { bare?: boolean }) {
   const { pathname } = useLocation();
-  const admin = useSession().data?.role === "admin";
+  const session = useSession().data;
+  const admin = session?.role === "admin";
   return (
     <div className="flex h-full flex-col">
       {!bare && (
@@ -52,7 +53,7 @@ export function Sidebar({ bare }: { bare?: boolean }) {
           })}
         </ul>
       </nav>
-      <div className="mt-3 flex min-h-0 flex-1 flex-col border-t">{isChat(pathname) && <ChatSidebar />}</div>
+      <div className="mt-3 flex min-h-0 flex-1 flex-col border-t">{isChat(pathname) && !isOutside(session) && <ChatSidebar />}</div>
       <Footer />
     </div>
   );

@@ -127,8 +127,8 @@ function LimitsCard({ health: { limits } }: { health: Health }) {
       <dl className="figures divide-y px-4 pt-1 pb-2">
         <Line name="Counted by">{limits.service || "this process"}</Line>
         <Line name="Refused requests">{formatNumber(limits.refused)}</Line>
-        <Alarm name="Not asked" value={limits.missed} meaning="requests whose limits could not be asked" />
-        <Alarm name="Not charged" value={limits.lost_tokens} meaning="tokens" />
+        <Alarm name="Not checked" value={limits.missed} meaning="requests while limits could not be asked" />
+        <Alarm name="Tokens not charged" value={limits.lost_tokens} meaning="that the limits do not know of" />
       </dl>
     </Card>
   );
@@ -140,15 +140,15 @@ function RecordsCard({ health: { usage } }: { health: Health }) {
       <dl className="figures divide-y px-4 pt-1 pb-2">
         <Line name="Written since the start">{formatNumber(usage.written)}</Line>
         <Line name="Not written yet">{formatNumber(usage.unwritten)}</Line>
-        <Line name="Requests that are out">{formatNumber(usage.open)}</Line>
+        <Line name="Running requests">{formatNumber(usage.open)}</Line>
         <Line name="Log on disk">
-          {formatBytes(usage.spool_bytes)} in {formatNumber(usage.spool_segments)} files
+          {formatBytes(usage.spool_bytes)} in {formatNumber(usage.spool_segments)} {usage.spool_segments === 1 ? "file" : "files"}
         </Line>
         <Line name="Age of its oldest file">{Math.round(usage.oldest_seconds)} s</Line>
         <Line name="Without a price">{formatNumber(usage.unpriced)}</Line>
         <Alarm name="Refused" value={usage.refused} meaning="requests that could not be recorded" />
-        <Alarm name="Lost ends" value={usage.lost} meaning="Envoy’s access log tells them" />
-        <Alarm name="Not understood" value={usage.unread} meaning="records and lines" />
+        <Alarm name="Unwritten ends" value={usage.lost} meaning="known from Envoy’s access log alone" />
+        <Alarm name="Unreadable" value={usage.unread} meaning="records and lines of the logs" />
       </dl>
     </Card>
   );

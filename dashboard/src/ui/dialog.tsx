@@ -38,7 +38,7 @@ export function Dialog({ open, onClose, title, description, children, side = "ce
       onClose={onClose}
       onCancel={(event) => !dismissable && event.preventDefault()}
       onMouseDown={(event) => dismissable && event.target === ref.current && onClose()}
-      className={cn("overflow-hidden bg-raised p-0 shadow-2xl", sides[side], className)}
+      className={cn("overflow-hidden bg-raised p-0 text-left shadow-2xl", sides[side], className)}
     >
       {open && (
         <div className="flex h-full max-h-[inherit] flex-col">

@@ -2,12 +2,14 @@ import { useNavigate } from "@tanstack/react-router";
 import { Bar, BarChart, CartesianGrid, Line, LineChart, Rectangle, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
 import type { Usage } from "@/api/types";
 import { filtersOf } from "@/filters/dimensions";
+import { formatTick } from "@/lib/format";
 import { useZone } from "@/lib/zone";
-import { bucketLabel } from "./buckets";
+import { bucketLabel, linePoints } from "./buckets";
 import { BucketTooltip } from "./BucketTooltip";
 import { LatencyChart } from "./LatencyChart";
 import { axis, colourOf } from "./colours";
 import { latencyMetrics, metrics, type Metric } from "./metrics";
+import { niceTicks } from "./ticks";
 
 interface UsageChartProps {
   usage: Usage;
@@ -48,6 +50,14 @@ function LatencyLegend({ labels }: { labels: string[] }) {
 const dataOf = ({ usage, metric }: { usage: Usage; metric: Metric }) =>
   usage.buckets.map((_, index) => ({ index, ...Object.fromEntries(usage.series.map((s, n) => [`s${n}`, metric.of(s.points[index]!)])) }));
 
+const sumOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
+
+/** The axis of a metric, for buckets that go up to a sum. */
+function MetricAxis({ metric, most }: { metric: Metric; most: number }) {
+  const ticks = niceTicks(most, metric.name !== "cost");
+  return <YAxis width={72} tickFormatter={metric.name === "cost" ? (nano: number) => formatTick(nano, ticks[1]) : metric.format} ticks={ticks} domain={[0, ticks.at(-1) || 1]} {...axis} />;
+}
+
 function Sums({ usage, metric, group, search }: UsageChartProps & { metric: Metric }) {
   const [zone] = useZone();
   const navigate = useNavigate();
@@ -62,7 +72,7 @@ function Sums({ usage, metric, group, search }: UsageChartProps & { metric: Metr
     <BarChart data={dataOf({ usage, metric })} accessibilityLayer={false} barCategoryGap="18%">
       <CartesianGrid vertical={false} stroke="var(--line)" />
       <XAxis dataKey="index" tickFormatter={bucketLabel(usage, zone)} minTickGap={24} {...axis} />
-      <YAxis width={72} tickFormatter={metric.format} allowDecimals={metric.name === "cost"} {...axis} />
+      <MetricAxis metric={metric} most={Math.max(0, ...usage.buckets.map((_, i) => sumOf(usage.series.map((s) => metric.of(s.points[i]!)))))} />
       <Tooltip cursor={{ fill: "var(--hover)", opacity: 0.6 }} isAnimationActive={false} content={<BucketTooltip usage={usage} group={group} metric={metric} />} />
       {usage.series.map((s, n) => (
         <Bar
@@ -89,15 +99,17 @@ function BucketBar({ complete, ...bar }: { complete: boolean }) {
 /** Tags overlap, so they are not stacked: a stack would be higher than what all used. */
 function TagLines({ usage, metric, group }: UsageChartProps & { metric: Metric }) {
   const [zone] = useZone();
+  const lines = usage.series.map((s) => s.points.map(metric.of));
   return (
-    <LineChart data={dataOf({ usage, metric })} accessibilityLayer={false}>
+    <LineChart data={linePoints(usage.buckets, lines)} accessibilityLayer={false}>
       <CartesianGrid vertical={false} stroke="var(--line)" />
       <XAxis dataKey="index" tickFormatter={bucketLabel(usage, zone)} minTickGap={24} {...axis} />
-      <YAxis width={72} tickFormatter={metric.format} allowDecimals={metric.name === "cost"} {...axis} />
+      <MetricAxis metric={metric} most={Math.max(0, ...lines.flat())} />
       <Tooltip isAnimationActive={false} content={<BucketTooltip usage={usage} group={group} metric={metric} overlapping />} />
-      {usage.series.map((s, n) => (
-        <Line key={`${s.group} ${s.other}`} dataKey={`s${n}`} stroke={colourOf(s, n)} strokeWidth={2} dot={false} isAnimationActive={false} />
-      ))}
+      {usage.series.flatMap((s, n) => {
+        const style = { stroke: colourOf(s, n), strokeWidth: 2, dot: false, isAnimationActive: false };
+        return [<Line key={`solid${n}`} dataKey={`solid${n}`} {...style} />, <Line key={`open${n}`} dataKey={`open${n}`} {...style} strokeDasharray="4 3" />];
+      })}
     </LineChart>
   );
 }

@@ -10,19 +10,22 @@ export function bucketLabel({ interval, buckets }: Pick<Usage, "interval" | "buc
   return (index) => (buckets[index] ? format.format(new Date(buckets[index].start)) : "");
 }
 
-/** A point of the latency chart: what is sure, and what the time that is not over adds to it. */
-export type LatencyPoint = { index: number } & Record<`solid${number}` | `open${number}`, number | null>;
+/** A point of a chart with lines: what is sure, and what the time that is not over adds to it. */
+export type LinePoint = { index: number } & Record<`solid${number}` | `open${number}`, number | null>;
 
-/**
- * The lines of a latency. A bucket without requests is a gap. The way into a bucket that is not
- * over is a line of its own, which is dashed.
- */
-export function latencyPoints({ latency, buckets }: { latency: readonly Percentiles[]; buckets: readonly { complete: boolean }[] }, { lines }: LatencyMetric): LatencyPoint[] {
+type Buckets = readonly { complete: boolean }[];
+
+/** The lines of a latency. A bucket without requests is a gap. */
+export const latencyPoints = ({ latency, buckets }: { latency: readonly Percentiles[]; buckets: Buckets }, { lines }: LatencyMetric) =>
+  linePoints(buckets, lines.map((line) => latency.map((percentiles) => line.of(percentiles))));
+
+/** Lines, each with a value for every bucket. The way into a bucket that is not over is a line of its own, which is dashed. */
+export function linePoints(buckets: Buckets, lines: readonly (readonly (number | null)[])[]): LinePoint[] {
   const isOpen = (index: number) => buckets[index]?.complete === false;
-  return latency.map((percentiles, index) => {
-    const point: LatencyPoint = { index };
-    for (const [n, line] of lines.entries()) {
-      const value = line.of(percentiles);
+  return buckets.map((_, index) => {
+    const point: LinePoint = { index };
+    for (const [n, values] of lines.entries()) {
+      const value = values[index] ?? null;
       point[`solid${n}`] = isOpen(index) ? null : value;
       point[`open${n}`] = isOpen(index) || isOpen(index + 1) ? value : null;
     }
