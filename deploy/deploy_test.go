@@ -122,8 +122,21 @@ func TestNoSecretIsInAFileOfADeployment(t *testing.T) {
 			t.Errorf("%s has %q", name, found)
 		}
 	}
-	if provider := services(t)["api"].Environment["OPENAI_API_KEY"]; provider != "${OPENAI_API_KEY:+set}" {
-		t.Errorf("the api gets a provider's key: %q", provider)
+	for _, name := range []string{"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AI_GATEWAY_API_KEY"} {
+		if got := services(t)["api"].Environment[name]; got != "${"+name+":+set}" {
+			t.Errorf("the api gets a provider's key: %s is %q", name, got)
+		}
+	}
+}
+
+func TestTheComposeFilePassesOnEverySetting(t *testing.T) {
+	// Of a process's machine, of one that is not here, and of tables that are PostgreSQL's here.
+	own := []string{"PATH", "TMPDIR", "ENVOY_PATH", "SSL_CERT_DIR", "SSL_CERT_FILE", "DATABASE_PATH", "DB_PATH", "AI_GATEWAY_API_ADDRESS", "PORT"}
+	agent := services(t)["agent"].Environment
+	for _, found := range regexp.MustCompile("`([A-Z][A-Z0-9_]{3,})`").FindAllStringSubmatch(read(t, "docs/configuration.md"), -1) {
+		if _, passed := agent[found[1]]; !passed && !slices.Contains(own, found[1]) {
+			t.Errorf("docker-compose.yml does not pass %s on", found[1])
+		}
 	}
 }
 
