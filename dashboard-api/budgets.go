@@ -64,7 +64,7 @@ func (o *operations) addBudgets() {
 	type correction struct{ Body gateway.SpendingCorrection }
 	correct := huma.Operation{OperationID: "correct-spending", Method: http.MethodPost, Path: correctionsPath, DefaultStatus: http.StatusCreated,
 		Summary: "Correct what was spent, without touching requests"}
-	registerChange(o, gateway.Admin, correct, reflect.TypeFor[gateway.CorrectionWish](), func(ctx context.Context, _ *struct{}) (*correction, error) {
+	registerChange(o, gateway.Admin, correct, reflect.TypeFor[gateway.CorrectionRequest](), func(ctx context.Context, _ *struct{}) (*correction, error) {
 		made, err := o.correct(ctx)
 		return &correction{made}, err
 	})
@@ -123,12 +123,12 @@ func (o *operations) correct(ctx context.Context) (gateway.SpendingCorrection, e
 	if err != nil {
 		return gateway.SpendingCorrection{}, err
 	}
-	wish, err := readCorrection(body)
+	request, err := readCorrection(body)
 	if err != nil {
 		return gateway.SpendingCorrection{}, err
 	}
 	by := actorIn(ctx)
-	correction, refusal := wish.Correction(by, time.Now())
+	correction, refusal := request.Correction(by, time.Now())
 	if refusal != nil {
 		return correction, refusal
 	}
@@ -136,13 +136,13 @@ func (o *operations) correct(ctx context.Context) (gateway.SpendingCorrection, e
 }
 
 // readCorrection reads the body of a correction, and refuses unknown fields.
-func readCorrection(body []byte) (w gateway.CorrectionWish, err error) {
+func readCorrection(body []byte) (r gateway.CorrectionRequest, err error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&w); err != nil || d.More() {
-		return w, gateway.BadRequest("invalid_body", "", `The body must be one JSON object such as {"by": "user", "name": "ada", "usd": -12.50, "day": "2026-01-31", "reason": "a mistyped price"}.`)
+	if err := d.Decode(&r); err != nil || d.More() {
+		return r, gateway.BadRequest("invalid_body", "", `The body must be one JSON object such as {"by": "user", "name": "ada", "usd": -12.50, "day": "2026-01-31", "reason": "a mistyped price"}.`)
 	}
-	return w, nil
+	return r, nil
 }
 
 func (p BudgetEventPage) table() [][]string {

@@ -156,7 +156,7 @@ func (o *operations) addLive() {
 	handle(o, huma.Operation{OperationID: "watch-requests", Method: http.MethodGet, Path: livePath,
 		Summary: "Requests as their rows are written",
 		Description: "Server-sent events: `request` with a request as GET /api/requests has it, again when it is better known, and `skipped` with the number of " +
-			"those that a slow client has missed. A stream ends after 25 seconds; an EventSource comes back and goes on. Told are requests that started within 15 minutes and are among the newest 2000: " +
+			"those that a slow client has missed. A stream ends after 25 seconds; an EventSource comes back and goes on. It has requests that started within 15 minutes and are among the newest 2000: " +
 			"with more than about a hundred a second, some that take long are left out. GET /api/requests has all.",
 		Errors: errorsOf(livePath, gateway.Viewer), Security: []map[string][]string{{securityScheme: {}}},
 		Responses: map[string]*huma.Response{"200": {Description: "OK",
@@ -177,7 +177,7 @@ func (o *operations) watch(ctx context.Context, in *liveInput) (*huma.StreamResp
 			return
 		}
 		if err := o.writeEvents(c.Context(), c.BodyWriter(), filter, o.live.place(in.LastID)); err != nil {
-			o.a.Log.Error("watched requests could not be told", "error", err)
+			o.a.Log.Error("the stream of requests broke off", "error", err)
 		}
 	}}, nil
 }

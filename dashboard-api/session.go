@@ -76,15 +76,15 @@ func (a API) signIn(ctx context.Context) (*signedIn, error) {
 	if err != nil {
 		return nil, err
 	}
-	var wish SignIn
-	if json.Unmarshal(body, &wish) != nil || !strings.HasPrefix(wish.Key, gateway.GatewayKeyPrefix) {
+	var input SignIn
+	if json.Unmarshal(body, &input) != nil || !strings.HasPrefix(input.Key, gateway.GatewayKeyPrefix) {
 		return nil, gateway.BadRequest("invalid_key", "key", "key must be a key of this gateway, which begins with "+gateway.GatewayKeyPrefix+".")
 	}
-	c := gateway.Credentials{Authorization: "Bearer " + wish.Key, Client: clientOf(r)}
+	c := gateway.Credentials{Authorization: "Bearer " + input.Key, Client: clientOf(r)}
 	if _, refusal := a.Entry.Admit(c); refusal != nil {
 		return nil, refusal
 	}
-	return &signedIn{sessionCookie(r, wish.Key, 0), a.sessionOf(c)}, nil
+	return &signedIn{sessionCookie(r, input.Key, 0), a.sessionOf(c)}, nil
 }
 
 // signOut ends the session of the browser that asks.

@@ -75,17 +75,17 @@ type LimitHealth struct {
 	Refused  int64  `json:"refused"`           // requests since the start
 	Missed   int64  `json:"missed"`            // requests whose limits could not be asked
 	Lost     int64  `json:"lost_tokens"`       // that could not be charged
-	Waiting  int    `json:"waiting"`           // charges that the service is still to be told
+	Waiting  int    `json:"waiting"`           // charges that wait for the service
 	Counters int    `json:"counters"`          // in memory
 }
 
 // UsageHealth is how far the rows are behind the requests.
 type UsageHealth struct {
-	Open          int     `json:"open"`           // requests that are out, or whose row a late word may still complete
+	Open          int     `json:"open"`           // running requests, and those whose row a late report may still complete
 	Unwritten     int     `json:"unwritten"`      // rows that are not in the tables yet
 	Written       int64   `json:"written"`        // rows since the start
 	Unpriced      int64   `json:"unpriced"`       // of them, those whose model has no price
-	Unread        int64   `json:"unread"`         // records and lines of the access log that made no sense
+	Unread        int64   `json:"unread"`         // unreadable records and lines of the access log
 	Rejected      int64   `json:"rejected"`       // rows that the store refuses whatever happens: they are lost
 	SpoolBytes    int64   `json:"spool_bytes"`    // on disk
 	SpoolSegments int     `json:"spool_segments"` // files of it

@@ -41,7 +41,7 @@ type Sums struct {
 	CostNanoUSD      int64  `json:"cost_nanousd"`
 	CostUSD          string `json:"cost_usd"`
 	Unpriced         int64  `json:"unpriced" doc:"Requests without a known price, which are not part of the cost"`
-	Estimated        int64  `json:"estimated" doc:"Requests whose tokens no provider told"`
+	Estimated        int64  `json:"estimated" doc:"Requests whose tokens no provider reported"`
 	DurationMS       *int64 `json:"duration_ms" doc:"On average; null without requests"`
 	TTFTMS           *int64 `json:"ttft_ms" doc:"On average; null if nothing was answered"`
 }

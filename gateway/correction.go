@@ -35,8 +35,8 @@ func (c *SpendingCorrection) Repeats(earlier *SpendingCorrection) bool {
 	return c.ID == earlier.ID && c.By == earlier.By && c.Name == earlier.Name && c.Day == earlier.Day && c.Amount == earlier.Amount && c.Reason == earlier.Reason
 }
 
-// CorrectionWish is a request for a correction.
-type CorrectionWish struct {
+// CorrectionRequest asks for a correction.
+type CorrectionRequest struct {
 	ID     string      `json:"id,omitempty" format:"uuid" doc:"A new UUID of the client's; sent again with the same id, the correction counts once"`
 	By     string      `json:"by" enum:"key,user,team"`
 	Name   string      `json:"name" doc:"Of the key (its id, or anonymous), user or team"`
@@ -51,24 +51,24 @@ const (
 )
 
 // Correction returns the correction, or an error that names the invalid parameter.
-func (w CorrectionWish) Correction(actor Actor, now time.Time) (SpendingCorrection, *Error) {
-	c := SpendingCorrection{ID: uuid.New(), At: now.UTC().Truncate(time.Microsecond), Actor: actor.Name, Name: w.Name, Day: Day(w.Day), Reason: strings.TrimSpace(w.Reason)}
+func (r CorrectionRequest) Correction(actor Actor, now time.Time) (SpendingCorrection, *Error) {
+	c := SpendingCorrection{ID: uuid.New(), At: now.UTC().Truncate(time.Microsecond), Actor: actor.Name, Name: r.Name, Day: Day(r.Day), Reason: strings.TrimSpace(r.Reason)}
 	wrong := func(name, because string) (SpendingCorrection, *Error) {
 		return SpendingCorrection{}, BadRequest("invalid_parameter", name, name+" "+because)
 	}
 	var err error
-	if c.By, err = ParseBudgetBy(w.By); err != nil {
+	if c.By, err = ParseBudgetBy(r.By); err != nil {
 		return wrong("by", "must be one of key, user, team.")
 	}
 	if c.Name == "" {
 		return wrong("name", "is missing: it is the id of a key, or the name of a user or a team.")
 	}
-	if w.ID != "" {
-		if c.ID, err = uuid.Parse(w.ID); err != nil || c.ID == uuid.Nil {
+	if r.ID != "" {
+		if c.ID, err = uuid.Parse(r.ID); err != nil || c.ID == uuid.Nil {
 			return wrong("id", "must be a UUID such as 01a22a35-a675-7904-bb88-2febc7e200eb, or left out.")
 		}
 	}
-	amount, err := parseSignedUSD(w.USD.String())
+	amount, err := parseSignedUSD(r.USD.String())
 	if err != nil || amount == 0 || amount > maxCorrection || amount < -maxCorrection {
 		return wrong("usd", fmt.Sprintf("must be a decimal number of dollars from -%[1]s to %[1]s with at most nine decimals, and not 0, such as -12.50.", maxCorrection))
 	}

@@ -21,13 +21,13 @@ type Rejection struct {
 
 // LedgerStats are how far the rows are behind the requests.
 type LedgerStats struct {
-	Open      int           // requests that are out, or whose row a late word may still complete
+	Open      int           // running requests, and those whose row a late report may still complete
 	Unwritten int           // rows that are not in the store yet
 	OldestAge time.Duration // of what the write-ahead log keeps
 	Lag       time.Duration // for which the store has taken no row that it was given; 0 while it does
 	Written   int64         // rows since the start
 	Unpriced  int64         // of them, those whose model has no price
-	Unread    int64         // records and lines that made no sense
+	Unread    int64         // unreadable records and lines
 	Rejected  int64         // rows that the store refuses whatever happens: they are lost
 	Refused   int64         // requests, as they could not be recorded
 	LastError string        // what the ledger cannot do now, and why; "" when all is well
@@ -50,7 +50,7 @@ type LimitStats struct {
 	Missed  int64  // requests whose limits could not be asked
 	Away    string // why the limiter cannot be asked now; "" if it can
 	Lost    int64  // tokens that could not be charged
-	Waiting int    // charges that are still to be told to the service
+	Waiting int    // charges that wait for the service
 	Counts  int    // counters in memory
 	Use     int    // percent of the counters that one period may have, of the fullest one
 }

@@ -60,11 +60,11 @@ func (p Parts) figures() []figure {
 func (p Parts) ledgerFigures() []figure {
 	l := p.Ledger
 	return []figure{
-		{"ledger_open_requests", "Requests that are out, and those whose row a late word may still complete.", false, count(func() int { return l().Open })},
+		{"ledger_open_requests", "Running requests, and those whose row a late report may still complete.", false, count(func() int { return l().Open })},
 		{"ledger_unwritten_rows", "Rows that are not in the tables yet.", false, count(func() int { return l().Unwritten })},
 		{"ledger_lag_seconds", "For how long the store has taken no row that it was given; 0 while it does.", false, func() float64 { return l().Lag.Seconds() }},
 		{"ledger_written_rows_total", "Rows in the tables since the start.", true, count(func() int64 { return l().Written })},
-		{"ledger_unread_records_total", "Records and lines of the access log that made no sense.", true, count(func() int64 { return l().Unread })},
+		{"ledger_unread_records_total", "Unreadable records and lines of the access log.", true, count(func() int64 { return l().Unread })},
 		{"ledger_rejected_rows_total", "Rows that the store refuses whatever happens: they are lost.", true, count(func() int64 { return l().Rejected })},
 		{"ledger_refused_requests_total", "Requests that were refused as they could not be recorded.", true, count(func() int64 { return l().Refused })},
 		{"ledger_up", "1 while usage is read and written.", false, truth(func() bool { return l().LastError == "" })},
@@ -83,7 +83,7 @@ func (p Parts) limitFigures() []figure {
 		{"limits_refused_requests_total", "Requests that a limit has refused.", true, count(func() int64 { return l().Refused })},
 		{"limits_missed_requests_total", "Requests whose limits could not be asked.", true, count(func() int64 { return l().Missed })},
 		{"limits_lost_tokens_total", "Tokens that could not be charged.", true, count(func() int64 { return l().Lost })},
-		{"limits_waiting_charges", "Charges that the rate limit service is still to be told.", false, count(func() int { return l().Waiting })},
+		{"limits_waiting_charges", "Charges that wait for the rate limit service.", false, count(func() int { return l().Waiting })},
 		{"limits_counters", "Counters in memory.", false, count(func() int { return l().Counts })},
 		{"limits_counters_used_ratio", "Share of the counters that one period may have, of the fullest one.", false, func() float64 { return float64(l().Use) / 100 }},
 		{"limits_up", "1 while limits can be asked.", false, truth(func() bool { return l().Away == "" })},

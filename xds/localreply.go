@@ -63,7 +63,7 @@ var envoyReplies = []localReply{
 		text: "The request body is larger than this gateway accepts."},
 	{status: http.StatusNotFound, kind: unknownPath.Type, code: unknownPath.Code, text: unknownPath.Message},
 	{status: http.StatusUpgradeRequired, kind: "invalid_request_error", code: "http_version_not_supported",
-		text: "This gateway speaks HTTP/1.1 and HTTP/2. A proxy before it has to be told (nginx: proxy_http_version 1.1)."},
+		text: "This gateway speaks HTTP/1.1 and HTTP/2. Set a proxy in front of it to one of these (nginx: proxy_http_version 1.1)."},
 	{status: http.StatusForbidden, kind: "invalid_request_error", code: "upgrade_not_supported",
 		text: "This gateway does not upgrade connections (WebSocket, CONNECT). Send a plain HTTP request."},
 	{status: http.StatusRequestTimeout, kind: "invalid_request_error", code: "request_timeout",

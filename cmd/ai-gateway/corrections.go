@@ -30,7 +30,7 @@ open: use /api/spending-corrections and /api/budget-events of the running gatewa
 }
 
 func (w world) correctCommand() *cobra.Command {
-	var wish gateway.CorrectionWish
+	var request gateway.CorrectionRequest
 	var usd string
 	cmd := &cobra.Command{
 		Use:   "correct --by key|user|team --name NAME --usd AMOUNT --reason TEXT",
@@ -43,8 +43,8 @@ Where it is not certain that a correction was made, as after a lost connection, 
 and send it again with the same one: it counts once.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			wish.USD = json.Number(usd)
-			correction, refusal := wish.Correction(commandLine(), time.Now())
+			request.USD = json.Number(usd)
+			correction, refusal := request.Correction(commandLine(), time.Now())
 			if refusal != nil {
 				return errors.New("--" + refusal.Message)
 			}
@@ -54,7 +54,7 @@ and send it again with the same one: it counts once.`,
 				case errors.Is(err, gateway.ErrOtherCorrection):
 					return fmt.Errorf("--id %s: %w: \"ai-gateway budgets corrections\" lists it; a new correction needs a new id", correction.ID, err)
 				case errors.Is(err, gateway.ErrNoSpending):
-					return fmt.Errorf("--by %s --name %q: %w", wish.By, wish.Name, gateway.ErrNoSpending)
+					return fmt.Errorf("--by %s --name %q: %w", request.By, request.Name, gateway.ErrNoSpending)
 				case err != nil:
 					return err
 				}
@@ -63,12 +63,12 @@ and send it again with the same one: it counts once.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&wish.ID, "id", "", "a UUID of your own, by which the correction counts once however often it is sent")
-	cmd.Flags().StringVar(&wish.By, "by", "", "whose spending: key, user or team")
-	cmd.Flags().StringVar(&wish.Name, "name", "", "the key's id, or the name of the user or team")
+	cmd.Flags().StringVar(&request.ID, "id", "", "a UUID of your own, by which the correction counts once however often it is sent")
+	cmd.Flags().StringVar(&request.By, "by", "", "whose spending: key, user or team")
+	cmd.Flags().StringVar(&request.Name, "name", "", "the key's id, or the name of the user or team")
 	cmd.Flags().StringVar(&usd, "usd", "", "dollars to add, such as 0.25; negative takes off")
-	cmd.Flags().StringVar(&wish.Day, "day", "", "the day, in UTC, that it counts for; left out, today")
-	cmd.Flags().StringVar(&wish.Reason, "reason", "", "why, for the audit log")
+	cmd.Flags().StringVar(&request.Day, "day", "", "the day, in UTC, that it counts for; left out, today")
+	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, for the audit log")
 	return cmd
 }
 

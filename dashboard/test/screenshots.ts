@@ -64,6 +64,7 @@ afterAll(async () => {
 });
 
 const pages = {
+  "requests-filtered": "requests?range=30d&team=research&min_cost=0.001",
   prompts: "requests/prompts",
   usage: "usage?range=30d",
   "usage-teams": "usage?range=30d&group=team&show=requests",
@@ -71,6 +72,7 @@ const pages = {
   latency: "usage?show=ttft",
   limits: "usage/limits?key=ada",
   keys: "keys",
+  people: "people",
   system: "system",
   checks: "system/checks",
   explain: "system/explain",

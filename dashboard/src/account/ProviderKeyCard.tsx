@@ -18,7 +18,7 @@ export function ProviderKeyCard() {
   const [backend, setBackend] = useState("");
   const chosen = backend || saved.data?.key_provider || backends[0] || "";
   const save = useMutation({
-    mutationFn: (wish: object) => sendJSON<Saved>("PATCH", "/api/settings", wish),
+    mutationFn: (input: object) => sendJSON<Saved>("PATCH", "/api/settings", input),
     onSuccess: (now) => {
       setKey("");
       queries.setQueryData(["settings"], now);

@@ -253,7 +253,7 @@ export interface paths {
         };
         /**
          * Requests as their rows are written
-         * @description Server-sent events: `request` with a request as GET /api/requests has it, again when it is better known, and `skipped` with the number of those that a slow client has missed. A stream ends after 25 seconds; an EventSource comes back and goes on. Told are requests that started within 15 minutes and are among the newest 2000: with more than about a hundred a second, some that take long are left out. GET /api/requests has all.
+         * @description Server-sent events: `request` with a request as GET /api/requests has it, again when it is better known, and `skipped` with the number of those that a slow client has missed. A stream ends after 25 seconds; an EventSource comes back and goes on. It has requests that started within 15 minutes and are among the newest 2000: with more than about a hundred a second, some that take long are left out. GET /api/requests has all.
          */
         get: operations["watch-requests"];
         put?: never;
@@ -689,7 +689,7 @@ export interface components {
             /** @description The cursor of the page behind this one; null at the end */
             next: string | null;
         };
-        CorrectionWish: {
+        CorrectionRequest: {
             /** @enum {string} */
             by: "key" | "user" | "team";
             /**
@@ -1412,7 +1412,7 @@ export interface components {
             duration_ms: number | null;
             /**
              * Format: int64
-             * @description Requests whose tokens no provider told
+             * @description Requests whose tokens no provider reported
              */
             estimated: number;
             /**
@@ -3699,7 +3699,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CorrectionWish"];
+                "application/json": components["schemas"]["CorrectionRequest"];
             };
         };
         responses: {

@@ -6,8 +6,8 @@ import { tokensOf, tokensPerSecond } from "./totals";
 import type { Answer } from "./types";
 
 const sources: Record<string, string> = {
-  counted: "counted by the gateway: the provider told nothing",
-  estimated: "estimated by the gateway: the provider told nothing",
+  counted: "counted by the gateway: the provider reported nothing",
+  estimated: "estimated by the gateway: the provider reported nothing",
 };
 
 /** What an answer used, cost and took. The gateway's record replaces what the page measured. */

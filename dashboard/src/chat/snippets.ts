@@ -1,4 +1,4 @@
-/** How a client is told of the gateway. */
+/** How a client is set up for the gateway. */
 export interface Snippet {
   name: string;
   where: string;

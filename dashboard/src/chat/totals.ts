@@ -1,6 +1,6 @@
 import type { Answer, Conversation } from "./types";
 
-/** The tokens of an answer: recorded, or else as the stream told. */
+/** The tokens of an answer: recorded, or else as the stream reported them. */
 export function tokensOf({ recorded, usage }: Answer): { prompt: number; completion: number } | null {
   if (recorded) return { prompt: recorded.promptTokens, completion: recorded.completionTokens };
   return usage && { prompt: usage.prompt, completion: usage.completion };

@@ -9,7 +9,7 @@ export interface Attachment {
   data: string;
 }
 
-/** What an answer used, as the provider told it in the stream. */
+/** What an answer used, as the provider reported it in the stream. */
 export interface Usage {
   prompt: number;
   cached: number;

@@ -1,4 +1,4 @@
-import { limitNames, budgetPeriods, type Key, type KeyBudget, type KeyWish, type Role } from "./types";
+import { limitNames, budgetPeriods, type Key, type KeyBudget, type KeyInput, type Role } from "./types";
 
 /** The texts of a form. */
 export interface Draft {
@@ -15,7 +15,7 @@ export interface Draft {
   providerKeys: boolean;
 }
 
-type NamedLimits = NonNullable<KeyWish["limits"]>;
+type NamedLimits = NonNullable<KeyInput["limits"]>;
 
 const unlimited = "unlimited";
 
@@ -42,7 +42,7 @@ function localDay(time: string): string {
 }
 
 /** What a draft wants. A key ends with the day that is named, in the reader's zone. */
-export function wishOf(d: Draft): KeyWish & { limits: NamedLimits } {
+export function wishOf(d: Draft): KeyInput & { limits: NamedLimits } {
   return {
     label: d.label.trim(),
     role: d.role,
@@ -82,9 +82,9 @@ function budgetOf(texts: Draft["budget"]): KeyBudget[] | null {
 }
 
 /** The fields in which a draft differs from what it began with: others stay as they are by now. */
-export function changesOf(before: Draft, after: Draft): Partial<KeyWish> {
+export function changesOf(before: Draft, after: Draft): Partial<KeyInput> {
   const [old, now] = [wishOf(before), wishOf(after)];
   for (const name of Object.keys(old.limits)) if (!(name in now.limits)) now.limits[name] = null; // takes it away
-  const names = (Object.keys(now) as (keyof KeyWish)[]).filter((name) => JSON.stringify(old[name]) !== JSON.stringify(now[name]));
+  const names = (Object.keys(now) as (keyof KeyInput)[]).filter((name) => JSON.stringify(old[name]) !== JSON.stringify(now[name]));
   return Object.fromEntries(names.map((name) => [name, now[name]]));
 }

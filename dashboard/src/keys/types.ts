@@ -12,7 +12,7 @@ export type KeyBudget = Schemas["KeyBudget"];
 /** A key with its secret, which is shown once. */
 export type IssuedKey = Schemas["IssuedKey"];
 /** What a form wants of a key. */
-export type KeyWish = Required<Schemas["NewKey"]>;
+export type KeyInput = Required<Schemas["NewKey"]>;
 export type AuditEntry = Schemas["AuditEntry"];
 
 export const limitNames = [

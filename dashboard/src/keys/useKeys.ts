@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getJSON, sendJSON } from "@/api/client";
 import type { CostsReport } from "@/api/types";
 import type { Spending } from "./order";
-import type { AuditEntry, ChangedKey, IssuedKey, Key, KeyWish } from "./types";
+import type { AuditEntry, ChangedKey, IssuedKey, Key, KeyInput } from "./types";
 
 const most = 1000;
 const month = 30 * 86_400_000;
@@ -43,7 +43,7 @@ function useChange<V, R>(change: (value: V) => Promise<R>) {
 
 const at = (id: string, what = "") => `/api/keys/${encodeURIComponent(id)}${what}`;
 
-export const useCreate = () => useChange((wish: KeyWish) => sendJSON<IssuedKey>("POST", "/api/keys", wish));
-export const useUpdate = (id: string) => useChange((wish: Partial<KeyWish>) => sendJSON<ChangedKey>("PATCH", at(id), wish));
+export const useCreate = () => useChange((input: KeyInput) => sendJSON<IssuedKey>("POST", "/api/keys", input));
+export const useUpdate = (id: string) => useChange((input: Partial<KeyInput>) => sendJSON<ChangedKey>("PATCH", at(id), input));
 export const useRotate = (id: string) => useChange((grace: number) => sendJSON<IssuedKey>("POST", at(id, "/rotate"), { grace_seconds: grace }));
 export const useRevoke = (id: string) => useChange(() => sendJSON<ChangedKey>("POST", at(id, "/revoke"), {}));

@@ -47,7 +47,7 @@ function Line({ event: e }: { event: BudgetEvent }) {
       </span>
       {e.delivered_at && (
         <span className="text-[0.8125rem] text-muted">
-          webhook told <Time at={e.delivered_at} ago />
+          webhook sent <Time at={e.delivered_at} ago />
         </span>
       )}
     </li>

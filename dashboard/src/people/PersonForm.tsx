@@ -29,9 +29,9 @@ function Fields({ onClose, existing }: { onClose: () => void; existing?: User })
   const fault = (name: string) => (error instanceof APIError && error.param?.split(".")[0] === name ? error.message : undefined);
   const save = (event: FormEvent) => {
     event.preventDefault();
-    const wish = { team: team.trim() || null, budget: withMonthly(budgetsOf(existing ?? {}), budget), ...(existing?.admin_by_configuration ? {} : { role }) };
-    if (existing) change.mutate(wish, { onSuccess: onClose });
-    else invite.mutate({ ...wish, email: email.trim() }, { onSuccess: onClose });
+    const input = { team: team.trim() || null, budget: withMonthly(budgetsOf(existing ?? {}), budget), ...(existing?.admin_by_configuration ? {} : { role }) };
+    if (existing) change.mutate(input, { onSuccess: onClose });
+    else invite.mutate({ ...input, email: email.trim() }, { onSuccess: onClose });
   };
   return (
     <form onSubmit={save} className="space-y-4 text-left">

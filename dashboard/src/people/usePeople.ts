@@ -15,7 +15,7 @@ function useChange<V, R>(change: (value: V) => Promise<R>) {
   });
 }
 
-export interface UserWish {
+export interface UserInput {
   email?: string;
   role?: string;
   team?: string | null;
@@ -23,7 +23,7 @@ export interface UserWish {
   blocked?: boolean;
 }
 
-export const useInvite = () => useChange((wish: UserWish) => sendJSON<User>("POST", "/api/users", wish));
-export const useUserChange = (id: string) => useChange((wish: UserWish) => sendJSON<User>("PATCH", `/api/users/${encodeURIComponent(id)}`, wish));
+export const useInvite = () => useChange((input: UserInput) => sendJSON<User>("POST", "/api/users", input));
+export const useUserChange = (id: string) => useChange((input: UserInput) => sendJSON<User>("PATCH", `/api/users/${encodeURIComponent(id)}`, input));
 export const useEndSessions = (id: string) => useChange(() => sendJSON<{ ended: number }>("POST", `/api/sessions/revoke?user=${encodeURIComponent(id)}`, {}));
 export const useTeamChange = () => useChange(({ name, budget }: { name: string; budget: Budget[] | null }) => sendJSON<Team>("PATCH", `/api/teams/${encodeURIComponent(name)}`, { budget }));

@@ -110,7 +110,7 @@ function Origin({ request: r }: { request: RequestDetail }) {
         </Line>
         <Line name="Backend">{r.backend || "none"}</Line>
         <Line name="Model there">{r.upstream_model}</Line>
-        <Line name="Tokens told by">{sources[r.usage_source]}</Line>
+        <Line name="Tokens reported by">{sources[r.usage_source]}</Line>
         <Line name="End seen by">{witnesses[r.witness]}</Line>
         <Line name="Request id" copy={r.request_id} />
         <Line name="Record id" copy={r.id} />

@@ -48,11 +48,11 @@ export function RequestsPage() {
   );
 }
 
-const liveWords: Record<LiveState, string> = { off: "", told: "The gateway tells new requests as they end", asked: "The gateway is asked every two seconds" };
+const liveWords: Record<LiveState, string> = { off: "", streamed: "New requests are streamed as they end", polled: "New requests are asked for every two seconds" };
 
 function LiveDot({ state }: { state: LiveState }) {
   if (state === "off") return null;
-  return <span role="img" aria-label={liveWords[state]} title={liveWords[state]} className={state === "told" ? "size-2 rounded-full bg-good" : "size-2 rounded-full bg-warning"} />;
+  return <span role="img" aria-label={liveWords[state]} title={liveWords[state]} className={state === "streamed" ? "size-2 rounded-full bg-good" : "size-2 rounded-full bg-warning"} />;
 }
 
 interface SearchProps {
@@ -62,13 +62,14 @@ interface SearchProps {
 }
 
 const half = "max-sm:w-[calc(50%-0.25rem)]"; // two in a row on a phone
+const plainNumber = "[appearance:textfield] [&::-webkit-inner-spin-button]:appearance-none"; // its arrows would hide the placeholder
 const filterStyle = `h-8 text-[0.8125rem] ${half}`;
 
 function Filters({ search, setSearch, span }: SearchProps) {
   return (
     <>
       <FilterBar search={search} setSearch={setSearch} span={span} />
-      <Select aria-label="Filter by outcome" className={`${filterStyle} w-auto max-w-36`} value={search.outcome ?? ""} onChange={(event) => setSearch({ outcome: event.target.value || undefined })}>
+      <Select aria-label="Filter by outcome" className={`${filterStyle} w-auto max-w-40`} value={search.outcome ?? ""} onChange={(event) => setSearch({ outcome: event.target.value || undefined })}>
         <option value="">All outcomes</option>
         <option value="failed">Failed at a provider</option>
         {Object.entries(outcomes).map(([name, { label }]) => (
@@ -86,7 +87,7 @@ function Filters({ search, setSearch, span }: SearchProps) {
           aria-label={m.label}
           title={m.label}
           placeholder={m.short}
-          className={`${filterStyle} ${m.width}`}
+          className={`${filterStyle} ${m.width} ${plainNumber}`}
           defaultValue={search[m.name] ?? ""}
           onKeyDown={(event) => event.key === "Enter" && setSearch({ [m.name]: event.currentTarget.value || undefined })}
           onBlur={(event) => setSearch({ [m.name]: event.target.value || undefined })}

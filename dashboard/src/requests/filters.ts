@@ -42,13 +42,13 @@ export function speedOf(r: Pick<RequestRow, "ttft_ms" | "duration_ms" | "complet
 }
 
 /**
- * The rows that were read, as they were told last, and those of the told ones that are shown:
+ * The rows that were read, in their newest state, and those of the received ones that are shown:
  * newest first, each once.
  */
-export function mergeRows(known: readonly RequestRow[], told: ReadonlyMap<string, RequestRow>, shown: ReadonlySet<string>): RequestRow[] {
+export function mergeRows(known: readonly RequestRow[], received: ReadonlyMap<string, RequestRow>, shown: ReadonlySet<string>): RequestRow[] {
   const ids = new Set(known.map((r) => r.id));
-  const more = [...told.values()].filter((r) => shown.has(r.id) && !ids.has(r.id));
-  const rows = known.map((r) => told.get(r.id) ?? r);
+  const more = [...received.values()].filter((r) => shown.has(r.id) && !ids.has(r.id));
+  const rows = known.map((r) => received.get(r.id) ?? r);
   return more.length === 0 ? rows : [...more, ...rows].sort(newestFirst);
 }
 

@@ -14,18 +14,18 @@ test("a row is chosen by all filters", () => {
   expect(fits(row("1", { outcome: "provider_closed" }), { outcome: "failed" })).toBe(true);
 });
 
-test("a row that is told again replaces what was known of it, where it stands", () => {
+test("a row that is received again replaces what was known of it, where it stands", () => {
   const known = [row("3"), row("1")];
-  const told = take(new Map(), [row("1", { outcome: "unknown" }), row("1", { outcome: "client_closed" }), row("2"), row("4")]);
-  expect(mergeRows(known, told, new Set()).map((r) => [r.id, r.outcome])).toEqual([["3", "ok"], ["1", "client_closed"]]);
-  expect(mergeRows(known, told, new Set(["2", "4"])).map((r) => r.id)).toEqual(["4", "3", "2", "1"]);
+  const received = take(new Map(), [row("1", { outcome: "unknown" }), row("1", { outcome: "client_closed" }), row("2"), row("4")]);
+  expect(mergeRows(known, received, new Set()).map((r) => [r.id, r.outcome])).toEqual([["3", "ok"], ["1", "client_closed"]]);
+  expect(mergeRows(known, received, new Set(["2", "4"])).map((r) => r.id)).toEqual(["4", "3", "2", "1"]);
 });
 
-test("told rows are bounded", () => {
+test("received rows are bounded", () => {
   const rows = Array.from({ length: 2500 }, (_, n) => row(String(n)));
-  const told = take(new Map(), rows);
-  expect(told.size).toBe(2000);
-  expect(told.has("2499") && !told.has("0")).toBe(true);
+  const received = take(new Map(), rows);
+  expect(received.size).toBe(2000);
+  expect(received.has("2499") && !received.has("0")).toBe(true);
 });
 
 test("figures that requests must reach go from the address to the API", () => {

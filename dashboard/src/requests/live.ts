@@ -4,13 +4,13 @@ import type { RequestPage, RequestRow } from "@/api/types";
 
 export type Filters = Record<string, string | undefined>;
 
-/** How new requests come: told by the gateway, asked for, or not at all. */
-export type LiveState = "off" | "told" | "asked";
+/** How new requests come: as a stream of events, by asking again and again, or not at all. */
+export type LiveState = "off" | "streamed" | "polled";
 
 const looked = 50; // of the newest at each look
 const lookEvery = 2000; // ms, where the gateway cannot tell
 const listenAgain = 30_000; // ms after it could not
-const kept = 2000; // told rows
+const kept = 2000; // received rows
 
 /** Filters that a row itself cannot answer. */
 const unanswered = ["team", "tag"];
@@ -35,7 +35,7 @@ export function fits(row: RequestRow, f: Filters): boolean {
 /** As the gateway decides it: 0 chooses all, and a figure that is not known reaches nothing else. */
 const reaches = (figure: number | null, least: number) => least === 0 || (figure !== null && figure >= least);
 
-/** Rows by their ids with some more, each as it was told last; the oldest are let go. */
+/** Rows by their ids with some more, each as it was received last; the oldest are dropped. */
 export function take(before: ReadonlyMap<string, RequestRow>, rows: readonly RequestRow[]): ReadonlyMap<string, RequestRow> {
   const after = new Map(before);
   for (const row of rows) {
@@ -53,16 +53,16 @@ export function take(before: ReadonlyMap<string, RequestRow>, rows: readonly Req
  * Requests that come while a page is open, by their ids. The gateway tells them in an event
  * stream; where it has no room for one more watcher, or cannot filter, it is asked again and again.
  */
-export function useLive(filters: Filters, enabled: boolean): { told: ReadonlyMap<string, RequestRow>; state: LiveState } {
-  const [told, setTold] = useState<ReadonlyMap<string, RequestRow>>(new Map());
+export function useLive(filters: Filters, enabled: boolean): { received: ReadonlyMap<string, RequestRow>; state: LiveState } {
+  const [received, setReceived] = useState<ReadonlyMap<string, RequestRow>>(new Map());
   const [state, setState] = useState<LiveState>("off");
-  useEffect(() => setTold(new Map()), [filters]);
+  useEffect(() => setReceived(new Map()), [filters]);
   useEffect(() => {
     if (!enabled) return setState("off");
-    const follower = new Follower(filters, (rows) => setTold((before) => take(before, rows)), setState);
+    const follower = new Follower(filters, (rows) => setReceived((before) => take(before, rows)), setState);
     return () => follower.end();
   }, [filters, enabled]);
-  return { told, state };
+  return { received, state };
 }
 
 /** Follows new requests until it is ended. While nobody looks at the page it rests. */
@@ -101,7 +101,7 @@ class Follower {
     const stream = new EventSource(address("/api/requests/live", { model: this.filters.model, key: this.filters.key }));
     this.stream = stream;
     stream.addEventListener("open", () => {
-      this.onState("told");
+      this.onState("streamed");
       void this.look(); // what came before, or while the stream was away
     });
     stream.addEventListener("skipped", () => void this.look());
@@ -116,7 +116,7 @@ class Follower {
 
   /** Asks until a time, at which it listens again; 0 is never. */
   private ask(until: number) {
-    this.onState("asked");
+    this.onState("polled");
     void this.look();
     this.timer = setTimeout(() => (until > 0 && Date.now() >= until ? this.listen() : this.ask(until)), lookEvery);
   }

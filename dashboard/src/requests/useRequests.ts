@@ -35,14 +35,14 @@ export function useRequests(query: Record<string, string | undefined>, live: boo
     staleTime: Infinity, // what was read does not change under its reader; new rows come by themselves
   });
   const known = useMemo(() => list.data?.pages.flatMap((page) => page.data) ?? [], [list.data]);
-  const { told, state } = useLive(filters, live && list.isSuccess);
-  const [shown, setShown] = useState<ReadonlySet<string>>(new Set()); // ids of told ones
+  const { received, state } = useLive(filters, live && list.isSuccess);
+  const [shown, setShown] = useState<ReadonlySet<string>>(new Set()); // ids of received ones
   useEffect(() => setShown(new Set()), [filters]);
-  const rows = useMemo(() => mergeRows(known, told, shown), [known, told, shown]);
+  const rows = useMemo(() => mergeRows(known, received, shown), [known, received, shown]);
   const waiting = useMemo(() => {
     const ids = new Set(rows.map((r) => r.id));
-    return [...told.keys()].filter((id) => !ids.has(id));
-  }, [told, rows]);
+    return [...received.keys()].filter((id) => !ids.has(id));
+  }, [received, rows]);
   return {
     rows,
     loading: list.isPending,

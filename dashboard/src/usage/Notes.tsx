@@ -17,7 +17,7 @@ export function Notes({ usage: { totals }, group }: { usage: Usage; group: strin
         )}
         {totals.estimated > 0 && (
           <p>
-            Counted by the gateway, as no provider told their tokens: {formatNumber(totals.estimated)} of {formatNumber(totals.requests)} requests.
+            Counted by the gateway, as the provider reported no tokens: {formatNumber(totals.estimated)} of {formatNumber(totals.requests)} requests.
           </p>
         )}
       </div>
