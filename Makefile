@@ -117,7 +117,7 @@ ENVOY_GATEWAY_MODULE := github.com/envoyproxy/gateway@v1.9.1
 KUBERNETES_VALIDATE  := kubernetes-validate==1.37.0
 ISTIO_API_MODULE     := istio.io/api@v1.32.0
 
-test-mesh: test-setup ## attach the gateway to older Envoys and to Envoy Gateway, check the Helm chart, and run it on several machines (network namespaces: as root); builds Helm and Envoy Gateway first, 20 minutes
+test-mesh: test-setup ## attach the gateway to older Envoys and to Envoy Gateway, check the Helm chart, and run it on several machines (network namespaces: as root); builds Helm and Envoy Gateway first, half an hour
 	@scripts/pip-install.sh .tools/kubernetes-validate $(KUBERNETES_VALIDATE)
 	OLDER_ENVOYS=$$(scripts/envoys.sh) && ENVOY_PATH=$$(scripts/envoy.sh) && \
 	HELM=$$(scripts/go-tool.sh helm helm.sh/helm/v4/cmd/helm $(HELM_MODULE)) && \
@@ -125,7 +125,7 @@ test-mesh: test-setup ## attach the gateway to older Envoys and to Envoy Gateway
 	KUBERNETES_VALIDATE=$(CURDIR)/.tools/kubernetes-validate && \
 	ISTIO_API=$$($(GO) mod download -json $(ISTIO_API_MODULE) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p') && \
 	export ISTIO_API OLDER_ENVOYS ENVOY_PATH HELM ENVOY_GATEWAY KUBERNETES_VALIDATE && \
-	$(GO) test -tags mesh -count 1 -timeout 30m -v -run 'TestOlderEnvoys|TestEnvoyGateway|TestTheChart|TestIstio|TestThreeMachines|TestAnEnvoyWithTheGateway|TestAnAgentIsReplaced' ./test
+	$(GO) test -tags mesh -count 1 -timeout 45m -v -run 'TestOlderEnvoys|TestEnvoyGateway|TestTheChart|TestIstio|TestThreeMachines|TestAnEnvoyWithTheGateway|TestAnAgentIsReplaced|TestAnAgentServesItsEnvoy|TestAMisnamedPiece|TestEnvoyAccepts' ./test
 
 bench: build ## compare speed and memory with a bare Envoy: about nine minutes on an idle machine
 	@$(GO) build -o bin/bench ./bench/cmd
