@@ -87,7 +87,7 @@ func setters() map[string]setter {
 	return map[string]setter{
 		"label":         setLabel,
 		"role":          func(k *gateway.APIKey, v json.RawMessage) error { return setRole(&k.Role, v) },
-		"owner":         func(k *gateway.APIKey, v json.RawMessage) error { return setName(&k.Owner, v) },
+		"owner":         setOwner,
 		"team":          func(k *gateway.APIKey, v json.RawMessage) error { return setName(&k.Team, v) },
 		"expires_at":    setExpiry,
 		"models":        setModels,
@@ -185,6 +185,16 @@ func setRole(into *gateway.Role, v json.RawMessage) error {
 	role, err := gateway.ParseRole(text)
 	if err == nil {
 		*into = role
+	}
+	return err
+}
+
+// setOwner sets whom usage is booked to; null is nobody. An address is kept in small letters, as
+// people's are: the key is theirs, and ends when they are blocked.
+func setOwner(k *gateway.APIKey, v json.RawMessage) error {
+	err := setName(&k.Owner, v)
+	if address := strings.ToLower(k.Owner); isAddress(address) {
+		k.Owner = address
 	}
 	return err
 }

@@ -43,6 +43,15 @@ func TestEveryFieldOfAKeyIsKeptAsItWasSaid(t *testing.T) {
 	}
 }
 
+func TestAnOwnersAddressIsWrittenAsThatOfThePersonWhoSignsInWithIt(t *testing.T) {
+	b := newBench(t)
+	for sent, want := range map[string]string{"Ada@Example.COM": "ada@example.com", "Nightly Build": "Nightly Build", "": ""} {
+		if got := b.create(t, fmt.Sprintf(`{"label":"x","role":"admin","owner":%q}`, sent)).Owner; got != want {
+			t.Errorf("the owner %q is kept as %q, want %q", sent, got, want)
+		}
+	}
+}
+
 func TestNullAndEmptyAreTwoThings(t *testing.T) {
 	b := newBench(t)
 	made := b.create(t, strings.Replace(everyField, `"member"`, `"admin"`, 1))

@@ -157,8 +157,11 @@ func (a API) logout(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if s, ok := a.Doorman.Session(credentials(r)); ok {
-		by := gateway.Actor{Name: string(s.User), Address: clientOf(r)}
-		if _, err := a.People.EndSessions(r.Context(), by, s.ID, s.User); err != nil {
+		u, err := a.People.User(r.Context(), s.User)
+		if err == nil {
+			_, err = a.People.EndSessions(r.Context(), gateway.Actor{Name: u.Name, Address: clientOf(r)}, s.ID, s.User)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

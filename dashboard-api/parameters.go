@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -87,7 +88,7 @@ func resolved(err error) []error {
 	return all
 }
 
-// unknownKey is where a context has the faults of unknown parameters.
+// unknownKey is where a context has the faults that findUnknown has found.
 type unknownKey struct{}
 
 func unknownIn(ctx context.Context) []error {
@@ -95,13 +96,17 @@ func unknownIn(ctx context.Context) []error {
 	return faults
 }
 
-// findUnknown looks for parameters of the query that the operation does not have. Huma would
-// stop at these, and not look at the others.
+// findUnknown looks for parameters of the query that the operation does not have, and for texts
+// that no database takes. Huma would stop at unknown ones, and not look at the others.
 func findUnknown(ctx huma.Context, next func(huma.Context)) {
 	var known []string
+	var faults []error
 	for _, p := range ctx.Operation().Parameters {
-		if p.In == "query" {
+		switch {
+		case p.In == "query":
 			known = append(known, p.Name)
+		case p.In == "path" && !isText(ctx.Param(p.Name)):
+			faults = append(faults, &huma.ErrorDetail{Location: "path." + p.Name, Message: noText})
 		}
 	}
 	slices.Sort(known)
@@ -109,14 +114,21 @@ func findUnknown(ctx huma.Context, next func(huma.Context)) {
 	if len(known) > 0 {
 		hint = "it must be one of " + strings.Join(known, ", ")
 	}
-	var faults []error
-	for _, name := range slices.Sorted(maps.Keys(query.Query())) {
-		if !slices.Contains(known, name) {
+	values := query.Query()
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		switch {
+		case !slices.Contains(known, name):
 			faults = append(faults, badParameter(name, "is not a parameter of this URL: "+hint+"."))
+		case !isText(strings.Join(values[name], "")):
+			faults = append(faults, badParameter(name, noText))
 		}
 	}
 	next(huma.WithValue(ctx, unknownKey{}, faults))
 }
+
+const noText = "must be text in UTF-8 without NUL."
+
+func isText(value string) bool { return utf8.ValidString(value) && !strings.Contains(value, "\x00") }
 
 // handle registers an operation, which is not asked with parameters that it does not have.
 func handle[I, O any](o *operations, op huma.Operation, answer func(context.Context, *I) (*O, error)) {

@@ -171,7 +171,7 @@ func TestLeavingEndsTheSessionAndNeedsTheRightOrigin(t *testing.T) {
 		t.Errorf("from another page: %d %s, %q", w.Code, w.Body, people.asked)
 	}
 	w := visit(h, "POST", "/auth/logout", "ags_1", "{}")
-	if w.Code != 200 || len(w.Header().Values("Set-Cookie")) != 2 || strings.Join(people.asked, "|") != "end session_1 of user_1 by user_1" {
+	if w.Code != 200 || len(w.Header().Values("Set-Cookie")) != 2 || strings.Join(people.asked, "|") != "end session_1 of user_1 by ada@example.com" {
 		t.Errorf("%d %v, %q", w.Code, w.Header(), people.asked)
 	}
 }

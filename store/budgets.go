@@ -137,7 +137,7 @@ func (s *Store) Standings(ctx context.Context, budgets []gateway.BudgetState, no
 }
 
 // RenewLeases keeps the leases of a session for another LeaseLife, and removes expired leases of
-// all gateways.
+// all gateways, and the turns of periods that are long over.
 func (s *Store) RenewLeases(ctx context.Context, writer uuid.UUID, session string, now time.Time) error {
 	return s.transact(ctx, "renewing leases of budgets", func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE budget_leases SET expires_at = ? WHERE gateway = ? AND session = ?`),
@@ -145,7 +145,10 @@ func (s *Store) RenewLeases(ctx context.Context, writer uuid.UUID, session strin
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, tx.Rebind(`DELETE FROM budget_leases WHERE expires_at < ?`), moment(now))
+		if _, err = tx.ExecContext(ctx, tx.Rebind(`DELETE FROM budget_leases WHERE expires_at < ?`), moment(now)); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, tx.Rebind(`DELETE FROM budget_turns WHERE ends < ?`), string(gateway.DayOf(now.Add(-2*LeaseLife))))
 		return err
 	})
 }

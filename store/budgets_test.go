@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
 
 	"ai-gateway/gateway"
 )
@@ -182,6 +183,28 @@ func aLeaseIsGrantedOnceAndUsedByRows(t *testing.T, s *testStore) {
 	if spent, leased := s.standing(t, id, now); spent != cost || leased != 0 {
 		t.Errorf("%d are spent and %d are leased, want %d and none", spent, leased, cost)
 	}
+}
+
+func TestTurnsAreKeptNoLongerThanTheirPeriods(t *testing.T) {
+	onEach(t, func(t *testing.T, s *testStore) {
+		now := row().StartedAt
+		asks := []gateway.LeaseAsk{{BudgetID: budgetOf("ada", gateway.BudgetDay, now), Amount: 10, Need: 1, Turn: 1}, {BudgetID: budgetOf("ada", gateway.BudgetTotal, now), Amount: 10, Need: 1, Turn: 1}}
+		_, err := s.Lease(t.Context(), writer, "one", asks, now)
+		do(t, err)
+		for _, c := range []struct {
+			after time.Duration
+			turns int
+		}{{0, 2}, {4 * LeaseLife, 1}} {
+			do(t, s.RenewLeases(t.Context(), writer, "one", now.Add(c.after)))
+			var turns int
+			do(t, s.read(t.Context(), "counting turns", func(q *sqlx.Conn) error {
+				return q.GetContext(t.Context(), &turns, `SELECT COUNT(*) FROM budget_turns`)
+			}))
+			if turns != c.turns {
+				t.Errorf("%s later there are turns of %d budgets, want %d", c.after, turns, c.turns)
+			}
+		}
+	})
 }
 
 func TestAnEventIsNotedOnceAndToldUntilItIsTaken(t *testing.T) {
