@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -79,10 +80,10 @@ func (s *Store) recost(ctx context.Context, tx *sqlx.Tx, read []costed, write bo
 	for i := range read {
 		of[read[i].ID] = &read[i]
 	}
+	if err := s.writeCosts(ctx, tx, changed); err != nil {
+		return err
+	}
 	for _, r := range changed {
-		if err := writeCost(ctx, tx, r); err != nil {
-			return fmt.Errorf("writing the cost of request %s: %w", r.ID, err)
-		}
 		was := of[r.ID]
 		sums.add(was.KeyID, was.UserID, was.Team, gateway.DayOf(r.StartedAt), amountOf(r.Cost.Amount)-amountOf(was.CostNanoUSD))
 	}
@@ -101,15 +102,28 @@ func (c *costed) row() gateway.CostedRow {
 	return r
 }
 
-// writeCost writes a new cost, that of the last attempt too.
-func writeCost(ctx context.Context, tx *sqlx.Tx, r gateway.CostedRow) error {
-	at, id := moment(r.StartedAt), r.ID.String()
-	_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE requests SET cost_nanousd = ?, price_version = ? WHERE started_at = ? AND id = ?`),
-		r.Cost.Amount, optional(r.Cost.Version), at, id)
-	if err != nil {
-		return err
+// writeCosts writes new costs, in order, those of the last attempts too. It is one statement for
+// all, so that the triggers change usage_hourly once, in the order in which writers of rows do: in
+// another order they would wait for each other in a circle.
+func (s *Store) writeCosts(ctx context.Context, tx *sqlx.Tx, changed []gateway.CostedRow) error {
+	if len(changed) == 0 {
+		return nil
 	}
-	_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE attempts SET cost_nanousd = ? WHERE started_at = ? AND id = ?
-		AND attempt = (SELECT MAX(attempt) FROM attempts WHERE started_at = ? AND id = ?)`), r.Cost.Amount, at, id, at, id)
-	return err
+	row := "(" + s.engine.moment("?") + ", CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT))"
+	costs := "WITH costs (at, request, amount, version) AS (VALUES " + row + strings.Repeat(", "+row, len(changed)-1) + ") "
+	var args []any
+	for _, r := range changed {
+		args = append(args, moment(r.StartedAt), r.ID.String(), r.Cost.Amount, optional(r.Cost.Version))
+	}
+	args = append(args, moment(changed[0].StartedAt), moment(changed[len(changed)-1].StartedAt))
+	for _, update := range []string{
+		`UPDATE requests SET cost_nanousd = amount, price_version = version FROM costs WHERE started_at = at AND id = request`,
+		`UPDATE attempts SET cost_nanousd = amount FROM costs WHERE started_at = at AND id = request
+			AND attempt = (SELECT MAX(a.attempt) FROM attempts a WHERE a.started_at = at AND a.id = request)`,
+	} {
+		if _, err := tx.ExecContext(ctx, tx.Rebind(costs+update+` AND started_at BETWEEN ? AND ?`), args...); err != nil {
+			return fmt.Errorf("writing costs: %w", err)
+		}
+	}
+	return nil
 }
