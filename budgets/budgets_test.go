@@ -124,7 +124,7 @@ func (g *gate) write(t *testing.T, h gateway.BudgetHold, cost gateway.Money) *ga
 	h.Settle(cost)
 	r := &gateway.Row{StartedAt: time.Now().UTC().Truncate(time.Microsecond), ID: id, KeyID: ada.Key.ID, UserID: ada.User, Team: ada.Team, Model: "m",
 		Endpoint: gateway.ChatCompletions, Outcome: gateway.OK, Source: gateway.FromProvider, Witness: gateway.ByBoth, Cost: gateway.Cost{Amount: &cost}}
-	_, err := g.books.WriteHeld(t.Context(), []*gateway.Row{r}, g.books.writer, gateway.LogPosition{}, store.Held{Session: g.Session(), Budgets: g.Budgets.Budgets})
+	_, _, err := g.books.WriteHeld(t.Context(), []*gateway.Row{r}, g.books.writer, gateway.LogPosition{}, store.Held{Session: g.Session(), Budgets: g.Budgets.Budgets})
 	if err != nil {
 		t.Fatal(err)
 	}

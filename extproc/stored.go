@@ -28,16 +28,17 @@ func (x *exchange) lookUp(r *readRequest) *gateway.Error {
 func (x *exchange) planStored(r *readRequest) *gateway.Error {
 	id := x.head.response
 	stored, err := x.c.Find(id)
-	known := err == nil
+	unknown := errors.Is(err, gateway.ErrNoResponse)
 	switch {
-	case known:
-	case errors.Is(err, gateway.ErrNoResponse):
+	case unknown:
 		stored = gateway.StoredResponse{Backend: x.rules.DefaultBackend, Model: unknownModel}
-	default:
+	case err != nil:
 		return gateway.ResponsesAway()
+	case !stored.BelongsTo(x.admission.Caller):
+		return gateway.NoResponse(id)
 	}
 	p, _ := x.rules.PlanAt(stored.Model, stored.Backend)
-	if len(p.Steps) == 0 || !x.bringsKey(&p) && !(known && stored.BelongsTo(x.admission.Caller)) {
+	if len(p.Steps) == 0 || unknown && !x.bringsKey(&p) {
 		return gateway.NoResponse(id)
 	}
 	r.plan, r.made = p, stored.StartedAt
@@ -58,12 +59,11 @@ func (x *exchange) goOn(r *readRequest) *gateway.Error {
 		return nil // there is no choice, and ids cannot be guessed
 	case err != nil:
 		return gateway.ResponsesAway()
+	case !stored.BelongsTo(x.admission.Caller):
+		return gateway.NoPreviousResponse(r.Previous)
 	}
 	p, routed := x.rules.PlanAt(r.Model, stored.Backend)
-	switch {
-	case !x.bringsKey(&p) && !stored.BelongsTo(x.admission.Caller):
-		return gateway.NoPreviousResponse(r.Previous)
-	case !routed || len(p.Steps) == 0:
+	if !routed || len(p.Steps) == 0 {
 		return gateway.MadeElsewhere(r.Previous, r.Model)
 	}
 	r.plan = p
@@ -72,7 +72,7 @@ func (x *exchange) goOn(r *readRequest) *gateway.Error {
 }
 
 // bringsKey reports whether all backends of a plan are called with a key of the client's own: then the
-// provider itself decides whose response it is.
+// provider itself decides on responses that are not known here.
 func (x *exchange) bringsKey(p *gateway.Plan) bool {
 	if authorization, _ := x.admission.For(p); authorization == "" {
 		return false

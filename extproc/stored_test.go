@@ -84,15 +84,15 @@ func TestAStoredResponseIsShownToItsOwnerAlone(t *testing.T) {
 	}
 }
 
-func TestAClientsOwnKeyIsLeftToTheProvider(t *testing.T) {
-	for _, path := range []string{"resp_none", "resp_clients"} {
+func TestAResponseThatIsNotKnownIsLeftToTheProviderOfAClientsOwnKey(t *testing.T) {
+	for path, want := range map[string]bool{"resp_none": true, "resp_clients": false} {
 		var b books
 		c := keeping(&b)
 		c.Admit = func(gateway.Credentials) (gateway.Admission, *gateway.Error) {
 			return gateway.Admission{Caller: &gateway.Caller{Key: gateway.Key{ID: "k_me"}}, Authorization: "Bearer sk-me"}, nil
 		}
 		r := say(t, New(c).newExchange(), requestHeadersOf(true, ":method", "GET", ":path", "/v1/responses/"+path))
-		if r.GetRequestHeaders() == nil || b.intents[0].Steps[0].Backend != "clients" {
+		if passed := r.GetRequestHeaders() != nil && b.intents[0].Steps[0].Backend == "clients"; passed != want {
 			t.Errorf("%s is answered with %v", path, r)
 		}
 	}

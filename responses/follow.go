@@ -114,10 +114,12 @@ func (b *Book) write(ctx context.Context, r *gateway.StoredResponse, end *gatewa
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	var err error
-	if end != nil {
-		err = b.c.Store.EndResponse(ctx, *end)
-	} else {
+	if end == nil {
 		err = b.c.Store.PostponeResponse(ctx, r.ID, next)
+	} else if row, fault := b.c.Store.EndResponse(ctx, *end); fault != nil {
+		err = fault
+	} else if row != nil {
+		b.c.Ended(row)
 	}
 	if err != nil { // it is claimed again
 		b.c.Log.Debug("what was learnt of a background response could not be written", "response", r.ID, "error", err)

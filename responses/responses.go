@@ -25,7 +25,8 @@ type Store interface {
 	ClaimResponses(ctx context.Context, now, until time.Time, limit int) ([]gateway.StoredResponse, error)
 	PostponeResponse(ctx context.Context, id string, until time.Time) error
 	// EndResponse completes the row of the request that made a response, once.
-	EndResponse(ctx context.Context, end gateway.ResponseEnd) error
+	// It returns what is known of the row then, and nil if the end was known before or there is no row.
+	EndResponse(ctx context.Context, end gateway.ResponseEnd) (*gateway.Row, error)
 }
 
 // Config is what a Book needs.
@@ -36,6 +37,7 @@ type Config struct {
 	// Read reads the answer.
 	Read  func(i *gateway.Intent, status int, body []byte) gateway.Answer
 	Price func(m gateway.Model, at time.Time) (gateway.Price, bool)
+	Ended func(*gateway.Row) // is told of each row that a response's end has completed; it must not wait
 	Now   func() time.Time
 	Log   *slog.Logger
 }

@@ -173,7 +173,7 @@ func aLeaseIsGrantedOnceAndUsedByRows(t *testing.T, s *testStore) {
 	}
 	held := Held{Session: "one", Budgets: func(uuid.UUID) []gateway.BudgetID { return []gateway.BudgetID{id} }}
 	for range 2 {
-		_, err := s.WriteHeld(t.Context(), []*gateway.Row{r}, writer, gateway.LogPosition{}, held)
+		_, _, err := s.WriteHeld(t.Context(), []*gateway.Row{r}, writer, gateway.LogPosition{}, held)
 		do(t, err)
 	}
 	if spent, leased := s.standing(t, id, now); spent != cost || leased != 2*cost {

@@ -116,15 +116,21 @@ func (s *Store) PostponeResponse(ctx context.Context, id string, until time.Time
 	})
 }
 
-// EndResponse completes the row of the request that made a background response with what it used, once.
-func (s *Store) EndResponse(ctx context.Context, end gateway.ResponseEnd) error {
-	return s.transact(ctx, "ending a response", func(tx *sqlx.Tx) error {
+// EndResponse completes the row of the request that made a background response with what it used, once. It
+// returns what is known of the row then, and nil if the end was known before or there is no row.
+func (s *Store) EndResponse(ctx context.Context, end gateway.ResponseEnd) (row *gateway.Row, err error) {
+	err = s.transact(ctx, "ending a response", func(tx *sqlx.Tx) error {
 		sums := spendings{}
-		if err := s.endResponses(ctx, tx, []*gateway.ResponseEnd{&end}, sums); err != nil {
+		ended, err := s.endResponses(ctx, tx, []*gateway.ResponseEnd{&end}, sums)
+		if err != nil {
 			return err
+		}
+		if row = nil; len(ended) > 0 {
+			row = ended[0]
 		}
 		return s.spend(ctx, tx, sums)
 	})
+	return row, err
 }
 
 // endsOf are the ends of background responses that rows tell of, in the order of their ids, so that
@@ -140,14 +146,19 @@ func endsOf(rows []*gateway.Row) []*gateway.ResponseEnd {
 	return ends
 }
 
-// endResponses completes the rows of background responses, and adds what that changes to what was spent.
-func (s *Store) endResponses(ctx context.Context, tx *sqlx.Tx, ends []*gateway.ResponseEnd, sums spendings) error {
+// endResponses completes the rows of background responses, and adds what that changes to what was spent. It
+// returns those whose end was not known before.
+func (s *Store) endResponses(ctx context.Context, tx *sqlx.Tx, ends []*gateway.ResponseEnd, sums spendings) (ended []*gateway.Row, err error) {
 	for _, end := range ends {
-		if err := s.endOne(ctx, tx, end, sums); err != nil {
-			return err
+		row, err := s.endOne(ctx, tx, end, sums)
+		if err != nil {
+			return nil, err
+		}
+		if row != nil {
+			ended = append(ended, row.ended(end))
 		}
 	}
-	return nil
+	return ended, nil
 }
 
 // pendingRow is the row of a request whose response has not ended.
@@ -158,36 +169,54 @@ type pendingRow struct {
 	User      string         `db:"user_id"`
 	Team      string         `db:"team"`
 	Cost      *gateway.Money `db:"cost_nanousd"`
+
+	Label   string        `db:"label"`
+	Model   gateway.Model `db:"model"`
+	Backend string        `db:"backend"`
+
+	Prompt     int64 `db:"prompt_tokens"`
+	Completion int64 `db:"completion_tokens"`
 }
 
-// endOne does nothing for a response that has ended before, or whose request has no row yet: the
-// backend is asked again then.
-func (s *Store) endOne(ctx context.Context, tx *sqlx.Tx, end *gateway.ResponseEnd, sums spendings) error {
+// ended is the row with what its response used: where that is not known, the estimate.
+func (r *pendingRow) ended(end *gateway.ResponseEnd) *gateway.Row {
+	row := &gateway.Row{StartedAt: time.Time(r.StartedAt), KeyID: r.Key, KeyLabel: r.Label, UserID: r.User, Team: r.Team, Model: r.Model, Backend: r.Backend,
+		Usage: end.Usage, Source: end.Source, Cost: end.Cost}
+	if end.Source == 0 {
+		row.Usage, row.Source = gateway.Usage{Prompt: r.Prompt, Completion: r.Completion}, gateway.Estimated
+		row.Cost.Amount = r.Cost
+	}
+	return row
+}
+
+// endOne returns nil for a response that has ended before, or whose request has no row yet: the backend is
+// asked again then.
+func (s *Store) endOne(ctx context.Context, tx *sqlx.Tx, end *gateway.ResponseEnd, sums spendings) (*pendingRow, error) {
 	var of responseRow
 	err := tx.GetContext(ctx, &of, tx.Rebind(`SELECT `+responseColumns+` FROM responses WHERE id = ? AND next_at IS NOT NULL`+s.engine.forUpdate()), text(end.ID))
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var row pendingRow
-	err = tx.GetContext(ctx, &row, tx.Rebind(`SELECT started_at, id, key_id, COALESCE(user_id, '') AS user_id, COALESCE(team, '') AS team, cost_nanousd
-		FROM requests WHERE started_at = ? AND id = ?`+s.engine.forUpdate()), of.StartedAt, of.Request.String())
+	err = tx.GetContext(ctx, &row, tx.Rebind(`SELECT started_at, id, key_id, COALESCE(user_id, '') AS user_id, COALESCE(team, '') AS team, cost_nanousd,
+		COALESCE((SELECT label FROM keys WHERE keys.key_id = requests.key_id), '') AS label, model, backend, prompt_tokens, completion_tokens FROM requests WHERE started_at = ? AND id = ?`+s.engine.forUpdate()), of.StartedAt, of.Request.String())
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil
+		return nil, nil
 	}
 	if err == nil {
 		err = completePending(ctx, tx, &row, end)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if end.Source != 0 {
 		sums.add(row.Key, row.User, row.Team, gateway.DayOf(time.Time(row.StartedAt)), amountOf(end.Cost.Amount)-amountOf(row.Cost))
 	}
 	_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE responses SET next_at = NULL, total_tokens = ? WHERE id = ?`), end.Usage.Prompt+end.Usage.Completion, of.ID)
-	return err
+	return &row, err
 }
 
 // completePending writes what a response used into the row of its request, or why that is not known.

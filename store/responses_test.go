@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,7 +84,17 @@ func TestABackgroundResponseIsBilledOnce(t *testing.T) { onEach(t, aBackgroundRe
 func aBackgroundResponseIsBilledOnce(t *testing.T, s *testStore) {
 	r, _ := background()
 	end := ended()
-	do(t, s.EndResponse(t.Context(), end)) // of which nobody knows yet
+	var told atomic.Int64
+	countEnds := func(row *gateway.Row, err error) {
+		errorOf(t, err)
+		if row != nil && (row.Model != r.Model || row.Backend != r.Backend || row.KeyLabel != r.KeyLabel || row.Usage != end.Usage || *row.Cost.Amount != *end.Cost.Amount) {
+			t.Errorf("it is told of %+v", row)
+		}
+		if row != nil {
+			told.Add(1)
+		}
+	}
+	countEnds(s.EndResponse(t.Context(), end)) // of which nobody knows yet
 	write(t, s, r)
 	month := budgetOf(r.UserID, gateway.BudgetMonth, r.StartedAt)
 	if spent, _ := s.standing(t, month, r.StartedAt); spent != *r.Cost.Amount {
@@ -94,13 +105,19 @@ func aBackgroundResponseIsBilledOnce(t *testing.T, s *testStore) {
 	fetch.ID[15]++
 	var all sync.WaitGroup
 	for range 4 {
-		all.Go(func() { errorOf(t, s.EndResponse(t.Context(), end)) })
+		all.Go(func() { countEnds(s.EndResponse(t.Context(), end)) })
 	}
 	all.Go(func() {
-		_, err := s.Write(t.Context(), []*gateway.Row{fetch}, writer, gateway.LogPosition{})
+		_, ended, err := s.WriteHeld(t.Context(), []*gateway.Row{fetch}, writer, gateway.LogPosition{}, Held{})
 		errorOf(t, err)
+		for _, row := range ended {
+			countEnds(row, nil)
+		}
 	})
 	all.Wait()
+	if told.Load() != 1 {
+		t.Errorf("its end was told %d times", told.Load())
+	}
 	write(t, s, r) // a late word of the estimate
 	if spent, _ := s.standing(t, month, r.StartedAt); spent != *end.Cost.Amount {
 		t.Errorf("%d are spent, want %d", spent, *end.Cost.Amount)
@@ -152,8 +169,12 @@ func TestWhatCannotBeLearntKeepsTheEstimateAndSaysWhy(t *testing.T) {
 func whatCannotBeLearntKeepsTheEstimate(t *testing.T, s *testStore) {
 	r, _ := background()
 	write(t, s, r)
-	do(t, s.EndResponse(t.Context(), gateway.ResponseEnd{ID: "resp_1", ErrorCode: "response_gone"}))
-	do(t, s.EndResponse(t.Context(), ended())) // too late
+	if row, err := s.EndResponse(t.Context(), gateway.ResponseEnd{ID: "resp_1", ErrorCode: "response_gone"}); err != nil || *row.Cost.Amount != 900 || row.Source != gateway.Estimated {
+		t.Errorf("it is told of %+v, %v", row, err)
+	}
+	if row, err := s.EndResponse(t.Context(), ended()); err != nil || row != nil {
+		t.Errorf("too late it is told of %+v, %v", row, err)
+	}
 	found, err := s.Request(t.Context(), r.ID)
 	do(t, err)
 	if found.Source != "estimated" || *found.Cost.Amount != 900 || found.ErrorCode != "response_gone" {

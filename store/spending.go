@@ -65,6 +65,8 @@ func amountOf(m *gateway.Money) gateway.Money {
 type Held struct {
 	Session string                                // of the process that writes
 	Budgets func(id uuid.UUID) []gateway.BudgetID // in which money is held for a request
+
+	ended *[]*gateway.Row // of background responses whose end is written; nil keeps none
 }
 
 // writtenCost is the cost of an existing row.
@@ -129,11 +131,16 @@ func (s *Store) book(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row, befo
 			}
 		}
 	}
-	if err := s.endResponses(ctx, tx, endsOf(rows), sums); err != nil {
+	ended, err := s.endResponses(ctx, tx, endsOf(rows), sums)
+	if err != nil {
 		return err
 	}
 	if err := s.spend(ctx, tx, sums); err != nil {
 		return err
 	}
-	return useLeases(ctx, tx, used, writer, held.Session)
+	if err := useLeases(ctx, tx, used, writer, held.Session); err != nil {
+		return err
+	}
+	*held.ended = append(*held.ended, ended...)
+	return nil
 }

@@ -131,28 +131,32 @@ func completeRequest() string {
 // writer is known by the identity of its write-ahead log. It completes rows that are there, and
 // never makes a second of a request. What was spent is booked with them.
 func (s *Store) Write(ctx context.Context, rows []*gateway.Row, writer uuid.UUID, at gateway.LogPosition) (refused []gateway.RefusedRow, err error) {
-	return s.WriteHeld(ctx, rows, writer, at, Held{})
+	refused, _, err = s.WriteHeld(ctx, rows, writer, at, Held{})
+	return refused, err
 }
 
-// WriteHeld is Write for rows some of which have money held in leases of a session.
-func (s *Store) WriteHeld(ctx context.Context, rows []*gateway.Row, writer uuid.UUID, at gateway.LogPosition, held Held) (refused []gateway.RefusedRow, err error) {
+// WriteHeld is Write for rows some of which have money held in leases of a session. It also returns the
+// rows of the background responses whose end these rows were the first to tell.
+func (s *Store) WriteHeld(ctx context.Context, rows []*gateway.Row, writer uuid.UUID, at gateway.LogPosition, held Held) (refused []gateway.RefusedRow, ended []*gateway.Row, err error) {
+	held.ended = &ended
 	err = s.transact(ctx, "writing usage", func(tx *sqlx.Tx) error {
+		ended = nil
 		if err := s.writeBooked(ctx, tx, rows, writer, held); err != nil {
 			return err
 		}
 		return savePosition(ctx, tx, writer, at)
 	})
 	if err == nil || !s.engine.isBadRow(err) {
-		return nil, err
+		return nil, ended, err
 	}
 	err = s.transact(ctx, "writing usage, all but what is refused", func(tx *sqlx.Tx) error {
-		refused = nil
+		refused, ended = nil, nil
 		if err := s.writeParts(ctx, tx, rows, writer, held, &refused); err != nil {
 			return err
 		}
 		return savePosition(ctx, tx, writer, at)
 	})
-	return refused, err
+	return refused, ended, err
 }
 
 // writeParts writes rows, and where they are refused the halves of them, down to single rows.

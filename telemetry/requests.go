@@ -85,6 +85,23 @@ func (m *requests) count(r *gateway.Row) {
 	}
 	m.measure(r, model, backend)
 	m.total.WithLabelValues(model, backend, r.Outcome.String(), statusClass(r.Status)).Inc()
+	m.witnesses.WithLabelValues(r.Witness.String()).Inc()
+	for _, try := range r.Tries {
+		m.attempts.WithLabelValues(m.backends.of(try.Backend), statusClass(try.Status)).Inc()
+	}
+	key, label := m.keyOf(r)
+	m.keyRequests.WithLabelValues(key, label).Inc()
+	if r.Stored == nil || !r.Stored.Pending { // whose use is counted once it is known
+		m.countUse(r)
+	}
+}
+
+// countUse counts what a request used.
+func (m *requests) countUse(r *gateway.Row) {
+	model, backend := other, m.backends.of(r.Backend)
+	if m.c.KnownModel(r.Model) {
+		model = m.models.of(string(r.Model))
+	}
 	for kind, n := range map[string]int64{"prompt": r.Usage.Prompt, "cached": r.Usage.Cached, "cache_write": r.Usage.CacheWrite,
 		"completion": r.Usage.Completion, "reasoning": r.Usage.Reasoning} {
 		m.tokens.WithLabelValues(model, backend, kind).Add(float64(n))
@@ -95,11 +112,11 @@ func (m *requests) count(r *gateway.Row) {
 		m.unpriced.WithLabelValues(model, backend).Inc()
 	}
 	m.sources.WithLabelValues(r.Source.String()).Inc()
-	m.witnesses.WithLabelValues(r.Witness.String()).Inc()
-	for _, try := range r.Tries {
-		m.attempts.WithLabelValues(m.backends.of(try.Backend), statusClass(try.Status)).Inc()
+	key, label := m.keyOf(r)
+	m.keyTokens.WithLabelValues(key, label).Add(float64(r.Usage.Prompt + r.Usage.Completion))
+	if r.Cost.Amount != nil {
+		m.keyCost.WithLabelValues(key, label).Add(dollars(*r.Cost.Amount))
 	}
-	m.countKey(r)
 }
 
 // measure puts a request into the histograms.
@@ -107,7 +124,7 @@ func (m *requests) measure(r *gateway.Row, model, backend string) {
 	labels := []string{operationOf(r.Endpoint), m.provider(r.Backend), model, backend}
 	with := func(more string) []string { return append(labels[:len(labels):len(labels)], more) }
 	m.duration.WithLabelValues(with(errorType(r.Outcome))...).Observe(r.Duration.Seconds())
-	if r.Usage != (gateway.Usage{}) {
+	if r.Usage != (gateway.Usage{}) && (r.Stored == nil || !r.Stored.Pending) {
 		m.tokenUsage.WithLabelValues(with("input")...).Observe(float64(r.Usage.Prompt))
 		m.tokenUsage.WithLabelValues(with("output")...).Observe(float64(r.Usage.Completion))
 	}
@@ -128,18 +145,15 @@ func (m *requests) provider(backend string) string {
 	return other
 }
 
-func (m *requests) countKey(r *gateway.Row) {
-	key, label := other, other
+// keyOf is the key of a request as metrics name it.
+func (m *requests) keyOf(r *gateway.Row) (key, label string) {
+	key, label = other, other
 	if gateway.IsIssued(r.KeyID) && m.c.LiveKey(r.KeyID) || r.KeyID == gateway.AnonymousKey {
 		if key = m.keys.of(string(r.KeyID)); key != other {
 			label = r.KeyLabel
 		}
 	}
-	m.keyRequests.WithLabelValues(key, label).Inc()
-	m.keyTokens.WithLabelValues(key, label).Add(float64(r.Usage.Prompt + r.Usage.Completion))
-	if r.Cost.Amount != nil {
-		m.keyCost.WithLabelValues(key, label).Add(dollars(*r.Cost.Amount))
-	}
+	return key, label
 }
 
 // forgetKeys removes the figures of keys that may not be used any more: alerts would hold on to

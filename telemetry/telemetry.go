@@ -72,6 +72,10 @@ func (t *Telemetry) Finished(r *gateway.Row) {
 	t.traces.add(r)
 }
 
+// Ended counts what a background response used whose request was counted before. It does not wait, and keeps
+// nothing of the row.
+func (t *Telemetry) Ended(r *gateway.Row) { t.requests.countUse(r) }
+
 // Run sends traces until ctx ends, and then those that wait.
 func (t *Telemetry) Run(ctx context.Context) error {
 	if t.traces == nil {

@@ -112,6 +112,25 @@ func TestAFinishedRequestIsCounted(t *testing.T) {
 	)
 }
 
+func TestABackgroundResponseIsCountedOnceItsUseIsKnown(t *testing.T) {
+	m := start(t, config())
+	r := finished()
+	r.Stored, r.Source = &gateway.StoredResponse{Pending: true}, gateway.Estimated
+	m.Finished(r)
+	_, text := scrape(t, m.Handler(true), "/metrics")
+	expect(t, text, `ai_gateway_requests_total{backend="second",model="gpt-4o",outcome="ok",status="2xx"} 1`, `ai_gateway_key_requests_total{key="key_1111111111111111",label="laptop"} 1`)
+	for _, name := range []string{"tokens_total", "cost_usd_total", "usage_source_total", "token_usage"} {
+		if strings.Contains(text, name+"{") || strings.Contains(text, name+"_sum") {
+			t.Errorf("%s is counted while it is made:\n%s", name, text)
+		}
+	}
+	m.Ended(finished())
+	_, text = scrape(t, m.Handler(true), "/metrics")
+	expect(t, text, `ai_gateway_requests_total{backend="second",model="gpt-4o",outcome="ok",status="2xx"} 1`, `ai_gateway_usage_source_total{source="provider"} 1`,
+		`ai_gateway_tokens_total{backend="second",model="gpt-4o",type="completion"} 21`, `ai_gateway_cost_usd_total{backend="second",model="gpt-4o"} 0.25`,
+		`ai_gateway_key_cost_usd_total{key="key_1111111111111111",label="laptop"} 0.25`)
+}
+
 func TestAFailedRequestIsNoMeasureOfSpeed(t *testing.T) {
 	m := start(t, config())
 	r := finished()

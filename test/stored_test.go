@@ -327,7 +327,26 @@ func TestACancelledBackgroundResponseIsBilledByWhatCameOfIt(t *testing.T) {
 	c.waitSpent(t, 1)
 }
 
-func TestFetchesAreLimitedAndWaitForTheGateway(t *testing.T) {
+func TestABackgroundResponseCountsInItsBudgetUntilItEnds(t *testing.T) {
+	t.Parallel()
+	c := configure(t, twoKeepers+"budgets: {rules: [{by: key, per: total, usd: 0.15}]}\n")
+	c.a.Play("down", fakeprovider.Scenario{Replies: []fakeprovider.Reply{reply(t, busy)}, Repeat: true})
+	const body = `{"model":"later","input":"Hello","background":true,"max_output_tokens":100}`
+	id := c.respond(t, "later", `,"background":true,"max_output_tokens":100`)
+	if _, err := c.waitRows(1); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := post(c.address, responsesPath, body); err != nil || got.status != http.StatusTooManyRequests || !strings.Contains(got.body, "insufficient_quota") {
+		t.Errorf("while the first one is made another one is answered with %v, %v", got, err)
+	}
+	c.waitEnded(t, id, 5)
+	waitUntil(t, "there is room again", func() bool {
+		got, err := post(c.address, responsesPath, body)
+		return err == nil && got.status == http.StatusOK
+	})
+}
+
+func TestFetchesAreLimited(t *testing.T) {
 	t.Parallel()
 	c := keepers(t, "AI_GATEWAY_RATE_LIMIT_RPM=2")
 	id := c.respond(t, "both", "")

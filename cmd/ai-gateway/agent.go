@@ -101,10 +101,10 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 		return err
 	}
 	c := s.ledgerConfig(live, log, p.accessLog)
-	c.Store, c.Rotation.Reopen = paying{announced{tables, s.state}, allowed}, admin.ReopenLogs
+	c.Store, c.Rotation.Reopen = paying{announced{tables, s.state}, allowed, metrics.Ended}, admin.ReopenLogs
 	c.Used, c.Unreached, c.Finished = requestLimits.used, reaching.look, metrics.Finished
 	rows = ledger.New(c)
-	kept := s.responses(live, tables, p.now)
+	kept := s.responses(live, tables, p.now, metrics.Ended)
 	recorded := s.sabotageBooks(books{rows.Begin, log.AppendSettlement})
 	exchanges = extproc.New(extproc.Config{
 		Rules: rules.Load, Admit: s.admitWith(who.gate.Admit), Reserve: requestLimits.Admit, ReserveBlocks: requestLimits.Blocks(),
@@ -116,9 +116,9 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 }
 
 // responses remembers the responses that backends keep.
-func (s *service) responses(live *control.Control, tables *store.Store, now func() time.Time) *responses.Book {
+func (s *service) responses(live *control.Control, tables *store.Store, now func() time.Time, ended func(*gateway.Row)) *responses.Book {
 	return responses.New(responses.Config{
-		Store: tables, Now: now, Log: s.log,
+		Store: tables, Ended: ended, Now: now, Log: s.log,
 		Ask: responses.Asker(func() []gateway.Backend { return live.Settings().Routes.Backends }, s.backendClient),
 		Read: func(i *gateway.Intent, status int, body []byte) gateway.Answer {
 			return provider.OpenAI{}.NewAnswer(i, gateway.PromptText{}, status, body).Answer(false)

@@ -40,13 +40,17 @@ func (b budgetBooks) EndLeases(ctx context.Context, session string) error {
 type paying struct {
 	announced
 	budgets *budgets.Budgets
+	ended   func(*gateway.Row) // is told of each row that the end of its background response has completed
 }
 
 // Write writes rows and informs the budgets.
 func (p paying) Write(ctx context.Context, rows []*gateway.Row, writer uuid.UUID, at gateway.LogPosition) ([]gateway.RefusedRow, error) {
-	refused, err := p.WriteHeld(ctx, rows, writer, at, store.Held{Session: p.budgets.Session(), Budgets: p.budgets.Budgets})
+	refused, ended, err := p.WriteHeld(ctx, rows, writer, at, store.Held{Session: p.budgets.Session(), Budgets: p.budgets.Budgets})
 	if err == nil {
 		p.budgets.Written(rows)
+		for _, row := range ended {
+			p.ended(row)
+		}
 	}
 	return refused, err
 }

@@ -44,8 +44,11 @@ type wanted struct {
 }
 
 // model is the model that a request asks for. One without a body may have a scenario by its
-// method and path.
+// method and path, or be for a response that is kept.
 func (p *Provider) model(r request) string {
+	if k := p.keptOf(r); k != nil {
+		return k.wanted.Model
+	}
 	path, _, _ := strings.Cut(r.target, "?")
 	if name := r.method + " " + path; r.wanted.Model == "" && p.scenarios[name] != nil {
 		return name

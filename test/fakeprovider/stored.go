@@ -93,7 +93,13 @@ func (p *Provider) keep(g generator, r request) Reply {
 }
 
 func notKept(status int, code, message string) Reply {
-	body := fmt.Sprintf(`{"error":{"message":%q,"type":"invalid_request_error","param":null,"code":%q}}`, message, code)
+	param := "null"
+	if code == "" {
+		code = "null"
+	} else {
+		code, param = strconv.Quote(code), `"previous_response_id"`
+	}
+	body := fmt.Sprintf(`{"error":{"message":%q,"type":"invalid_request_error","param":%s,"code":%s}}`, message, param, code)
 	r := refusal(status, code)
 	r.Body = []Piece{{Bytes: []byte(body)}}
 	return r
@@ -117,6 +123,14 @@ func (k *kept) events(after int, now time.Time) Reply {
 	return r
 }
 
+// keptOf is the response that a request is for; nil for none. It needs the lock.
+func (p *Provider) keptOf(r request) *kept {
+	path, _, _ := strings.Cut(r.target, "?")
+	_, below, _ := strings.Cut(path, "/responses/")
+	id, _, _ := strings.Cut(below, "/")
+	return p.kept[id]
+}
+
 // answerKept answers a request for a response that may be kept, and reports whether it is for one.
 func (p *Provider) answerKept(r request) (Reply, bool) {
 	path, query, _ := strings.Cut(r.target, "?")
@@ -127,7 +141,7 @@ func (p *Provider) answerKept(r request) (Reply, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	id, action, _ := strings.Cut(below, "/")
-	k := p.kept[id]
+	k := p.keptOf(r)
 	if k == nil {
 		return notKept(404, "", "Response with id '"+id+"' not found."), true
 	}

@@ -143,7 +143,7 @@ func (c *compared) differences() []string {
 	if u, whole := usageSeen(row.Endpoint, c.line); whole && row.Source == gateway.FromEnvoy.String() && (u.Prompt != row.Usage.Prompt || u.Completion != row.Usage.Completion) {
 		add("different: the journal has %d and %d tokens, the row %d and %d", u.Prompt, u.Completion, row.Usage.Prompt, row.Usage.Completion)
 	}
-	if s := c.settlement; s != nil && row.Source == gateway.FromProvider.String() && (s.Answer.Usage.Prompt != row.Usage.Prompt || s.Answer.Usage.Completion != row.Usage.Completion) {
+	if s := c.settlement; s != nil && s.Answer.Response.State != gateway.ResponseRuns && row.Source == gateway.FromProvider.String() && (s.Answer.Usage.Prompt != row.Usage.Prompt || s.Answer.Usage.Completion != row.Usage.Completion) {
 		add("different: the spool has %d and %d tokens, the row %d and %d", s.Answer.Usage.Prompt, s.Answer.Usage.Completion, row.Usage.Prompt, row.Usage.Completion)
 	}
 	return all

@@ -30,6 +30,9 @@ func responseOf(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine
 // addResponse adds the response that a request made, or what a fetched one shows to have been used.
 func addResponse(r *gateway.Row, i *gateway.Intent, w gateway.ResponseWord) {
 	if i.Pends(w, r.Status) && r.Source < gateway.FromEnvoy {
+		if !i.Stream {
+			r.Usage.Completion = 0 // the answer has nothing of the response yet
+		}
 		r.Usage, r.Source = i.PendingUsage(r.Usage), gateway.Estimated
 		r.Cost = costOf(i.Price, r.Usage, r.ServiceTier)
 	}

@@ -6,6 +6,7 @@
 // for each stream that was left before its end, by model, when (in Unix milliseconds).
 
 import { text } from 'node:stream/consumers';
+import { setTimeout } from 'node:timers/promises';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 
@@ -46,13 +47,17 @@ function fieldsOf(error) {
 }
 
 // call yields the answer, or each chunk of it.
-async function* call({ api, params, helper, leave_after: leaveAfter }) {
+async function* call({ api, params, helper, leave_after: leaveAfter, cancel, wait_ms: waitMS }) {
   if (helper) {
     yield await final(api, params);
     return;
   }
   if (api === 'count_tokens') {
     yield await claude.messages.countTokens(params);
+    return;
+  }
+  if (api === 'stored') {
+    yield* stored(params, cancel, waitMS);
     return;
   }
   const apis = {
@@ -72,6 +77,23 @@ async function* call({ api, params, helper, leave_after: leaveAfter }) {
       break;
     }
   }
+}
+
+// stored yields what the SDK shows of a response that the provider keeps.
+async function* stored(params, cancel, waitMS) {
+  const made = await client.responses.create(params);
+  yield made;
+  if (cancel) {
+    yield await client.responses.cancel(made.id);
+  } else {
+    await setTimeout(waitMS);
+    yield* await client.responses.retrieve(made.id, { stream: true, starting_after: 2 });
+    yield await client.responses.create({ model: params.model, input: 'And?', previous_response_id: made.id });
+  }
+  yield await client.responses.retrieve(made.id, { include: ['message.output_text.logprobs'] });
+  yield* client.responses.inputItems.list(made.id, { limit: 5, order: 'asc' });
+  await client.responses.delete(made.id);
+  yield await client.responses.retrieve(made.id); // throws
 }
 
 // final returns what the SDK puts together of a stream.

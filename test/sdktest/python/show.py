@@ -61,6 +61,24 @@ def final(client, claude, case):
         return end(stream)
 
 
+def stored(client, case):
+    """Yields what the SDK shows of a response that the provider keeps."""
+    params = case["params"]
+    made = client.responses.create(**params)
+    yield made
+    if case.get("cancel"):
+        yield client.responses.cancel(made.id)
+    else:
+        time.sleep(case["wait_ms"] / 1000)
+        with client.responses.retrieve(made.id, stream=True, starting_after=2) as events:
+            yield from events
+        yield client.responses.create(model=params["model"], input="And?", previous_response_id=made.id)
+    yield client.responses.retrieve(made.id, include=["message.output_text.logprobs"])
+    yield from client.responses.input_items.list(made.id, limit=5, order="asc")
+    client.responses.delete(made.id)
+    yield client.responses.retrieve(made.id)  # raises
+
+
 def call(client, claude, case, left_at):
     """Yields the answer, or each chunk of it."""
     params = case["params"]
@@ -69,6 +87,9 @@ def call(client, claude, case, left_at):
         return
     if case["api"] == "count_tokens":
         yield claude.messages.count_tokens(**params)
+        return
+    if case["api"] == "stored":
+        yield from stored(client, case)
         return
     apis = {
         "chat": client.chat.completions, "completions": client.completions, "embeddings": client.embeddings,
