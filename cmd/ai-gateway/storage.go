@@ -131,7 +131,7 @@ func (w world) prepareStorage(ctx context.Context, cfg config.Config, state stat
 	used := wasShared(cfg.DatabaseURL, state)
 	err := w.prepareTables(ctx, cfg, state)
 	if used && store.IsAway(err) {
-		w.warn(fmt.Sprintf("the database is away: requests go on, and their rows wait for it: %v", err))
+		w.warn(fmt.Sprintf("the database cannot be reached: rows wait for it, and requests with a gateway key are refused until their keys can be read: %v", err))
 		return nil
 	}
 	return err
