@@ -101,7 +101,7 @@ func (s *service) runAgent(ctx context.Context, who *entry) (err error) {
 		return err
 	}
 	c := s.ledgerConfig(live, log, p.accessLog)
-	c.Store, c.Rotation.Reopen = paying{announced{tables, s.state}, allowed, metrics.Ended}, admin.ReopenLogs
+	c.Store, c.Rotation.Reopen = paying{announced{tables, s.state, requestLimits.restoreFirst}, allowed, metrics.Ended}, admin.ReopenLogs
 	c.Used, c.Unreached, c.Finished = requestLimits.used, reaching.look, metrics.Finished
 	rows = ledger.New(c)
 	kept := s.responses(live, tables, p.now, metrics.Ended)

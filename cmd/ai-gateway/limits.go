@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,16 +24,19 @@ import (
 type limits struct {
 	*ratelimitconfig.Limiter // nil until start
 
-	log      *slog.Logger
-	keys     *auth.Gate
-	tables   *store.Store
-	begun    time.Time
-	listen   string // where a service gets its configuration; "" serves none
-	restored bool   // the counters include what was used before
+	log    *slog.Logger
+	keys   *auth.Gate
+	tables *store.Store
+	begun  time.Time
+	listen string // where a service gets its configuration; "" serves none
+
+	restoring sync.Mutex
+	restored  bool // the counters include what was used before
 }
 
 const (
-	restoreTimeout = 5 * time.Second
+	restoreTimeout = 5 * time.Second // while others wait for it
+	restoreLong    = time.Minute     // else: a day may have many millions of rows
 	restoreRetry   = time.Second
 	listenRetry    = time.Second
 	prepareEvery   = 100 * time.Millisecond
@@ -59,7 +63,7 @@ func (l *limits) start(ctx context.Context, c config.Config, tables *store.Store
 	if err := limiter.Prepare(ctx, l.keys.AllLimits()); err != nil {
 		return err
 	}
-	if err := l.restore(ctx); err != nil {
+	if _, err := l.restore(ctx, restoreTimeout); err != nil {
 		l.log.Warn("the counters of hour and day limits could not be restored; that is tried again", "error", err)
 	}
 	return nil
@@ -146,32 +150,42 @@ func (l *limits) prepareChanged(ctx context.Context) {
 func (l *limits) restoreLater(ctx context.Context) {
 	tick := time.NewTicker(restoreRetry)
 	defer tick.Stop()
-	for !l.restored {
+	for {
+		now, err := l.restore(ctx, restoreLong)
+		if now {
+			l.log.Info("the counters of hour and day limits are restored")
+		}
+		if err == nil {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := l.restore(ctx); err == nil {
-				l.log.Info("the counters of hour and day limits are restored")
-			}
 		}
 	}
 }
 
-// restore counts what was used in the current periods before this process began.
-func (l *limits) restore(ctx context.Context) error {
-	if !l.Counts() {
-		l.restored = true // the service has kept counting
-		return nil
+// restoreFirst restores the counters before the rows of earlier processes are written: used counts
+// those, and restore would count them again. What it cannot do now is done later.
+func (l *limits) restoreFirst(ctx context.Context) { _, _ = l.restore(ctx, restoreTimeout) }
+
+// restore counts what was used in the current periods before this process began, once, and reports
+// whether it has done so now.
+func (l *limits) restore(ctx context.Context, within time.Duration) (now bool, err error) {
+	l.restoring.Lock()
+	defer l.restoring.Unlock()
+	if l.restored || !l.Counts() { // a service has kept counting
+		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, restoreTimeout)
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	used := map[gateway.LimitPeriod][]gateway.LimitUsage{}
 	for _, per := range []gateway.LimitPeriod{gateway.PerMinute, gateway.PerHour, gateway.PerDay} {
 		from := l.begun.UTC().Truncate(per.Duration())
 		err := l.tables.Used(ctx, from, l.begun, func(u gateway.LimitUsage) { used[per] = append(used[per], u) })
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
 	var faults []error
@@ -181,8 +195,8 @@ func (l *limits) restore(ctx context.Context) error {
 			faults = append(faults, l.Restore(&r, per, u.Requests, u.Tokens))
 		}
 	}
-	l.restored = true // once: a second time would count twice
-	return errors.Join(faults...)
+	l.restored = true
+	return true, errors.Join(faults...)
 }
 
 // used charges tokens that nobody has charged: those of requests of a killed process, and those

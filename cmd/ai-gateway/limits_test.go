@@ -133,6 +133,32 @@ func TestCountersGoOnFromTheStoreAsSoonAsItCanBeRead(t *testing.T) {
 	}
 }
 
+func TestWhatWaitedForTheStoreOverARestartIsCountedOnce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "not", "there")
+	tables, err := store.New(store.Config{Path: filepath.Join(dir, "gateway.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tables.Close()
+	l := newLimits(t, tables, config.Config{Limits: byKeyPerDay(1000, 1_000_000)})
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ledgers := announced{tables, "", l.restoreFirst}
+	if _, err := ledgers.Position(t.Context(), uuid.New()); err != nil {
+		t.Fatal(err)
+	}
+	waited := usedRow(l.begun.Add(-time.Millisecond), 500)
+	l.used(ledger.Used{Intent: &gateway.Intent{ID: waited.ID, StartedAt: waited.StartedAt, KeyID: limitedKey, Model: "m"}, Inherited: true, First: true, Settled: 500})
+	if _, err := ledgers.Write(t.Context(), []*gateway.Row{waited}, uuid.New(), gateway.LogPosition{}); err != nil {
+		t.Fatal(err)
+	}
+	l.restoreLater(t.Context())
+	if requests, tokens := l.left(t); requests != 998 || tokens != 999_499 {
+		t.Errorf("%d requests and %d tokens are left, want 1000 − 1 that waited − 1 here, and 1,000,000 − 500 − 1 held", requests, tokens)
+	}
+}
+
 func TestWhatAKilledProcessLeftIsChargedOnce(t *testing.T) {
 	tables, err := store.New(store.Config{Path: filepath.Join(t.TempDir(), "gateway.db")})
 	if err != nil {

@@ -227,7 +227,8 @@ func refuseStrandedIn(ctx context.Context, tables *store.Store, before, now stat
 // announced is a store that is told which gateway writes to it, before that asks how far it is.
 type announced struct {
 	*store.Store
-	state stateFiles
+	state  stateFiles
+	before func(context.Context) // what is done before the first row is written
 }
 
 // Position announces the writer, and returns up to where its access log is in rows.
@@ -239,6 +240,7 @@ func (a announced) Position(ctx context.Context, writer uuid.UUID) (gateway.LogP
 	if err != nil {
 		return gateway.LogPosition{}, err
 	}
+	a.before(ctx)
 	return a.Store.Position(ctx, writer)
 }
 

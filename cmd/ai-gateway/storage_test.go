@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -113,7 +114,7 @@ func TestAChangedStateFolderIsRefusedWhileTheOldOneHoldsRequests(t *testing.T) {
 	tables, err := store.Open(t.Context(), storeOf(cfg, ""))
 	succeed(t, err)
 	defer tables.Close()
-	_, err = announced{tables, stateFiles(before)}.Position(t.Context(), log.ID())
+	_, err = announced{tables, stateFiles(before), func(context.Context) {}}.Position(t.Context(), log.ID())
 	succeed(t, err)
 	succeed(t, log.Close())
 	if err := machine(t, cfg, now); err == nil || !strings.Contains(err.Error(), "1 request that is not in the database yet") || !strings.Contains(err.Error(), "AI_GATEWAY_STATE_DIR="+before) {
