@@ -2,7 +2,6 @@ package test
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -20,7 +19,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -259,6 +257,7 @@ func attachTo(t *testing.T, binary string, args ...string) {
 		t.Errorf("without a key a request is answered with %v", got)
 	}
 	a.isCalledByPlanAlone(t)
+	a.isToldNothingByClients(t, key)
 	a.survives(t, key, same)
 	a.servesAddedBackend(t, key, args)
 	a.isMetered(t)
@@ -293,6 +292,27 @@ func (a *attached) isCalledByPlanAlone(t *testing.T) {
 	got := a.ask("POST", "/by-header"+chatPath, chatBody("gen-chunks=1", false), "X-Cluster: gateway/backend/first")
 	if more := len(a.fake.Books().Calls) - len(calls); got.status != http.StatusForbidden || more != 0 {
 		t.Errorf("by a route of somebody else the backend is called %d times, and the client sees %v", more, got)
+	}
+}
+
+// isToldNothingByClients has a client send headers that mean something to Envoys, to the gateway or to
+// the shop. A backend sees none of them, and not the gateway key either.
+func (a *attached) isToldNothingByClients(t *testing.T, key string) {
+	t.Helper()
+	headers := []string{key, "X-Request-Id: forged"}
+	for _, name := range []string{"X-Aigw-Retry", "X-Aigw-Wait", "X-Aigw-Plan", "X-Envoy-External-Address", "X-Envoy-Max-Retries", "X-Envoy-Original-Path",
+		"X-Forwarded-For", "X-Forwarded-Client-Cert", "X-Customer", "X-Shop", "X-Cost-Usd", "X-Ratelimit-Limit", "Cookie", "Proxy-Authorization"} {
+		headers = append(headers, name+": forged")
+	}
+	if got := a.ask("POST", chatPath, chatBody("gen-chunks=1-id=5", false), headers...); got.status != http.StatusOK {
+		t.Errorf("a request with forged headers is answered with %v", got)
+	}
+	for _, c := range a.fake.Books().Of("gen-chunks=1-id=5") {
+		for _, f := range c.Header {
+			if f.Value == "forged" || strings.Contains(f.Value, "agw_") {
+				t.Errorf("the backend sees %s: %s", f.Name, f.Value)
+			}
+		}
 	}
 }
 
@@ -371,149 +391,3 @@ func (a *attached) isMetered(t *testing.T) {
 		t.Errorf("completion tokens of all requests (- served, + billed):\n%s", diff)
 	}
 }
-
-// TestAnEnvoyServesTheGatewayBelowAPrefix has the gateway's paths begin with one, and nothing but these
-// be the gateway's.
-func TestAnEnvoyServesTheGatewayBelowAPrefix(t *testing.T) {
-	t.Parallel()
-	a := startShop(t, os.Getenv(envoyVariable))
-	a.prefix = "/ai"
-	a.run(a.attach("--listener", "https", "--prefix", a.prefix))
-	a.apart.serve("agent")
-	key := a.key(t)
-	for _, r := range []struct {
-		method, path string
-		status       int
-		text         string
-	}{
-		{"GET", "/ai/v1/models", http.StatusOK, `"object":"list"`},
-		{"GET", "/ai/health", http.StatusOK, `"status":"ok"`},
-		{"GET", "/ai/livez", http.StatusOK, `"status":"ok"`},
-		{"POST", "/ai/v1/chat/completions?a=b", http.StatusOK, `"chat.completion"`},
-		{"GET", "/ai/v1/chat/completions", http.StatusMethodNotAllowed, `"error"`},
-		{"POST", "/ai/v1/chat/completions/", http.StatusNotFound, `"error"`},
-		{"POST", "/ai/v1/chat/completions/more", http.StatusNotFound, `"error"`},
-		{"POST", "/ai/ai/v1/chat/completions", http.StatusNotFound, `"error"`},
-		{"POST", "/ai/v1/%63hat/completions", http.StatusNotFound, `"error"`},
-		{"GET", "/ai/api/costs", http.StatusNotFound, `"error"`},
-		{"GET", "/ai/", http.StatusNotFound, `"error"`},
-		{"GET", "/ai", http.StatusNotFound, `"error"`},
-		{"POST", "/v1/chat/completions", http.StatusNotFound, "no such page"}, // of the shop, as these:
-		{"POST", "/AI/v1/chat/completions", http.StatusNotFound, "no such page"},
-		{"POST", "/aix/v1/chat/completions", http.StatusNotFound, "no such page"},
-		{"GET", "/health", http.StatusNotFound, "no such page"},
-		{"GET", "/livez", http.StatusNotFound, "no such page"},
-	} {
-		body := ""
-		if r.method == "POST" {
-			body = chatBody("gen-chunks=1", false)
-		}
-		if got := a.ask(r.method, r.path, body, key); got.status != r.status || !strings.Contains(got.body, r.text) {
-			t.Errorf("%s %s: %v, want %d with %s", r.method, r.path, got, r.status, r.text)
-		}
-	}
-	if got := a.ask("POST", "/ai"+chatPath, chatBody("gen-chunks=1", false)); got.status != http.StatusUnauthorized {
-		t.Errorf("without a key a request is answered with %v", got)
-	}
-	if calls := a.fake.Books().Of("gen-chunks=1"); len(calls) != 2 {
-		t.Errorf("the provider has seen %d calls, not the first of the key and the one with a query: %v", len(calls), calls)
-	}
-	a.isMetered(t)
-}
-
-// TestEnvoyAcceptsEveryKindOfFile has Envoy look at the gateway in configurations of all styles.
-func TestEnvoyAcceptsEveryKindOfFile(t *testing.T) {
-	t.Parallel()
-	paths, err := filepath.Glob("../envoy/testdata/attach/*.yaml")
-	if err != nil || len(paths) < 7 {
-		t.Fatal(paths, err)
-	}
-	a := startShop(t, os.Getenv(envoyVariable))
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if filepath.Base(path) == "edge.yaml" { // has files of the test's
-			continue
-		}
-		a.write("shop.yaml", text)
-		below := []string{"--prefix", "/ai"}
-		for _, name := range []string{"envoy.filters.http.buffer", "envoy.filters.http.lua"} {
-			if bytes.Contains(text, []byte("name: "+name)) {
-				below = append(below, "--without-filter", name)
-			}
-		}
-		for _, args := range [][]string{nil, below} {
-			a.validate(a.attach(args...))
-		}
-	}
-}
-
-// TestAnAgentIsReplacedUnderLoadWithoutAFailure has a service manager's part: it keeps the sockets open, and
-// starts the next agent when one has ended.
-func TestAnAgentIsReplacedUnderLoadWithoutAFailure(t *testing.T) {
-	t.Parallel()
-	a := startShop(t, os.Getenv(envoyVariable))
-	var sockets []*os.File
-	for _, name := range []string{"extproc.sock", "xds.sock", "agent.sock"} {
-		l, err := net.Listen("unix", a.apart.path(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		file, err := l.(*net.UnixListener).File()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer file.Close()
-		sockets = append(sockets, file)
-	}
-	serve := func() {
-		cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=3 exec "$0" "$@"`, os.Getenv(binaryVariable), "serve", "--role", "agent", "--attached",
-			"--run-folder", a.apart.dir, "--envoy-admin", a.apart.path("admin.sock"))
-		cmd.Env, cmd.ExtraFiles = a.apart.env, sockets
-		a.apart.start("agent", cmd)
-	}
-	a.run(a.attach("--listener", "https", "--health"))
-	serve()
-	key := a.key(t)
-	for _, path := range []string{"/health", "/livez"} {
-		if got := a.ask("GET", path, ""); got.status != http.StatusOK || !strings.Contains(got.body, `"status":"ok"`) {
-			t.Errorf("%s answers %v", path, got)
-		}
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	failures := make(chan error, replacedClients)
-	for range replacedClients {
-		go func() {
-			var failed error
-			for ctx.Err() == nil && failed == nil {
-				failed = a.chat(30, key)
-				if got := a.ask("POST", chatPath, chatBody("gen-chunks=2-delay=100ms", false), key); failed == nil && got.status != http.StatusOK {
-					failed = fmt.Errorf("a request is answered with %v", got)
-				}
-			}
-			failures <- failed
-		}()
-	}
-	for range 3 {
-		time.Sleep(time.Second) // of load
-		if err := a.apart.running["agent"].Cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		<-a.apart.running["agent"].Ended
-		serve()
-	}
-	time.Sleep(time.Second)
-	stop()
-	for range replacedClients {
-		if err := <-failures; err != nil {
-			t.Error(err)
-		}
-	}
-	a.isMetered(t)
-}
-
-const replacedClients = 8
