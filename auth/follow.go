@@ -171,8 +171,10 @@ func (g *Gate) read(ctx context.Context, since int64, there map[gateway.KeyID]bo
 			there[r.ID] = true
 		}
 	})
+	if seen > since {
+		g.changes.Add(1)
+	}
 	g.seen = seen // also after an error: changes come in order
-	g.changes.Add(1)
 	g.close()
 	if err != nil {
 		return fmt.Errorf("reading keys: %w", err)

@@ -68,6 +68,26 @@ func TestTheFirstKeyClosesTheGateForGood(t *testing.T) {
 	}
 }
 
+func TestWhatIsNoChangeOfAKeyIsNotCountedAsOne(t *testing.T) {
+	b := newBench(t)
+	b.create(t, `{"label":"a"}`)
+	late := NewGate(b.c)
+	if err := late.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := late.Changes()
+	if err := b.store.TouchSessions(t.Context(), map[string]time.Time{"session_1": noon}); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.Load(t.Context()); err != nil || late.Changes() != before {
+		t.Errorf("%d changes are counted, want %d: %v", late.Changes(), before, err)
+	}
+	b.create(t, `{"label":"b"}`)
+	if err := late.Load(t.Context()); err != nil || late.Changes() == before {
+		t.Errorf("a new key is not counted: %v", err)
+	}
+}
+
 func TestBeforeTheKeysAreReadNobodyIsLetIn(t *testing.T) {
 	b := newBench(t)
 	made := b.create(t, `{"label":"a"}`)

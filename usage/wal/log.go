@@ -5,7 +5,6 @@
 package wal
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -51,7 +50,9 @@ type Log struct {
 	total     int64      // bytes of all
 	spare     *os.File   // nil if the disk had no space for it
 	buf       []byte
-	dirty     bool
+	dirty     bool        // records were written since the last sync
+	renamed   bool        // a segment has its name since then
+	closed    []*os.File  // segments that got records since then, and get no more
 	unsettled []uuid.UUID // requests whose settlement could not be written
 	stats     gateway.WALStats
 }
@@ -243,9 +244,12 @@ func (l *Log) roll() error {
 		if err := l.segments[n-1].truncate(); err != nil {
 			l.c.Log.Warn("a log segment takes more of the disk than it needs", "error", err)
 		}
+		if l.dirty && l.c.Sync > 0 {
+			l.closed = append(l.closed, l.segments[n-1].file)
+		}
 	}
 	l.segments = append(l.segments, &segment{number: number, file: l.spare})
-	l.spare, l.opened = nil, time.Now()
+	l.spare, l.opened, l.renamed = nil, time.Now(), true
 	_ = l.prepareSpare() // the next request gets the error
 	return nil
 }
@@ -292,49 +296,6 @@ func noRoom(err error) error {
 		return fmt.Errorf("the disk is full, or its quota is used up: free some space: %w", err)
 	}
 	return fmt.Errorf("no file can be created in its folder: check its permissions and the limit on open files: %w", err)
-}
-
-// Run forces written records to disk until ctx ends.
-func (l *Log) Run(ctx context.Context) error {
-	if l.c.Sync == 0 {
-		<-ctx.Done()
-		return nil
-	}
-	tick := time.NewTicker(l.c.Sync)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return l.sync()
-		case <-tick.C:
-			if err := l.sync(); err != nil {
-				l.c.Log.Error("the write-ahead log could not be made to survive a power cut", "error", err)
-			}
-		}
-	}
-}
-
-// sync flushes the segments that were written to since the last time.
-func (l *Log) sync() error {
-	l.mu.Lock()
-	dirty := l.dirty
-	l.dirty = false
-	last := l.segments[max(0, len(l.segments)-2):]
-	files := make([]*os.File, 0, 2)
-	for _, segment := range last {
-		files = append(files, segment.file)
-	}
-	l.mu.Unlock()
-	if !dirty {
-		return nil
-	}
-	var errs []error
-	for _, f := range files {
-		if err := flush(f); err != nil && !errors.Is(err, os.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // Stats returns the present figures.
