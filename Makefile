@@ -125,7 +125,7 @@ test-mesh: test-setup ## attach the gateway to older Envoys and to Envoy Gateway
 	KUBERNETES_VALIDATE=$(CURDIR)/.tools/kubernetes-validate && \
 	ISTIO_API=$$($(GO) mod download -json $(ISTIO_API_MODULE) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p') && \
 	export ISTIO_API OLDER_ENVOYS ENVOY_PATH HELM ENVOY_GATEWAY KUBERNETES_VALIDATE && \
-	$(GO) test -tags mesh -count 1 -timeout 45m -v -run 'TestOlderEnvoys|TestEnvoyGateway|TestTheChart|TestIstio|TestThreeMachines|TestAnEnvoyWithTheGateway|TestAnAgentIsReplaced|TestAnAgentServesItsEnvoy|TestAMisnamedPiece|TestEnvoyAccepts' ./test
+	$(GO) test -tags mesh -count 1 -timeout 45m -v -run 'TestOlderEnvoys|TestEnvoyGateway|TestTheChart|TestThePods|TestIstio|TestThreeMachines|TestAnEnvoyWithTheGateway|TestAnAgentIsReplaced|TestAnAgentServesItsEnvoy|TestAMisnamedPiece|TestEnvoyAccepts' ./test
 
 bench: build ## compare speed and memory with a bare Envoy: about nine minutes on an idle machine
 	@$(GO) build -o bin/bench ./bench/cmd
