@@ -260,7 +260,7 @@ func (x *exchange) plan(r *readRequest) error {
 		ClientIP: x.head.client,
 		Endpoint: x.head.endpoint, Model: p.Model, Steps: p.Steps,
 		Stream: request.Stream, PromptTokens: request.PromptTokens, ServiceTier: request.ServiceTier,
-		Stored: x.head.endpoint == gateway.Responses && !request.Unstored, Background: request.Background, Response: x.head.response,
+		Stored: x.head.endpoint == gateway.Responses && (!request.Unstored || request.Background), Background: request.Background, Response: x.head.response,
 	}
 	if request.Background {
 		x.intent.AnswerTokens = x.mostTokens(&request)

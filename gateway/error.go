@@ -143,7 +143,8 @@ func UnknownURL() *Error {
 		served = append(served, e.Path())
 	}
 	return &Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
-		Message: "Unknown URL. This gateway serves POST " + strings.Join(served, ", ") + ", and GET " + BasePath + "/models."}
+		Message: "Unknown URL. This gateway serves POST " + strings.Join(served, ", ") + ", and GET " + BasePath + "/models. " +
+			"Stored responses are at " + BasePath + FetchResponse.String() + "."}
 }
 
 // ShuttingDown is the answer to new requests while running ones may finish.

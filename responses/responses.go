@@ -43,10 +43,10 @@ type Config struct {
 }
 
 const (
-	maxRemembered = 100_000 // responses in memory; the oldest are dropped for new ones
-	maxUnsaved    = 10_000  // that wait for the store; the rest come with the rows of their requests
+	maxRemembered = 20_000 // responses in memory; the oldest are dropped for new ones
+	maxUnsaved    = 10_000 // that wait for the store; the rest come with the rows of their requests
 	saveAtOnce    = 500
-	saveEvery     = 50 * time.Millisecond
+	saveAfter     = 50 * time.Millisecond // others are saved with the first one
 	saveTimeout   = 10 * time.Second
 	// findTimeout is how long a request waits for the store.
 	findTimeout = 2 * time.Second
@@ -64,11 +64,12 @@ type Book struct {
 	order   []string // of known, the oldest first from at on
 	at      int
 	unsaved map[string]gateway.StoredResponse
+	learnt  chan struct{} // has an element while there are unsaved ones
 }
 
 // New makes a book.
 func New(c Config) *Book {
-	return &Book{c: c, known: map[string]gateway.StoredResponse{}, unsaved: map[string]gateway.StoredResponse{}}
+	return &Book{c: c, known: map[string]gateway.StoredResponse{}, unsaved: map[string]gateway.StoredResponse{}, learnt: make(chan struct{}, 1)}
 }
 
 // Learn notes a response. It does not wait.
@@ -78,6 +79,10 @@ func (b *Book) Learn(r gateway.StoredResponse) {
 	b.remember(r)
 	if _, waits := b.unsaved[r.ID]; waits || len(b.unsaved) < maxUnsaved {
 		b.unsaved[r.ID] = r
+	}
+	select {
+	case b.learnt <- struct{}{}:
+	default:
 	}
 }
 
@@ -117,10 +122,14 @@ func (b *Book) Find(id string) (gateway.StoredResponse, error) {
 func (b *Book) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	all.Go(func() { b.follow(ctx) })
-	for wait(ctx, saveEvery) {
-		b.save(ctx)
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-b.learnt:
+			wait(ctx, saveAfter)
+		}
+		b.save(context.WithoutCancel(ctx))
 	}
-	b.save(context.WithoutCancel(ctx))
 	all.Wait()
 	return nil
 }

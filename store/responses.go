@@ -91,6 +91,9 @@ func (s *Store) Response(ctx context.Context, id string) (found gateway.StoredRe
 // ClaimResponses returns background responses whose backend is to be asked now what they used. No other
 // gateway gets them before a time.
 func (s *Store) ClaimResponses(ctx context.Context, now, until time.Time, limit int) (claimed []gateway.StoredResponse, err error) {
+	if due, err := s.hasDue(ctx, now); !due || err != nil {
+		return nil, err // most of the time, and without a transaction
+	}
 	lock := s.engine.forUpdate()
 	if lock != "" {
 		lock += " SKIP LOCKED"
@@ -106,6 +109,14 @@ func (s *Store) ClaimResponses(ctx context.Context, now, until time.Time, limit 
 		return err
 	})
 	return claimed, err
+}
+
+// hasDue reports whether there is a response to be claimed.
+func (s *Store) hasDue(ctx context.Context, now time.Time) (due bool, err error) {
+	err = s.read(ctx, "looking for background responses", func(c *sqlx.Conn) error {
+		return c.GetContext(ctx, &due, c.Rebind(`SELECT EXISTS (SELECT 1 FROM responses WHERE next_at <= ?)`), moment(now))
+	})
+	return due, err
 }
 
 // PostponeResponse has the backend of a response asked again at a time, unless what it used is known.

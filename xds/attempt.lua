@@ -155,19 +155,18 @@ local function plan_of(handle)
   return handle:streamInfo():dynamicMetadata():get(PLAN_NAMESPACE)
 end
 
--- begin_answer begins to read the answer to a request.
-local function begin_answer(handle)
-  local plan = plan_of(handle)
+-- begin_answer begins to read the answer to a planned request.
+local function begin_answer(plan)
   return answer(plan["path"], plan["method"])
 end
 
-local function is_response(handle)
-  return string.sub(plan_of(handle)["path"], 1, 10) == "/responses"
+local function is_response(plan)
+  return string.sub(plan["path"], 1, 10) == "/responses"
 end
 
 -- read_whole reads the body of a refusal before the router sees it, and returns its reading.
-local function read_whole(handle)
-  local body, r = handle:body(), begin_answer(handle)
+local function read_whole(handle, plan)
+  local body, r = handle:body(), begin_answer(plan)
   if body then read(r, body:getBytes(0, body:length())) end
   finish(r)
   return r
@@ -184,7 +183,7 @@ end
 -- Before a retry at the same backend it waits, and it gives up if the backend asks for too long a
 -- wait, or says that retrying is useless. It returns what was read of the body, if it had to read
 -- it.
-local function decide(handle, status, seen)
+local function decide(handle, status, seen, plan)
   local headers = handle:headers()
   headers:remove("RETRY_HEADER")
   headers:remove("WAIT_HEADER")
@@ -199,7 +198,7 @@ local function decide(handle, status, seen)
   local wait, r = requested_wait(handle), nil
   if headers:get("x-should-retry") == "false" or wait and wait > LONGEST_WAIT then return nil end
   if status == "429" and not headers:get("content-encoding") then
-    r = read_whole(handle)
+    r = read_whole(handle, plan)
     if r.code == "insufficient_quota" or r.kind == "insufficient_quota" then return r end
   end
   headers = handle:headers() -- earlier handles are invalid after waiting for the body
@@ -210,8 +209,8 @@ local function decide(handle, status, seen)
 end
 
 -- tell_all reads an answer as it passes, and writes what it finds to the journal.
-local function tell_all(handle)
-  local r = begin_answer(handle)
+local function tell_all(handle, plan)
+  local r = begin_answer(plan)
   for chunk in handle:bodyChunks() do
     read(r, chunk:getBytes(0, chunk:length()))
     if r.news then tell(handle, r, false) end
@@ -226,12 +225,13 @@ function envoy_on_response(handle)
   local seen = note(handle, " " .. status)
   if status == "101" then return refuse_upgrade(handle) end
   hide_challenge(headers)
+  local plan = plan_of(handle)
   -- Who refused, or keeps the response, and where to? Envoy puts its own name here before a client sees it.
-  if status == "400" or status == "422" or is_response(handle) then headers:replace("server", BACKEND) end
+  if status == "400" or status == "422" or is_response(plan) then headers:replace("server", BACKEND) end
   if string.sub(status, 1, 1) == "3" then headers:replace("server", place_of(headers:get("location") or "")) end
   local encoding = headers:get("content-encoding")
-  local r = decide(handle, status, seen)
+  local r = decide(handle, status, seen, plan)
   if encoding and string.lower(encoding) ~= "identity" then return end -- it cannot be read here
-  r = r or tell_all(handle)
+  r = r or tell_all(handle, plan)
   if r.news or not r.answered or r.tier and not r.believed then tell(handle, r, true) end
 end
