@@ -4,6 +4,7 @@ package deploy
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -136,6 +137,45 @@ func TestTheComposeFilePassesOnEverySetting(t *testing.T) {
 	for _, found := range regexp.MustCompile("`([A-Z][A-Z0-9_]{3,})`").FindAllStringSubmatch(read(t, "docs/configuration.md"), -1) {
 		if _, passed := agent[found[1]]; !passed && !slices.Contains(own, found[1]) {
 			t.Errorf("docker-compose.yml does not pass %s on", found[1])
+		}
+	}
+}
+
+func TestPrometheusAsksWhereAgentsServeMetrics(t *testing.T) {
+	type network struct{ Aliases []string }
+	var file struct {
+		Agent struct {
+			Environment map[string]any
+			Networks    map[string]network
+		} `yaml:"x-agent"`
+		Services struct {
+			Prometheus struct{ Networks []string }
+		}
+	}
+	if err := yaml.Unmarshal([]byte(read(t, "docker-compose.yml")), &file); err != nil {
+		t.Fatal(err)
+	}
+	var asked struct {
+		Jobs []struct {
+			Targets []struct {
+				Names []string
+				Port  int
+			} `yaml:"dns_sd_configs"`
+		} `yaml:"scrape_configs"`
+	}
+	if err := yaml.Unmarshal([]byte(read(t, "deploy/compose/prometheus.yml")), &asked); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(file.Services.Prometheus.Networks, "limits") || len(asked.Jobs) != 2 {
+		t.Errorf("Prometheus is in %v, and has %d jobs", file.Services.Prometheus.Networks, len(asked.Jobs))
+	}
+	for _, job := range asked.Jobs {
+		target := job.Targets[0]
+		if got := file.Agent.Environment["AI_GATEWAY_METRICS_LISTEN"]; got != fmt.Sprintf("0.0.0.0:%d", target.Port) {
+			t.Errorf("agents serve metrics at %v, and Prometheus asks at port %d", got, target.Port)
+		}
+		if got := file.Agent.Networks["limits"].Aliases; !slices.Equal(got, target.Names) {
+			t.Errorf("agents are called %v, and Prometheus asks %v", got, target.Names)
 		}
 	}
 }

@@ -61,6 +61,7 @@ func steps() []step {
 		{"a database that is away loses nothing", databaseAway},
 		{"a Redis that is away does what is configured", redisAway},
 		{"limits hold across two pairs", limitsAcrossPairs},
+		{"metrics are where Prometheus asks for them", metricsForPrometheus},
 		{"down and up keep what was recorded", downAndUpKeepData},
 	}
 }
@@ -375,6 +376,23 @@ func (e *engine) journalLines(t *testing.T, agent string) int {
 		t.Fatal(err)
 	}
 	return strings.Count(string(text), "\n")
+}
+
+// getMetrics asks a host for a path, with what the image of Envoy has.
+const getMetrics = `exec 3<>"/dev/tcp/$0/9464" && printf 'GET %s HTTP/1.0\r\nHost: %s:9464\r\n\r\n' "$1" "$0" >&3 && cat <&3`
+
+// metricsForPrometheus asks from the network that the profile "observe" has Prometheus in.
+func metricsForPrometheus(t *testing.T, e *engine) {
+	network := e.docker(t, "network", "ls", "--filter", "label=com.docker.compose.network=limits", "--format", "{{.Name}}")
+	for _, c := range []struct{ host, path, want string }{
+		{"agents", "/metrics", "ai_gateway_store_up 1"}, {"agent", "/metrics", "ai_gateway_requests_total{"}, {"agent-2", "/metrics", "ai_gateway_requests_total{"},
+		{"agent", "/metrics/envoy", "envoy_server_live"}, {"agent-2", "/metrics/envoy", "envoy_server_live"},
+	} {
+		text := e.docker(t, "run", "--rm", "--network", network, "--entrypoint", "bash", "envoyproxy/envoy:v1.40.0", "-c", getMetrics, c.host, c.path)
+		if !strings.Contains(text, c.want) {
+			t.Errorf("%s%s has no %s: %.500s", c.host, c.path, c.want, text)
+		}
+	}
 }
 
 func downAndUpKeepData(t *testing.T, e *engine) {
