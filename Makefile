@@ -53,7 +53,7 @@ $(WEB): dashboard/node_modules/.package-lock.json $(WEB_SOURCES)
 	@npm run --prefix dashboard --silent build -- --logLevel warn
 
 dashboard/node_modules/.package-lock.json: dashboard/package-lock.json
-	npm ci --prefix dashboard --loglevel error --no-audit --no-fund
+	npm ci --prefix dashboard --loglevel error --no-update-notifier --no-audit --no-fund
 	@touch $@
 
 setup: ## find Envoy, or install it into .tools
@@ -69,7 +69,7 @@ test-setup: setup $(SDK_NODE)/node_modules/.package-lock.json ## also install wh
 	@scripts/dex.sh >/dev/null
 
 $(SDK_NODE)/node_modules/.package-lock.json: $(SDK_NODE)/package-lock.json
-	npm ci --prefix $(SDK_NODE) --loglevel error --no-audit --no-fund
+	npm ci --prefix $(SDK_NODE) --loglevel error --no-update-notifier --no-audit --no-fund
 	@touch $@
 
 test: test-setup build ## run all tests
