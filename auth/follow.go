@@ -148,7 +148,7 @@ func (g *Gate) reportSeen(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	if err := g.c.Store.TouchSessions(ctx, seen); err != nil && ctx.Err() == nil {
-		g.c.Log.Warn("it could not be noted which sessions are used; that is tried again", "error", err)
+		g.c.Log.Warn("the last use of sessions could not be saved; that is tried again", "error", err)
 	}
 }
 

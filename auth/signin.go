@@ -282,7 +282,7 @@ func (s *SignIn) attemptOf(ctx context.Context, settings *gateway.SignIn, r Retu
 func (s *SignIn) identify(ctx context.Context, settings *gateway.SignIn, a *attempt, query url.Values) (gateway.Identity, error) {
 	switch {
 	case query.Get("error") != "":
-		s.c.Log.Info("the OpenID provider let nobody in", "error", short(query.Get("error")), "description", short(query.Get("error_description")))
+		s.c.Log.Info("the OpenID provider refused the sign-in", "error", short(query.Get("error")), "description", short(query.Get("error_description")))
 		return gateway.Identity{}, errProviderRefused
 	case query.Has("iss") && query.Get("iss") != settings.Issuer: // RFC 9207: another provider's answer
 		return gateway.Identity{}, errWrongToken
@@ -307,7 +307,7 @@ func (s *SignIn) signInError(settings *gateway.SignIn, err error) error {
 	var network *url.Error
 	switch {
 	case errors.As(err, &refused):
-		s.c.Log.Warn("the OpenID provider does not take the code", "issuer", settings.Issuer, "status", refused.Response.StatusCode, "error", short(refused.ErrorCode))
+		s.c.Log.Warn("the OpenID provider refused the code", "issuer", settings.Issuer, "status", refused.Response.StatusCode, "error", short(refused.ErrorCode))
 		return errProviderRefused
 	case errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded):
 		s.c.Log.Error("the OpenID provider cannot be asked", "issuer", settings.Issuer, "error", cmp.Or(errors.Unwrap(err), err))

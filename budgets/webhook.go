@@ -67,7 +67,7 @@ func (b *Budgets) tellDue(ctx context.Context, client *http.Client, hook gateway
 			err = b.c.Events.BudgetEventDelivered(ctx, events[i].Event, b.c.Now())
 		}
 		if err != nil {
-			b.c.Log.Warn("the webhook of the budgets could not be told of an event; it is tried again for a day", "event", events[i].Event,
+			b.c.Log.Warn("an event could not be sent to the budgets' webhook; it is sent again for a day", "event", events[i].Event,
 				"attempts", events[i].Attempts, "error", err)
 		}
 	}

@@ -145,7 +145,7 @@ func (c *Control) protect(ctx context.Context) {
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
 	if err := c.send(ctx, c.now.Load()); err != nil && ctx.Err() == nil {
-		c.Log.Error("envoy could not be told that the gateway is protected; it only accepts local host names", "error", err)
+		c.Log.Error("envoy could not be sent the configuration of a protected gateway; it still accepts local host names alone", "error", err)
 	}
 }
 

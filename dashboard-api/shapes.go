@@ -92,7 +92,7 @@ type UsageHealth struct {
 	OldestSeconds float64 `json:"oldest_seconds"` // age of what the spool keeps
 	Refused       int64   `json:"refused"`        // requests, because they could not be recorded
 	Repaired      int64   `json:"repaired_bytes"` // of the spool, torn or damaged
-	Lost          int64   `json:"lost"`           // settlements that could not be written; the journal has to tell
+	Lost          int64   `json:"lost"`           // settlements that could not be written; their rows are made from Envoy's access log
 }
 
 // Model is an entry of GET /v1/models.

@@ -39,7 +39,7 @@ type WALStats struct {
 	Bytes    int64 // on disk
 	Segments int   // files
 	Repaired int64 // bytes that were torn or damaged
-	Lost     int64 // settlements that could not be written; Envoy's access log has to tell
+	Lost     int64 // settlements that could not be written; their rows are made from Envoy's access log
 }
 
 // LimitStats are how the limiter is doing.

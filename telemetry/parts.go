@@ -73,7 +73,7 @@ func (p Parts) ledgerFigures() []figure {
 		{"wal_segments", "Files of the write-ahead log.", false, count(func() int { return l().WAL.Segments })},
 		{"wal_oldest_seconds", "Age of the oldest file of the write-ahead log that is needed; it begins anew after a minute.", false, func() float64 { return l().OldestAge.Seconds() }},
 		{"wal_repaired_bytes_total", "Bytes of the write-ahead log that were torn or damaged.", true, count(func() int64 { return l().WAL.Repaired })},
-		{"wal_lost_settlements_total", "Ends of requests that could not be written: Envoy's access log has to tell them.", true, count(func() int64 { return l().WAL.Lost })},
+		{"wal_lost_settlements_total", "Ends of requests that could not be written; their rows are made from Envoy's access log.", true, count(func() int64 { return l().WAL.Lost })},
 	}
 }
 

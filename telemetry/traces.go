@@ -139,9 +139,9 @@ func (t *traces) send(ctx context.Context, rows []gateway.Row) {
 	err := t.export(ctx, t.made)
 	switch {
 	case err == nil && t.away:
-		t.log.Info("the collector of traces takes them again")
+		t.log.Info("the trace collector accepts traces again")
 	case err != nil && !t.away:
-		t.log.Warn("the collector takes no traces; they are lost until it does", "error", strings.ReplaceAll(err.Error(), t.c.Endpoint, "its URL"))
+		t.log.Warn("the trace collector accepts no traces; they are lost until it does", "error", strings.ReplaceAll(err.Error(), t.c.Endpoint, "its URL"))
 	}
 	t.away = err != nil
 	if err != nil {

@@ -189,7 +189,7 @@ func TestACollectorThatIsAwayHoldsNobodyUp(t *testing.T) {
 	}
 	_, text := scrape(t, m.Handler(true), "/metrics")
 	expect(t, text, "ai_gateway_traces_dropped_total 10", "ai_gateway_traces_failed_total 2048", "ai_gateway_traces_sent_total 0", "ai_gateway_traces_waiting 0")
-	if log := said.String(); strings.Count(log, "traces are dropped") != 1 || strings.Count(log, "takes no traces") != 1 || strings.Contains(log, url) {
+	if log := said.String(); strings.Count(log, "traces are dropped") != 1 || strings.Count(log, "accepts no traces") != 1 || strings.Contains(log, url) {
 		t.Errorf("it said:\n%s", log)
 	}
 }

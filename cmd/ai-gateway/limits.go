@@ -140,7 +140,7 @@ func (l *limits) prepareChanged(ctx context.Context) {
 			continue
 		}
 		if err := l.Prepare(ctx, l.keys.AllLimits()); err != nil && ctx.Err() == nil {
-			l.log.Error("the rate limit service cannot be told of the limits of changed keys", "error", err)
+			l.log.Error("the limits of changed keys could not be sent to the rate limit service", "error", err)
 		}
 		prepared = changes
 	}

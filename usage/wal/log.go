@@ -163,7 +163,7 @@ func (l *Log) AppendSettlement(t *gateway.Settlement) {
 	if err != nil {
 		l.stats.Lost++
 		l.unsettled = append(l.unsettled, t.ID)
-		l.c.Log.Error("a settlement could not be written; the access log has to tell", "error", err)
+		l.c.Log.Error("a settlement could not be written; the row is made from Envoy's access log", "error", err)
 	}
 }
 

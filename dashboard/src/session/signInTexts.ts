@@ -9,7 +9,7 @@ const failures: Record<string, string> = {
   no_role: "The sign-in provider gives you no role here. An administrator can invite you.",
   user_blocked: "An administrator of this gateway has blocked you.",
   provider_unreachable: "The sign-in provider does not answer. Try again in a moment.",
-  provider_refused: "The sign-in provider let nobody in. Try again.",
+  provider_refused: "The sign-in provider refused. Try again.",
   token_refused: "The sign-in provider’s answer was not meant for this gateway. Try again.",
   sign_in_expired: "This attempt was begun in another browser, took longer than ten minutes, or is used already. Try again.",
   too_many_attempts: "Too many attempts have failed from your address. Try again in a minute.",
