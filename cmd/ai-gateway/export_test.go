@@ -198,9 +198,11 @@ func TestAnInvoiceIsComparedByDayAndModel(t *testing.T) {
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, _, err := onTables(t.Context(), path, "invoice", file, "--mapping", "openai-usage", "--from", "2026-01-01", "--to", "2026-01-02")
-		if (err != nil) != c.differs || !strings.Contains(out, c.want) || strings.Contains(out, "differs") != c.differs {
-			t.Errorf("%v, want %q in\n%s", err, c.want, out)
+		for _, period := range [][]string{{"--from", "2026-01-01", "--to", "2026-01-02"}, {"--from", "2026-01-01T08:00:00Z", "--to", "2026-01-01T12:00:00Z"}} {
+			out, _, err := onTables(t.Context(), path, append([]string{"invoice", file, "--mapping", "openai-usage"}, period...)...)
+			if (err != nil) != c.differs || !strings.Contains(out, c.want) || strings.Contains(out, "differs") != c.differs {
+				t.Errorf("%v: %v, want %q in\n%s", period, err, c.want, out)
+			}
 		}
 	}
 	if _, _, err := onTables(t.Context(), path, "invoice", file, "--mapping", "nobody", "--from", "2026-01-01"); err == nil || !strings.Contains(err.Error(), "anthropic-usage") {

@@ -56,7 +56,8 @@ func (w world) invoice(ctx context.Context, file string, f invoiceFlags) error {
 	if err != nil {
 		return err
 	}
-	for key := range theirs { // of whole days, as exports are
+	from, to = wholeDays(from, to)
+	for key := range theirs {
 		if key.Day < from.UTC().Format(time.DateOnly) || key.Day > to.Add(-1).UTC().Format(time.DateOnly) {
 			delete(theirs, key)
 		}
@@ -66,6 +67,11 @@ func (w world) invoice(ctx context.Context, file string, f invoiceFlags) error {
 		return err
 	}
 	return w.showInvoice(mapping.Compare(theirs, ours))
+}
+
+// wholeDays are the days of UTC that a period touches: exports only have whole days.
+func wholeDays(from, to time.Time) (first, end time.Time) {
+	return from.UTC().Truncate(24 * time.Hour), to.UTC().Add(24*time.Hour - 1).Truncate(24 * time.Hour)
 }
 
 func findMapping(name string) (invoice.Mapping, error) {
