@@ -80,6 +80,9 @@ func TestEnvoyGatewayServesTheGateway(t *testing.T) {
 	if status, err := get(g.address, "/v1/models", key); err != nil || status != http.StatusOK {
 		t.Errorf("models: %d, %v", status, err)
 	}
+	if status, err := get(g.address, "/v1/responses/resp_none", key); err != nil || status != http.StatusNotFound {
+		t.Errorf("a stored response: %d, %v", status, err)
+	}
 	for _, path := range []string{"/health", "/livez"} {
 		if status, err := get(g.address, path, key); err != nil || status != http.StatusOK {
 			t.Errorf("%s: %d, %v", path, status, err)

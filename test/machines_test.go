@@ -98,33 +98,33 @@ func newNamespace(t *testing.T, name, address string) {
 	ip(t, "-n", name, "link", "set", "lo", "up")
 }
 
-// listenIn listens in a network namespace. The thread that has entered it ends with its goroutine.
+// listenIn listens in a network namespace. The thread that enters it comes back: if it ended, the
+// programs that it has started, such as a database, would be killed, as they are to die with us.
 func listenIn(t *testing.T, namespace, address string) net.Listener {
 	t.Helper()
-	type result struct {
-		l   net.Listener
-		err error
+	runtime.LockOSThread()
+	here, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
 	}
-	done := make(chan result)
-	go func() {
-		runtime.LockOSThread()
-		f, err := os.Open("/var/run/netns/" + namespace)
-		if err == nil {
-			defer f.Close()
-			err = unix.Setns(int(f.Fd()), unix.CLONE_NEWNET)
-		}
-		if err != nil {
-			done <- result{nil, err}
-			return
-		}
-		l, err := net.Listen("tcp", address)
-		done <- result{l, err}
-	}()
-	r := <-done
-	if r.err != nil {
-		t.Fatal(r.err)
+	defer here.Close()
+	there, err := os.Open("/var/run/netns/" + namespace)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return r.l
+	defer there.Close()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", address)
+	if back := unix.Setns(int(here.Fd()), unix.CLONE_NEWNET); back != nil {
+		t.Fatal(back) // and the thread ends with this test
+	}
+	runtime.UnlockOSThread()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 // forward carries connections to a place of this machine.

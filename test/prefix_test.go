@@ -26,6 +26,8 @@ func TestAnEnvoyServesTheGatewayBelowAPrefix(t *testing.T) {
 		{"GET", "/ai/v1/models", http.StatusOK, `"object":"list"`},
 		{"GET", "/ai/health", http.StatusOK, `"status":"ok"`},
 		{"GET", "/ai/livez", http.StatusOK, `"status":"ok"`},
+		{"GET", "/ai/v1/responses/resp_none", http.StatusNotFound, `not found`},
+		{"GET", "/v1/responses/resp_none", http.StatusNotFound, "no such page"},
 		{"POST", "/ai/v1/chat/completions?a=b", http.StatusOK, `"chat.completion"`},
 		{"GET", "/ai/v1/chat/completions", http.StatusMethodNotAllowed, `"error"`},
 		{"POST", "/ai/v1/chat/completions/", http.StatusNotFound, `"error"`},
