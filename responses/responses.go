@@ -72,10 +72,13 @@ func New(c Config) *Book {
 	return &Book{c: c, known: map[string]gateway.StoredResponse{}, unsaved: map[string]gateway.StoredResponse{}, learnt: make(chan struct{}, 1)}
 }
 
-// Learn notes a response. It does not wait.
+// Learn notes a response. It does not wait. A backend cannot take over the response of another one.
 func (b *Book) Learn(r gateway.StoredResponse) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if known, ok := b.known[r.ID]; ok && known.Backend != r.Backend {
+		return
+	}
 	b.remember(r)
 	if _, waits := b.unsaved[r.ID]; waits || len(b.unsaved) < maxUnsaved {
 		b.unsaved[r.ID] = r

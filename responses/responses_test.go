@@ -206,6 +206,19 @@ func TestADatabaseThatIsAwayIsToldFromAResponseThatIsNotKnown(t *testing.T) {
 	}
 }
 
+func TestABackendCannotTakeOverTheResponseOfAnotherOne(t *testing.T) {
+	b := newBook(newTables(), nil)
+	first := gateway.StoredResponse{ID: "resp_1", Backend: "b", Key: "key_ada"}
+	again := first
+	again.Tokens = 7
+	for _, r := range []gateway.StoredResponse{first, {ID: "resp_1", Backend: "hostile", Key: "key_eve"}, again} {
+		b.Learn(r)
+	}
+	if got, err := b.Find("resp_1"); err != nil || got != again || b.unsaved["resp_1"] != again {
+		t.Errorf("it is %+v, %v", got, err)
+	}
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	b := newBook(newTables(), nil)
 	for i := range maxRemembered + 10 {
