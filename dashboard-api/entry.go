@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"ai-gateway/gateway"
 )
@@ -44,10 +43,12 @@ func (e Entry) admit(r *http.Request, of Endpoint) (*http.Request, error) {
 // admissionKey is where a request's context has its admission.
 type admissionKey struct{}
 
-// keyEnded reports whether the caller's key was revoked or has expired since.
-func keyEnded(ctx context.Context) bool {
-	ended := admissionIn(ctx).Ended
-	return ended != nil && ended(time.Now())
+// admitsStill reports whether the caller of a request is let in as before: by the same key or as the
+// same person, and with the same role.
+func (e Entry) admitsStill(r *http.Request) bool {
+	before := callerOf(r)
+	admission, refusal := e.Admit(credentials(r))
+	return refusal == nil && admission.Caller.Key.ID == before.Key.ID && admission.Caller.Role() == before.Role()
 }
 
 func callerOf(r *http.Request) *gateway.Caller { return callerIn(r.Context()) }

@@ -182,7 +182,7 @@ func (o *operations) watch(ctx context.Context, in *liveInput) (*huma.StreamResp
 	}}, nil
 }
 
-// writeEvents writes events until the stream's time is over, its client leaves or its key is revoked.
+// writeEvents writes events until the stream's time is over, its client leaves, or may not see as much any more.
 func (o *operations) writeEvents(ctx context.Context, w io.Writer, f gateway.RequestFilter, next int64) error {
 	write := func(format string, args ...any) bool {
 		_, err := fmt.Fprintf(w, format, args...)
@@ -221,7 +221,7 @@ func (o *operations) writeEvents(ctx context.Context, w io.Writer, f gateway.Req
 		case <-ctx.Done():
 			return nil
 		}
-		if keyEnded(ctx) {
+		if !o.a.Entry.admitsStill(requestIn(ctx)) {
 			return nil
 		}
 	}

@@ -122,19 +122,31 @@ func TestASlowWatcherIsToldHowMuchItMissed(t *testing.T) {
 	}
 }
 
-func TestAStreamEndsWithItsKey(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := api()
-		began := time.Now()
-		a.Store = growing(began)
-		a.Entry.Admit = func(gateway.Credentials) (gateway.Admission, *gateway.Error) {
-			return gateway.Admission{Caller: &gateway.Caller{}, Ended: func(now time.Time) bool { return now.Sub(began) > 3*time.Second }}, nil
-		}
-		watch(Handler(a), livePath)
-		if lasted := time.Since(began); lasted > 5*time.Second {
-			t.Errorf("it goes on for %s", lasted)
-		}
-	})
+func TestAStreamEndsWithItsKeyAndWithTheRoleOfItsCaller(t *testing.T) {
+	for name, changed := range map[string]func() (gateway.Admission, *gateway.Error){
+		"the key is revoked": func() (gateway.Admission, *gateway.Error) {
+			return gateway.Admission{}, &gateway.Error{Status: http.StatusUnauthorized}
+		},
+		"an administrator becomes a member": func() (gateway.Admission, *gateway.Error) {
+			return gateway.Admission{Caller: &gateway.Caller{Grant: &gateway.Grant{Role: gateway.Member}}}, nil
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a := api()
+			began := time.Now()
+			a.Store = growing(began)
+			a.Entry.Admit = func(gateway.Credentials) (gateway.Admission, *gateway.Error) {
+				if time.Since(began) > 3*time.Second {
+					return changed()
+				}
+				return gateway.Admission{Caller: &gateway.Caller{}}, nil
+			}
+			watch(Handler(a), livePath)
+			if lasted := time.Since(began); lasted > 5*time.Second {
+				t.Errorf("%s: it goes on for %s", name, lasted)
+			}
+		})
+	}
 }
 
 func TestATableThatIsAwayEndsTheStream(t *testing.T) {
