@@ -100,7 +100,7 @@ func FuzzAQueryStaysOne(f *testing.F) {
 }
 
 func TestFiguresOfAMessageGrow(t *testing.T) {
-	start := Figures{Prompt: 25, Completion: Untold, Total: Untold, Cached: 6, CacheWrite: 4, Reasoning: Untold, CacheWriteHour: 1, ServerTools: Untold}
+	start := Figures{Prompt: 25, Completion: NotReported, Total: NotReported, Cached: 6, CacheWrite: 4, Reasoning: NotReported, CacheWriteHour: 1, ServerTools: NotReported}
 	if f, whole := start.Of(Messages); whole || f.Usage() != (Usage{Prompt: 35, Cached: 6, CacheWrite: 4, CacheWriteHour: 1}) {
 		t.Errorf("the beginning is %+v, %t", f.Usage(), whole)
 	}

@@ -1,22 +1,22 @@
 package gateway
 
-// Untold is a count that a provider did not give.
-const Untold int64 = -1
+// NotReported is a count that a provider did not give.
+const NotReported int64 = -1
 
 // Figures are the counts of one usage object as a provider gave them, before they are made
-// a Usage. What is no count from 0 to MaxTokens is Untold, so one bad count costs itself alone.
+// a Usage. What is no count from 0 to MaxTokens is NotReported, so one bad count costs itself alone.
 type Figures struct {
 	Prompt, Completion, Total     int64
-	Cached, CacheWrite, Reasoning int64 // details: parts of a whole, or beside it
+	Cached, CacheWrite, Reasoning int64 // details: parts of a whole, or in addition to it
 
 	CacheWriteHour int64 // part of CacheWrite
 	ServerTools    int64 // calls of tools that the provider ran itself
 }
 
-// NoFigures returns figures of which all are untold.
+// NoFigures returns figures of which none was reported.
 func NoFigures() Figures {
-	return Figures{Prompt: Untold, Completion: Untold, Total: Untold, Cached: Untold, CacheWrite: Untold, Reasoning: Untold,
-		CacheWriteHour: Untold, ServerTools: Untold}
+	return Figures{Prompt: NotReported, Completion: NotReported, Total: NotReported, Cached: NotReported, CacheWrite: NotReported, Reasoning: NotReported,
+		CacheWriteHour: NotReported, ServerTools: NotReported}
 }
 
 // Of returns the figures as an endpoint means them. Where two of prompt, completion and total
@@ -26,28 +26,28 @@ func NoFigures() Figures {
 func (f Figures) Of(e Endpoint) (of Figures, believed bool) {
 	switch {
 	case e.API() == AnthropicAPI:
-		if f.Prompt != Untold {
+		if f.Prompt != NotReported {
 			f.Prompt += max(f.Cached, 0) + max(f.CacheWrite, 0)
 		}
-		f.Total = Untold
+		f.Total = NotReported
 	case e == Embeddings:
 		if f.Prompt <= 0 {
 			f.Prompt = f.Total
 		}
-		f.Completion, f.Reasoning, f.Total = 0, Untold, Untold
-	case f.Prompt == Untold && f.Completion != Untold && f.Total > f.Completion:
+		f.Completion, f.Reasoning, f.Total = 0, NotReported, NotReported
+	case f.Prompt == NotReported && f.Completion != NotReported && f.Total > f.Completion:
 		f.Prompt = f.Total - f.Completion
-	case f.Completion == Untold && f.Prompt > 0 && f.Total > f.Prompt:
+	case f.Completion == NotReported && f.Prompt > 0 && f.Total > f.Prompt:
 		f.Completion = f.Total - f.Prompt
 	}
-	return f, f.Prompt > 0 && f.Completion != Untold
+	return f, f.Prompt > 0 && f.Completion != NotReported
 }
 
 // Over returns the figures with the details that only an earlier usage object of the same
 // answer told. A total belongs to its own prompt and completion.
 func (f Figures) Over(earlier Figures) Figures {
 	or := func(now *int64, before int64) {
-		if *now == Untold {
+		if *now == NotReported {
 			*now = before
 		}
 	}
@@ -67,7 +67,7 @@ func (f Figures) Over(earlier Figures) Figures {
 // Source: https://docs.anthropic.com/en/docs/build-with-claude/streaming
 func (f Figures) Grown(later Figures) Figures {
 	return Figures{
-		Prompt: max(f.Prompt, later.Prompt), Completion: max(f.Completion, later.Completion), Total: Untold,
+		Prompt: max(f.Prompt, later.Prompt), Completion: max(f.Completion, later.Completion), Total: NotReported,
 		Cached: max(f.Cached, later.Cached), CacheWrite: max(f.CacheWrite, later.CacheWrite), Reasoning: max(f.Reasoning, later.Reasoning),
 		CacheWriteHour: max(f.CacheWriteHour, later.CacheWriteHour), ServerTools: max(f.ServerTools, later.ServerTools),
 	}
@@ -76,13 +76,13 @@ func (f Figures) Grown(later Figures) Figures {
 // Plus returns the sum of the figures of two parts of an answer.
 func (f Figures) Plus(g Figures) Figures {
 	sum := func(a, b int64) int64 {
-		if a == Untold || b == Untold {
+		if a == NotReported || b == NotReported {
 			return max(a, b)
 		}
 		return min(a+b, MaxTokens)
 	}
 	return Figures{
-		Prompt: sum(f.Prompt, g.Prompt), Completion: sum(f.Completion, g.Completion), Total: Untold,
+		Prompt: sum(f.Prompt, g.Prompt), Completion: sum(f.Completion, g.Completion), Total: NotReported,
 		Cached: sum(f.Cached, g.Cached), CacheWrite: sum(f.CacheWrite, g.CacheWrite), Reasoning: sum(f.Reasoning, g.Reasoning),
 		CacheWriteHour: sum(f.CacheWriteHour, g.CacheWriteHour), ServerTools: sum(f.ServerTools, g.ServerTools),
 	}
@@ -98,7 +98,7 @@ func (f Figures) Usage() Usage {
 		Reasoning: max(f.Reasoning, 0), CacheWriteHour: max(f.CacheWriteHour, 0), ServerTools: max(f.ServerTools, 0)}
 	cache := u.Cached + u.CacheWrite
 	switch rest := f.Total - u.Prompt - u.Completion; {
-	case f.Total == Untold || rest <= 0:
+	case f.Total == NotReported || rest <= 0:
 	case rest == u.Reasoning:
 		u.Completion += rest
 	case rest == cache:
@@ -107,7 +107,7 @@ func (f Figures) Usage() Usage {
 		u.Prompt, u.Completion = u.Prompt+cache, u.Completion+u.Reasoning
 	default:
 		u.Completion += rest
-		if f.Reasoning == Untold {
+		if f.Reasoning == NotReported {
 			u.Reasoning = rest
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const u = Untold
+const u = NotReported
 
 func TestOfPromptCompletionAndTotalTwoTellTheThird(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -141,9 +141,9 @@ func (t *tally) readTokenCount(c *cursor, name []byte) bool {
 	if string(name) != "input_tokens" {
 		return false
 	}
-	n := gateway.Untold
+	n := gateway.NotReported
 	c.count(&n)
-	t.answered = t.answered || n != gateway.Untold
+	t.answered = t.answered || n != gateway.NotReported
 	return true
 }
 

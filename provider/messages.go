@@ -51,7 +51,7 @@ func (t *tally) readMessageStart(c *cursor) {
 		}
 		u := newUsageReader()
 		u.read(c)
-		u.Completion = gateway.Untold
+		u.Completion = gateway.NotReported
 		t.grow(u.Figures, c.fault == "")
 		if u.tier != "" && !t.tierOnTop {
 			t.serviceTier = u.tier

@@ -39,7 +39,7 @@ func (t *tally) grow(f gateway.Figures, isJSON bool) (covered bool) {
 	}
 	t.figures = t.figures.Grown(f)
 	_, whole := t.figures.Of(t.intent.Endpoint)
-	covered = whole && (!t.believed || f.Completion != gateway.Untold)
+	covered = whole && (!t.believed || f.Completion != gateway.NotReported)
 	if covered {
 		t.believed, t.prompt = true, gateway.PromptText{}
 	}
@@ -166,9 +166,9 @@ func (u *usageReader) serverTools(c *cursor) {
 		return
 	}
 	for c.enter(); c.more('}'); {
-		n := gateway.Untold
+		n := gateway.NotReported
 		c.name()
-		if c.count(&n); n != gateway.Untold {
+		if c.count(&n); n != gateway.NotReported {
 			u.ServerTools = min(max(u.ServerTools, 0)+n, gateway.MaxTokens)
 		}
 	}
@@ -187,7 +187,7 @@ func (u *usageReader) detail(c *cursor, name []byte) {
 
 // larger passes any value and takes it over if it is a larger count.
 func (c *cursor) larger(count *int64) {
-	n := gateway.Untold
+	n := gateway.NotReported
 	c.count(&n)
 	*count = max(*count, n)
 }
