@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 
@@ -205,7 +206,8 @@ func TestWhatIsAmbiguousOfStoredResponsesIsRefused(t *testing.T) {
 		`{"model":"m","store":"false"}`:                                       "store",
 	} {
 		_, err := provider.OpenAI{}.ReadRequest(gateway.Responses, []byte(body))
-		if refusal, _ := err.(*gateway.Error); refusal == nil || refusal.Param != param {
+		var refusal *gateway.Error
+		if !errors.As(err, &refusal) || refusal.Param != param {
 			t.Errorf("%s: %v", body, err)
 		}
 	}
