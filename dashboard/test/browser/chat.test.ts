@@ -139,7 +139,7 @@ test("errors say what to do, a limit counts down, and what came is kept", async 
 
 test("the gateway away and back", async () => {
   const tab = await Tab.open(browser, gateway.url);
-  await tab.message().waitFor();
+  await tab.choose("gpt-4o-mini"); // of a list that is there
   await gateway.stop();
   await tab.ask("Anybody?");
   await tab.answer().getByRole("alert").getByText("The gateway cannot be reached").waitFor();

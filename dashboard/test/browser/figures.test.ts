@@ -124,7 +124,7 @@ test("a request that comes is seen in the table by itself", async () => {
   const tab = await Tab.open(browser, `${gateway.url}/requests`);
   const rows = tab.page.getByRole("table", { name: "Requests" }).getByRole("row");
   await rows.nth(1).waitFor();
-  await tab.page.getByRole("img", { name: "The gateway tells new requests as they end" }).waitFor();
+  await tab.page.getByRole("img", { name: "New requests are streamed as they end" }).waitFor();
   const asked: string[] = [];
   tab.page.on("request", (request) => asked.push(request.url()));
   await fetch(`${gateway.url}/v1/chat/completions`, {
