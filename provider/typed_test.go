@@ -193,6 +193,15 @@ func TestWhatARequestSaysOfStoredResponsesIsRead(t *testing.T) {
 	}
 }
 
+func TestEveryEndpointOfResponsesGoesOnFromAResponse(t *testing.T) {
+	for of, want := range map[gateway.Endpoint]string{gateway.Responses: "resp_1", gateway.Compact: "resp_1", gateway.InputTokens: "resp_1", gateway.ChatCompletions: ""} {
+		r, err := provider.OpenAI{}.ReadRequest(of, []byte(`{"model":"m","previous_response_id":"resp_1"}`))
+		if err != nil || r.Previous != want {
+			t.Errorf("%s goes on from %q, %v", of, r.Previous, err)
+		}
+	}
+}
+
 func TestWhatIsAmbiguousOfStoredResponsesIsRefused(t *testing.T) {
 	for body, param := range map[string]string{
 		`{"model":"m","previous_response_id":"a","previous_response_id":"b"}`: "previous_response_id",
