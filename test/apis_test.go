@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -21,15 +22,16 @@ type api struct {
 	last   string // with which its streams end
 	cached float64
 	ended  string // how a stream begins to tell that the gateway ends it
+	before int    // pieces of a generated stream before its first text
 }
 
 // apis are the endpoints of models that answer with text. A chat is asked for its usage by nobody.
 func apis() []api {
 	return []api{
-		{"/v1/chat/completions", `{"model":%q,"stream":%t,"messages":[{"role":"user","content":%q}]}`, "data: [DONE]\n\n", 0, "\n\ndata: {\"error\":{"},
-		{"/v1/responses", `{"model":%q,"stream":%t,"input":%q}`, "}}\n\n", 0, "\n\nevent: error\ndata: {\"type\":\"error\",\"error\":{"},
+		{"/v1/chat/completions", `{"model":%q,"stream":%t,"messages":[{"role":"user","content":%q}]}`, "data: [DONE]\n\n", 0, "\n\ndata: {\"error\":{", 0},
+		{"/v1/responses", `{"model":%q,"stream":%t,"input":%q}`, "}}\n\n", 0, "\n\nevent: error\ndata: {\"type\":\"error\",\"error\":{", 1},
 		{"/v1/messages", `{"model":%q,"stream":%t,"max_tokens":1000000,"messages":[{"role":"user","content":%q}]}`,
-			"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n", 2, "\n\nevent: error\ndata: {\"type\":\"error\",\"error\":{\"type\":"},
+			"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n", 2, "\n\nevent: error\ndata: {\"type\":\"error\",\"error\":{\"type\":", 1},
 	}
 }
 
@@ -112,25 +114,63 @@ func TestAClientThatHangsUpIsBilledInEachAPI(t *testing.T) {
 	}
 }
 
+// Each chunk of these streams is one token, and the provider writes down how many it has sent.
+func TestWhatClientsThatHangUpWereSentIsBilledWithinTwoPercent(t *testing.T) {
+	t.Parallel()
+	const each = 8
+	fake, base := provider(t)
+	p := start(t, upstreamOf(base)...)
+	model := func(i int) string { return fmt.Sprintf("gen-chunks=5000-delay=20ms-token-id=%d", i) }
+	if err := atOnce(each*len(apis()), func(i int) error {
+		a := apis()[i%len(apis())]
+		return leaveAfterBytes(p.address, requestBytes(a.path, a.body(model(i), true)), 40_000+1000*i)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := p.waitRows(each * len(apis()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, a := range apis() {
+		sent, billed := 0, 0.0
+		for i := n; i < each*len(apis()); i += len(apis()) {
+			waitUntil(t, "the provider sees that the client left", func() bool { return fake.Books().Of(model(i))[0].Left })
+			sent += fake.Books().Of(model(i))[0].Pieces - a.before
+			tokens, _ := where(rows, "model", model(i))[0]["completion_tokens"].(float64)
+			billed += tokens
+		}
+		off := billed/float64(sent) - 1
+		t.Logf("%s: %d tokens were sent, %.0f are billed: %+.2f %%", a.path, sent, billed, 100*off)
+		if math.Abs(off) > 0.02 {
+			t.Errorf("%s: %d tokens were sent, and %.0f are billed", a.path, sent, billed)
+		}
+	}
+}
+
 // leaveAfter sends a request and leaves after so many bytes of the answer's body.
 func leaveAfter(t *testing.T, address string, request []byte, size int) {
 	t.Helper()
+	if err := leaveAfterBytes(address, request, size); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func leaveAfterBytes(address string, request []byte, size int) error {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(callWithin))
 	if _, err := conn.Write(request); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	if _, err := io.ReadFull(response.Body, make([]byte, size)); err != nil {
-		t.Fatal(err)
-	}
+	_, err = io.ReadFull(response.Body, make([]byte, size))
+	return err
 }
 
 func TestABudgetEndsAStreamInTheWordsOfItsAPI(t *testing.T) {

@@ -162,28 +162,34 @@ func TestWhatIsNoAnswerIsNotBilledWhileServeIsDeadEither(t *testing.T) {
 	t.Parallel()
 	fake, base := provider(t)
 	p := start(t, upstreamOf(base)...)
+	const anError = `data: {"type":"error","error":{"type":"overloaded_error","message":"no","code":"overloaded"}}` + "\n\n" // in each API
 	none := map[string]string{
-		"an error":   eventStream + "«wait 1500ms»" + errorEvent,
+		"an error":   eventStream + "«wait 1500ms»" + anError,
 		"a page":     "200\ncontent-type: text/html\n\n«wait 1500ms»<html></html>",
 		"a redirect": "307\nlocation: http://elsewhere.example/\ncontent-type: text/html\n\n«wait 1500ms»gone",
 		"nothing":    "200\ncontent-type: application/json\n\n«wait 1500ms»",
 	}
-	var models []string
-	for model, reply := range none {
-		playReply(t, fake, model, reply)
-		models = append(models, model)
+	var calls []func() error
+	for _, a := range apis() {
+		for what, reply := range none {
+			model := what + " at " + a.path
+			playReply(t, fake, model, reply)
+			calls = append(calls, func() error {
+				_, err := post(p.address, a.path, a.body(model, what == "an error"))
+				return err
+			})
+		}
 	}
-	if err := atOnce(len(models)+1, func(i int) error {
-		if i == len(models) {
+	if err := atOnce(len(calls)+1, func(i int) error {
+		if i == len(calls) {
 			time.Sleep(700 * time.Millisecond)
 			return p.signal("serve", syscall.SIGKILL)
 		}
-		_, err := post(p.address, chatPath, chatBody(models[i], models[i] == "an error"))
-		return err
+		return calls[i]()
 	}); err != nil {
 		t.Fatal(err)
 	}
-	rows, err := p.waitRows(len(models))
+	rows, err := p.waitRows(len(calls))
 	if err != nil {
 		t.Fatal(err)
 	}

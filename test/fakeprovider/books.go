@@ -26,6 +26,7 @@ type Call struct {
 	Model   string    `json:"model"`
 	Status  int       `json:"status"`  // 0 if none was sent
 	Written int       `json:"written"` // bytes of the answer's body
+	Pieces  int       `json:"pieces"`  // of it that were written whole
 	Done    bool      `json:"done"`    // the answer has ended, one way or another
 	Left    bool      `json:"left"`    // the client was gone before the answer's end
 	EndedAt time.Time `json:"ended_at"`
@@ -132,7 +133,7 @@ func (p *Provider) open(r request) *Call {
 func (p *Provider) sent(c *Call, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c.Written += n
+	c.Written, c.Pieces = c.Written+n, c.Pieces+1
 }
 
 // close ends a call's entry; the end of the written bytes has the usage.

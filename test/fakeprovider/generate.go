@@ -19,8 +19,8 @@ const (
 // generator makes answers without a scenario, for load. Its model names tell how:
 // "gen-chunks=50-delay=20ms-usage" streams 50 chunks, 20 ms apart, and reports its
 // usage when asked for it; without "usage" it never does in a stream. "size=65536" makes
-// each chunk's text so many bytes long; "keep" keeps responses, which are made meanwhile if they are
-// background ones. "id=7" means nothing, and tells a model from others
+// each chunk's text so many bytes long, "token" makes it one token of OpenAI's; "keep" keeps responses,
+// which are made meanwhile if they are background ones. "id=7" means nothing, and tells a model from others
 // of its kind.
 type generator struct {
 	chunks int
@@ -28,6 +28,7 @@ type generator struct {
 	size   int
 	usage  bool
 	keep   bool
+	token  bool
 }
 
 func parseGenerator(model string) (generator, bool) {
@@ -50,6 +51,8 @@ func parseGenerator(model string) (generator, bool) {
 			g.usage = true
 		case "keep":
 			g.keep = true
+		case "token":
+			g.token = true
 		case "id":
 		default:
 			return generator{}, false
@@ -91,7 +94,7 @@ func (g generator) stream(w wanted) Reply {
 	for i := range g.chunks {
 		piece := Piece{Wait: g.delay, Bytes: large}
 		if g.size == 0 {
-			piece.Bytes = g.chunk(w, word(i))
+			piece.Bytes = g.chunk(w, g.word(i))
 		}
 		r.Body = append(r.Body, piece)
 	}

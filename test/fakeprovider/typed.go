@@ -24,8 +24,11 @@ func whole(body Piece) Reply {
 	return Reply{Status: 200, Header: []Field{{"content-type", "application/json"}, {"content-length", "auto"}}, Body: []Piece{body}}
 }
 
-// text is all that an answer says.
+// text is all that an answer says; of large chunks the first one, to save memory.
 func (g generator) text() string {
+	if g.size > 0 {
+		return g.word(0)
+	}
 	var b strings.Builder
 	for i := range g.chunks {
 		b.WriteString(g.word(i))
@@ -33,10 +36,16 @@ func (g generator) text() string {
 	return b.String()
 }
 
+// oneToken is one token in the tokenizers of OpenAI's models, also behind others of its kind.
+const oneToken = " work"
+
 // word is what a chunk says.
 func (g generator) word(i int) string {
 	if g.size > 0 {
 		return strings.Repeat("It is all work and no play. ", g.size/28+1)[:g.size]
+	}
+	if g.token {
+		return oneToken
 	}
 	return word(i)
 }
@@ -49,8 +58,13 @@ func typed(kind, members string) []byte {
 // events is a stream that begins and ends with some events, and brings a chunk with each of others.
 func (g generator) events(first []byte, chunk func(i int) []byte, last []byte) Reply {
 	r := Reply{Status: 200, Header: []Field{{"content-type", "text/event-stream"}}, Body: []Piece{{Bytes: first}}}
+	large := chunk(0)
 	for i := range g.chunks {
-		r.Body = append(r.Body, Piece{Wait: g.delay, Bytes: chunk(i)})
+		piece := Piece{Wait: g.delay, Bytes: large}
+		if g.size == 0 {
+			piece.Bytes = chunk(i)
+		}
+		r.Body = append(r.Body, piece)
 	}
 	r.Body = append(r.Body, Piece{Wait: g.delay, Bytes: last})
 	return r
