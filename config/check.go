@@ -16,6 +16,7 @@ func (r *reader) check(d *document) {
 	r.checkSignIn(d)
 	r.checkBackends(d)
 	r.checkModels(d)
+	r.checkPassed(d)
 	r.checkLimits(d)
 	r.checkStorage(d)
 	r.checkRules(d)
@@ -117,6 +118,26 @@ func (r *reader) checkModels(d *document) {
 		}
 		r.checkSteps(d, m)
 		r.checkPrices(m.prices)
+	}
+}
+
+func (r *reader) checkPassed(d *document) {
+	seen := map[string]place{}
+	for _, p := range d.passed {
+		path := r.said[&p.Path]
+		if first, twice := seen[p.Path]; twice && path.isSaid() {
+			r.fault(path.place, "%q is already in this list, at %s", p.Path, r.source(first))
+		}
+		seen[p.Path] = path.place
+		if gateway.IsServed(p.Path) {
+			r.fault(path.place, "%q is served by the gateway itself: leave it out", p.Path)
+		}
+		r.checkReference(d, &p.Backend)
+		for _, b := range d.backends {
+			if b.Name == p.Backend && b.APIVersion != "" {
+				r.fault(r.said[&p.Backend].place, "backend %q has an api_version, so its paths name a deployment: name one that is called by the v1 API", p.Backend)
+			}
+		}
 	}
 }
 

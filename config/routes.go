@@ -40,6 +40,9 @@ func (d *document) routes() gateway.Routes {
 	for _, b := range d.backends {
 		routes.Backends = append(routes.Backends, b.whole())
 	}
+	for _, p := range d.passed {
+		routes.Passed = append(routes.Passed, gateway.PassedPath(*p))
+	}
 	for _, m := range d.models {
 		routes.Models = append(routes.Models, m.route(routes.Default))
 	}

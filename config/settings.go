@@ -23,6 +23,7 @@ type document struct {
 	limitSettings  limitSettings
 	budgetSettings budgets
 	defaultBackend string
+	passed         []*passed
 	tracesURL      *url.URL
 }
 
@@ -39,6 +40,8 @@ func (d *document) fields() []field {
 		{name: "models", into: groups[model]{&d.models, (*model).group}, doc: "models with their own backends, aliases or prices"},
 		{name: "default_backend", into: value(&d.defaultBackend, backendName()), unset: noBackend,
 			doc: "backend of every model that is not listed; `none` refuses them with 404 `model_not_found`"},
+		{name: "passthrough", into: groups[passed]{&d.passed, (*passed).group},
+			doc: "paths below `/v1` of which the gateway knows nothing but the backend that serves them"},
 		{name: "prompt_log", into: d.promptLog(), doc: "how much of prompts and answers is kept"},
 		{name: "limits", into: d.limits(), doc: "limits on sizes, waiting times and requests"},
 		{name: "budgets", into: d.budgets(), doc: "limits on spending"},
@@ -219,6 +222,19 @@ func (m *model) group() group {
 				"by default only `limits.silence` applies"},
 		{name: "price", into: groups[price]{&m.prices, (*price).group}, lone: true, doc: "what it costs, in US dollars per million tokens, instead of the built-in price; " +
 			"a list has prices over time, each with its `from`"},
+	}}
+}
+
+type passed gateway.PassedPath
+
+// Segments do not begin with a dot, so that none is "." or "..".
+var passedPattern = regexp.MustCompile(`^/v1(/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,62}){1,8}$`)
+
+func (p *passed) group() group {
+	return group{at: p, fields: []field{
+		{name: "path", into: value(&p.Path, text[string](passedPattern, "path below /v1, such as /v1/moderations (letters, digits, . _ ~ -), without wildcards, a query or a slash at its end")), required: true,
+			doc: "the path: GET, POST and DELETE requests of it pass with their bodies and queries as they are, and are billed by the usage that their answers report"},
+		{name: "backend", into: value(&p.Backend, backendName()), required: true, doc: "the backend, which is called at the same path below its `base_url`"},
 	}}
 }
 

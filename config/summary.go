@@ -77,6 +77,17 @@ func (c Config) summarizeModels(b *strings.Builder) {
 	} else {
 		fmt.Fprintf(b, "  %-24s → refused: there is no default backend\n", "any other")
 	}
+	c.summarizePassed(b, backends)
+}
+
+func (c Config) summarizePassed(b *strings.Builder, backends map[string]gateway.Backend) {
+	if len(c.Routes.Passed) > 0 {
+		b.WriteString("Passed on:\n")
+	}
+	for _, p := range c.Routes.Passed {
+		backend := backends[p.Backend]
+		fmt.Fprintf(b, "  %-24s → %s (%s)\n", p.Path, backend.BaseURL, keyInUse(backend))
+	}
 }
 
 // addresses are where a model is served, in order.

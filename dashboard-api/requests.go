@@ -89,7 +89,7 @@ type Request struct {
 	ServerToolCalls  int64     `json:"server_tool_calls" doc:"Calls of tools that the provider ran itself, such as web searches"`
 	CompletionTokens int64     `json:"completion_tokens"`
 	ReasoningTokens  int64     `json:"reasoning_tokens" doc:"Part of completion_tokens"`
-	UsageSource      string    `json:"usage_source" enum:"provider,envoy,counted,estimated"`
+	UsageSource      string    `json:"usage_source" enum:"provider,envoy,counted,estimated,none"`
 	Witness          string    `json:"witness" enum:"both,gateway,envoy,none"`
 	CostNanoUSD      *int64    `json:"cost_nanousd" doc:"1 USD is 1000000000; null if the price is not known"`
 	CostUSD          *string   `json:"cost_usd" doc:"The same as an exact decimal"`

@@ -34,7 +34,7 @@ func (x *exchange) Class(j transport.Job) (c transport.Class) {
 	switch {
 	case j.Closes():
 		return x.closeClass(j.Reason)
-	case x.state == awaitRequestHeaders && bytes.Contains(j.Message, []byte("/responses/")): // which may be a stored one's
+	case x.state == awaitRequestHeaders && (bytes.Contains(j.Message, []byte("/responses/")) || x.mayPass(j.Message)): // which may have no body
 		if x.headPrepared {
 			return transport.Disk
 		}

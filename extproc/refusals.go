@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	errUnknownURL = gateway.UnknownURL()
+	errUnknownURL = gateway.UnknownURL(nil)
 	errNotASCII   = gateway.BadRequest("invalid_header", "",
 		"The URL and the headers with keys may hold printable ASCII characters only: percent-encode the URL's others.")
 	errModel = &gateway.Error{Status: http.StatusForbidden, Type: "invalid_request_error", Code: "model_not_allowed", Param: "model",

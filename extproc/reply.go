@@ -269,7 +269,7 @@ func appendClientKeys(b []byte, p plan) []byte {
 		b = appendString(b, gateway.ClientKey, p.authorization)
 	}
 	switch {
-	case p.intent.Endpoint.API() != gateway.AnthropicAPI:
+	case p.intent.Endpoint.API() != gateway.AnthropicAPI && p.intent.Endpoint != gateway.Passed:
 		return b
 	case p.apiKey != "":
 		return appendString(b, gateway.ClientAPIKey, p.apiKey)

@@ -3,6 +3,7 @@ package extproc
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,8 @@ type head struct {
 	keys              [4]string // sent by the client, with their schemes
 	query             string    // of the URL, without the question mark
 	response          string    // the id of the stored response that is asked for; "" for none
+	passed            string    // the path below the API's base, of a passed one
+	isJSON            bool      // the body of a passed one is
 	tags              string    // of the request and of its key, as a JSON object; "" for none
 }
 
@@ -44,8 +47,14 @@ func (x *exchange) readHeaders(m message) {
 		return
 	}
 	x.started = x.c.Now()
-	if refusal := x.readHead(m); refusal != nil || m.end {
+	refusal := x.readHead(m)
+	switch {
+	case refusal != nil:
 		x.request = &readRequest{refusal: refusal}
+	case m.end && x.head.endpoint == gateway.Passed:
+		x.request = x.readPassed(nil)
+	case m.end:
+		x.request = &readRequest{}
 	}
 }
 
@@ -53,9 +62,7 @@ func (x *exchange) readHeaders(m message) {
 func (x *exchange) readHead(m message) *gateway.Error {
 	h := m.headers
 	path, query, _ := bytes.Cut(h.path, []byte("?"))
-	if x.head.endpoint = gateway.EndpointOf(string(path)); x.head.endpoint == 0 {
-		x.head.endpoint, x.head.response = gateway.StoredOf(string(h.method), string(path))
-	}
+	x.readPath(string(h.method), string(path))
 	x.head.requestID = string(h.requestID)
 	if !validRequestID(x.head.requestID) {
 		x.head.requestID = uuid.NewString()
@@ -79,15 +86,33 @@ func (x *exchange) readHead(m message) *gateway.Error {
 	return x.readTags(h.tags)
 }
 
-// checkBody refuses a body by its headers. Requests for stored responses need none.
+// readPath finds the endpoint.
+func (x *exchange) readPath(method, path string) {
+	h := &x.head
+	if h.endpoint = gateway.EndpointOf(path); h.endpoint != 0 {
+		return
+	}
+	if h.endpoint, h.response = gateway.StoredOf(method, path); h.endpoint != 0 {
+		return
+	}
+	if x.rules.passes(path) && slices.Contains(gateway.PassedMethods(), method) {
+		h.endpoint, h.passed = gateway.EndpointAt(path)
+	}
+}
+
+// checkBody refuses a body by its headers. Requests for stored responses need none, and those of passed
+// paths may have any.
 func (x *exchange) checkBody(m message) *gateway.Error {
 	h := m.headers
 	switch {
 	case x.head.endpoint.IsStored():
 		return x.checkSize(h.contentLength)
-	case len(h.contentEncoding) > 0 && !bytes.EqualFold(h.contentEncoding, []byte("identity")):
+	case x.head.endpoint == gateway.Passed:
+		x.head.isJSON = isMediaType(h.contentType, jsonType) && !isEncoded(h)
+		return x.checkSize(h.contentLength)
+	case isEncoded(h):
 		return errEncoded
-	case !isMediaType(h.contentType, "application/json"):
+	case !isMediaType(h.contentType, jsonType):
 		return errNotJSON
 	case !isUTF8(h.contentType):
 		return errNotUTF8
@@ -95,6 +120,13 @@ func (x *exchange) checkBody(m message) *gateway.Error {
 		return errNoBody
 	}
 	return x.checkSize(h.contentLength)
+}
+
+const jsonType = "application/json"
+
+// isEncoded reports whether a body is compressed.
+func isEncoded(h headers) bool {
+	return len(h.contentEncoding) > 0 && !bytes.EqualFold(h.contentEncoding, []byte("identity"))
 }
 
 // admit identifies the caller before the body is read.
@@ -199,6 +231,9 @@ func (x *exchange) readRequest(m message) *readRequest {
 	if x.head.endpoint.IsStored() {
 		return &readRequest{} // its body means nothing
 	}
+	if x.head.endpoint == gateway.Passed {
+		return x.readPassed(m.body)
+	}
 	request, err := x.rules.Dialect.ReadRequest(x.head.endpoint, m.body)
 	if err != nil {
 		return &readRequest{refusal: asRefusal(err)}
@@ -260,6 +295,7 @@ func (x *exchange) plan(r *readRequest) error {
 		ClientIP: x.head.client,
 		Endpoint: x.head.endpoint, Model: p.Model, Steps: p.Steps,
 		Stream: request.Stream, PromptTokens: request.PromptTokens, ServiceTier: request.ServiceTier,
+		Passed: x.head.passed,
 		Stored: x.head.endpoint == gateway.Responses && (!request.Unstored || request.Background), Background: request.Background, Response: x.head.response,
 	}
 	if request.Background {
@@ -325,7 +361,12 @@ func (x *exchange) appendPlanned(reply []byte, m message, request gateway.Reques
 }
 
 // target is the request's path below the API's base.
-func (x *exchange) target() string { return x.head.endpoint.For(x.head.response) }
+func (x *exchange) target() string {
+	if x.head.endpoint == gateway.Passed {
+		return x.head.passed
+	}
+	return x.head.endpoint.For(x.head.response)
+}
 
 // identityOnly asks the provider for an answer that can be read. Envoy also needs a header mutation
 // to select the route again.

@@ -74,7 +74,7 @@ func (x *exchange) onAnswer(m message) changes {
 		x.readAnswer(nil)
 		x.countUpTo(inlineCount)
 		return changes{headers: x.ownHeaders(x.elapsed(), x.cost())}
-	case !isReadable(h):
+	case !isReadable(h) || x.intent.Endpoint == gateway.Passed && !mayHaveUsage(h):
 		x.state, x.unread = awaitNothing, true
 		return changes{headers: x.ownHeaders(x.elapsed(), setHeader{costHeader, unknownCost}), replyMode: notAtAll}
 	case x.comesInPieces(h):
@@ -214,6 +214,8 @@ func (x *exchange) cost() setHeader {
 	}
 	a := x.completed()
 	switch {
+	case x.intent.Price != nil && x.intent.Price.IsFree():
+		return setHeader{costHeader, []byte("0")}
 	case a.Partial || a.Source == 0 || x.intent.Pends(a.Response, x.status):
 		return setHeader{costHeader, unknownCost}
 	case a.Usage == gateway.Usage{}:

@@ -64,7 +64,11 @@ type Rules struct {
 	Plan    func(gateway.API, gateway.Model) (gateway.Plan, bool)
 	// PlanAt is the plan of a model at one backend, and whether its route has that; without steps if the
 	// backend is not there any more.
-	PlanAt         func(m gateway.Model, backend string) (p gateway.Plan, routed bool)
+	PlanAt func(m gateway.Model, backend string) (p gateway.Plan, routed bool)
+	// Passed is the plan of a model at a path that goes to a backend as it is, false for other paths; nil
+	// passes none.
+	Passed         func(path string, m gateway.Model) (gateway.Plan, bool)
+	PassedPaths    []gateway.PassedPath
 	DefaultBackend string // of responses that are not known; "" for none
 	Price          func(m gateway.Model, started time.Time) (gateway.Price, bool)
 	Clean          func(string) string // cleans a prompt or an answer for storage; nil stores it unchanged

@@ -30,6 +30,8 @@ func (f Figures) Of(e Endpoint) (of Figures, believed bool) {
 			f.Prompt += max(f.Cached, 0) + max(f.CacheWrite, 0)
 		}
 		f.Total = NotReported
+	case e == Passed:
+		return f.passed()
 	case e == Embeddings:
 		if f.Prompt <= 0 {
 			f.Prompt = f.Total

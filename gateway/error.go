@@ -136,15 +136,26 @@ func NotJSON() *Error {
 // changes the protocol (status 101). No provider is believed to send it.
 const UpgradeType = "application/x-protocol-upgrade"
 
-// UnknownURL is the answer to a path that the gateway does not serve: it names those that it does.
-func UnknownURL() *Error {
+// maxNamed is how many passed paths an error names.
+const maxNamed = 50
+
+// UnknownURL is the answer to a path that the gateway does not serve: it names those that it does,
+// and those that it passes.
+func UnknownURL(passed []PassedPath) *Error {
 	var served []string
 	for _, e := range Endpoints() {
 		served = append(served, e.Path())
 	}
-	return &Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
-		Message: "Unknown URL. This gateway serves POST " + strings.Join(served, ", ") + ", and GET " + BasePath + "/models. " +
-			"Stored responses are at " + BasePath + FetchResponse.String() + "."}
+	message := "Unknown URL. This gateway serves POST " + strings.Join(served, ", ") + ", and GET " + BasePath + "/models. " +
+		"Stored responses are at " + BasePath + FetchResponse.String() + "."
+	var others []string
+	for _, p := range passed[:min(len(passed), maxNamed)] {
+		others = append(others, p.Path)
+	}
+	if len(others) > 0 {
+		message += " It passes " + strings.Join(others, ", ") + " to a backend."
+	}
+	return &Error{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url", Message: message}
 }
 
 // ShuttingDown is the answer to new requests while running ones may finish.

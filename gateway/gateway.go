@@ -3,6 +3,8 @@
 // no I/O and knows neither Envoy, SQL nor any provider's dialect.
 package gateway
 
+import "strings"
+
 // Model is a model id as clients name it, "gpt-4o-mini" or "llama3:8b". It may
 // hold any characters that a JSON string can, so it is quoted wherever it is shown.
 type Model string
@@ -47,6 +49,8 @@ const (
 	DeleteResponse // likewise
 	CancelResponse // that is made in the background
 	ResponseInput  // the items of a stored response's input
+
+	Passed // a path of which the gateway knows nothing but its backend
 )
 
 // Endpoints lists the metered endpoints that take POST requests with a JSON body.
@@ -110,6 +114,18 @@ func (e Endpoint) Path() string {
 
 // BasePath is the base of all APIs at the gateway.
 const BasePath = "/v1"
+
+// EndpointAt returns the endpoint of a recorded path. One that EndpointOf does not know was passed,
+// and below is the path below the API's base.
+func EndpointAt(path string) (e Endpoint, below string) {
+	if e := EndpointOf(path); e != 0 {
+		return e, ""
+	}
+	if below, ok := strings.CutPrefix(path, BasePath); ok && strings.HasPrefix(below, "/") {
+		return Passed, below
+	}
+	return 0, ""
+}
 
 // EndpointOf returns the endpoint that Path names, or 0.
 func EndpointOf(path string) Endpoint {

@@ -20,6 +20,15 @@ func (e Endpoint) queries() []string {
 	return nil
 }
 
+// passes reports whether a parameter reaches providers. Of a passed path all do, but those in which
+// clients send keys.
+func (e Endpoint) passes(name string) bool {
+	if e == Passed {
+		return !slices.Contains([]string{"key", "api_key", "api-key", "apikey", "access_token", "token"}, strings.ToLower(name))
+	}
+	return slices.Contains(e.queries(), name)
+}
+
 // maxParameter is the longest parameter that passes, in bytes.
 const maxParameter = 256
 
@@ -28,7 +37,7 @@ func (e Endpoint) Query(query string) string {
 	var kept []string
 	for parameter := range strings.SplitSeq(query, "&") {
 		name := parameterName(parameter)
-		if len(parameter) <= maxParameter && slices.Contains(e.queries(), name) && !strings.ContainsFunc(parameter, notInQuery) {
+		if len(parameter) <= maxParameter && e.passes(name) && !strings.ContainsFunc(parameter, notInQuery) {
 			kept = append(kept, parameter)
 		}
 	}

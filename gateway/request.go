@@ -88,7 +88,12 @@ type Intent struct {
 	Background   bool   // and that is made after the answer
 	AnswerTokens int64  // of a background response: the most that are expected
 	Response     string // the id of the stored response that is asked for; "" for none
+
+	Passed string // the path below the API's base, of a passed one; "" for others
 }
+
+// Path is the path of the request at the gateway, as rows have it.
+func (i *Intent) Path() string { return pathOf(i.Endpoint, i.Passed) }
 
 // Settlement is what the gateway saw of a planned request when its exchange ended.
 type Settlement struct {

@@ -162,6 +162,7 @@ type Routes struct {
 	Backends []Backend
 	Models   []Route // each name and alias at most once
 	Default  string  // the backend of every other model; "" refuses them
+	Passed   []PassedPath
 }
 
 // Plan says which backends serve a request, in order, and as what.
@@ -192,6 +193,7 @@ type Table struct {
 	backends map[string]*Backend
 	plans    [2]map[Model]*Plan // by API
 	fallback [2]*Plan           // by API, without a model; nil refuses
+	passed   map[string]*Plan   // by path, without a model
 }
 
 // Table indexes the routes. Steps at unknown backends are left out: config refuses
@@ -201,7 +203,10 @@ func (r Routes) Table() *Table {
 	for i, b := range r.Backends {
 		backends[b.Name] = &r.Backends[i]
 	}
-	t := &Table{backends: backends}
+	t := &Table{backends: backends, passed: make(map[string]*Plan, len(r.Passed))}
+	for _, p := range r.Passed {
+		t.addPassed(p)
+	}
 	for api := range t.plans {
 		t.plans[api] = make(map[Model]*Plan, len(r.Models))
 		for _, route := range r.Models {

@@ -21,6 +21,7 @@ type Row struct {
 	Tags          string // a JSON object; "" for none
 	ClientIP      string
 	Endpoint      Endpoint
+	Passed        string // the path below the API's base, of a passed one; "" for others
 	Model         Model
 	Backend       string
 	UpstreamModel Model

@@ -17,7 +17,7 @@ type Usage struct {
 const MaxTokens = 100_000_000
 
 // Source says where a usage comes from. A larger one is better informed and
-// replaces a smaller one.
+// replaces a smaller one. Zero is no usage at all.
 type Source uint8
 
 // The sources in rising rank.
@@ -28,7 +28,7 @@ const (
 	FromProvider                   // the provider's figures as the gateway read them
 )
 
-var sourceNames = [...]string{Estimated: "estimated", Counted: "counted", FromEnvoy: "envoy", FromProvider: "provider"}
+var sourceNames = [...]string{0: "none", Estimated: "estimated", Counted: "counted", FromEnvoy: "envoy", FromProvider: "provider"}
 
 // String returns the name used in the column usage_source.
 func (s Source) String() string { return nameOf(sourceNames[:], s) }

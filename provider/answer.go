@@ -23,7 +23,7 @@ func (d OpenAI) NewAnswer(i *gateway.Intent, p gateway.PromptText, status int, b
 	t := newTally(i, p, preview{limit: d.Preview})
 	t.whole = true
 	isJSON := t.read(body)
-	if !t.believed && status < http.StatusBadRequest { // its texts are to be counted: read them again
+	if !t.believed && status < http.StatusBadRequest && i.Endpoint != gateway.Passed { // its texts are to be counted: read them again
 		t = newTally(i, p, preview{limit: d.Preview})
 		t.whole, t.counts = true, true
 		t.read(body)
@@ -69,7 +69,11 @@ type tally struct {
 
 // newTally begins to read an answer.
 func newTally(i *gateway.Intent, p gateway.PromptText, preview preview) tally {
-	return tally{intent: i, prompt: p, text: preview, figures: gateway.NoFigures()}
+	t := tally{intent: i, prompt: p, text: preview, figures: gateway.NoFigures()}
+	if i.Endpoint == gateway.Passed { // nothing says what is an answer, and what of it is text
+		t.answered, t.text.limit = true, 0
+	}
+	return t
 }
 
 // read adds one JSON object, a body or an event's data, and reports whether it is valid.
@@ -118,6 +122,8 @@ func (t *tally) readMember(c *cursor, name []byte, e *typedEvent) bool {
 		return t.readResponseMember(c, name, e)
 	case gateway.Messages:
 		return t.readMessageMember(c, name, e)
+	case gateway.Passed:
+		return t.readPassedMember(c, name, e)
 	case gateway.CountTokens, gateway.InputTokens:
 		return t.readTokenCount(c, name)
 	}
@@ -200,6 +206,7 @@ func (t *tally) countsUsage() bool {
 // is exact.
 func (t *tally) sumUp(a *gateway.Answer, count counter, certain bool) {
 	switch {
+	case t.intent.Endpoint == gateway.Passed && !t.believed: // nothing tells what was used
 	case t.believed:
 		a.Usage, a.Source = t.usage(), gateway.FromProvider
 		if t.delivered.any() { // since then

@@ -52,7 +52,7 @@ func (t *tally) readMessageStart(c *cursor) {
 		u := newUsageReader()
 		u.read(c)
 		u.Completion = gateway.NotReported
-		t.grow(u.Figures, c.fault == "")
+		t.grow(&u, c.fault == "")
 		if u.tier != "" && !t.tierOnTop {
 			t.serviceTier = u.tier
 		}

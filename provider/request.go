@@ -22,6 +22,9 @@ const maxModel = 256
 func (d OpenAI) ReadRequest(e gateway.Endpoint, body []byte) (gateway.Request, error) {
 	var first [8]said
 	r := requestReader{cursor: cursor{data: body, strict: true, said: first[:0]}, endpoint: e, prompt: promptName(e)}
+	if e == gateway.Passed {
+		return r.passed()
+	}
 	r.read()
 	if err := r.refused(); err != nil {
 		return gateway.Request{}, err

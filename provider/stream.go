@@ -27,7 +27,7 @@ type Stream struct {
 // every chunk.)
 func (d OpenAI) NewStream(i *gateway.Intent, p gateway.PromptText, dropUsage bool) *Stream {
 	s := &Stream{dropUsage: dropUsage, tally: newTally(i, p, preview{limit: d.Preview}), events: sseReader{memory: share{of: d.Memory}}}
-	s.tally.counts, s.tally.delivered.memory = true, share{of: d.Memory}
+	s.tally.counts, s.tally.delivered.memory = i.Endpoint != gateway.Passed, share{of: d.Memory}
 	return s
 }
 

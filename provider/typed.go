@@ -22,6 +22,8 @@ type typedEvent struct {
 func (t *tally) addEvent(e *typedEvent) {
 	switch {
 	case t.intent.Endpoint.IsFree() && !t.fetches():
+	case t.intent.Endpoint == gateway.Passed:
+		t.addPassedEvent(e)
 	case t.isMessage():
 		t.addMessageEvent(e)
 	default:

@@ -21,8 +21,8 @@ func (t *tally) readUsage(c *cursor) (believed bool) {
 	if u.tier != "" && !t.tierOnTop {
 		t.serviceTier = u.tier
 	}
-	if t.intent.Endpoint.API() == gateway.AnthropicAPI || t.intent.Endpoint.IsFree() && !t.fetches() {
-		return t.grow(u.Figures, c.fault == "")
+	if e := t.intent.Endpoint; e.API() == gateway.AnthropicAPI || e == gateway.Passed || e.IsFree() && !t.fetches() {
+		return t.grow(&u, c.fault == "")
 	}
 	f, believed := u.Of(t.intent.Endpoint)
 	if believed = believed && c.fault == ""; believed {
@@ -33,17 +33,29 @@ func (t *tally) readUsage(c *cursor) (believed bool) {
 
 // grow adds the figures of a message's usage. They are believed once they include the length of the
 // answer. It reports whether they cover the answer so far.
-func (t *tally) grow(f gateway.Figures, isJSON bool) (covered bool) {
+func (t *tally) grow(u *usageReader, isJSON bool) (covered bool) {
 	if !isJSON {
 		return false
 	}
-	t.figures = t.figures.Grown(f)
+	t.figures = t.grown(u)
 	_, whole := t.figures.Of(t.intent.Endpoint)
-	covered = whole && (!t.believed || f.Completion != gateway.NotReported)
+	covered = whole && (!t.believed || u.Completion != gateway.NotReported)
 	if covered {
 		t.believed, t.prompt = true, gateway.PromptText{}
 	}
 	return covered
+}
+
+// grown is the sum of all figures with those of another usage. Where the API is not known, only a
+// usage of Anthropic's has no total, and a prompt without what caches gave and took.
+func (t *tally) grown(u *usageReader) gateway.Figures {
+	switch {
+	case t.intent.Endpoint != gateway.Passed:
+		return t.figures.Grown(u.Figures)
+	case u.withCache:
+		return t.figures.GrownWithTotal(u.Figures)
+	}
+	return t.figures.GrownWithTotal(u.CacheInPrompt())
 }
 
 // usage is the usage by the provider's figures.
@@ -58,6 +70,8 @@ type usageReader struct {
 	tier string
 	runs gateway.Figures // the sum of the model's runs, if the answer took several
 	fast bool
+
+	withCache bool // it has counts whose prompt includes what caches gave and took
 }
 
 func newUsageReader() usageReader {
@@ -89,11 +103,11 @@ func (u *usageReader) read(c *cursor) {
 func (u *usageReader) counts(c *cursor, name []byte) {
 	switch string(name) {
 	case "prompt_tokens":
-		c.count(&u.Prompt)
+		u.countWithCache(c, &u.Prompt)
 	case "completion_tokens":
-		c.count(&u.Completion)
+		u.countWithCache(c, &u.Completion)
 	case "total_tokens":
-		c.count(&u.Total)
+		u.countWithCache(c, &u.Total)
 	case "input_tokens": // in responses and messages
 		c.larger(&u.Prompt)
 	case "output_tokens":
@@ -106,6 +120,14 @@ func (u *usageReader) counts(c *cursor, name []byte) {
 		u.serverTools(c)
 	default:
 		u.detail(c, name)
+	}
+}
+
+// countWithCache reads a count that Anthropic's usages do not have.
+func (u *usageReader) countWithCache(c *cursor, count *int64) {
+	n := gateway.NotReported
+	if c.count(&n); n != gateway.NotReported {
+		*count, u.withCache = n, true
 	}
 }
 

@@ -24,7 +24,7 @@ func (s *Store) Recorded(ctx context.Context, from, to time.Time, take func(gate
 			if err := rows.Scan(&r.ID, &endpoint, &r.Status, &r.Attempts, &r.Usage.Prompt, &r.Usage.Completion, &r.Source, &r.Witness); err != nil {
 				return err
 			}
-			r.Endpoint = gateway.EndpointOf(endpoint)
+			r.Endpoint, _ = gateway.EndpointAt(endpoint)
 			take(r)
 		}
 		return rows.Err()

@@ -53,7 +53,7 @@ func emptyBatches() []*batch {
 func addRequest(b *batch, r *gateway.Row, writer uuid.UUID) {
 	u := r.Usage
 	b.add(moment(r.StartedAt), recordedID(r.ID), text(r.RequestID), r.Duration.Milliseconds(), milliseconds(r.TTFT), text(r.KeyID), optional(r.UserID),
-		text(r.ClientIP), r.Endpoint.Path(), text(r.Model), text(r.Backend), text(r.UpstreamModel), r.Stream, r.Status, r.Outcome.String(), r.Attempts,
+		text(r.ClientIP), r.Path(), text(r.Model), text(r.Backend), text(r.UpstreamModel), r.Stream, r.Status, r.Outcome.String(), r.Attempts,
 		u.Prompt, u.Cached, u.Completion, u.Reasoning, r.Source.String(), r.Witness.String(), r.Cost.Amount, optional(r.ErrorCode), u.CacheWrite,
 		optional(r.Cost.Version), writer.String(), optional(r.ServiceTier), optional(r.Team), optional(r.Tags), u.CacheWriteHour, u.ServerTools)
 }

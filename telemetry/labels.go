@@ -65,6 +65,8 @@ func operationOf(e gateway.Endpoint) string {
 		return "text_completion"
 	case gateway.Embeddings:
 		return "embeddings"
+	case gateway.Passed:
+		return "passthrough"
 	}
 	return "chat"
 }

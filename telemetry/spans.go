@@ -52,7 +52,7 @@ func (t *traces) attributes(operation string, r *gateway.Row) []attribute.KeyVal
 		text("gen_ai.response.model", string(r.UpstreamModel)), attribute.Int64("gen_ai.usage.input_tokens", r.Usage.Prompt),
 		attribute.Int64("gen_ai.usage.output_tokens", r.Usage.Completion), attribute.Int64("gen_ai.usage.cache_read.input_tokens", r.Usage.Cached),
 		attribute.Int64("gen_ai.usage.cache_creation.input_tokens", r.Usage.CacheWrite), attribute.Int("http.response.status_code", r.Status),
-		text("http.route", r.Endpoint.Path()), text("client.address", r.ClientIP), text("ai_gateway.id", r.ID.String()), text("ai_gateway.request_id", r.RequestID),
+		text("http.route", r.Path()), text("client.address", r.ClientIP), text("ai_gateway.id", r.ID.String()), text("ai_gateway.request_id", r.RequestID),
 		text("ai_gateway.key", string(r.KeyID)), text("ai_gateway.user", r.UserID), text("ai_gateway.team", r.Team), text("ai_gateway.backend", r.Backend),
 		text("ai_gateway.outcome", r.Outcome.String()), text("ai_gateway.usage_source", r.Source.String()), attribute.Bool("gen_ai.request.stream", r.Stream),
 	}

@@ -31,14 +31,18 @@ local START = {usage = USAGE} -- the message that a stream begins with
 local MESSAGES = {usage = USAGE, error = ERROR, content = CONTENT, content_block = ANSWER, delta = ANSWER, message = START}
 local COUNT = {usage = USAGE, error = ERROR}
 local ITEMS = {usage = USAGE, error = ERROR} -- of a response's input; or that one is deleted
-local TOPS = {["/responses"] = RESPONSES, ["/responses/compact"] = RESPONSES, ["/responses/input_tokens"] = COUNT,
+-- Of paths of which the gateway knows nothing: all places that a usage may have.
+local ENCLOSED = {usage = USAGE, error = ERROR}
+local PASSED = {usage = USAGE, error = ERROR, response = ENCLOSED, message = START, choices = CHOICES, x_groq = CHAT.x_groq}
+local TOPS = {["/chat/completions"] = CHAT, ["/completions"] = CHAT, ["/embeddings"] = CHAT,
+  ["/responses"] = RESPONSES, ["/responses/compact"] = RESPONSES, ["/responses/input_tokens"] = COUNT,
   ["/messages"] = MESSAGES, ["/messages/count_tokens"] = COUNT}
 
 -- top_of is the outermost object of answers at a path. A response that is asked for by its id has the
 -- form of one that is made.
 local function top_of(path, method)
   if TOPS[path] then return TOPS[path] end
-  if string.sub(path, 1, 11) ~= "/responses/" then return CHAT end
+  if string.sub(path, 1, 11) ~= "/responses/" then return PASSED end
   return (method == "DELETE" or string.sub(path, -12) == "/input_items") and ITEMS or RESPONSES
 end
 
@@ -97,6 +101,7 @@ end
 local ENDS = {
   [RESPONSES] = {['"response.completed"'] = true, ['"response.incomplete"'] = true, ['"response.failed"'] = true},
   [MESSAGES] = {['"message_stop"'] = true}, [COUNT] = {}, [CHAT] = {}, [ITEMS] = {},
+  [PASSED] = {['"message_stop"'] = true, ['"response.completed"'] = true, ['"response.incomplete"'] = true, ['"response.failed"'] = true},
 }
 local STATES = {['"completed"'] = true, ['"incomplete"'] = true, ['"cancelled"'] = true, ['"in_progress"'] = true, ['"queued"'] = true, ['"failed"'] = true}
 
@@ -143,7 +148,9 @@ local function take(r, place, name, text)
   if top then take_typed(r, name, text) end
   if top and r.top == RESPONSES and r.whole or place == RESPONSE then take_response(r, name, text) end
   if counts and COUNTS[name] then
-    r.figures[COUNTS[name]] = whole(text) or r.figures[COUNTS[name]]
+    local number = whole(text)
+    r.figures[COUNTS[name]] = number or r.figures[COUNTS[name]]
+    r.withCache = r.withCache or number and place == USAGE
   elseif counts and LARGER[name] then
     larger(r, LARGER[name], text)
   elseif (counts or place == DETAILS) and PARTS[name] then
@@ -153,7 +160,7 @@ local function take(r, place, name, text)
   elseif place == TOOLS then
     local number = whole(text)
     if number then r.figures.tools = math.min((r.figures.tools or 0) + number, MAX_TOKENS) end
-  elseif name == "service_tier" and (top or place == RESPONSE or place == USAGE) then
+  elseif name == "service_tier" and (top or place == RESPONSE or place == ENCLOSED or place == USAGE) then
     local tier = tierOf(text)
     if tier and (place ~= USAGE or not r.tierOnTop) then r.tier, r.tierOnTop = tier, place ~= USAGE end
   elseif place == USAGE and name == "speed" then
@@ -191,12 +198,16 @@ end
 -- the prompt only, because the length of the answer is not known yet.
 local function grow(r)
   local now, all = r.figures, r.believed or {}
+  if r.top == PASSED and not r.withCache and now.prompt then
+    now.prompt = math.min(now.prompt + (now.cached or 0) + (now.written or 0), MAX_TOKENS)
+  end
   if r.starting then now.completion = nil end
-  for _, part in ipairs({"prompt", "completion", "cached", "written", "reasoning", "hour", "tools"}) do
+  for _, part in ipairs({"prompt", "completion", "total", "cached", "written", "reasoning", "hour", "tools"}) do
     if now[part] and now[part] > (all[part] or -1) then all[part] = now[part] end
   end
   r.believed, r.news = all, true
-  r.full = r.full or all.completion and all.prompt and all.prompt + (all.cached or 0) + (all.written or 0) > 0
+  local cache = r.top == ITEMS and 0 or (all.cached or 0) + (all.written or 0)
+  r.full = r.full or all.completion and all.prompt and all.prompt + cache > 0
 end
 
 -- believe takes over the figures of a complete usage object, and keeps details of earlier ones that
@@ -205,7 +216,7 @@ end
 local function believe(r)
   raise(r)
   if r.fast and not r.tierOnTop then r.tier = "fast" end
-  if r.top == MESSAGES or r.top == COUNT or r.top == ITEMS then return grow(r) end
+  if r.top == MESSAGES or r.top == COUNT or r.top == ITEMS or r.top == PASSED then return grow(r) end
   local now, before = r.figures, r.believed
   local prompt, completion, total = now.prompt or 0, now.completion, now.total or 0
   local full
@@ -235,7 +246,7 @@ local function open(r, array)
   elseif place and array ~= (place.element ~= nil) then
     place = nil
   end
-  if place == USAGE then r.figures, r.runs, r.fast, r.starting = {}, {}, false, outer == START end
+  if place == USAGE then r.figures, r.runs, r.fast, r.withCache, r.starting = {}, {}, false, false, outer == START end
   if place == RUNS then r.runs = {} end
   if place == RUN then r.outer, r.figures = r.figures, {} end
   r.answered = r.answered or place == ANSWER
@@ -385,6 +396,7 @@ end
 -- Texts of which one is in every event that ends an answer or tells its usage, but in few others.
 local NEEDED = {
   [RESPONSES] = {'"response"', '.completed"', '.incomplete"', '.failed"'}, [MESSAGES] = {'"message_stop"'}, [COUNT] = {}, [CHAT] = {}, [ITEMS] = {},
+  [PASSED] = {'"response"', '.completed"', '.incomplete"', '.failed"', '"message_stop"'},
 }
 
 local function has(events, texts)
@@ -487,7 +499,8 @@ end
 -- answer begins to read one of an endpoint.
 local function answer(path, method)
   local r = {head = "", line = "", places = {}, tokens = 0, top = top_of(path, method)}
-  r.stored = not TOPS[path] and r.top ~= CHAT
+  r.stored = not TOPS[path] and r.top ~= PASSED
+  r.answered = r.top == PASSED
   begin(r)
   return r
 end

@@ -156,13 +156,20 @@ func (a Attachment) attachedRoutes(e *encoder) []*route.Route {
 	}
 	for _, endpoint := range gateway.StoredEndpoints() {
 		match := storedMatch(a.Prefix, endpoint)
-		routes = append(append(routes, a.comesBackTo(endpoint, match)...), a.awaiting(e, endpoint, match))
+		routes = append(append(routes, a.comesBackTo(endpoint, endpoint.Path(), match)...), a.awaiting(e, endpoint, endpoint.Path(), match))
 	}
 	routes = append(routes, otherMethods(a.Prefix)...)
+	for _, p := range a.Routes.Passed {
+		for _, m := range gateway.PassedMethods() {
+			match := passedMatch(a.Prefix, p, m)
+			routes = append(append(routes, a.comesBackTo(gateway.Passed, m+" "+p.Path, match)...), a.awaiting(e, gateway.Passed, m+" "+p.Path, match))
+		}
+		routes = append(routes, otherPassed(a.Prefix, p))
+	}
 	routes = append(routes, a.toAgent(e)...)
 	if a.Prefix != "" {
 		below := &route.RouteMatch{PathSpecifier: &route.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: a.Prefix}}
-		routes = append(routes, refusal("all others", below, unknownPath, gateway.OpenAIAPI))
+		routes = append(routes, refusal("all others", below, gateway.UnknownURL(a.Routes.Passed), gateway.OpenAIAPI))
 	}
 	for _, r := range routes {
 		a.adapt(e, r)
@@ -175,26 +182,26 @@ func (a Attachment) attachedRoutes(e *encoder) []*route.Route {
 func (a Attachment) endpointRoutes(e *encoder, endpoint gateway.Endpoint) []*route.Route {
 	path := exactPath(a.Prefix + endpoint.Path())
 	match := &route.RouteMatch{PathSpecifier: path, Headers: []*route.HeaderMatcher{method(http.MethodPost)}}
-	return append(a.comesBackTo(endpoint, match), a.awaiting(e, endpoint, match),
+	return append(a.comesBackTo(endpoint, endpoint.Path(), match), a.awaiting(e, endpoint, endpoint.Path(), match),
 		refusal("not POST "+endpoint.Path(), &route.RouteMatch{PathSpecifier: path}, notPost, endpoint.API()))
 }
 
 // comesBackTo are the routes that end a loop at an endpoint.
-func (a Attachment) comesBackTo(endpoint gateway.Endpoint, match *route.RouteMatch) []*route.Route {
+func (a Attachment) comesBackTo(endpoint gateway.Endpoint, path string, match *route.RouteMatch) []*route.Route {
 	routes := slices.DeleteFunc(a.comesBack(), func(r *route.Route) bool {
 		return strings.HasSuffix(r.Name, inMessages) != (endpoint.API() == gateway.AnthropicAPI)
 	})
 	for _, r := range routes {
-		r.Name += " " + endpoint.Path()
+		r.Name += " " + path
 		r.Match.PathSpecifier = match.PathSpecifier
 	}
 	return routes
 }
 
 // awaiting is the route of a request until its plan comes.
-func (a Attachment) awaiting(e *encoder, endpoint gateway.Endpoint, match *route.RouteMatch) *route.Route {
+func (a Attachment) awaiting(e *encoder, endpoint gateway.Endpoint, path string, match *route.RouteMatch) *route.Route {
 	return &route.Route{
-		Name:                   unplannedName + endpoint.Path(),
+		Name:                   unplannedName + path,
 		Match:                  match,
 		Action:                 direct(restarting, endpoint.API()),
 		TypedPerFilterConfig:   a.filtersOn(e),

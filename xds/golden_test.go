@@ -40,6 +40,7 @@ func whole(t *testing.T) Config {
 	c.Routes.Backends = append(c.Routes.Backends, deployments, private, demo)
 	c.Routes.Models = append(c.Routes.Models, gateway.Route{Model: "both", Steps: []gateway.Step{
 		{Backend: "azure-eu", UpstreamModel: "eu"}, {Backend: "private", UpstreamModel: "p"}}})
+	c.Routes.Passed = []gateway.PassedPath{{Path: "/v1/moderations", Backend: "private"}}
 	return c
 }
 

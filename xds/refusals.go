@@ -2,6 +2,7 @@ package xds
 
 import (
 	"net/http"
+	"strings"
 
 	"ai-gateway/gateway"
 )
@@ -21,7 +22,8 @@ var (
 	notStored    = wrongMethod("A stored response takes GET and DELETE requests.")
 	notCancelled = wrongMethod("A response is cancelled by a POST request.")
 	notListed    = wrongMethod("The items of a response's input take GET requests.")
-	unknownPath  = gateway.UnknownURL()
+	notPassed    = wrongMethod("This path takes GET, POST and DELETE requests.")
+	unknownPath  = gateway.UnknownURL(nil)
 )
 
 func wrongMethod(message string) *gateway.Error {
@@ -37,6 +39,8 @@ func allowedInstead(because *gateway.Error) string {
 		return http.MethodGet + ", " + http.MethodDelete
 	case notListed:
 		return http.MethodGet
+	case notPassed:
+		return strings.Join(gateway.PassedMethods(), ", ")
 	}
 	return ""
 }

@@ -89,10 +89,10 @@ func (c Config) table(e *encoder) []*route.Route {
 	for _, endpoint := range gateway.Endpoints() {
 		match := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path())}
 		post := &route.RouteMatch{PathSpecifier: exactPath(endpoint.Path()), Headers: []*route.HeaderMatcher{method(http.MethodPost)}}
-		routes = append(routes, unplanned(e, endpoint, post), refusal("not POST "+endpoint.Path(), match, notPost, endpoint.API()))
+		routes = append(routes, unplanned(e, endpoint.Path(), post), refusal("not POST "+endpoint.Path(), match, notPost, endpoint.API()))
 	}
-	routes = append(routes, c.stored(e)...)
-	return append(append(routes, ownRoutes(e)...), refuseAll(unknownPath)...)
+	routes = append(append(routes, c.stored(e)...), c.passed(e)...)
+	return append(append(routes, ownRoutes(e)...), refuseAll(gateway.UnknownURL(c.Routes.Passed))...)
 }
 
 // unplannedName is the prefix of the names of unplanned routes.
@@ -174,9 +174,9 @@ func (c Config) retryPolicy(delay time.Duration) *route.RetryPolicy {
 // gateway process is down, so that nothing passes unmetered. The route leads to a cluster without
 // endpoints, because Envoy's CORS filter ignores routes without a cluster. localReplies recognises
 // it by its name.
-func unplanned(e *encoder, endpoint gateway.Endpoint, match *route.RouteMatch) *route.Route {
+func unplanned(e *encoder, path string, match *route.RouteMatch) *route.Route {
 	return &route.Route{
-		Name: unplannedName + endpoint.Path(), Match: match, Action: toNowhere(), TypedPerFilterConfig: planning(e),
+		Name: unplannedName + path, Match: match, Action: toNowhere(), TypedPerFilterConfig: planning(e),
 	}
 }
 
@@ -184,9 +184,31 @@ func unplanned(e *encoder, endpoint gateway.Endpoint, match *route.RouteMatch) *
 func (c Config) stored(e *encoder) []*route.Route {
 	var routes []*route.Route
 	for _, endpoint := range gateway.StoredEndpoints() {
-		routes = append(routes, unplanned(e, endpoint, storedMatch("", endpoint)))
+		routes = append(routes, unplanned(e, endpoint.Path(), storedMatch("", endpoint)))
 	}
 	return append(routes, otherMethods("")...)
+}
+
+// passed are the routes of requests at paths of which only the backend is known, until their plan comes.
+func (c Config) passed(e *encoder) []*route.Route {
+	var routes []*route.Route
+	for _, p := range c.Routes.Passed {
+		for _, m := range gateway.PassedMethods() {
+			routes = append(routes, unplanned(e, m+" "+p.Path, passedMatch("", p, m)))
+		}
+		routes = append(routes, otherPassed("", p))
+	}
+	return routes
+}
+
+// passedMatch matches requests of a passed path, below a prefix.
+func passedMatch(prefix string, p gateway.PassedPath, with string) *route.RouteMatch {
+	return &route.RouteMatch{PathSpecifier: exactPath(prefix + p.Path), Headers: []*route.HeaderMatcher{method(with)}}
+}
+
+// otherPassed is the route that refuses the methods which no passed path takes.
+func otherPassed(prefix string, p gateway.PassedPath) *route.Route {
+	return refusal("other methods of "+p.Path, &route.RouteMatch{PathSpecifier: exactPath(prefix + p.Path)}, notPassed, gateway.OpenAIAPI)
 }
 
 // storedMatch matches requests of an endpoint of stored responses, below a prefix.

@@ -282,6 +282,12 @@ func (s *service) rulesOf(now *control.Settings, memory *provider.Memory, state 
 			p.NamesClusters = s.attached
 			return p, routed
 		},
+		Passed: func(path string, m gateway.Model) (gateway.Plan, bool) {
+			p, ok := table.Passed(path, m)
+			p.NamesClusters = s.attached
+			return p, ok
+		},
+		PassedPaths:    now.Routes.Passed,
 		DefaultBackend: now.Routes.DefaultFor(gateway.OpenAIAPI),
 		Price:          now.Prices.Price, Clean: cfg.PromptLog.Clean,
 		MaxBody: cfg.MaxBody, MaxInFlight: cfg.MaxInFlight, Answer: cfg.Budgets.AnswerTokens, RunOver: cfg.Budgets.RunOver,

@@ -64,11 +64,14 @@ func (p *repricing) batch(rows []gateway.CostedRow) (changed []gateway.CostedRow
 
 // cost computes a row's cost by the same rule as for a new row.
 func (p *repricing) cost(row gateway.CostedRow) gateway.Cost {
-	price, known := p.price(row.Model, row.StartedAt)
-	if !known {
-		return costOf(nil, row.Usage, row.ServiceTier)
+	var price *gateway.Price
+	if found, known := p.price(row.Model, row.StartedAt); known {
+		price = &found
 	}
-	return costOf(&price, row.Usage, row.ServiceTier)
+	if row.Usage == (gateway.Usage{}) && row.Cost.Amount == nil {
+		return unknownCostOf(price)
+	}
+	return costOf(price, row.Usage, row.ServiceTier)
 }
 
 func (sum *Repriced) add(before, now gateway.Cost) {

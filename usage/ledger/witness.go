@@ -173,7 +173,7 @@ func newRow(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLine) ga
 func planned(i *gateway.Intent) gateway.Row {
 	return gateway.Row{
 		StartedAt: i.StartedAt, ID: i.ID, RequestID: i.RequestID, KeyID: i.KeyID, KeyLabel: i.KeyLabel, UserID: i.UserID, Team: i.Team, Tags: i.Tags,
-		ClientIP: i.ClientIP, Endpoint: i.Endpoint, Model: i.Model, Stream: i.Stream, Backend: i.Steps[0].Backend, UpstreamModel: i.Steps[0].UpstreamModel,
+		ClientIP: i.ClientIP, Endpoint: i.Endpoint, Passed: i.Passed, Model: i.Model, Stream: i.Stream, Backend: i.Steps[0].Backend, UpstreamModel: i.Steps[0].UpstreamModel,
 	}
 }
 
@@ -220,6 +220,8 @@ func resolveUsage(i *gateway.Intent, s *gateway.Settlement, l *gateway.JournalLi
 	switch {
 	case i.Endpoint.IsFree():
 		return gateway.Usage{}, gateway.FromProvider
+	case i.Endpoint == gateway.Passed:
+		return passedUsage(s, seen, whole)
 	case whole && envoyKnows(i, s, seen):
 		return seen, gateway.FromEnvoy
 	case s == nil:
@@ -274,6 +276,29 @@ func addUsage(r *gateway.Row, i *gateway.Intent, s *gateway.Settlement, l *gatew
 	}
 	r.Usage, r.Source, r.ServiceTier = u, source, tierOf(i, s, l)
 	r.Cost = costOf(i.Price, u, r.ServiceTier)
+	if source == 0 && r.Attempts > 0 && r.Status < http.StatusMultipleChoices {
+		r.Cost = unknownCostOf(i.Price)
+	}
+}
+
+// passedUsage returns the usage of a request whose API is not known: that of the provider, or none.
+func passedUsage(s *gateway.Settlement, seen gateway.Usage, whole bool) (gateway.Usage, gateway.Source) {
+	switch {
+	case s != nil && s.Answer.Source == gateway.FromProvider && (s.Finished || s.Answer.Complete || !whole):
+		return s.Answer.Usage, gateway.FromProvider
+	case whole:
+		return seen, gateway.FromEnvoy
+	}
+	return gateway.Usage{}, 0
+}
+
+// unknownCostOf is the cost of a request whose usage nobody tells. It is known only where nothing costs
+// anything.
+func unknownCostOf(p *gateway.Price) gateway.Cost {
+	if p == nil || !p.IsFree() {
+		return gateway.Cost{}
+	}
+	return gateway.Cost{Amount: new(gateway.Money), Version: p.Version}
 }
 
 // addAttempts adds a row for each call of a backend. Only the last one's answer reached the

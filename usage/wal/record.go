@@ -109,7 +109,7 @@ func appendIntent(b []byte, i *gateway.Intent) []byte {
 	b = appendText(b, fieldKeyLabel, i.KeyLabel)
 	b = appendText(b, fieldUserID, i.UserID)
 	b = appendText(b, fieldClientIP, i.ClientIP)
-	b = appendText(b, fieldEndpoint, i.Endpoint.Path())
+	b = appendText(b, fieldEndpoint, i.Path())
 	b = appendText(b, fieldModel, i.Model)
 	for _, step := range i.Steps {
 		b = appendMessage(b, fieldStep, func(b []byte) []byte {
@@ -265,7 +265,7 @@ func readIntent(b []byte) (*gateway.Intent, error) {
 		case fieldAsked:
 			i.Response = string(v)
 		case fieldEndpoint:
-			i.Endpoint = gateway.EndpointOf(string(v))
+			i.Endpoint, i.Passed = gateway.EndpointAt(string(v))
 		case fieldModel:
 			i.Model = gateway.Model(v)
 		case fieldStep:

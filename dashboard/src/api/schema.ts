@@ -1196,7 +1196,7 @@ export interface components {
             ttft_ms: number | null;
             upstream_model: string;
             /** @enum {string} */
-            usage_source: "provider" | "envoy" | "counted" | "estimated";
+            usage_source: "provider" | "envoy" | "counted" | "estimated" | "none";
             user_id: string;
             /** @enum {string} */
             witness: "both" | "gateway" | "envoy" | "none";
@@ -1280,7 +1280,7 @@ export interface components {
             ttft_ms: number | null;
             upstream_model: string;
             /** @enum {string} */
-            usage_source: "provider" | "envoy" | "counted" | "estimated";
+            usage_source: "provider" | "envoy" | "counted" | "estimated" | "none";
             user_id: string;
             /** @enum {string} */
             witness: "both" | "gateway" | "envoy" | "none";

@@ -94,6 +94,7 @@ const sources: Record<RequestDetail["usage_source"], string> = {
   envoy: "the provider, read by Envoy",
   counted: "the gateway, with the model’s own tokenizer",
   estimated: "the gateway, as an estimate",
+  none: "nobody: the answer tells none",
 };
 
 /** Whose request it was, who served it, and who saw it. */
