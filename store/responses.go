@@ -157,6 +157,25 @@ func endsOf(rows []*gateway.Row) []*gateway.ResponseEnd {
 	return ends
 }
 
+// lockResponses locks responses that end before anything else is: who ends one locks it first, then the
+// row of its request, and then the sums of that row's hour.
+func (s *Store) lockResponses(ctx context.Context, tx *sqlx.Tx, ends []*gateway.ResponseEnd) error {
+	lock := s.engine.forUpdate()
+	if len(ends) == 0 || lock == "" {
+		return nil
+	}
+	var ids []string
+	for _, end := range ends {
+		ids = append(ids, text(end.ID))
+	}
+	query, args, err := sqlx.In(`SELECT id FROM responses WHERE id IN (?) ORDER BY id`+lock, ids)
+	if err != nil {
+		return err
+	}
+	var locked []string
+	return tx.SelectContext(ctx, &locked, tx.Rebind(query), args...)
+}
+
 // endResponses completes the rows of background responses, and adds what that changes to what was spent. It
 // returns those whose end was not known before.
 func (s *Store) endResponses(ctx context.Context, tx *sqlx.Tx, ends []*gateway.ResponseEnd, sums spendings) (ended []*gateway.Row, err error) {

@@ -209,6 +209,9 @@ func (s *Store) writeRows(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row,
 
 // writeBooked writes rows and books what they have changed of what was spent.
 func (s *Store) writeBooked(ctx context.Context, tx *sqlx.Tx, rows []*gateway.Row, writer uuid.UUID, held Held) error {
+	if err := s.lockResponses(ctx, tx, endsOf(rows)); err != nil {
+		return err
+	}
 	before, err := s.costsOf(ctx, tx, rows)
 	if err != nil {
 		return err
