@@ -92,6 +92,13 @@ func (s *StoredResponse) BelongsTo(c *Caller) bool {
 	return s.Key == c.Key.ID || s.User != "" && s.User == c.User
 }
 
+// Error codes of rows of background responses whose estimate stays until somebody fetches them, as what they
+// used could not be learnt.
+const (
+	CodeResponseGone   = "response_gone"    // its backend does not have it, or not for the backend's own key
+	CodeResponseUntold = "response_unknown" // its backend has not told it for a day
+)
+
 // ErrNoResponse says that no response of an id is remembered.
 var ErrNoResponse = errors.New("no such response is known")
 

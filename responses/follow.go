@@ -2,6 +2,7 @@ package responses
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -24,12 +25,6 @@ const (
 	notFoundFor = time.Minute
 	// followedFor is how long a response is followed.
 	followedFor = 24 * time.Hour
-)
-
-// Error codes of rows whose estimate stays, as what their response used cannot be learnt.
-const (
-	codeGone   = "response_gone"    // its backend does not have it: it was deleted there
-	codeUntold = "response_unknown" // its backend has not told it for a day
 )
 
 // follow asks the backends of background responses what these have used, until ctx ends.
@@ -55,39 +50,53 @@ func (b *Book) claim(ctx context.Context) ([]gateway.StoredResponse, error) {
 	return b.c.Store.ClaimResponses(ctx, now, now.Add(claimedFor), claimAtOnce)
 }
 
-// lookAtAll looks at responses, a few at a time.
+// lookAtAll looks at responses, a few at a time. A backend that keeps one waiting is asked for no
+// more of them now, so that it does not hold up the responses of others.
 func (b *Book) lookAtAll(ctx context.Context, all []gateway.StoredResponse) {
 	var looking sync.WaitGroup
 	defer looking.Wait()
 	free := make(chan struct{}, askAtOnce)
+	var hang sync.Map // names of backends
 	for _, r := range all {
 		free <- struct{}{}
 		looking.Go(func() {
 			defer func() { <-free }()
-			b.look(ctx, &r)
+			if _, skip := hang.Load(r.Backend); skip {
+				b.write(ctx, &r, nil, b.nextLook(&r))
+			} else if b.look(ctx, &r) {
+				hang.Store(r.Backend, true)
+			}
 		})
 	}
 }
 
-// look asks for a response, and writes what it has used if it has ended.
-func (b *Book) look(ctx context.Context, r *gateway.StoredResponse) {
+// nextLook is when a response is looked at again.
+func (b *Book) nextLook(r *gateway.StoredResponse) time.Time {
+	now := b.c.Now()
+	return now.Add(min(max(now.Sub(r.StartedAt)/waitPart, shortestWait), longestWait))
+}
+
+// look asks for a response, and writes what it has used if it has ended. It reports whether the backend
+// kept it waiting.
+func (b *Book) look(ctx context.Context, r *gateway.StoredResponse) (hung bool) {
 	asking, cancel := context.WithTimeout(ctx, askTimeout)
 	status, body, err := b.c.Ask(asking, r.Backend, r.ID)
 	cancel()
 	if ctx.Err() != nil {
-		return // whoever claims it next asks again
+		return false // whoever claims it next asks again
 	}
 	age := b.c.Now().Sub(r.StartedAt)
 	end := b.endOf(r, status, body)
 	switch {
 	case end != nil:
 	case status == http.StatusNotFound && age > notFoundFor:
-		end = &gateway.ResponseEnd{ID: r.ID, ErrorCode: codeGone}
+		end = &gateway.ResponseEnd{ID: r.ID, ErrorCode: gateway.CodeResponseGone}
 	case age > followedFor:
 		b.c.Log.Warn("what a background response used could not be learnt in a day; its row keeps the estimate", "backend", r.Backend, "response", r.ID, "status", status, "error", err)
-		end = &gateway.ResponseEnd{ID: r.ID, ErrorCode: codeUntold}
+		end = &gateway.ResponseEnd{ID: r.ID, ErrorCode: gateway.CodeResponseUntold}
 	}
-	b.write(ctx, r, end, b.c.Now().Add(min(max(age/waitPart, shortestWait), longestWait)))
+	b.write(ctx, r, end, b.nextLook(r))
+	return errors.Is(err, context.DeadlineExceeded)
 }
 
 // endOf is what a response has used; nil while it is still made, or the answer does not tell.

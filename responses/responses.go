@@ -53,11 +53,19 @@ const (
 	// findAgain is after how long a response that is not found is looked for once more: another gateway may
 	// just have made it.
 	findAgain = 300 * time.Millisecond
+	// lookAtOnce is how many requests ask the store at once: most of its connections are left to those who
+	// write and to budgets, however many ids clients make up.
+	lookAtOnce = 3
+	maxLooking = 256 // requests that look for a response, or wait to; more are refused at once
 )
+
+var errTooMany = errors.New("too many requests look for responses")
 
 // Book has the responses.
 type Book struct {
 	c Config
+
+	looking, asking chan struct{} // has one of each request that looks for a response, and that asks the store
 
 	mu      sync.Mutex
 	known   map[string]gateway.StoredResponse
@@ -69,7 +77,8 @@ type Book struct {
 
 // New makes a book.
 func New(c Config) *Book {
-	return &Book{c: c, known: map[string]gateway.StoredResponse{}, unsaved: map[string]gateway.StoredResponse{}, learnt: make(chan struct{}, 1)}
+	return &Book{c: c, looking: make(chan struct{}, maxLooking), asking: make(chan struct{}, lookAtOnce),
+		known: map[string]gateway.StoredResponse{}, unsaved: map[string]gateway.StoredResponse{}, learnt: make(chan struct{}, 1)}
 }
 
 // Learn notes a response. It does not wait. A backend cannot take over the response of another one.
@@ -111,14 +120,30 @@ func (b *Book) Find(id string) (gateway.StoredResponse, error) {
 	if known {
 		return r, nil
 	}
+	select {
+	case b.looking <- struct{}{}:
+		defer func() { <-b.looking }()
+	default:
+		return r, errTooMany
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), findTimeout)
 	defer cancel()
-	r, err := b.c.Store.Response(ctx, id)
-	if errors.Is(err, gateway.ErrNoResponse) {
-		wait(ctx, findAgain)
-		r, err = b.c.Store.Response(ctx, id)
+	r, err := b.ask(ctx, id)
+	if errors.Is(err, gateway.ErrNoResponse) && wait(ctx, findAgain) {
+		r, err = b.ask(ctx, id)
 	}
 	return r, err
+}
+
+// ask asks the store, when few others do.
+func (b *Book) ask(ctx context.Context, id string) (gateway.StoredResponse, error) {
+	select {
+	case b.asking <- struct{}{}:
+		defer func() { <-b.asking }()
+		return b.c.Store.Response(ctx, id)
+	case <-ctx.Done():
+		return gateway.StoredResponse{}, ctx.Err()
+	}
 }
 
 // Run saves responses, and follows those that are made in the background, until ctx ends.

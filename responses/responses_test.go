@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,8 +61,8 @@ func (s *tables) ClaimResponses(_ context.Context, now, until time.Time, limit i
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var claimed []gateway.StoredResponse
-	for id, at := range maps.Clone(s.next) {
-		if !at.After(now) && len(claimed) < limit {
+	for _, id := range slices.SortedFunc(maps.Keys(s.next), func(a, b string) int { return s.next[a].Compare(s.next[b]) }) {
+		if at := s.next[id]; !at.After(now) && len(claimed) < limit {
 			claimed, s.next[id] = append(claimed, s.kept[id]), until
 		}
 	}
@@ -195,6 +197,99 @@ func TestAResponseIsFoundAtOnceAndByOtherGatewaysSoon(t *testing.T) {
 		}
 		stop()
 		<-done
+	})
+}
+
+func TestABackendCannotTakeOverAnothersResponse(t *testing.T) {
+	b := newBook(newTables(), nil)
+	first := gateway.StoredResponse{ID: "resp_1", Backend: "a", Key: "mine"}
+	b.Learn(first)
+	b.Learn(gateway.StoredResponse{ID: "resp_1", Backend: "b", Key: "other"})
+	if got, err := b.Find("resp_1"); err != nil || got != first {
+		t.Errorf("it is %+v, %v", got, err)
+	}
+	again := gateway.StoredResponse{ID: "resp_1", Backend: "a", Key: "next"}
+	b.Learn(again)
+	if got, err := b.Find("resp_1"); err != nil || got != again {
+		t.Errorf("a server that counts again made it: %+v, %v", got, err)
+	}
+}
+
+// slowTables do not answer until they are told to.
+type slowTables struct {
+	*tables
+	asked  atomic.Int64
+	answer chan struct{}
+}
+
+func (s *slowTables) Response(ctx context.Context, id string) (gateway.StoredResponse, error) {
+	s.asked.Add(1)
+	defer s.asked.Add(-1)
+	select {
+	case <-ctx.Done():
+		return gateway.StoredResponse{}, ctx.Err()
+	case <-s.answer:
+		return s.tables.Response(ctx, id)
+	}
+}
+
+func TestLookUpsLeaveTheDatabaseToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowTables{tables: newTables(), answer: make(chan struct{})}
+		b := newBook(s, nil)
+		var all sync.WaitGroup
+		var refused atomic.Int64
+		for i := range 4 * maxLooking {
+			all.Go(func() {
+				if _, err := b.Find(fmt.Sprint(i)); err != nil && !errors.Is(err, gateway.ErrNoResponse) {
+					refused.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		if asked, now := s.asked.Load(), refused.Load(); asked != lookAtOnce || now != 3*maxLooking {
+			t.Errorf("%d ask at once, %d were refused at once", asked, now)
+		}
+		all.Wait()
+		if now := refused.Load(); now != 4*maxLooking {
+			t.Errorf("of a database that does not answer, %d were refused", now)
+		}
+		close(s.answer)
+		if _, err := b.Find("resp_1"); !errors.Is(err, gateway.ErrNoResponse) {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
+}
+
+func TestABackendThatHangsDoesNotHoldUpTheResponsesOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTables()
+		asked := map[string]int{}
+		var mu sync.Mutex
+		book := newBook(s, &backend{})
+		book.c.Ask = func(ctx context.Context, name, _ string) (int, []byte, error) {
+			mu.Lock()
+			asked[name]++
+			mu.Unlock()
+			if name == "b" {
+				return http.StatusOK, nil, nil
+			}
+			<-ctx.Done()
+			return 0, nil, ctx.Err()
+		}
+		for i := range 1000 {
+			s.kept[fmt.Sprint(i)] = gateway.StoredResponse{ID: fmt.Sprint(i), Backend: "hangs", StartedAt: time.Now(), Pending: true}
+			s.next[fmt.Sprint(i)] = time.Now()
+		}
+		ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer stop()
+		book.Learn(pending())
+		if err := book.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		if len(s.ends) != 1 || asked["hangs"] == 0 {
+			t.Errorf("%d have ended; asked %v", len(s.ends), asked)
+		}
 	})
 }
 

@@ -206,6 +206,13 @@ type pendingRow struct {
 
 	Prompt     int64 `db:"prompt_tokens"`
 	Completion int64 `db:"completion_tokens"`
+
+	ErrorCode string `db:"error_code"`
+}
+
+// wasGivenUp reports whether what the response used could not be learnt.
+func (r *pendingRow) wasGivenUp() bool {
+	return r.ErrorCode == gateway.CodeResponseGone || r.ErrorCode == gateway.CodeResponseUntold
 }
 
 // ended is the row with what its response used: where that is not known, the estimate.
@@ -220,10 +227,11 @@ func (r *pendingRow) ended(end *gateway.ResponseEnd) *gateway.Row {
 }
 
 // endOne returns nil for a response that has ended before, or whose request has no row yet: the backend is
-// asked again then.
+// asked again then. One that was given up is completed by what a fetch tells after all; as its estimate was
+// told before, it returns nil.
 func (s *Store) endOne(ctx context.Context, tx *sqlx.Tx, end *gateway.ResponseEnd, sums spendings) (*pendingRow, error) {
 	var of responseRow
-	err := tx.GetContext(ctx, &of, tx.Rebind(`SELECT `+responseColumns+` FROM responses WHERE id = ? AND next_at IS NOT NULL`+s.engine.forUpdate()), text(end.ID))
+	err := tx.GetContext(ctx, &of, tx.Rebind(`SELECT `+responseColumns+` FROM responses WHERE id = ? AND (next_at IS NOT NULL OR total_tokens = 0)`+s.engine.forUpdate()), text(end.ID))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -232,8 +240,10 @@ func (s *Store) endOne(ctx context.Context, tx *sqlx.Tx, end *gateway.ResponseEn
 	}
 	var row pendingRow
 	err = tx.GetContext(ctx, &row, tx.Rebind(`SELECT started_at, id, key_id, COALESCE(user_id, '') AS user_id, COALESCE(team, '') AS team, cost_nanousd,
-		COALESCE((SELECT label FROM keys WHERE keys.key_id = requests.key_id), '') AS label, model, backend, prompt_tokens, completion_tokens FROM requests WHERE started_at = ? AND id = ?`+s.engine.forUpdate()), of.StartedAt, of.Request.String())
-	if errors.Is(err, sql.ErrNoRows) {
+		COALESCE((SELECT label FROM keys WHERE keys.key_id = requests.key_id), '') AS label, model, backend, prompt_tokens, completion_tokens,
+		COALESCE(error_code, '') AS error_code FROM requests WHERE started_at = ? AND id = ?`+s.engine.forUpdate()), of.StartedAt, of.Request.String())
+	givenUp := of.NextAt == nil
+	if errors.Is(err, sql.ErrNoRows) || err == nil && givenUp && (end.Source == 0 || !row.wasGivenUp()) {
 		return nil, nil
 	}
 	if err == nil {
@@ -246,12 +256,19 @@ func (s *Store) endOne(ctx context.Context, tx *sqlx.Tx, end *gateway.ResponseEn
 		sums.add(row.Key, row.User, row.Team, gateway.DayOf(time.Time(row.StartedAt)), amountOf(end.Cost.Amount)-amountOf(row.Cost))
 	}
 	_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE responses SET next_at = NULL, total_tokens = ? WHERE id = ?`), end.Usage.Prompt+end.Usage.Completion, of.ID)
+	if givenUp {
+		return nil, err
+	}
 	return &row, err
 }
 
 // completePending writes what a response used into the row of its request, or why that is not known.
 func completePending(ctx context.Context, tx *sqlx.Tx, row *pendingRow, end *gateway.ResponseEnd) error {
-	set, args := `error_code = COALESCE(?, error_code)`, []any{optional(end.ErrorCode)}
+	code := row.ErrorCode
+	if end.ErrorCode != "" || row.wasGivenUp() {
+		code = end.ErrorCode
+	}
+	set, args := `error_code = ?`, []any{optional(code)}
 	if end.Failed {
 		set += `, outcome = ?`
 		args = append(args, gateway.ProviderError.String())

@@ -172,13 +172,52 @@ func whatCannotBeLearntKeepsTheEstimate(t *testing.T, s *testStore) {
 	if row, err := s.EndResponse(t.Context(), gateway.ResponseEnd{ID: "resp_1", ErrorCode: "response_gone"}); err != nil || *row.Cost.Amount != 900 || row.Source != gateway.Estimated {
 		t.Errorf("it is told of %+v, %v", row, err)
 	}
-	if row, err := s.EndResponse(t.Context(), ended()); err != nil || row != nil {
-		t.Errorf("too late it is told of %+v, %v", row, err)
+	again := gateway.ResponseEnd{ID: "resp_1", ErrorCode: "response_unknown"}
+	if row, err := s.EndResponse(t.Context(), again); err != nil || row != nil {
+		t.Errorf("of what nobody knows it is told again: %+v, %v", row, err)
 	}
 	found, err := s.Request(t.Context(), r.ID)
 	do(t, err)
 	if found.Source != "estimated" || *found.Cost.Amount != 900 || found.ErrorCode != "response_gone" {
 		t.Errorf("its row is %+v", found.RecordedRequest)
+	}
+}
+
+func TestAFetchTellsWhatARequestUsedThatWasGivenUp(t *testing.T) {
+	onEach(t, aFetchTellsWhatARequestUsedThatWasGivenUp)
+}
+
+func aFetchTellsWhatARequestUsedThatWasGivenUp(t *testing.T, s *testStore) {
+	r, _ := background()
+	write(t, s, r)
+	_, err := s.EndResponse(t.Context(), gateway.ResponseEnd{ID: "resp_1", ErrorCode: gateway.CodeResponseGone})
+	do(t, err)
+	for range 2 {
+		if row, err := s.EndResponse(t.Context(), ended()); err != nil || row != nil {
+			t.Errorf("it is told again, of %+v, %v", row, err)
+		}
+	}
+	found, err := s.Request(t.Context(), r.ID)
+	do(t, err)
+	if found.Source != "provider" || *found.Cost.Amount != 77 || found.ErrorCode != "" {
+		t.Errorf("its row is %+v", found.RecordedRequest)
+	}
+	if spent, _ := s.standing(t, budgetOf(r.UserID, gateway.BudgetMonth, r.StartedAt), r.StartedAt); spent != 77 {
+		t.Errorf("%d are spent", spent)
+	}
+}
+
+func TestARowThatFailedIsNotBilledByAFetch(t *testing.T) {
+	onEach(t, aRowThatFailedIsNotBilledByAFetch)
+}
+
+// A response that ended in its own stream without tokens is not one that was given up.
+func aRowThatFailedIsNotBilledByAFetch(t *testing.T, s *testStore) {
+	r, stored := background()
+	stored.Pending = false
+	write(t, s, r)
+	if row, err := s.EndResponse(t.Context(), ended()); err != nil || row != nil {
+		t.Errorf("it is told of %+v, %v", row, err)
 	}
 }
 
