@@ -55,8 +55,8 @@ func (x *exchange) goOn(r *readRequest) *gateway.Error {
 		return nil
 	case errors.Is(err, gateway.ErrNoResponse):
 		return gateway.NoPreviousResponse(r.Previous)
-	case err != nil && hasOneBackend(&r.plan):
-		return nil // there is no choice, and ids cannot be guessed
+	case err != nil && x.admission.Caller.Grant == nil && hasOneBackend(&r.plan):
+		return nil // there is no choice of backends, and all callers of an open gateway are one
 	case err != nil:
 		return gateway.ResponsesAway()
 	case !stored.BelongsTo(x.admission.Caller):

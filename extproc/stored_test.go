@@ -149,6 +149,19 @@ func TestAStoreThatIsAwayDoesNotFailARequestWithOneBackend(t *testing.T) {
 	}
 }
 
+func TestWhoHasAKeyDoesNotGoOnFromAResponseWhoseOwnerIsNotKnown(t *testing.T) {
+	var b books
+	c := goingOn(&b, "resp_away")
+	c.Admit = func(gateway.Credentials) (gateway.Admission, *gateway.Error) {
+		return gateway.Admission{Caller: &gateway.Caller{Key: gateway.Key{ID: "key_eve"}, Grant: &gateway.Grant{Role: gateway.Admin}}}, nil
+	}
+	x := New(c).newExchange()
+	say(t, x, requestHeadersOf(false, ":method", "POST", ":path", "/v1/responses", "content-type", "application/json"))
+	if status, code := statusAndCode(t, say(t, x, requestBodyOf("gpt", true))); status != 503 || code != "responses_unavailable" {
+		t.Errorf("it is answered with %d %s", status, code)
+	}
+}
+
 // TestPreparingEndsWhateverEnvoySendsFirst goes the way of the transport, which asks for the class
 // again after each preparation.
 func TestPreparingEndsWhateverEnvoySendsFirst(t *testing.T) {

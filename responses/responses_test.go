@@ -200,21 +200,6 @@ func TestAResponseIsFoundAtOnceAndByOtherGatewaysSoon(t *testing.T) {
 	})
 }
 
-func TestABackendCannotTakeOverAnothersResponse(t *testing.T) {
-	b := newBook(newTables(), nil)
-	first := gateway.StoredResponse{ID: "resp_1", Backend: "a", Key: "mine"}
-	b.Learn(first)
-	b.Learn(gateway.StoredResponse{ID: "resp_1", Backend: "b", Key: "other"})
-	if got, err := b.Find("resp_1"); err != nil || got != first {
-		t.Errorf("it is %+v, %v", got, err)
-	}
-	again := gateway.StoredResponse{ID: "resp_1", Backend: "a", Key: "next"}
-	b.Learn(again)
-	if got, err := b.Find("resp_1"); err != nil || got != again {
-		t.Errorf("a server that counts again made it: %+v, %v", got, err)
-	}
-}
-
 // slowTables do not answer until they are told to.
 type slowTables struct {
 	*tables
