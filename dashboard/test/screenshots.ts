@@ -78,9 +78,10 @@ const pages = {
   explain: "system/explain",
 };
 
-/** Waits until a page has what it asked for; a stream never ends. */
+/** Waits until a page has what it asked for. Requests come as a stream, which never ends. */
 async function settle(tab: Tab) {
-  await tab.page.waitForLoadState("networkidle");
+  if (/\/requests\?/.test(tab.page.url())) await tab.page.getByRole("table", { name: "Requests" }).getByRole("link").first().waitFor();
+  else await tab.page.waitForLoadState("networkidle");
   if (/\/usage(\?|$)/.test(tab.page.url())) await tab.page.locator(".recharts-surface").first().waitFor();
   await tab.page.waitForTimeout(500); // charts measure their place
 }
