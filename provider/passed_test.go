@@ -3,6 +3,7 @@ package provider_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"testing"
 
 	"ai-gateway/gateway"
@@ -19,8 +20,8 @@ func TestAPassedRequestNeedsNoModelButNamesItOnce(t *testing.T) {
 		`{"model":""}`: {code: "invalid_value"}, `{"model":"m"`: {code: "invalid_json"}, `{} x`: {code: "invalid_json"},
 	} {
 		r, err := provider.OpenAI{Preview: 5}.ReadRequest(gateway.Passed, []byte(body))
-		refusal, _ := err.(*gateway.Error)
-		if r.Model != want.model || (refusal != nil) != (want.code != "") || refusal != nil && refusal.Code != want.code || r.Prompt != "" {
+		var refusal *gateway.Error
+		if errors.As(err, &refusal) != (want.code != "") || r.Model != want.model || refusal != nil && refusal.Code != want.code || r.Prompt != "" {
 			t.Errorf("%q: %+v, %v", body, r, err)
 		}
 	}
