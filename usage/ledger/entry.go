@@ -61,9 +61,7 @@ func (l *Ledger) orphaned(e *entry, now time.Time) {
 }
 
 func (l *Ledger) planned(i *gateway.Intent, orphan bool, segment int64) {
-	if i.StartedAt.After(l.lastRead) {
-		l.lastRead = i.StartedAt
-	}
+	l.lastRead = i.StartedAt
 	e := l.open[i.ID]
 	if e == nil {
 		e = &entry{intent: i}

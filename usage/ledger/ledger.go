@@ -97,7 +97,7 @@ type Ledger struct {
 	ready    []*entry
 	held     int64              // bytes of settled requests whose rows the store has not taken
 	atEnd    bool               // of the write-ahead log, at the last look
-	lastRead time.Time          // when the latest request began of those whose intents were read
+	lastRead time.Time          // when the request began whose intent was read last
 	broken   []uuid.UUID        // requests whose settlement could not be written
 	segments map[int64]*closing // of the write-ahead log
 	backends *watch
