@@ -97,6 +97,8 @@ func (s *StoredResponse) BelongsTo(c *Caller) bool {
 const (
 	CodeResponseGone   = "response_gone"    // its backend does not have it, or not for the backend's own key
 	CodeResponseUntold = "response_unknown" // its backend has not told it for a day
+	// CodeResponseCancelled is that of a response that was cancelled, without figures of its provider's.
+	CodeResponseCancelled = "response_cancelled"
 )
 
 // ErrNoResponse says that no response of an id is remembered.
@@ -132,9 +134,10 @@ type ResponseState uint8
 
 // The states of responses. Zero is not known.
 const (
-	ResponseRuns   ResponseState = iota + 1 // it is queued, or made now
-	ResponseEnded                           // it was made, or given up
-	ResponseFailed                          // it ended with an error
+	ResponseRuns      ResponseState = iota + 1 // it is queued, or made now
+	ResponseEnded                              // it was made, or given up
+	ResponseFailed                             // it ended with an error
+	ResponseCancelled                          // its client gave it up
 )
 
 // ResponseStateOf reads a response's status; 0 for one that is not known.
@@ -143,10 +146,12 @@ func ResponseStateOf(status string) ResponseState {
 	switch status {
 	case "queued", "in_progress":
 		return ResponseRuns
-	case "completed", "incomplete", "cancelled":
+	case "completed", "incomplete":
 		return ResponseEnded
 	case "failed":
 		return ResponseFailed
+	case "cancelled":
+		return ResponseCancelled
 	}
 	return 0
 }
@@ -175,6 +180,16 @@ type ResponseEnd struct {
 	Cost        Cost
 	ServiceTier string // "" leaves that of the row
 	ErrorCode   string // likewise
+}
+
+// End is what a word that a response has ended tells of what it used. The object of one that was cancelled
+// may show nothing of what its client has read of it, so without the provider's figures the estimate stays.
+func (w *ResponseWord) End() *ResponseEnd {
+	e := &ResponseEnd{ID: w.ID, Failed: w.State == ResponseFailed, Usage: w.Usage, Source: w.Source, ServiceTier: w.ServiceTier, ErrorCode: w.ErrorCode}
+	if w.State == ResponseCancelled && w.Source < FromEnvoy {
+		e.Usage, e.Source, e.ErrorCode = Usage{}, 0, CodeResponseCancelled
+	}
+	return e
 }
 
 // PendingUsage is the usage of a background response while it is not known: the most that it may use, as

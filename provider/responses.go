@@ -84,7 +84,7 @@ func (t *tally) readStatus(c *cursor) {
 		t.response.State = state
 	}
 	switch state {
-	case gateway.ResponseEnded:
+	case gateway.ResponseEnded, gateway.ResponseCancelled:
 		t.answered = true
 		t.choices.note(0, true)
 	case gateway.ResponseRuns:

@@ -230,7 +230,7 @@ func TestAFetchedResponseTellsWhatItUsedAndCostsNothing(t *testing.T) {
 	for body, want := range map[string]gateway.ResponseWord{
 		`{"id":"resp_1","status":"completed",` + output + `,` + usage + `,"service_tier":"flex"}`: {ID: "resp_1", State: gateway.ResponseEnded, Usage: gateway.Usage{Prompt: 9, Completion: 30},
 			Source: gateway.FromProvider, ServiceTier: "flex"},
-		`{"id":"resp_1","status":"cancelled",` + output + `,"usage":null}`:  {ID: "resp_1", State: gateway.ResponseEnded, Usage: gateway.Usage{Prompt: 7, Completion: 3}, Source: gateway.Estimated},
+		`{"id":"resp_1","status":"cancelled",` + output + `,"usage":null}`:  {ID: "resp_1", State: gateway.ResponseCancelled, Usage: gateway.Usage{Prompt: 7, Completion: 3}, Source: gateway.Estimated},
 		`{"id":"resp_1","status":"in_progress",` + output + `}`:             {ID: "resp_1", State: gateway.ResponseRuns},
 		`{"id":"resp_1","status":"completed",` + output + `,"usage":{"inp`:  {ID: "resp_1", State: gateway.ResponseRuns},
 		`{"id":"resp_1","status":"failed","error":{"code":"server_error"}}`: {ID: "resp_1", State: gateway.ResponseFailed, Usage: gateway.Usage{Prompt: 7}, Source: gateway.Estimated, ErrorCode: "server_error"},

@@ -109,7 +109,7 @@ func (b *Book) endOf(r *gateway.StoredResponse, status int, body []byte) *gatewa
 	if w.ID != r.ID || !w.State.HasEnded() {
 		return nil
 	}
-	end := &gateway.ResponseEnd{ID: r.ID, Failed: w.State == gateway.ResponseFailed, Usage: w.Usage, Source: w.Source, ServiceTier: w.ServiceTier, ErrorCode: w.ErrorCode}
+	end := w.End()
 	if price, ok := b.c.Price(r.Model, r.StartedAt); ok {
 		if cost, known := price.Cost(w.Usage, w.ServiceTier); known {
 			end.Cost = gateway.Cost{Amount: &cost, Version: price.Version}

@@ -212,7 +212,7 @@ type pendingRow struct {
 
 // wasGivenUp reports whether what the response used could not be learnt.
 func (r *pendingRow) wasGivenUp() bool {
-	return r.ErrorCode == gateway.CodeResponseGone || r.ErrorCode == gateway.CodeResponseUntold
+	return slices.Contains([]string{gateway.CodeResponseGone, gateway.CodeResponseUntold, gateway.CodeResponseCancelled}, r.ErrorCode)
 }
 
 // ended is the row with what its response used: where that is not known, the estimate.

@@ -318,7 +318,7 @@ func TestPagesOfConfiguredOriginsAloneMayCall(t *testing.T) {
 		if got := a.get("access-control-allow-origin") == origin; err != nil || got != allowed {
 			t.Errorf("the preflight of %s: %v, %v", origin, a, err)
 		}
-		for name, value := range map[string]string{"access-control-allow-methods": "GET,POST,PATCH,OPTIONS",
+		for name, value := range map[string]string{"access-control-allow-methods": "GET,POST,PATCH,DELETE,OPTIONS",
 			"access-control-allow-headers": "*, authorization", "access-control-max-age": "600"} {
 			if got := a.get(name); got != value { // which count for nothing without the origin
 				t.Errorf("the preflight of %s: %s is %q, want %q", origin, name, got, value)

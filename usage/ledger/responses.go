@@ -40,8 +40,8 @@ func addResponse(r *gateway.Row, i *gateway.Intent, w gateway.ResponseWord) {
 	if i.Response == "" || w.ID != i.Response || !w.State.HasEnded() || r.Status >= http.StatusMultipleChoices {
 		return
 	}
-	r.Ended = &gateway.ResponseEnd{ID: w.ID, Failed: w.State == gateway.ResponseFailed, Usage: w.Usage, Source: w.Source, ServiceTier: w.ServiceTier, ErrorCode: w.ErrorCode}
-	if w.Source != 0 {
+	r.Ended = w.End()
+	if r.Ended.Source != 0 {
 		r.Ended.Cost = costOf(i.Price, w.Usage, w.ServiceTier)
 	}
 }
