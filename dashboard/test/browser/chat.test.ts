@@ -233,6 +233,10 @@ test("files go into messages, and the page is worked by keyboard", async () => {
   await page.getByRole("heading", { level: 1, name: "New chat" }).waitFor();
   await page.getByRole("button", { name: "Connect" }).click();
   await page.getByRole("dialog", { name: "Connect" }).getByText(`${gateway.url}/v1`).first().waitFor();
+  for (const agent of ["Codex", "Claude Code"]) {
+    await page.getByRole("tab", { name: agent }).click();
+    await page.getByLabel(`Example for ${agent}`).getByText(gateway.url).waitFor();
+  }
   await tab.accessible();
   await tab.close();
 });
