@@ -101,7 +101,7 @@ func typedTellings() []told {
 			heard{Usage: response, Tier: "flex"}.at("resp_1", gateway.ResponseEnded)},
 		{"a response that is made while it is fetched", gateway.FetchResponse, `{"id":"resp_1","status":"in_progress","output":[],"usage":null}`, heard{}.at("resp_1", gateway.ResponseRuns)},
 		{"a failed response that is fetched", gateway.FetchResponse, `{"id":"resp_1","status":"failed","error":{"code":"server_error","message":"no"},"output":[],"usage":null}`, heard{}.at("resp_1", gateway.ResponseFailed)},
-		{"a response that is cancelled", gateway.CancelResponse, `{"id":"resp_1","status":"cancelled","output":[],"usage":null}`, heard{}.at("resp_1", gateway.ResponseEnded)},
+		{"a response that is cancelled", gateway.CancelResponse, `{"id":"resp_1","status":"cancelled","output":[],"usage":null}`, heard{}.at("resp_1", gateway.ResponseCancelled)},
 		{"a response that is not found", gateway.FetchResponse, `{"error":{"message":"no","type":"invalid_request_error","param":null,"code":null}}`, heard{Failed: true, Missing: true}},
 		{"the events of a response that is fetched", gateway.FetchResponse, created + itemAdded + textDelta + lastEvent("response.completed", `"status":"completed","error":null,"service_tier":"flex",`+responseUsage),
 			heard{Usage: response, Tier: "flex", Ended: true}.at("resp_1", gateway.ResponseEnded)},
