@@ -23,16 +23,17 @@ function Panel() {
         <CopyRow name="Base URL" value={base} />
         <CopyRow name="Key" value="$AI_GATEWAY_KEY" note="a key of this gateway; any text while no keys are set up" />
       </dl>
-      <Tabs.Root defaultValue={all[0]?.name}>
+      {/* Values become part of ids, which may have no spaces. */}
+      <Tabs.Root defaultValue="0">
         <Tabs.List aria-label="Clients" className="flex flex-wrap gap-1">
-          {all.map(({ name }) => (
-            <Tabs.Trigger key={name} value={name} className="rounded-lg px-2.5 py-1 text-muted hover:bg-hover data-[state=active]:bg-hover data-[state=active]:font-medium data-[state=active]:text-foreground">
+          {all.map(({ name }, i) => (
+            <Tabs.Trigger key={name} value={`${i}`} className="rounded-lg px-2.5 py-1 text-muted hover:bg-hover data-[state=active]:bg-hover data-[state=active]:font-medium data-[state=active]:text-foreground">
               {name}
             </Tabs.Trigger>
           ))}
         </Tabs.List>
-        {all.map(({ name, text, where }) => (
-          <Tabs.Content key={name} value={name} className="mt-3 outline-offset-4">
+        {all.map(({ name, text, where }, i) => (
+          <Tabs.Content key={name} value={`${i}`} className="mt-3 outline-offset-4">
             <p className="mb-2 text-muted">{where}</p>
             <div className="relative rounded-xl border bg-code">
               <pre tabIndex={0} aria-label={`Example for ${name}`} className="scroll-thin overflow-x-auto p-3.5 pr-12 font-mono text-[0.8125rem] leading-relaxed">
