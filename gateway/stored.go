@@ -95,8 +95,8 @@ func (s *StoredResponse) BelongsTo(c *Caller) bool {
 // Error codes of rows of background responses whose estimate stays until somebody fetches them, as what they
 // used could not be learnt.
 const (
-	CodeResponseGone   = "response_gone"    // its backend does not have it, or not for the backend's own key
-	CodeResponseUntold = "response_unknown" // its backend has not told it for a day
+	CodeResponseGone    = "response_gone"    // its backend does not have it, or not for the backend's own key
+	CodeResponseUnknown = "response_unknown" // its backend has not told it for a day
 	// CodeResponseCancelled is that of a response that was cancelled, without figures of its provider's.
 	CodeResponseCancelled = "response_cancelled"
 )

@@ -13,7 +13,7 @@ import (
 const (
 	lookEvery    = time.Second
 	lookTimeout  = 5 * time.Second
-	claimedFor   = time.Minute // longer than all of a round takes
+	claimedFor   = time.Minute // longer than a round takes, unless many backends hang: then one may be asked twice
 	claimAtOnce  = 64
 	askAtOnce    = 8
 	askTimeout   = 15 * time.Second
@@ -93,7 +93,7 @@ func (b *Book) look(ctx context.Context, r *gateway.StoredResponse) (hung bool) 
 		end = &gateway.ResponseEnd{ID: r.ID, ErrorCode: gateway.CodeResponseGone}
 	case age > followedFor:
 		b.c.Log.Warn("what a background response used could not be learnt in a day; its row keeps the estimate", "backend", r.Backend, "response", r.ID, "status", status, "error", err)
-		end = &gateway.ResponseEnd{ID: r.ID, ErrorCode: gateway.CodeResponseUntold}
+		end = &gateway.ResponseEnd{ID: r.ID, ErrorCode: gateway.CodeResponseUnknown}
 	}
 	b.write(ctx, r, end, b.nextLook(r))
 	return errors.Is(err, context.DeadlineExceeded)
@@ -110,8 +110,8 @@ func (b *Book) endOf(r *gateway.StoredResponse, status int, body []byte) *gatewa
 		return nil
 	}
 	end := w.End()
-	if price, ok := b.c.Price(r.Model, r.StartedAt); ok {
-		if cost, known := price.Cost(w.Usage, w.ServiceTier); known {
+	if price, ok := b.c.Price(r.Model, r.StartedAt); ok && end.Source != 0 {
+		if cost, known := price.Cost(end.Usage, end.ServiceTier); known {
 			end.Cost = gateway.Cost{Amount: &cost, Version: price.Version}
 		}
 	}

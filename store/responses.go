@@ -212,7 +212,7 @@ type pendingRow struct {
 
 // wasGivenUp reports whether what the response used could not be learnt.
 func (r *pendingRow) wasGivenUp() bool {
-	return slices.Contains([]string{gateway.CodeResponseGone, gateway.CodeResponseUntold, gateway.CodeResponseCancelled}, r.ErrorCode)
+	return slices.Contains([]string{gateway.CodeResponseGone, gateway.CodeResponseUnknown, gateway.CodeResponseCancelled}, r.ErrorCode)
 }
 
 // ended is the row with what its response used: where that is not known, the estimate.
@@ -286,20 +286,5 @@ func completePending(ctx context.Context, tx *sqlx.Tx, row *pendingRow, end *gat
 
 // forgetResponses removes those that providers do not keep any more.
 func (s *Store) forgetResponses(ctx context.Context, before time.Time) error {
-	for more := true; more; {
-		err := s.transact(ctx, "removing old responses", func(tx *sqlx.Tx) error {
-			result, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM responses WHERE id IN (SELECT id FROM responses WHERE started_at < ? LIMIT ?)`),
-				moment(before), removeAtOnce)
-			if err != nil {
-				return err
-			}
-			n, err := result.RowsAffected()
-			more = n >= removeAtOnce
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.removeRows(ctx, "removing old responses", `DELETE FROM responses WHERE id IN (SELECT id FROM responses WHERE started_at < ? LIMIT ?)`, before)
 }

@@ -33,10 +33,15 @@ func (s *Store) removeBefore(ctx context.Context, table string, before time.Time
 	if err := s.engine.dropPartitions(ctx, s, table, before); err != nil {
 		return err
 	}
+	return s.removeRows(ctx, "removing old "+table, fmt.Sprintf(`DELETE FROM %[1]s WHERE (started_at, id) IN
+		(SELECT started_at, id FROM %[1]s WHERE started_at < ? LIMIT ?)`, table), before)
+}
+
+// removeRows removes the rows from before a time, some at once. The statement takes the time and how many.
+func (s *Store) removeRows(ctx context.Context, doing, statement string, before time.Time) error {
 	for more := true; more; {
-		err := s.transact(ctx, "removing old "+table, func(tx *sqlx.Tx) error {
-			result, err := tx.ExecContext(ctx, tx.Rebind(fmt.Sprintf(`DELETE FROM %[1]s WHERE (started_at, id) IN
-				(SELECT started_at, id FROM %[1]s WHERE started_at < ? LIMIT ?)`, table)), moment(before), removeAtOnce)
+		err := s.transact(ctx, doing, func(tx *sqlx.Tx) error {
+			result, err := tx.ExecContext(ctx, tx.Rebind(statement), moment(before), removeAtOnce)
 			if err != nil {
 				return err
 			}
