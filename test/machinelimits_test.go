@@ -27,22 +27,11 @@ func (m *machines) limits(t *testing.T, key string) {
 		time.Sleep(left) // the hour would end in the middle
 	}
 	m.await(t, key)
-	var passed, refused atomic.Int64
-	err := atOnce(300, func(i int) error {
-		a, err := m.all[i%3].ask("gen-chunks=1-usage", false, key)
-		switch {
-		case err == nil && a.status == http.StatusOK:
-			passed.Add(1)
-		case err == nil && a.status == http.StatusTooManyRequests:
-			refused.Add(1)
-		default:
-			return fmt.Errorf("status %d, %w", a.status, err)
-		}
-		return nil
-	})
-	t.Logf("of 300 requests %d passed and %d were refused", passed.Load(), refused.Load())
-	if err != nil || passed.Load() != 100 {
-		t.Errorf("%d requests passed, not 100: %v", passed.Load(), err)
+	var s answers
+	err := atOnce(300, func(i int) error { return s.count(m.all[i%3].ask("gen-chunks=1-usage", false, key)) })
+	t.Logf("of 300 requests %d passed and %d were refused", s.passed.Load(), s.refused.Load())
+	if err != nil || s.passed.Load() != 100 {
+		t.Errorf("%d requests passed, not 100: %v", s.passed.Load(), err)
 	}
 }
 
@@ -50,29 +39,18 @@ func (m *machines) limits(t *testing.T, key string) {
 // dollars, so ten of them fit.
 func (m *machines) budget(t *testing.T, key string) {
 	m.await(t, key)
-	var passed, refused atomic.Int64
+	var s answers
 	prompt := strings.Repeat("word ", fakeprovider.GeneratedPrompt) // counts for at least what the provider says it does
 	body := fmt.Sprintf(`{"model":"priced","max_tokens":2,"messages":[{"role":"user","content":%q}]}`, prompt)
-	err := atOnce(60, func(i int) error {
-		a, err := post(m.all[i%3].address, chatPath, body, key, "Connection: close")
-		switch {
-		case err == nil && a.status == http.StatusOK:
-			passed.Add(1)
-		case err == nil && a.status == http.StatusTooManyRequests:
-			refused.Add(1)
-		default:
-			return fmt.Errorf("status %d, %w: %s", a.status, err, a.body)
-		}
-		return nil
-	})
-	t.Logf("of 60 requests %d passed and %d were refused", passed.Load(), refused.Load())
-	if err != nil || passed.Load() > 10 || passed.Load() == 0 {
-		t.Errorf("%d requests passed, which may be ten at most: %v", passed.Load(), err)
+	err := atOnce(60, func(i int) error { return s.count(post(m.all[i%3].address, chatPath, body, key, "Connection: close")) })
+	t.Logf("of 60 requests %d passed and %d were refused", s.passed.Load(), s.refused.Load())
+	if passed := s.passed.Load(); err != nil || passed > 10 || passed == 0 {
+		t.Errorf("%d requests passed, which may be ten at most: %v", passed, err)
 	}
 	program.Await(t, rowsWithin, func() error { // so that the next part does not count them
 		rows, err := (&process{databaseURL: m.url}).rows()
-		if priced := where(rows, "model", "priced"); err == nil && len(priced) != int(passed.Load()) {
-			err = fmt.Errorf("%d rows of %d requests", len(priced), passed.Load())
+		if priced := where(rows, "model", "priced"); err == nil && len(priced) != int(s.passed.Load()) {
+			err = fmt.Errorf("%d rows of %d requests", len(priced), s.passed.Load())
 		}
 		return err
 	})
@@ -93,7 +71,11 @@ type answers struct{ passed, refused atomic.Int64 }
 // askFor sends a request of tokensEach tokens to a machine, and counts its answer.
 func (s *answers) askFor(c *machine, key string) error {
 	body := fmt.Sprintf(`{"model":"gen-chunks=2-usage","max_tokens":2,"messages":[{"role":"user","content":%q}]}`, strings.Repeat("word ", fakeprovider.GeneratedPrompt))
-	a, err := post(c.address, chatPath, body, key, "Connection: close")
+	return s.count(post(c.address, chatPath, body, key, "Connection: close"))
+}
+
+// count counts an answer. It returns an error for one of another status.
+func (s *answers) count(a answer, err error) error {
 	switch {
 	case err == nil && a.status == http.StatusOK:
 		s.passed.Add(1)

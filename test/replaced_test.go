@@ -18,20 +18,7 @@ import (
 func TestAnAgentIsReplacedUnderLoadWithoutAFailure(t *testing.T) {
 	t.Parallel()
 	a := startShop(t, os.Getenv(envoyVariable))
-	var sockets []*os.File
-	for _, name := range []string{"extproc.sock", "xds.sock", "agent.sock"} {
-		l, err := net.Listen("unix", a.apart.path(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		file, err := l.(*net.UnixListener).File()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer file.Close()
-		sockets = append(sockets, file)
-	}
+	sockets := a.openSockets(t)
 	serve := func() {
 		cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=3 exec "$0" "$@"`, os.Getenv(binaryVariable), "serve", "--role", "agent", "--attached",
 			"--run-folder", a.apart.dir, "--envoy-admin", a.apart.path("admin.sock"))
@@ -80,3 +67,22 @@ func TestAnAgentIsReplacedUnderLoadWithoutAFailure(t *testing.T) {
 }
 
 const replacedClients = 8
+
+// openSockets opens the sockets of an agent, as a service manager does.
+func (a *attached) openSockets(t *testing.T) (sockets []*os.File) {
+	t.Helper()
+	for _, name := range []string{"extproc.sock", "xds.sock", "agent.sock"} {
+		l, err := net.Listen("unix", a.apart.path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		file, err := l.(*net.UnixListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { file.Close() })
+		sockets = append(sockets, file)
+	}
+	return sockets
+}

@@ -106,14 +106,20 @@ func TestTheServiceLearnsOfAKeyWhoseRequestsComeToAnotherGateway(t *testing.T) {
 	})
 }
 
-func TestCountersGoOnFromTheStoreAsSoonAsItCanBeRead(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "not", "there")
+// limitsWithoutStore are limits whose store can be opened once its folder is there.
+func limitsWithoutStore(t *testing.T) (tables *store.Store, l *limits, dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "not", "there")
 	tables, err := store.New(store.Config{Path: filepath.Join(dir, "gateway.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tables.Close()
-	l := newLimits(t, tables, config.Config{Limits: byKeyPerDay(1000, 1_000_000)})
+	t.Cleanup(func() { _ = tables.Close() })
+	return tables, newLimits(t, tables, config.Config{Limits: byKeyPerDay(1000, 1_000_000)}), dir
+}
+
+func TestCountersGoOnFromTheStoreAsSoonAsItCanBeRead(t *testing.T) {
+	tables, l, dir := limitsWithoutStore(t)
 	if requests, tokens := l.left(t); requests != 999 || tokens != 999_999 {
 		t.Errorf("%d requests and %d tokens are left before the store can be read", requests, tokens)
 	}
@@ -134,13 +140,7 @@ func TestCountersGoOnFromTheStoreAsSoonAsItCanBeRead(t *testing.T) {
 }
 
 func TestWhatWaitedForTheStoreOverARestartIsCountedOnce(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "not", "there")
-	tables, err := store.New(store.Config{Path: filepath.Join(dir, "gateway.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tables.Close()
-	l := newLimits(t, tables, config.Config{Limits: byKeyPerDay(1000, 1_000_000)})
+	tables, l, dir := limitsWithoutStore(t)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
